@@ -1,0 +1,52 @@
+"""The final answer a response commits to, and when two answers are the same.
+
+In: the text of a response and the kind of answer its domain asks for. Out: one canonical string, or None where the text
+holds no answer. Pure and cheap: no model, no file, no symbolic algebra, linear in the length of the text, and no text
+raises. Votes group by the canonical form; `extract` of a canonical form is that form.
+
+    number  "#### $25,000/year" 25000 · "#### 7 dozen eggs in 4 weeks" 7 · "50%" 50 · "1/2" 0.5 · "3:30 pm" 3:30
+    choice  "The answer is (b)." B
+    name    "#### Mrs. Hilt" mrs hilt
+    text    "The answer is: the red  one." the red one
+
+The last commitment of a text is its answer: "####", \\boxed{}, "The answer is", "Answer:", "A:", <answer>; without any
+of them a number is the last one of the text. What follows the answer (a unit, an explanation) does not change it.
+"""
+
+from collections.abc import Callable
+
+from crescent.answers.labels import extract_choice, extract_name, extract_text, folded
+from crescent.answers.numbers import extract_number
+from crescent.answers.numerals import whole_number
+
+_EXTRACTORS: dict[str, Callable[[str], str | None]] = {
+    "number": extract_number,
+    "choice": extract_choice,
+    "name": extract_name,
+    "text": extract_text,
+}
+KINDS = tuple(_EXTRACTORS)
+
+
+def extract(text: str, kind: str = "number") -> str | None:
+    """The final answer `text` commits to, in canonical form; None where there is none.
+
+    Raises ValueError for a kind that is not one of `KINDS`; never for any text.
+    """
+    extractor = _EXTRACTORS.get(kind)
+    if extractor is None:
+        raise ValueError(f"answer kind {kind!r} is unknown: choose one of {', '.join(KINDS)}")
+    return extractor(text)
+
+
+def equivalent(a: str | None, b: str | None) -> bool:
+    """Whether two answers are the same: 1,000 = 1000.0, 1/2 = 0.5 = 50e-2, Tom = tom.
+
+    An equivalence relation on strings. Numerals are compared exactly, anything else by its letters and digits, so give
+    it what `extract` returns, or a bare gold answer. None, the answer of a response without one, equals nothing.
+    """
+    return a is not None and b is not None and (a == b or _key(a) == _key(b))
+
+
+def _key(answer: str) -> str:
+    return whole_number(answer) or folded(answer) or answer

@@ -1,0 +1,145 @@
+"""Answers that are no numbers: a letter of a choice, a name, a short text."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from itertools import chain
+
+from crescent.answers.commitments import commitments
+from crescent.answers.numerals import whole_number
+from crescent.answers.plain import plain
+
+# "(B)" · "B." · "**B**" · "option c" · "B) seven"; a bare "a" inside a sentence is the article.
+_CHOICE = re.compile(
+    r"(?:\b(?:option|choice|letter)\s+[(\[*_\"'`{$\s]*(?P<named>[A-Ea-e])\b)|\(\s?(?P<enclosed>[A-Ea-e])\s?\)"
+    r"|(?<![\w'(])(?P<bare>[B-Eb-eA](?=[)\].,:;*_\"'`}$\n]|\s*$|\s+(?:because|since|as|which|is|was|\W))|[B-E]\b(?!'))"
+)
+_WHOLE_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice)\s+)?[\W_]*([A-Ea-e])[\W_]*", re.IGNORECASE)
+_LEADING_CHOICE = re.compile(r"[\s*_(\[]{0,6}([A-E])[*_]{0,2}[.):\]]")
+_BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
+_TITLES = re.compile(r"\b(Mr|Mrs|Ms|Dr|St|Prof)\.", re.IGNORECASE)
+_CLAUSE_END = re.compile(
+    r"[.,;:!?\n(){}\[\]]|\s[-=]\s|\b(?:because|since|as|who|whose|which|with|is|was|are|has|had|and|so|therefore|he|she)\b",
+    re.IGNORECASE,
+)
+_SUBJECT = re.compile(
+    r"\b((?:(?:Mr|Mrs|Ms|Dr)\.?\s)?[A-Z][\w'-]{0,40})(?=\s+(?:is|was|has|had|came|comes|finished|finishes|won|wins|must|sits|owns)\b)"
+)
+_STATES = re.compile(r"\b(?:is|was|has|had|must)\b")
+_CAPITALISED = re.compile(r"(?<![\w'])[A-Z][\w'-]{0,40}")
+_NOT_A_NAME = re.compile(
+    r"a|an|and|answer|as|because|but|final|finally|first|hence|he|her|his|i|if|in|it|its|next|now|of|on|she|since|so"
+    r"|that|the|their|then|there|therefore|they|this|thus|we|what|when|which|who|with|you|your",
+    re.IGNORECASE,
+)
+_ARTICLES = re.compile(r"^(?:the|an|a) (?=\S)")
+
+
+def extract_choice(text: str) -> str | None:
+    """The letter A to E that `text` commits to, upper case, or None."""
+    text = plain(text)
+    whole = _WHOLE_CHOICE.fullmatch(text[:64]) if len(text) < 64 else None
+    if whole:
+        return whole[1].upper()
+    for commitment in reversed(commitments(text)):
+        letter = _first_letter(text[commitment.start : commitment.end])
+        if letter:
+            return letter
+    return _last_letter(text)
+
+
+def extract_name(text: str) -> str | None:
+    """The name `text` commits to: case-folded, without title dots, article or punctuation; or None."""
+    return _settled(_name, text)
+
+
+def extract_text(text: str) -> str | None:
+    """The short text that `text` commits to, or its last line: case-folded, spaces and outer punctuation normalised."""
+    return _settled(_short_text, text)
+
+
+def folded(text: str) -> str:
+    """`text` case-folded, with single spaces, without markup, and without punctuation around it or title dots."""
+    text = _TITLES.sub(r"\1", unicodedata.normalize("NFKC", text)).casefold()
+    text = re.sub(r"[*_`{}$\"\\“”‘]+", " ", text).replace("’", "'")
+    text = " ".join(text.split())
+    start, end = 0, len(text)
+    while start < end and not text[start].isalnum():
+        start += 1
+    while end > start and not text[end - 1].isalnum():
+        end -= 1
+    return text[start:end]
+
+
+def _settled(once: Callable[[str], str | None], text: str) -> str | None:
+    """`once` applied until nothing changes, so that a canonical form is its own canonical form."""
+    for _ in range(16):
+        answer = once(text)
+        if answer is None or answer == text:
+            return answer
+        text = answer
+    return None
+
+
+def _name(text: str) -> str | None:
+    text = plain(text)
+    for commitment in reversed(commitments(text)):
+        name = _bare(_clause(text[commitment.start : commitment.end]))
+        if name:
+            return name
+    lines = _lines(text)
+    return _named_in(lines[-1], alone=len(lines) == 1) if lines else None
+
+
+def _short_text(text: str) -> str | None:
+    text = plain(text)
+    spans = (text[commitment.start : commitment.end] for commitment in reversed(commitments(text)))
+    for span in chain(spans, reversed(_lines(text))):
+        answer = whole_number(span.strip(" *_.")) or _bare(span)
+        if answer:
+            return answer
+    return None
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if any(map(str.isalnum, line))]
+
+
+def _bare(text: str) -> str | None:
+    return _ARTICLES.sub("", folded(text)) or None
+
+
+def _clause(span: str) -> str:
+    """The name that a span begins with: "Tom because he is taller" Tom, "**Mrs. Hilt**." Mrs Hilt."""
+    span = _TITLES.sub(r"\1", span).lstrip(" *_\"'`({[$")
+    end = _CLAUSE_END.search(span)
+    return span[: end.start()] if end else span
+
+
+def _named_in(line: str, alone: bool) -> str | None:
+    """The name that a line without any mark speaks of: a short line itself, what is bold, its subject."""
+    bold = _BOLD.findall(line)
+    if bold:
+        return _bare(_clause(bold[-1]))
+    if alone and len(line.split()) <= 6 and not _STATES.search(line):
+        return _bare(_clause(line)) or _bare(line)
+    names = _SUBJECT.findall(line) or _CAPITALISED.findall(line)
+    names = [name for name in names if not _NOT_A_NAME.fullmatch(name)]
+    return _bare(names[-1]) if names else None
+
+
+def _first_letter(span: str) -> str | None:
+    found = _CHOICE.search(span)
+    return (found["named"] or found["enclosed"] or found["bare"]).upper() if found else None
+
+
+def _last_letter(text: str) -> str | None:
+    """The last letter that is enclosed, named or alone in its line, or that a text of one line begins with."""
+    for line in reversed(text.splitlines()):
+        whole = _WHOLE_CHOICE.fullmatch(line) if len(line) < 64 else None
+        found = [m["named"] or m["enclosed"] for m in _CHOICE.finditer(line) if m["named"] or m["enclosed"]]
+        bold = [m[1] for m in map(_WHOLE_CHOICE.fullmatch, _BOLD.findall(line)) if m]
+        if whole or bold or found:
+            return (whole[1] if whole else bold[-1] if bold else found[-1]).upper()
+    lead = _LEADING_CHOICE.match(text)
+    return lead[1] if lead and "\n" not in text.strip() else None

@@ -1,0 +1,82 @@
+"""Unicode and LaTeX to the plain notation that the parsers read. Characters that mean nothing special stay.
+
+For example "−2½ m²"  becomes "-2 1/2 m²", "\\frac{3}{4}" becomes "3/4", "10{,}000\\text{ cm}^{2}" "10,000 { cm}^2".
+"""
+
+import re
+import unicodedata
+
+_DASHES = "‐‑‒–—―−﹣－➖"
+_SPACES = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_LOOKALIKES = dict(zip("⁄∕／，．：％＝∗İ", "///,.:%=*I", strict=True))  # İ is the one letter that grows in lower case
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_TEN_TO_THE = re.compile(r"10([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,9})")  # 3 × 10⁵; in "5 m²" the superscript is part of a unit
+_GROUP_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # 10 000, set with a narrow space
+
+_LATEX = re.compile(
+    r"(?P<join>\{,\}|\\!)"
+    r"|\\[dtc]?frac\s{0,3}\{(?P<top>[^{}\\]{0,60})\}\s{0,3}\{(?P<bottom>[^{}\\]{0,60})\}"
+    r"|\\[dtc]?frac\s?(?P<top1>\d)\s?(?P<bottom1>\d)"
+    r"|\^\{\s?(?P<power>[+-]?\d{1,9})\s?\}"
+    r"|(?P<degrees>\^\{?\s?\\circ\s?\}?)"
+    r"|\\(?P<wrap>text|textbf|textit|texttt|mathrm|mathbf|mathit|mathsf|bf|mbox|operatorname|left|right)(?![A-Za-z])"
+    r"|\\(?P<symbol>times|cdot|div|approx|dots|quad|qquad)(?![A-Za-z])"
+    r"|\\(?P<escaped>[$%#&_{}])"
+    r"|(?P<thin>(?<=\d)\\[,; ](?=\d{3}(?!\d)))"
+    r"|(?P<gap>\\[,;: ()\[\]])"
+)
+_SYMBOLS = {"times": "×", "cdot": "*", "div": "÷", "approx": "≈", "dots": " ", "quad": " ", "qquad": " "}
+# The replacement of each group that does not depend on what was matched.
+_FIXED = {"degrees": "°", "wrap": " ", "thin": "", "gap": " "}
+
+
+class _Plain(dict[int, str | int]):
+    """A translation table that learns each character once: decimal digits of any script, dashes, spaces, ½."""
+
+    def __missing__(self, code: int) -> str | int:
+        character = chr(code)
+        self[code] = _plain_character(character) if code > 127 else code
+        return self[code]
+
+
+def _plain_character(character: str) -> str:
+    if character in _DASHES:
+        return "-"
+    if character in _SPACES:
+        return " "
+    digit = unicodedata.decimal(character, None)
+    if digit is not None:
+        return str(digit)
+    if unicodedata.decomposition(character).startswith("<fraction>"):
+        top, _, bottom = unicodedata.normalize("NFKC", character).partition("⁄")
+        return f" {top}/{bottom} " if bottom else character
+    return _LOOKALIKES.get(character, character)
+
+
+_TABLE = _Plain()
+
+
+def plain(text: str) -> str:
+    """`text` with ASCII digits, minus signs, spaces and fractions, and LaTeX number notation written out."""
+    if not text.isascii():
+        text = _GROUP_SPACE.sub("", text)
+        text = _TEN_TO_THE.sub(lambda found: "10^" + found[1].translate(_SUPERSCRIPTS), text)
+        text = text.translate(_TABLE)
+    if "\\" in text or "{,}" in text or "^{" in text:
+        text = _LATEX.sub(_written_out, text)
+    return text
+
+
+def _written_out(found: re.Match[str]) -> str:
+    group = found.lastgroup or ""
+    if group in _FIXED:
+        return _FIXED[group]
+    if group == "join":
+        return "," if found[0] == "{,}" else ""
+    if group in ("bottom", "bottom1"):
+        after_digit = found.start() > 0 and found.string[found.start() - 1].isdigit()
+        top, bottom = (found["top"], found["bottom"]) if group == "bottom" else (found["top1"], found["bottom1"])
+        return f"{' ' if after_digit else ''}{top.strip()}/{bottom.strip()} "
+    if group == "power":
+        return "^" + found["power"]
+    return _SYMBOLS[found["symbol"]] if group == "symbol" else found["escaped"]

@@ -1,0 +1,206 @@
+"""The command `crescent`: Hydra's DictConfig comes in, an `Experiment` runs.
+
+In: overrides on the command line. Out: a run folder with summary.json, `.hydra/` and `wandb/`; the result table on
+stdout. This is the only module that knows Hydra. A mistake of the user's ends in a few lines and exit status 2, a fault
+while running in one line and exit status 1; anything else is a bug of ours and shows its traceback.
+"""
+
+import difflib
+import logging
+import os
+import re
+import shlex
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from crescent.composition import ConfigError, build_target
+from crescent.console import Console
+
+PACKAGE = Path(__file__).parent
+
+
+def assets() -> Path:
+    """The folder with conf/, experiments/ and sweeps/: inside the wheel, or the root of a checkout."""
+    inside = PACKAGE / "assets"
+    return inside if inside.is_dir() else PACKAGE.parent
+
+
+def register_resolvers() -> None:
+    """What `${crescent:...}` (a path in the package) and `${crescent_assets:}` mean in a YAML."""
+    OmegaConf.register_new_resolver("crescent", lambda path: str(PACKAGE / path), replace=True)
+    OmegaConf.register_new_resolver("crescent_assets", lambda *_: str(assets()), replace=True)
+
+
+def main() -> None:
+    """The console script."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us here instead of Hydra's own report
+    register_resolvers()
+    entry = hydra.main(version_base="1.3", config_path=str(assets() / "conf"), config_name="config")(run_job)
+    try:
+        entry()
+    except ConfigError as error:
+        _stop("config", str(error), 2)
+    except HydraException as error:
+        _stop("config", _composition_message(error), 2)
+    except OmegaConfBaseException as error:
+        _stop("config", str(error).splitlines()[0], 2)
+    except OSError as error:
+        _stop("error", _os_message(error), 1)
+    except (ValueError, MemoryError) as error:
+        if _is_bug(error):
+            raise
+        _stop("error", str(error), 1)
+    except KeyboardInterrupt:
+        _stop("stopped", f"everything committed is kept; go on with: {command()}", 130)
+
+
+def run_job(config: DictConfig) -> None:
+    """One job: checks the configuration, then runs. Imports what is heavy only after the cheap checks."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    node: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    from crescent.experiment import Experiment, run
+    from crescent.narrative import print_paths, print_table
+    from crescent.summary import Summary
+
+    tracking = build_target(_group(node, "tracking"), "tracking")
+    experiment = Experiment.from_node({key: value for key, value in node.items() if key != "tracking"})
+    experiment.check()
+    job = HydraConfig.get()
+    folder = Path(job.runtime.output_dir)
+    _log_to(folder / "crescent.log")
+    console = Console()
+    console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
+    console.say(f"{experiment.model.name} teaches {experiment.distill.student.name}; run folder {folder}")
+    _link_latest(folder)
+    summary = Summary(experiment.name, experiment.seed, list(job.overrides.task), folder)
+    group, name = _names(job, experiment.name)
+    with tracking.start(folder, node, group, name) as tracker:
+        run(experiment, summary, console, tracker)
+        place = tracker.place
+    summary.write()
+    print_table(summary.scores)
+    print_paths({"summary": folder / "summary.json", "adapter": summary.artifacts["adapter"], "W&B": place})
+
+
+def command() -> str:
+    """The command that was run, to be run again."""
+    return shlex.join(["crescent", *sys.argv[1:]])
+
+
+def _names(job: Any, experiment: str) -> tuple[str, str]:
+    """The W&B group (the sweep, or the experiment) and the job's name in it."""
+    if job.mode is not None and job.mode.name == "MULTIRUN":
+        return Path(job.sweep.dir).name, job.job.override_dirname or f"job {job.job.num}"
+    return experiment, job.job.override_dirname or experiment
+
+
+def _group(node: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    if not isinstance(node.get(name), Mapping):
+        raise ConfigError(f"{name} is {node.get(name)!r}; it must be one of its choices, as in {name}=none")
+    return node[name]
+
+
+def _link_latest(folder: Path) -> None:
+    """outputs/latest points at the newest run; where links cannot be made, it is left out."""
+    latest = Path("outputs") / "latest"
+    try:
+        latest.parent.mkdir(exist_ok=True)
+        fresh = latest.with_name(f".latest-{os.getpid()}")
+        fresh.symlink_to(os.path.relpath(folder, latest.parent))
+        os.replace(fresh, latest)
+    except OSError:
+        logging.getLogger(__name__).info("no link %s could be made", latest)
+
+
+def _log_to(path: Path) -> None:
+    """The package's log: everything to the run's folder, warnings to stderr as single lines."""
+    log = logging.getLogger("crescent")
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
+    file = logging.FileHandler(path)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    line = logging.StreamHandler()
+    line.setFormatter(logging.Formatter("  %(message)s"))
+    log.addHandler(file)
+    log.addHandler(line)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def _composition_message(error: BaseException) -> str:
+    """Hydra's report of a configuration that does not compose, shortened to what is wrong and what may be."""
+    text = str(error)
+    key = re.search(r"Could not (?:override|delete|append)[^']*'([^'=]+)", text)
+    if key:
+        return f"{key[1]} is not a setting.{_similar_key(key[1])}"
+    choice = re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']*':\s+(.*)", text, re.DOTALL)
+    if choice:
+        options = re.split(r"\n\s*\n|\nConfig search path", choice[3])[0].split()
+        return f"{choice[1]}={choice[2]} is not a choice. There are: {', '.join(options)}."
+    return "\n".join(line for line in text.splitlines()[:3] if line.strip())
+
+
+def _similar_key(key: str) -> str:
+    """A suggestion among the keys of the default configuration."""
+    known = _known_keys()
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    parent = key.rpartition(".")[0]
+    siblings = [name for name in known if name.rpartition(".")[0] == parent]
+    if close:
+        return f" Did you mean {close[0]}?"
+    return f" There are: {', '.join(siblings)}." if siblings else " `crescent --cfg job` prints all settings."
+
+
+def _known_keys() -> list[str]:
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(assets() / "conf"), version_base="1.3"):
+        node: Any = OmegaConf.to_container(compose("config"))
+    return list(_dotted(node))
+
+
+def _dotted(node: Mapping[str, Any], path: str = "") -> list[str]:
+    keys: list[str] = []
+    for key, value in node.items():
+        keys.append(path + str(key))
+        if isinstance(value, Mapping):
+            keys += _dotted(value, f"{path}{key}.")
+    return keys
+
+
+def _os_message(error: OSError) -> str:
+    """No space, no permission, no such folder: what, where, and what to do."""
+    where = f" ({error.filename})" if error.filename else ""
+    mend = "Make room there, or choose folders with hydra.run.dir=DIR store=DIR; the same command then goes on."
+    return f"{error.strerror or error}{where}. {mend}"
+
+
+def _is_bug(error: BaseException) -> bool:
+    """Whether an error was raised outside Crescent's own checks: those raise from files of this package."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and PACKAGE not in Path(trace.tb_frame.f_code.co_filename).parents
+
+
+def _stop(kind: str, message: str, status: int) -> NoReturn:
+    print(f"crescent: {kind}: {message}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    main()

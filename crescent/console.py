@@ -1,0 +1,89 @@
+"""What a run prints: headings, plain lines, boxed examples, progress with rate and time left.
+
+In: what stages say. Out: lines on stderr; on a terminal a live bar, elsewhere a line every few seconds. It decides
+nothing and stores nothing. stdout stays free for the result table.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console as RichConsole
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class RateColumn(ProgressColumn):
+    """Units per second over the recent past."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.1f} {task.fields['unit']}/s")
+
+
+class Tally:
+    """Counts progress of one piece of work and shows it. `note` replaces the text behind the bar."""
+
+    def __init__(self, what: str, total: int, unit: str, console: RichConsole, bar: Progress | None) -> None:
+        self.done, self.total = 0, total
+        self._what, self._unit, self._console, self._bar = what, unit, console, bar
+        self._task = bar.add_task(what, total=total, unit=unit, note="") if bar else None
+        self._start = self._printed = time.monotonic()
+        self._note = ""
+
+    def advance(self, count: int = 1, note: str | None = None) -> None:
+        """`count` more units are done."""
+        self.done += count
+        self._note = self._note if note is None else note
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, advance=count, note=self._note)
+            return
+        now = time.monotonic()
+        if now - self._printed >= SECONDS_BETWEEN_LINES and self.done:
+            self._printed = now
+            rate = self.done / (now - self._start)
+            left = max(0, self.total - self.done) / rate if rate else 0
+            note = f", {self._note}" if self._note else ""
+            line = (
+                f"  {self._what}: {self.done:,}/{self.total:,} {self._unit}, {rate:,.1f}/s, {_clock(left)} left{note}"
+            )
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class Console:
+    """The one printer of a run. `quiet` prints nothing but warnings (tests, workers)."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._rich = RichConsole(stderr=True, quiet=quiet)
+
+    def heading(self, text: str) -> None:
+        """The title of a step."""
+        self._rich.print(f"\n[bold]{escape(text)}[/bold]")
+
+    def say(self, text: str) -> None:
+        """One plain line."""
+        self._rich.print("  " + text, markup=False, highlight=False, soft_wrap=True)
+
+    def example(self, title: str, body: str) -> None:
+        """A real piece of data, boxed. Control characters of model text are not passed on to the terminal."""
+        clean = "".join(char if char == "\n" or char.isprintable() else "�" for char in body)
+        self._rich.print(Panel(Text(clean), title=escape(title), title_align="left", width=min(100, self._rich.width)))
+
+    @contextmanager
+    def progress(self, what: str, total: int, unit: str) -> Iterator[Tally]:
+        """Counts work of known size: `with console.progress("answers", 600, "draws") as tally: tally.advance(5)`."""
+        if not self._rich.is_terminal:
+            yield Tally(what, total, unit, self._rich, None)
+            return
+        columns = (TextColumn("  {task.description}"), BarColumn(30), MofNCompleteColumn(), RateColumn())
+        with Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=self._rich) as bar:
+            yield Tally(what, total, unit, self._rich, bar)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

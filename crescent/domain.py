@@ -1,0 +1,48 @@
+"""A domain: the prompts that make a model ask, modify and solve, and the kind of answer it gives.
+
+In: a YAML of `conf/domain`. Out: checked prompts. A new domain is a new file there and nothing else.
+"""
+
+from dataclasses import dataclass
+
+from crescent.answers import KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """`bait` asks for one question; `modify` holds {question} and {neighbour}; `solve` holds {question}.
+
+    `answer` is a kind of `crescent.answers`. Questions shorter than `min_chars` or longer than `max_chars` are invalid.
+    """
+
+    name: str
+    bait: str
+    modify: str
+    solve: str
+    answer: str = "number"
+    min_chars: int = 20
+    max_chars: int = 2000
+
+    def __post_init__(self) -> None:
+        if not self.bait.strip():
+            raise ValueError("domain.bait is empty; it must ask the model for one question")
+        for key, parts in (("modify", ("{question}", "{neighbour}")), ("solve", ("{question}",))):
+            for part in parts:
+                if part not in getattr(self, key):
+                    raise ValueError(f"domain.{key} does not contain {part}; the model must be shown it")
+        if self.answer not in KINDS:
+            raise ValueError(f"domain.answer is {self.answer!r}; it may be {', '.join(KINDS)}")
+        if not 0 < self.min_chars < self.max_chars:
+            raise ValueError("domain.min_chars must be above 0 and below domain.max_chars")
+
+
+def fill(template: str, **values: str) -> str:
+    """Puts values into a prompt; other braces, in the template or in the values, stay as they are."""
+    parts = {f"{{{name}}}": value for name, value in values.items()}
+    filled, rest = "", template
+    while rest:
+        at, name = min(((rest.find(name), name) for name in parts if name in rest), default=(-1, ""))
+        if at < 0:
+            return filled + rest
+        filled, rest = filled + rest[:at] + parts[name], rest[at + len(name) :]
+    return filled

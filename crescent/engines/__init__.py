@@ -1,0 +1,103 @@
+"""Text generation behind one protocol.
+
+In: prompts and how to sample. Out: one `Completion` for each prompt, in order, with token counts. An engine holds a
+model; it knows nothing of questions, votes or files.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One completion asked for.
+
+    `draw` numbers independent samples of the same text: (seed, text, draw) names one completion. `rendered` text
+    already carries the chat template, special tokens included; other text becomes one user turn.
+    """
+
+    text: str
+    draw: int = 0
+    rendered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. `temperature` 0 is greedy; `stop` strings end a completion and are cut from it."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_new_tokens: int = 2048
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise ValueError(f"temperature is {self.temperature}; it must be 0 (greedy) or more")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What the model wrote: `finish_reason` "stop" (end of turn or a stop string) or "length" (cut off).
+
+    `mean_logprob` is nats per new token under the model at temperature 1, rounded to 2 decimals.
+    """
+
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    new_tokens: int
+    mean_logprob: float
+
+
+Progress = Callable[[int, int], None]
+"""Called with (completions finished, new tokens) since the last call."""
+
+
+class Engine(Protocol):
+    """A loaded model that completes prompts.
+
+    `deterministic`: equal (prompt, sampling) gives equal text whatever else is in the batch. `identity` is what can
+    change a result (engine kind, weights, dtype) and so belongs in the keys of what it generated.
+    """
+
+    deterministic: bool
+    identity: str
+
+    def generate(
+        self, prompts: Sequence[Prompt | str], sampling: Sampling, progress: Progress | None = None
+    ) -> list[Completion]:
+        """One completion for each prompt, in order."""
+        ...
+
+    def close(self) -> None:
+        """Let the model's memory go."""
+        ...
+
+
+class LazyEngine:
+    """An engine that is built when first asked for: a run that reuses all its artifacts loads no model."""
+
+    def __init__(self, identity: str, build: Callable[[], Engine]) -> None:
+        self.identity = identity
+        self._build = build
+        self._engine: Engine | None = None
+
+    def get(self) -> Engine:
+        """The engine, loaded now if it was not yet."""
+        if self._engine is None:
+            self._engine = self._build()
+        return self._engine
+
+    def close(self) -> None:
+        """Lets the model go; a later `get` loads it again."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None

@@ -1,0 +1,141 @@
+"""Which weights, and how they are loaded: any Hugging Face causal language model, by hub id or folder.
+
+In: a `Weights`. Out: a model in eval mode with its tokenizer, the identity that belongs in keys, or a ValueError that
+names what is wrong before anything large is read. It generates nothing.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crescent.store import make_key, write_atomic
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+DTYPES = ("float32", "bfloat16", "float16")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
+# Files that decide what a model computes; the rest of a repository (README, originals, ONNX) does not.
+_CONTENT = ("*.safetensors", "*.bin", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A model by hub id or folder, its number format in memory, and an adapter to merge into it (a folder)."""
+
+    name: str
+    path: str
+    dtype: str = "float32"
+    revision: str | None = None
+    adapter: Path | None = None
+    adapter_key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"model.dtype is {self.dtype!r}; it may be {', '.join(DTYPES)}")
+
+    def with_adapter(self, path: Path, key: str) -> "Weights":
+        """The same model with an adapter (a folder as `save_pretrained` of peft writes it) merged in."""
+        return replace(self, adapter=path, adapter_key=key)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether `path` is meant as a folder: it exists, or it is written as a path."""
+        return Path(self.path).expanduser().exists() or self.path.startswith(("/", ".", "~"))
+
+
+def check(weights: Weights) -> None:
+    """Raises ValueError with the mend if a local model is not there or is not a chat model. Reads no weights."""
+    if not weights.is_local:
+        return
+    folder = Path(weights.path).expanduser()
+    if not folder.is_dir():
+        raise ValueError(
+            f"model.path: there is no folder {folder}. Give a Hugging Face id or the folder of a saved model."
+        )
+    if not (folder / "config.json").exists():
+        raise ValueError(f"model.path: {folder} holds no config.json. Save a model there with save_pretrained().")
+    if not any((folder / name).exists() for name in TOKENIZER_FILES):
+        raise ValueError(f"model.path: {folder} holds no tokenizer. Save one there with tokenizer.save_pretrained().")
+    if not _has_chat_template(folder):
+        raise ValueError(
+            f"model {weights.name!r} has no chat template ({folder}): Crescent asks it in chat turns. "
+            "Choose a chat model, or add a chat_template.jinja to the folder."
+        )
+
+
+def identity(weights: Weights, cache: Path | None = None) -> str:
+    """What tells these weights from any other: a hash of their content, with dtype and adapter.
+
+    A folder's files are hashed once and remembered in `cache` (JSON) by size and time of change. For a hub id not on
+    disk yet the files are fetched first.
+    """
+    folder = local_folder(weights)
+    files = sorted({file for pattern in _CONTENT for file in folder.glob(pattern)})
+    known: dict[str, str] = json.loads(cache.read_text()) if cache is not None and cache.exists() else {}
+    content = []
+    for file in files:
+        stat = file.stat()
+        mark = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+        if mark not in known:
+            with open(file, "rb") as handle:
+                known[mark] = hashlib.file_digest(handle, "sha256").hexdigest()
+        content.append((file.name, known[mark]))
+    if cache is not None:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(cache, json.dumps(known, indent=1, sort_keys=True))
+    return make_key("weights", 1, {"files": content, "dtype": weights.dtype, "adapter": weights.adapter_key})
+
+
+def local_folder(weights: Weights) -> Path:
+    """The folder that holds the files; a hub id is resolved through the Hugging Face cache, fetched where needed."""
+    if weights.is_local:
+        return Path(weights.path).expanduser()
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(weights.path, revision=weights.revision, allow_patterns=list(_CONTENT)))
+    except Exception as error:  # the hub's client raises a different class for each of its reasons
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"model.path: {weights.path!r} is not on this machine and could not be fetched ({reason}). "
+            "Fetch it where there is a network, then give its folder."
+        ) from error
+
+
+def load(weights: Weights, device: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """The model in eval mode on `device`, adapter merged, and its tokenizer with a pad token set."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    folder = local_folder(weights)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, weights.dtype))
+    if weights.adapter is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(weights.adapter)).merge_and_unload()
+    return model.to(device).eval(), load_tokenizer(weights)
+
+
+def load_tokenizer(weights: Weights) -> "PreTrainedTokenizerBase":
+    """The tokenizer, padding on the left as decoding needs, the pad token falling back to the end token."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(local_folder(weights))
+    if tokenizer.chat_template is None:
+        raise ValueError(
+            f"model {weights.name!r} has no chat template: Crescent asks it in chat turns. Choose a chat model."
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").exists() or (folder / "chat_template.json").exists():
+        return True
+    config = folder / "tokenizer_config.json"
+    return config.exists() and bool(json.loads(config.read_text(encoding="utf-8")).get("chat_template"))

@@ -1,0 +1,166 @@
+"""Checks the data of tasks before any model is loaded.
+
+In: task sources. Out: nothing, or a ValueError of one line that names the file, the line and the mend. Local files are
+read to the end; of a hub data set only its presence is asked.
+"""
+
+import importlib.util
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, TemplateError, UndefinedError
+
+from crescent.evaluation.catalogue import TaskSource
+from crescent.evaluation.settings import EvaluationSettings
+
+Row = dict[str, Any]
+TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice")
+BUILDERS = ("json", "csv", "parquet", "text", "arrow")
+
+
+def check_files(source: TaskSource, settings: EvaluationSettings) -> None:
+    """Raises ValueError for a file that is missing, empty or broken, a field that is missing, or too few examples."""
+    rows: dict[str, int] = {}
+    for split, paths in source.files.items():
+        rows[split] = 0
+        for path in paths:
+            if not path.is_file():
+                raise ValueError(_missing(source.name, path, settings))
+            rows[split] += _check_file(source, path)
+    most = max(settings.shots, default=0)
+    split = source.config.get("fewshot_split") or source.config.get("training_split")
+    if not source.fixes_zero_shots and split in rows and rows[split] < most:
+        files = ", ".join(map(str, source.files[split]))
+        raise ValueError(f"task {source.name}: {files} holds {rows[split]} examples, but eval.shots asks for {most}")
+
+
+def check_shots(source: TaskSource, settings: EvaluationSettings) -> None:
+    """Raises ValueError if the task's YAML holds fewer worked examples than asked for, or forbids its own."""
+    written = (source.config.get("fewshot_config") or {}).get("samples")
+    most = max(settings.shots, default=0)
+    if source.files and source.fixes_zero_shots and source.config.get("fewshot_split") and most:
+        raise ValueError(
+            f"task {source.name} names a fewshot_split, but `num_fewshot: 0` makes the harness ignore eval.shots; "
+            "remove num_fewshot from its YAML"
+        )
+    if isinstance(written, list) and not source.fixes_zero_shots and most > len(written):
+        raise ValueError(f"task {source.name} has {len(written)} worked examples, but eval.shots asks for {most}")
+
+
+def check_hub(source: TaskSource) -> None:
+    """Raises ValueError if the data set of a harness task is neither in the cache nor on a hub that answers."""
+    from datasets import config
+    from huggingface_hub import HfApi, constants
+
+    path = source.config.get("dataset_path")
+    if not isinstance(path, str) or path in BUILDERS or Path(path).exists():
+        return
+    on_disk = (
+        Path(constants.HF_HUB_CACHE) / f"datasets--{path.replace('/', '--')}",
+        Path(config.HF_DATASETS_CACHE) / path.lower().replace("/", "___"),
+        Path(config.HF_DATASETS_CACHE) / path.replace("/", "___"),
+    )
+    if any(folder.exists() for folder in on_disk):
+        return
+    try:
+        HfApi().dataset_info(path, timeout=10)
+    except Exception as error:  # the hub's client raises a different class for each of its reasons
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"task {source.name}: data set {path} is not on this machine and the hub does not give it ({reason}). "
+            "Fetch it where there is a network, or set CRESCENT_BENCHMARKS if the task has an overlay for local files."
+        ) from error
+
+
+def check_functions(source: TaskSource) -> None:
+    """Raises ValueError if the Python beside a task's YAML cannot be imported (IFEval needs packages of its own)."""
+    for module in sorted(set(_modules(source.config, source.root.resolve()))):
+        spec = importlib.util.spec_from_file_location(f"_crescent_check_{module.stem}", module)
+        assert spec is not None and spec.loader is not None, module
+        try:
+            spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        except Exception as error:  # whatever the task's own code raises, it would raise again after the training
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ValueError(
+                f"task {source.name}: {module.name} cannot be imported ({reason}). "
+                "Install what it needs (`pip install lm-eval[ifeval]` for ifeval), or leave the task out."
+            ) from error
+
+
+def _modules(value: Any, root: Path) -> Iterator[Path]:
+    """Modules of `!function` entries, which lm-eval's index gives as /tasks/ifeval/utils.process_results."""
+    if isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _modules(item, root)
+    elif isinstance(value, str) and value.startswith(f"{root}/") and Path(value).with_suffix(".py").is_file():
+        yield Path(value).with_suffix(".py")
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """Line numbers and rows of a JSONL file. Raises ValueError with file and line for what is no JSON object."""
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"{path}:{number}: not a line of JSON ({error}). Mend or remove the line.") from None
+            if not isinstance(row, dict):
+                raise ValueError(f"{path}:{number}: a {type(row).__name__} instead of a JSON object. Mend the line.")
+            yield number, row
+
+
+def _check_file(source: TaskSource, path: Path) -> int:
+    """The number of rows. Rows with the same fields are checked once."""
+    count = 0
+    seen: set[frozenset[str]] = set()
+    for number, row in read_rows(path):
+        count += 1
+        names = frozenset(row)
+        if names not in seen:
+            seen.add(names)
+            missing = _missing_fields(source.config, row)
+            if missing:
+                raise ValueError(
+                    f"{path}:{number}: task {source.name} needs {', '.join(missing)}; the line has {', '.join(row)}"
+                )
+    if not count:
+        raise ValueError(f"task {source.name}: {path} is empty. Write one JSON object a line.")
+    return count
+
+
+def _missing_fields(config: Mapping[str, Any], row: Row) -> list[str]:
+    """Fields that the task's templates cannot do without, asked of Jinja itself: "{{a if a is defined}}" needs none."""
+    if "process_docs" in config:
+        return []  # the templates see what that function makes of the row
+    environment = Environment(undefined=StrictUndefined)
+    environment.filters["regex_replace"] = str  # the harness's own filter; here only names matter
+    missing: list[str] = []
+    for template in (config.get(key) for key in TEMPLATES):
+        if not isinstance(template, str) or (template.startswith("/") and "{" not in template):
+            continue  # a list of choices, a number, or a function of the task's own
+        if "{" not in template:
+            missing += [template] if template.isidentifier() and template not in row else []
+            continue
+        try:
+            environment.from_string(template).render(**row)
+        except UndefinedError as error:  # "'question' is undefined"
+            missing += re.findall(r"'(\w+)' is undefined", str(error)) or [str(error)]
+        except TemplateError as error:
+            raise ValueError(f"task {config['task']}: {template!r} is no Jinja template ({error})") from None
+        except (TypeError, ValueError, AttributeError):
+            continue  # a field of an unexpected type: the harness decides whether it can use it
+    return list(dict.fromkeys(missing))
+
+
+def _missing(name: str, path: Path, settings: EvaluationSettings) -> str:
+    if settings.data is not None and path.is_relative_to(Path(settings.data).absolute()):
+        return (
+            f"task {name}: there is no file {path}. Put it there, or unset CRESCENT_BENCHMARKS (eval.data) "
+            "to take the task from the hub."
+        )
+    return f"task {name}: there is no file {path}, which its YAML names in dataset_kwargs.data_files"

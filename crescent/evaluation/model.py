@@ -1,0 +1,173 @@
+"""An engine as lm-evaluation-harness sees a model.
+
+In: the harness's requests. Out: texts from `engine.generate`, which batches and is deterministic; log-likelihoods from
+the harness's own `HFLM` around the same loaded model. Greedy texts equal those of `HFLM`. It scores nothing.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, cast, runtime_checkable
+
+from jinja2 import TemplateError
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+from lm_eval.models.huggingface import HFLM
+from lm_eval.models.utils import normalize_gen_kwargs, resolve_max_length
+
+from crescent.console import Console
+from crescent.engines import Engine, Prompt, Sampling
+
+log = logging.getLogger(__name__)
+REQUESTS_BETWEEN_MARKS = 1024
+KNOWN_ARGUMENTS = {"until", "max_gen_toks", "do_sample", "temperature", "top_p"}
+
+
+@runtime_checkable
+class LocalEngine(Protocol):
+    """What evaluation needs of an engine beyond `generate`: the loaded model and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+
+
+class HarnessModel(LM):
+    """`lm_eval.evaluate(HarnessModel(engine, console, "gsm8k, 5-shot"), ...)`.
+
+    `max_new_tokens` holds where a task states no `max_gen_toks`. A prompt that leaves no room for that many tokens
+    loses its beginning, as with `HFLM`; the log tells how many did.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        console: Console,
+        title: str,
+        max_new_tokens: int = 256,
+        seed: int = 0,
+        loglikelihood_batch: int = 16,
+    ) -> None:
+        super().__init__()
+        if not isinstance(engine, LocalEngine):
+            raise ValueError(
+                "evaluation needs the model in this process: choose engine=transformers, or eval=none to skip it"
+            )
+        self._engine, self._console, self._title = engine, console, title
+        self._max_new_tokens, self._seed, self._loglikelihood_batch = max_new_tokens, seed, loglikelihood_batch
+        self._model, self.tokenizer = engine.model, engine.tokenizer
+        self._max_length = resolve_max_length(self._model.config, self.tokenizer)
+        self._bos = _added_bos(self.tokenizer)
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Name of the tokenizer, without slashes."""
+        return self.tokenizer.name_or_path.replace("/", "__")
+
+    def chat_template(self, chat_template: bool | str = False) -> str | None:
+        """The tokenizer's chat template."""
+        return self.tokenizer.chat_template if chat_template else None
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """Rendered turns; a template that refuses system turns gets none."""
+        try:
+            return self._render(chat_history, add_generation_prompt)
+        except TemplateError:
+            turns = [turn for turn in chat_history if turn["role"] != "system"]
+            return self._render(turns, add_generation_prompt)
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """One text for each request, cut at its stop strings. Repeats of a request are independent draws."""
+        prompts, groups, seen = [], {}, Counter()
+        cut = 0
+        for index, request in enumerate(requests):
+            context, arguments = cast(tuple[str, dict[str, Any]], request.args[:2])
+            sampling = self._sampling(arguments)
+            text = self._fit(context, sampling.max_new_tokens)
+            cut += not text.endswith(context)
+            prompts.append(Prompt(text, draw=seen[context], rendered=True))
+            seen[context] += 1
+            groups.setdefault(sampling, []).append(index)
+        if cut:
+            log.warning("%s: %d of %d prompts are too long and lose their beginning", self._title, cut, len(requests))
+        texts = [""] * len(requests)
+        with self._console.progress(self._title, len(requests), "items") as tally:
+            for sampling, indices in groups.items():
+                chosen = [prompts[index] for index in indices]
+                done = self._engine.generate(chosen, sampling, lambda finished, _: tally.advance(finished))
+                for index, completion in zip(indices, done, strict=True):
+                    texts[index] = completion.text
+        return texts
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """(log-probability in nats, whether greedy decoding gives it) of each continuation."""
+        return self._delegated(requests, self._inner().loglikelihood)
+
+    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
+        """Log-probability in nats of each whole text."""
+        return self._delegated(requests, self._inner().loglikelihood_rolling)
+
+    def _inner(self) -> HFLM:
+        build: Any = HFLM  # its decorator hides its parameters from type checkers
+        return build(
+            pretrained=self._model,
+            tokenizer=self.tokenizer,
+            backend="causal",
+            batch_size=self._loglikelihood_batch,
+            max_length=self._max_length,
+        )
+
+    def _delegated(self, requests: Sequence[Instance], score: Any) -> list[Any]:
+        """In slices, so that progress can be shown; a slice keeps the choices of an item together or nearly so."""
+        scored = []
+        with self._console.progress(self._title, len(requests), "choices") as tally:
+            for start in range(0, len(requests), REQUESTS_BETWEEN_MARKS):
+                part = list(requests[start : start + REQUESTS_BETWEEN_MARKS])
+                scored += score(part, disable_tqdm=True)
+                tally.advance(len(part))
+        return scored
+
+    def _render(self, turns: list[dict[str, str]], add_generation_prompt: bool) -> str:
+        return self.tokenizer.apply_chat_template(
+            turns,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            continue_final_message=not add_generation_prompt,
+        )
+
+    def _sampling(self, arguments: Mapping[str, Any]) -> Sampling:
+        options: Any = normalize_gen_kwargs(dict(arguments), self._max_new_tokens)
+        ignored = sorted(options.keys() - KNOWN_ARGUMENTS)
+        if ignored:
+            log.warning("%s: generation_kwargs %s are not supported and are ignored", self._title, ", ".join(ignored))
+        drawn = options["do_sample"]
+        return Sampling(
+            temperature=options.get("temperature", 0.0) if drawn else 0.0,
+            top_p=options.get("top_p", 1.0) if drawn else 1.0,
+            max_new_tokens=options["max_gen_toks"],
+            stop=tuple(stop for stop in options["until"] if stop),
+            seed=self._seed,
+        )
+
+    def _fit(self, context: str, max_new_tokens: int) -> str:
+        """The prompt with one begin-of-sequence token where the tokenizer adds one; of a long prompt, its end."""
+        room = self._max_length - max_new_tokens
+        if room < 1:
+            raise ValueError(
+                f"{self._title}: {max_new_tokens} new tokens do not fit a context of {self._max_length}; "
+                "lower eval.max_new_tokens, or max_gen_toks in the task's YAML"
+            )
+        text = context if context.startswith(self._bos) else self._bos + context
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        keep = min(room, len(ids))
+        while len(ids) > room:  # text cut inside a word may come back as more tokens than were kept
+            text = self.tokenizer.decode(ids[-keep:], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+            if len(self.tokenizer(text, add_special_tokens=False)["input_ids"]) <= room:
+                break
+            keep -= 1
+        return text
+
+
+def _added_bos(tokenizer: Any) -> str:
+    """The begin-of-sequence text if the tokenizer puts one before every text, else ""."""
+    ids = tokenizer("a")["input_ids"]
+    return tokenizer.bos_token if ids and ids[0] == tokenizer.bos_token_id is not None else ""

@@ -1,0 +1,59 @@
+"""What is scored, and how: the `eval` choice of a run.
+
+In: one YAML of conf/eval. Out: `EvaluationSettings`, whose values are possible on their own; whether the tasks and
+their files exist is checked in `harness.check`. It opens no file.
+"""
+
+from dataclasses import dataclass
+
+from crescent.store import not_in_key
+
+PRIMARY = (
+    "exact_match,flexible-extract",
+    "exact_match",
+    "prompt_level_strict_acc",
+    "acc_norm",
+    "acc",
+)
+"""Which (metric, filter) stands for a task: the first that it reports. Without a filter: under any filter."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """The tasks of one suite. `none` is the suite without tasks.
+
+    `task_folders` hold lm-eval task YAMLs of our own; other names are the harness's. `data` is a folder of benchmark
+    files: harness tasks with an overlay in a task folder (`extends: harness`) read them instead of the hub's.
+    `max_new_tokens` holds for a task that states no `max_gen_toks` itself (the harness would take 256). With
+    `fewshot_as_multiturn` worked examples are turns of a conversation, else text in one user turn. `limit` scores the
+    first items only. `seed` draws the worked examples.
+    """
+
+    name: str
+    tasks: tuple[str, ...] = ()
+    task_folders: tuple[str, ...] = ()
+    data: str | None = None
+    shots: tuple[int, ...] = (0, 5)
+    limit: int | None = None
+    max_new_tokens: int = 1024
+    fewshot_as_multiturn: bool = True
+    system_prompt: str | None = None
+    seed: int = 1234
+    primary: tuple[str, ...] = PRIMARY
+    loglikelihood_batch: int = not_in_key(default=16)
+
+    def __post_init__(self) -> None:
+        if len(set(self.tasks)) < len(self.tasks):
+            twice = sorted({task for task in self.tasks if self.tasks.count(task) > 1})
+            raise ValueError(f"eval.tasks names {', '.join(twice)} more than once; name each task once")
+        if self.tasks and not self.shots:
+            raise ValueError("eval.shots is empty; give the numbers of worked examples, such as [0, 5]")
+        if any(shots < 0 for shots in self.shots) or len(set(self.shots)) < len(self.shots):
+            raise ValueError(f"eval.shots is {list(self.shots)}; it must be different numbers of 0 or more")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"eval.limit is {self.limit}; it must be at least 1, or null for all items")
+        for key in ("max_new_tokens", "loglikelihood_batch"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"eval.{key} is {getattr(self, key)}; it must be at least 1")
+        if self.tasks and not self.primary:
+            raise ValueError("eval.primary is empty; name at least one metric, such as exact_match or acc")

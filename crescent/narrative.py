@@ -1,0 +1,117 @@
+"""What a run says about itself while it works: a heading for each step, a real example from it, the result table.
+
+In: artifacts and scores. Out: printed lines. It computes nothing that is stored.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Console as RichConsole
+from rich.table import Table
+
+from crescent.console import Console
+from crescent.records import Ballot, Decision, Question, Score, decode_lines
+from crescent.stages.answer import Draws
+from crescent.stages.diversify import DECISIONS
+from crescent.stages.vote import BALLOTS
+from crescent.store import Artifact
+
+TITLE = "lm-evaluation-harness, percent; difference = student - base"
+
+
+def tell_diversified(console: Console, questions: Artifact) -> None:
+    """Counts, one question, and one rejection with its rewrite."""
+    info = questions.info
+    verdicts = f"{info['rewritten']} kept after a rewrite, {info['dropped']} dropped, {info['invalid']} invalid"
+    console.say(
+        f"{info['candidates']} raw questions in {info['rounds']} rounds: {info['accepted']} kept as asked, "
+        f"{verdicts}{_reused(questions)}"
+    )
+    kept = questions.read(Question)
+    console.example("a question the model asked", kept[0].text)
+    with open(questions.path / DECISIONS, encoding="utf-8") as lines:
+        decisions = list(decode_lines(Decision, lines))
+    texts = {question.id: question.text for question in kept}
+    for decision in decisions:
+        if decision.verdict == "rewritten" and decision.nearest_id is not None:
+            after = (
+                f"kept instead, after {decision.rewrites} rewrite(s), cosine {decision.cosine:.2f} to its neighbour:"
+            )
+            body = f"rejected, too similar to a kept one:\n{decision.text}\n\n{after}\n{texts[decision.question_id]}"
+            console.example("a rejection and its rewrite", body)
+            return
+
+
+def tell_voted(console: Console, pairs: Artifact, questions: Sequence[Question], draws: Draws) -> None:
+    """Counts, and one vote that was not unanimous."""
+    info = pairs.info
+    lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
+    console.say(
+        f"{info['pairs']} training pairs from {info['questions']} questions ({lost}); "
+        f"mean agreement {info['mean_agreement']:.0%}{_reused(pairs)}"
+    )
+    with open(pairs.path / BALLOTS, encoding="utf-8") as lines:
+        ballots = list(decode_lines(Ballot, lines))
+    shown = next((index for index, one in enumerate(ballots) if one.answer and one.votes < one.draws), None)
+    if shown is None:
+        return
+    ballot = ballots[shown]
+    votes = ", ".join(f"{answer or 'no answer'}: {count}" for answer, count in Counter(ballot.answers).most_common())
+    chosen = draws.solutions[shown][ballot.chosen or 0].text.strip()
+    console.example("a vote", f"{questions[shown].text}\n\nvotes of {ballot.draws} draws: {votes}\n\nkept:\n{chosen}")
+
+
+def tell_trained(console: Console, adapter: Artifact) -> None:
+    """What training came to."""
+    info = adapter.info
+    console.say(
+        f"{info['steps']} steps on {info['pairs']} pairs, {info['target_tokens']:,} target tokens, "
+        f"final loss {info['final_loss']:.3f} nats/token{_reused(adapter)}"
+    )
+
+
+def score_table(scores: Sequence[Score]) -> Table:
+    """Primary scores: base, student, difference and its standard error, in percent where a metric is a share."""
+    last = max((score.iteration for score in scores), default=0)
+    before = {(s.task, s.shots): s for s in scores if s.primary and s.model == "base"}
+    after = {(s.task, s.shots): s for s in scores if s.primary and s.model == "student" and s.iteration == last}
+    teacher = {(s.task, s.shots): s for s in scores if s.primary and s.model == "teacher"}
+    table = Table(
+        box=box.SIMPLE_HEAD, title="lm-evaluation-harness, percent; difference = student - base", title_justify="left"
+    )
+    table.add_column("task")
+    for name in ("shots", "n", *(["teacher"] if teacher else []), "base", "student", "difference", "SE"):
+        table.add_column(name, justify="right")
+    for key, base in before.items():
+        student = after[key]
+        error = math.hypot(base.stderr, student.stderr)
+        middle = [_percent(teacher[key].value)] if teacher else []
+        difference = f"{100 * (student.value - base.value):+.1f}"
+        table.add_row(
+            base.task, str(base.shots), str(base.n), *middle, _percent(base.value), _percent(student.value), difference,
+            _percent(error),
+        )  # fmt: skip
+    return table
+
+
+def print_table(scores: Sequence[Score]) -> None:
+    """The result table on stdout."""
+    if scores:
+        RichConsole(width=100).print(score_table(scores))
+
+
+def print_paths(paths: Mapping[str, object]) -> None:
+    """Where to find what the run left, on stdout."""
+    width = max(map(len, paths))
+    for name, path in paths.items():
+        print(f"  {name:<{width}}  {path}")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _reused(artifact: Artifact) -> str:
+    return " (from the store)" if artifact.reused else ""

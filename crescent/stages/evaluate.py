@@ -1,0 +1,80 @@
+"""Scores a model on a suite of tasks, before or after training.
+
+In: an engine that may not be loaded yet. Out: one artifact for each (task, shots), with `TaskScore` records and a
+`samples.jsonl`. A model is scored once for each task and its settings, whoever asks; a killed evaluation goes on with
+the first pair that has no artifact. It compares nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+from crescent.console import Console
+from crescent.engines import LazyEngine
+from crescent.evaluation import samples
+from crescent.evaluation.catalogue import TaskSource
+from crescent.evaluation.harness import plan, score_task
+from crescent.evaluation.settings import EvaluationSettings
+from crescent.records import Score, TaskScore
+from crescent.store import Artifact, Outcome, Store
+
+SAMPLES = "samples.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    """`Evaluate(settings).run(store, engine, console)`; the suite without tasks gives no artifact."""
+
+    VERSION: ClassVar[int] = 1
+
+    settings: EvaluationSettings
+
+    def run(self, store: Store, engine: LazyEngine, console: Console) -> list[Artifact]:
+        """The artifacts of all (task, shots), in order. The engine is loaded only if one of them is missing."""
+        artifacts = []
+        for source, shots in plan(self.settings):
+
+            def build(work: Path, source: TaskSource = source, shots: int = shots) -> Outcome:
+                result = score_task(source, shots, self.settings, engine.get(), console)
+                samples.write(result.samples, work / SAMPLES)
+                return Outcome(
+                    result.scores,
+                    {"task": source.name, "shots": shots, "items": len(result.samples)},
+                    {SAMPLES: work / SAMPLES},
+                )
+
+            key = self._key(source, shots)
+            artifacts.append(store.build("evaluate", self.VERSION, key, [engine.identity], build))
+        return artifacts
+
+    def _key(self, source: TaskSource, shots: int) -> dict[str, Any]:
+        """All that decides a score beside the model. The suite's name and its other tasks do not."""
+        settings = self.settings
+        return {
+            "task": source.key(),
+            "shots": shots,
+            "limit": settings.limit,
+            "max_new_tokens": settings.max_new_tokens,
+            "fewshot_as_multiturn": settings.fewshot_as_multiturn,
+            "system_prompt": settings.system_prompt,
+            "seed": settings.seed,
+            "primary": settings.primary,
+            "lm_eval": version("lm_eval"),
+        }
+
+
+def scores(artifacts: Sequence[Artifact], model: str, iteration: int, prompting: str = "none") -> list[Score]:
+    """The records of evaluations as scores of `model` (teacher, base or student)."""
+    return [
+        Score(model, iteration, prompting, one.task, one.shots, one.metric, one.filter, one.primary, one.value,
+              one.stderr, one.n)
+        for artifact in artifacts
+        for one in artifact.read(TaskScore)
+    ]  # fmt: skip
+
+
+def read_samples(artifact: Artifact) -> list[samples.Sample]:
+    """What the model said to each item; see `crescent.evaluation.samples`."""
+    return samples.read(artifact.path / SAMPLES)

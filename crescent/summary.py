@@ -1,0 +1,91 @@
+"""What a run leaves for other tools: `summary.json` in its folder.
+
+In: reports of stages and scores, as they are made. Out: the file, written anew after every stage, so that a run that is
+cut off has said what it had. Its fields only grow.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from crescent.records import Score
+from crescent.store import write_atomic
+
+PACKAGES = ("crescent-lm", "torch", "transformers", "peft", "pytorch-lightning", "lm-eval", "hydra-core", "wandb")
+
+
+@dataclass(slots=True)
+class StageReport:
+    """One stage of one iteration.
+
+    `tokens` are what its records cost whichever run made them (generated; in training, target tokens), `new_tokens`
+    those this run paid for. `reused_records` of the records were found in the store. `seconds` is this run's wall time.
+    """
+
+    stage: str
+    iteration: int
+    key: str = ""
+    records: int = 0
+    reused_records: int = 0
+    tokens: int = 0
+    new_tokens: int = 0
+    seconds: float = 0.0
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Summary:
+    """Collects a run's results. `folder` None keeps them in memory only."""
+
+    experiment: str
+    seed: int
+    overrides: list[str]
+    folder: Path | None = None
+    scores: list[Score] = field(default_factory=list)
+    stages: list[StageReport] = field(default_factory=list)
+    artifacts: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str, iteration: int, seconds: float = 0.0) -> Iterator[StageReport]:
+        """Times a stage, on top of `seconds`; the report is filled by the caller and kept when the stage ends well."""
+        report = StageReport(name, iteration, seconds=seconds)
+        start = time.monotonic()
+        yield report
+        report.seconds = round(report.seconds + time.monotonic() - start, 3)
+        self.stages.append(report)
+        self.write()
+
+    def write(self) -> None:
+        """Puts what there is into summary.json."""
+        if self.folder is not None:
+            write_atomic(self.folder / "summary.json", json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n")
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of summary.json."""
+        return {
+            "experiment": self.experiment,
+            "overrides": self.overrides,
+            "seed": self.seed,
+            "scores": [asdict(score) for score in self.scores],
+            "stages": [asdict(stage) for stage in self.stages],
+            "artifacts": self.artifacts,
+            "git": git_commit(),
+            "versions": {name: version(name) for name in PACKAGES},
+        }
+
+
+def git_commit() -> str | None:
+    """The commit of the source tree that runs, with "-dirty" where files differ from it; None from a wheel."""
+    folder = Path(__file__).parent
+    try:
+        command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

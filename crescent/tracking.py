@@ -1,0 +1,252 @@
+"""The W&B run of an experiment: every name that is logged stands in this file.
+
+In: the composed configuration, and results as they are made. Out: a run, online where there is a login and offline
+where not. A failing job still finishes its run, so that the next job of a sweep gets one of its own.
+
+    stage/<stage>/{records,reused_records,tokens,new_tokens,seconds, and its counters}
+    train/{loss,learning_rate,grad_norm,...}   over train/step
+    score/<model>/<task>/<shots>               the primary metric; others as .../<metric>,<filter>
+    questions, decisions, votes, samples/<model>/<task>/<shots>     tables
+    artifacts  <name>-pairs (dataset) -> <name>-adapter (model)
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from crescent.records import Ballot, Decision, QAPair, Question, Record, Score, decode_lines
+from crescent.stages.diversify import DECISIONS
+from crescent.stages.evaluate import read_samples
+from crescent.stages.vote import BALLOTS
+from crescent.store import Artifact, make_key
+from crescent.summary import StageReport
+
+log = logging.getLogger(__name__)
+Curve = Callable[[Mapping[str, float], int], None]
+Mode = Literal["auto", "online", "offline"]
+
+
+COUNTERS = ("records", "reused_records", "tokens", "new_tokens", "seconds")
+
+
+class Tracker(Protocol):
+    """What a run reports. Every method may be called at any time; none of them changes a result."""
+
+    @property
+    def place(self) -> str:
+        """Where the tracked run is, for people."""
+        ...
+
+    def stage(self, report: StageReport) -> None: ...
+
+    def curve(self, iteration: int) -> Curve: ...
+
+    def data(self, iteration: int, questions: Artifact, pairs: Artifact) -> None: ...
+
+    def adapter(self, iteration: int, adapter: Artifact) -> None: ...
+
+    def samples(self, model: str, artifacts: Sequence[Artifact]) -> None: ...
+
+    def scores(self, scores: Sequence[Score]) -> None: ...
+
+
+class NoTracker:
+    """`tracking=none`."""
+
+    place = "none"
+
+    def stage(self, report: StageReport) -> None:
+        pass
+
+    def curve(self, iteration: int) -> Curve:
+        return lambda metrics, step: None
+
+    def data(self, iteration: int, questions: Artifact, pairs: Artifact) -> None:
+        pass
+
+    def adapter(self, iteration: int, adapter: Artifact) -> None:
+        pass
+
+    def samples(self, model: str, artifacts: Sequence[Artifact]) -> None:
+        pass
+
+    def scores(self, scores: Sequence[Score]) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class NoTracking:
+    """The settings of `tracking=none`."""
+
+    name: str = "none"
+
+    @contextmanager
+    def start(self, folder: Path, config: Mapping[str, Any], group: str, job: str) -> Iterator[Tracker]:
+        """A tracker that does nothing."""
+        yield NoTracker()
+
+
+@dataclass(frozen=True, slots=True)
+class WandbTracking:
+    """The settings of `tracking=wandb`. `max_table_rows` bounds tables; the artifacts hold all rows."""
+
+    name: str = "wandb"
+    project: str = "crescent"
+    entity: str | None = None
+    mode: Mode = "auto"
+    max_table_rows: int = 1000
+
+    @contextmanager
+    def start(self, folder: Path, config: Mapping[str, Any], group: str, job: str) -> Iterator[Tracker]:
+        """One W&B run for one job, its files below `folder`, finished whatever happens; a failure is marked as one.
+
+        The id is derived from folder and configuration: offline runs cannot be resumed, a repeated job is a new run.
+        """
+        os.environ["WANDB_DATA_DIR"] = os.environ["WANDB_CACHE_DIR"] = str(folder / "wandb")
+        os.environ.setdefault("WANDB_SILENT", "true")
+        import wandb
+
+        (folder / "wandb").mkdir(parents=True, exist_ok=True)
+        run_id = make_key("run", 1, {"folder": str(folder), "config": config})
+        run = wandb.init(
+            project=self.project, entity=self.entity, dir=folder, group=group, name=job, job_type="experiment",
+            config=dict(config), mode=_mode(self.mode), id=run_id,
+            settings=wandb.Settings(console="off"),
+        )  # fmt: skip
+        code = 1
+        try:
+            yield WandbTracker(run, self.max_table_rows)
+            code = 0
+        finally:
+            run.finish(exit_code=code)
+
+
+def _mode(mode: Mode) -> Literal["online", "offline"]:
+    """auto: online only where the user has logged in, and nothing else has been asked for in WANDB_MODE."""
+    if mode != "auto":
+        return mode
+    if os.environ.get("WANDB_MODE") in ("offline", "dryrun", "disabled"):
+        return "offline"
+    import wandb
+
+    return "online" if wandb.login(prompt=False, verify=False) else "offline"
+
+
+class WandbTracker:
+    """Logs to one W&B run."""
+
+    def __init__(self, run: Any, max_table_rows: int) -> None:
+        self._run, self._max_rows = run, max_table_rows
+        self._pairs: Any = None
+        run.define_metric("train/step")
+        run.define_metric("train/*", step_metric="train/step")
+
+    @property
+    def place(self) -> str:
+        """The URL, or for an offline run its folder and the command that uploads it."""
+        if self._run.offline:
+            return f"{Path(self._run.dir).parent}  (upload: wandb sync {Path(self._run.dir).parent})"
+        return str(self._run.url)
+
+    def stage(self, report: StageReport) -> None:
+        """Counts, tokens and seconds of a stage, with its counters."""
+        values = {
+            name: getattr(report, name) for name in ("records", "reused_records", "tokens", "new_tokens", "seconds")
+        }
+        numbers = {name: value for name, value in report.info.items() if isinstance(value, int | float)}
+        logged = {f"stage/{report.stage}/{name}": value for name, value in {**numbers, **values}.items()}
+        self._run.log({**logged, "iteration": report.iteration})
+        self._run.summary.update(logged)
+        for round_index, share in enumerate(report.info.get("acceptance_by_round", ())):
+            self._run.log({"stage/diversify/acceptance": share, "stage/diversify/round": round_index})
+
+    def curve(self, iteration: int) -> Curve:
+        """Takes a training step's metrics."""
+
+        def log_step(metrics: Mapping[str, float], step: int) -> None:
+            values = {f"train/{name}": value for name, value in metrics.items()}
+            self._run.log({**values, "train/step": step, "iteration": iteration})
+
+        return log_step
+
+    def data(self, iteration: int, questions: Artifact, pairs: Artifact) -> None:
+        """Tables of questions, decisions and votes, and the data set as an artifact."""
+        self._table("questions", _first(questions.path / "records.jsonl", Question, self._max_rows))
+        self._table("decisions", _first(questions.path / DECISIONS, Decision, self._max_rows))
+        self._table("votes", _first(pairs.path / BALLOTS, Ballot, self._max_rows))
+        self._table("pairs", _first(pairs.path / "records.jsonl", QAPair, self._max_rows))
+        metadata = {"key": pairs.key, "questions": questions.key, "iteration": iteration, **pairs.info}
+        self._pairs = self._log_artifact("pairs", "dataset", pairs.path, metadata)
+
+    def adapter(self, iteration: int, adapter: Artifact) -> None:
+        """The adapter as an artifact that was made from the data set's."""
+        if self._pairs is not None and not self._run.offline:
+            self._run.use_artifact(self._pairs)  # offline W&B cannot: there the metadata tell the lineage
+        made_from = getattr(self._pairs, "metadata", {}).get("key")
+        metadata = {"key": adapter.key, "pairs": made_from, "iteration": iteration, **adapter.info}
+        self._log_artifact("adapter", "model", adapter.path, metadata)
+
+    def samples(self, model: str, artifacts: Sequence[Artifact]) -> None:
+        """What the model said to each item of each task."""
+        import wandb
+
+        for artifact in artifacts:
+            rows = list(islice(read_samples(artifact), self._max_rows))
+            if not rows:
+                continue
+            metrics = sorted(rows[0]["metrics"])
+            table = wandb.Table(columns=["item", "fields", "response", "answers", "target", *metrics])
+            for row in rows:
+                values = (row["metrics"].get(metric) for metric in metrics)
+                texts = (_text(row[name]) for name in ("doc", "response", "filtered", "target"))
+                table.add_data(row["doc_id"], *texts, *values)
+            shots = artifact.info["shots"]
+            self._run.log({f"samples/{model}/{rows[0]['task']}/{shots}": table})
+
+    def scores(self, scores: Sequence[Score]) -> None:
+        """Scores as summary values, so that runs are compared and grouped by them."""
+        values = {}
+        for score in scores:
+            name = f"score/{score.model}/{score.task}/{score.shots}"
+            if score.primary:
+                values[name], values[f"{name}/stderr"] = score.value, score.stderr
+            else:
+                values[f"{name}/{score.metric},{score.filter}"] = score.value
+        self._run.log(values)
+        self._run.summary.update(values)
+
+    def _table(self, name: str, records: Sequence[Record]) -> None:
+        import wandb
+
+        if not records:
+            return
+        rows = [asdict(record) for record in records]
+        table = wandb.Table(columns=list(rows[0]), data=[[_cell(value) for value in row.values()] for row in rows])
+        self._run.log({name: table})
+
+    def _log_artifact(self, role: str, kind: str, folder: Path, metadata: Mapping[str, Any]) -> Any:
+        import wandb
+
+        artifact = wandb.Artifact(f"{self._run.id}-{role}", type=kind, metadata=dict(metadata))
+        artifact.add_dir(str(folder))
+        self._run.log_artifact(artifact)
+        return artifact
+
+
+def _first(path: Path, kind: type[Any], count: int) -> list[Any]:
+    with open(path, encoding="utf-8") as lines:
+        return list(islice(decode_lines(kind, lines), count))
+
+
+def _cell(value: Any) -> Any:
+    return ", ".join("-" if item is None else str(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

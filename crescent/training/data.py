@@ -1,0 +1,147 @@
+"""From question-and-response pairs to token ids and labels, through the model's own chat template.
+
+In: `QAPair`s and a tokenizer. Out: `Example`s whose loss covers the response with its end-of-turn token and nothing
+else, and padded batches of them. It knows no model and no order of training (see `plan.py`).
+
+The text is rendered and tokenised in one go by `apply_chat_template`; tokenising rendered text a second time with
+special tokens is how a sequence gets two BOS.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from crescent.records import QAPair
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100
+"""The label of a position without loss, as torch's cross entropy has it."""
+_PROBE = [("a", "b")]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One sequence. The first `prompt_tokens` ids carry no loss, all others do."""
+
+    question_id: str
+    ids: tuple[int, ...]
+    prompt_tokens: int
+
+    @property
+    def target_tokens(self) -> int:
+        """How many ids carry loss."""
+        return len(self.ids) - self.prompt_tokens
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """One label for each id, not shifted."""
+        return (IGNORED,) * self.prompt_tokens + self.ids[self.prompt_tokens :]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What can be trained on, and the question ids of what was cut (`truncated`) or left out.
+
+    `too_long`: the prompt alone fills `max_length`, so that no target would be left. `unsafe`: the text itself spells a
+    control token of the template, such as an end of turn.
+    """
+
+    examples: list[Example]
+    truncated: list[str]
+    too_long: list[str]
+    unsafe: list[str]
+
+    @property
+    def dropped(self) -> int:
+        """How many pairs are not trained on."""
+        return len(self.too_long) + len(self.unsafe)
+
+
+def encode_pairs(pairs: Sequence[QAPair], tokenizer: "PreTrainedTokenizerBase", max_length: int) -> Encoded:
+    """Examples in the order of `pairs`. Raises ValueError if the template cannot be trained with a mask."""
+    encoded = Encoded([], [], [], [])
+    special = set(tokenizer.all_special_ids)
+    normal = _counts(_render(tokenizer, _PROBE, whole=True)[0], special)
+    _check_one_bos(_render(tokenizer, _PROBE, whole=False)[0], tokenizer)
+    turns = [(pair.question, pair.response) for pair in pairs]
+    prompts, wholes = _render(tokenizer, turns, whole=False), _render(tokenizer, turns, whole=True)
+    ends = _end_tokens(tokenizer)
+    for pair, prompt, whole in zip(pairs, prompts, wholes, strict=True):
+        if _counts(whole, special) != normal:
+            encoded.unsafe.append(pair.question_id)
+            continue
+        _check_prefix(prompt, whole, pair.question_id)
+        ids = _through_end_of_turn(whole, len(prompt), ends)
+        if len(prompt) >= max_length:
+            encoded.too_long.append(pair.question_id)
+            continue
+        if len(ids) > max_length:
+            encoded.truncated.append(pair.question_id)
+        encoded.examples.append(Example(pair.question_id, tuple(ids[:max_length]), len(prompt)))
+    return encoded
+
+
+def collate(
+    examples: Sequence[Example], pad_id: int, device: torch.device | str = "cpu"
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(ids, labels), both int64 of shape (examples, longest), padded on the right.
+
+    No attention mask: causal attention never looks to the right, where all padding is.
+    """
+    longest = max(len(example.ids) for example in examples)
+    ids = torch.tensor([example.ids + (pad_id,) * (longest - len(example.ids)) for example in examples])
+    labels = torch.tensor([example.labels + (IGNORED,) * (longest - len(example.ids)) for example in examples])
+    return ids.to(device), labels.to(device)
+
+
+def _render(tokenizer: Any, turns: Sequence[tuple[str, str]], whole: bool) -> list[list[int]]:
+    """Token ids of the prompts, ready for an answer, or of the whole conversations."""
+    chats = [
+        [{"role": "user", "content": question}, {"role": "assistant", "content": response}][: 2 if whole else 1]
+        for question, response in turns
+    ]
+    return tokenizer.apply_chat_template(chats, add_generation_prompt=not whole, tokenize=True, return_dict=True)[
+        "input_ids"
+    ]
+
+
+def _check_one_bos(ids: list[int], tokenizer: Any) -> None:
+    bos = tokenizer.bos_token_id
+    # Not more than the first two: a template may use its BOS as the mark that opens each turn (SmolLM2 does).
+    if bos is not None and ids[:2] == [bos, bos]:
+        raise ValueError("the chat template begins with two BOS tokens: remove one from the model's chat template")
+
+
+def _check_prefix(prompt: list[int], whole: list[int], question_id: str) -> None:
+    if whole[: len(prompt)] != prompt:
+        raise ValueError(
+            f"the chat template does not continue its own generation prompt (question {question_id}), so that no mask "
+            "can tell prompt from response: choose a model whose template does, or mend its chat_template.jinja"
+        )
+
+
+def _counts(ids: list[int], special: set[int]) -> Counter[int]:
+    """How often each special token occurs: the same in every conversation unless the text spells one."""
+    return Counter(token for token in ids if token in special)
+
+
+def _end_tokens(tokenizer: Any) -> set[int]:
+    """Tokens that can end a turn: special or added, but not white space (Gemma has newlines as added tokens)."""
+    added = {token for token, text in tokenizer.added_tokens_decoder.items() if text.content.strip()}
+    return added | set(tokenizer.all_special_ids)
+
+
+def _through_end_of_turn(whole: list[int], start: int, ends: set[int]) -> list[int]:
+    """`whole` up to its last end-of-turn token: ChatML writes a newline after it, which no model generates."""
+    for position in range(len(whole) - 1, start - 1, -1):
+        if whole[position] in ends:
+            return whole[: position + 1]
+    raise ValueError(
+        "the chat template ends the assistant's turn with no special token, so that the model would never learn to "
+        "stop: choose a model whose template does, or mend its chat_template.jinja"
+    )

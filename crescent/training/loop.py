@@ -1,0 +1,151 @@
+"""A whole training run under Lightning: progress, checkpoints, signals, silence.
+
+In: a model with what is trained asking for gradients, examples, settings, a scratch folder. Out: the trained model, in
+place, and its curve. A second call with the same folder goes on where the first was killed, and on a CPU ends with the
+same bytes.
+"""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.utilities.warnings import PossibleUserWarning
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from crescent.console import Console, Tally
+from crescent.records import TrainStep
+from crescent.training import checkpoint
+from crescent.training.data import Example
+from crescent.training.module import Batch, Batches, TrainingModule
+from crescent.training.plan import plan_steps
+from crescent.training.settings import TrainSettings
+
+Curve = Callable[[Mapping[str, float], int], None]
+"""Called with the metrics of a step and its number."""
+SIGTERM_STATUS = 128 + 15
+
+
+def train(
+    model: Any,
+    examples: Sequence[Example],
+    pad_id: int,
+    settings: TrainSettings,
+    folder: Path,
+    console: Console,
+    curve: Curve | None = None,
+) -> list[TrainStep]:
+    """Trains `model` in place on one device. Raises ValueError or MemoryError with the mend; signals end the run."""
+    steps = plan_steps([len(example.ids) for example in examples], settings.batch_size, settings.epochs, settings.seed)
+    module = TrainingModule(model, settings, len(steps), pad_id, console.say)
+    fault = checkpoint.restore(folder, module)
+    if fault is not None:
+        console.say(f"the checkpoint of an earlier attempt is not used: {fault}. Training begins again.")
+    done = len(module.curve)
+    if done:
+        console.say(f"training goes on after step {done} of {len(steps)}")
+    replay(module.curve, curve)
+    with console.progress("finetune", len(steps) - done, "steps") as tally, _quiet(), torch.random.fork_rng():
+        watch = Watch(tally, curve, folder, settings.checkpoint_every, len(steps))
+        with _honest_signals():
+            _trainer(settings, folder, watch).fit(module, Batches(steps[done:], examples))
+    return module.curve
+
+
+def replay(steps: Sequence[TrainStep], curve: Curve | None) -> None:
+    """Shows steps that were made earlier, without what was measured then and not kept."""
+    for step in steps if curve is not None else ():
+        assert curve is not None
+        curve(_metrics(step), step.step)
+
+
+class Watch(pl.Callback):
+    """After each step: the bar, the curve, and every so often a checkpoint."""
+
+    def __init__(self, tally: Tally, curve: Curve | None, folder: Path, every: int, steps: int) -> None:
+        self._tally, self._curve, self._folder, self._every, self._steps = tally, curve, folder, every, steps
+        self._last = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The clock starts when the first batch does, not when the model is loaded."""
+        self._last = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Reports the step just made."""
+        assert isinstance(pl_module, TrainingModule)
+        step = pl_module.curve[-1]
+        now = time.monotonic()
+        if self._curve is not None:
+            rate = step.target_tokens / max(now - self._last, 1e-9)
+            metrics = {"grad_norm": pl_module.grad_norm, "target_tokens_per_second": rate}
+            self._curve({**_metrics(step), **metrics}, step.step)
+        self._tally.advance(1, note=f"loss {step.loss:.3f}")
+        if step.step % self._every == 0 and step.step < self._steps:
+            checkpoint.save(self._folder, pl_module)
+        self._last = time.monotonic()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Asked to end (SIGTERM), Lightning stops between two steps: what is done by then is kept."""
+        if isinstance(exception, SIGTERMException) and isinstance(pl_module, TrainingModule) and pl_module.curve:
+            checkpoint.save(self._folder, pl_module)
+
+
+def _metrics(step: TrainStep) -> dict[str, float]:
+    return {"loss": step.loss, "learning_rate": step.learning_rate, "epoch": step.epoch}
+
+
+def _trainer(settings: TrainSettings, folder: Path, watch: Watch) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator="auto",
+        devices=1,
+        precision=settings.precision,  # pyright: ignore[reportArgumentType] - checked against the ones it may be
+        max_epochs=1,  # all epochs are planned as one, so that a run goes on at any step
+        callbacks=[watch],
+        plugins=[LightningEnvironment()],  # else, under Slurm, it takes over requeueing and its signals
+        default_root_dir=folder,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+@contextmanager
+def _honest_signals() -> Iterator[None]:
+    """Ctrl-C stays a KeyboardInterrupt, and SIGTERM an exit status: Lightning makes of them status 1 and success."""
+    try:
+        yield
+    except SIGTERMException as ended:
+        raise SystemExit(SIGTERM_STATUS) from ended
+    except SystemExit as ended:
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from ended
+        raise
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No chatter of Lightning: which devices it sees, tips, how many workers a loader might have."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PossibleUserWarning)
+            # Lightning 2.6 asks torch 2.13 for this under its old name: nothing a user can mend
+            warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,125 @@
+"""What of a model is trained, and what is kept of it: `Lora` (an adapter) or `Full` (the whole model).
+
+In: a `Weights`. Out: a model ready to train, later the files that hold what it learned, and the `Weights` that load
+them again. Files are equal for equal runs: no paths, no model card, lists in a fixed order.
+"""
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from crescent.engines.weights import Weights, load
+from crescent.training.checks import is_real, is_whole, require
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+ADAPTER = "adapter"
+MODEL = "model"
+
+
+class Method(Protocol):
+    """A way to train a model."""
+
+    def load(self, weights: Weights) -> "tuple[Any, PreTrainedTokenizerBase]":
+        """The model on the CPU in train mode, only what is trained asking for gradients, and its tokenizer."""
+        ...
+
+    def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
+        """Writes what was learned below `folder`; returns the name each path is to have in the artifact."""
+        ...
+
+    def trained(self, weights: Weights, artifact: Path, key: str) -> Weights:
+        """The weights after training, from an artifact that holds what `save` wrote."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """Low-rank adapters (Hu et al., arXiv 2106.09685): W + alpha / rank * B A, B and A trained, W frozen.
+
+    `target_modules` is "all-linear" (every linear layer but the output head), a regular expression, or names. Weights
+    that have an adapter already go on training it, so that the result is always relative to the plain model.
+    """
+
+    rank: int
+    alpha: float
+    dropout: float
+    target_modules: str | Sequence[str]
+
+    def __post_init__(self) -> None:
+        require(is_whole(self.rank) and self.rank >= 1, "method.rank", self.rank, "a whole number from 1, such as 16")
+        require(is_real(self.alpha) and self.alpha > 0, "method.alpha", self.alpha, "above 0, such as twice the rank")
+        require(is_real(self.dropout) and 0 <= self.dropout < 1, "method.dropout", self.dropout, "from 0 to below 1")
+        require(len(self.target_modules) > 0, "method.target_modules", self.target_modules, "all-linear or names")
+        if not isinstance(self.target_modules, str):  # their order cannot change a result, so it must not change a key
+            object.__setattr__(self, "target_modules", tuple(sorted(self.target_modules)))
+
+    def load(self, weights: Weights) -> "tuple[Any, PreTrainedTokenizerBase]":
+        """The frozen model with a trainable adapter: a new one, or the one that `weights` has."""
+        from peft import LoraConfig, PeftModel, get_peft_model
+
+        model, tokenizer = load(replace(weights, adapter=None, adapter_key=None), "cpu")
+        model.train()  # loading leaves eval mode, and the layers peft adds take the mode they find
+        targets = self.target_modules if isinstance(self.target_modules, str) else list(self.target_modules)
+        alpha: Any = self.alpha  # peft declares an int and takes any number
+        config = LoraConfig(
+            r=self.rank, lora_alpha=alpha, lora_dropout=self.dropout, target_modules=targets, task_type="CAUSAL_LM"
+        )
+        with warnings.catch_warnings():
+            # peft 0.21 asks transformers 5.23 for this under its old name: nothing a user can mend
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+            if weights.adapter is None:
+                return get_peft_model(model, config), tokenizer
+            adapted = PeftModel.from_pretrained(model, str(weights.adapter), is_trainable=True)
+        self._check_same_shape(adapted.peft_config["default"])
+        return adapted.train(), tokenizer
+
+    def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
+        """The adapter alone, as safetensors."""
+        path = folder / ADAPTER
+        model.save_pretrained(path, save_embedding_layers=False)  # "auto" would ask the hub for the model's config
+        (path / "README.md").unlink(missing_ok=True)  # a card full of blanks, with the model's path
+        file = path / "adapter_config.json"
+        config = json.loads(file.read_text(encoding="utf-8"))
+        config["base_model_name_or_path"] = None if weights.is_local else weights.path
+        for name, value in config.items():
+            if isinstance(value, list):  # sets, written in an order that changes with each process
+                config[name] = sorted(value)
+        file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        return {ADAPTER: path}
+
+    def trained(self, weights: Weights, artifact: Path, key: str) -> Weights:
+        """The same model with the adapter of this artifact instead of any it had."""
+        return weights.with_adapter(artifact / ADAPTER, key)
+
+    def _check_same_shape(self, config: Any) -> None:
+        found = {"rank": config.r, "alpha": config.lora_alpha, "dropout": config.lora_dropout}
+        for name, value in found.items():
+            require(getattr(self, name) == value, f"method.{name}", getattr(self, name), f"{value}, as in the adapter "
+                    "that training goes on from")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """Every weight is trained, in float32; what is saved has the number format that the weights are loaded in."""
+
+    def load(self, weights: Weights) -> "tuple[Any, PreTrainedTokenizerBase]":
+        """The model, an adapter of `weights` merged into it."""
+        model, tokenizer = load(weights, "cpu")
+        return model.float().train().requires_grad_(True), tokenizer
+
+    def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
+        """The whole model with its tokenizer, as `from_pretrained` reads it."""
+        import torch
+
+        model.to(getattr(torch, weights.dtype)).save_pretrained(folder / MODEL)
+        tokenizer.save_pretrained(folder / MODEL)
+        return {MODEL: folder / MODEL}
+
+    def trained(self, weights: Weights, artifact: Path, key: str) -> Weights:
+        """The model in this artifact."""
+        return replace(weights, path=str(artifact / MODEL), revision=None, adapter=None, adapter_key=None)

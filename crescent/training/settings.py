@@ -1,0 +1,64 @@
+"""How a model is trained.
+
+In: keywords. Out: checked, frozen settings, or a ValueError of one line that names the
+key and the mend. Loads neither torch nor a model library.
+"""
+
+from dataclasses import dataclass, replace
+
+from crescent.store import not_in_key
+from crescent.training.checks import is_real, is_whole, require
+from crescent.training.methods import Full, Lora
+from crescent.training.schedule import SCHEDULES
+
+PRECISIONS = ("auto", "32-true", "bf16-mixed")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """One fine-tuning. `batch_size` is sequences per optimiser step, `max_length` tokens of prompt and response.
+
+    `micro_batch_size` is how many sequences are in memory at once; gradients do not depend on it beyond float noise
+    (with dropout above 0 it also decides which masks are drawn). `warmup_ratio` is a share of all steps.
+    """
+
+    method: Lora | Full
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    max_length: int
+    schedule: str
+    warmup_ratio: float
+    weight_decay: float
+    max_grad_norm: float
+    seed: int
+    precision: str
+    name: str = not_in_key()
+    micro_batch_size: int = not_in_key()
+    checkpoint_every: int = not_in_key()
+
+    def __post_init__(self) -> None:
+        wanted = "a node whose _target_ is a training method, as in conf/train"
+        require(isinstance(self.method, Lora | Full), "method", self.method, wanted)
+        for key in ("epochs", "batch_size", "micro_batch_size", "checkpoint_every"):
+            value = getattr(self, key)
+            require(is_whole(value) and value >= 1, key, value, "a whole number from 1")
+        require(is_whole(self.max_length) and self.max_length >= 2, "max_length", self.max_length, "2 tokens or more")
+        require(is_whole(self.seed) and self.seed >= 0, "seed", self.seed, "a whole number from 0")
+        for key in ("learning_rate", "max_grad_norm"):
+            value = getattr(self, key)
+            require(is_real(value) and 0 < value < float("inf"), key, value, "above 0, such as 0.001 or 1.0")
+        ratio, decay = self.warmup_ratio, self.weight_decay
+        require(is_real(ratio) and 0 <= ratio <= 1, "warmup_ratio", ratio, "from 0 to 1 (a share of all steps)")
+        require(is_real(decay) and 0 <= decay < float("inf"), "weight_decay", decay, "0 or more")
+        require(self.schedule in SCHEDULES, "schedule", self.schedule, ", ".join(SCHEDULES))
+        require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
+
+    def resolved(self) -> "TrainSettings":
+        """The same with `precision` decided for this machine, as it belongs in a key: it changes results."""
+        if self.precision != "auto":
+            return self
+        import torch  # here, so that composing a run stays fast
+
+        fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+        return replace(self, precision="bf16-mixed" if fast else "32-true")

@@ -1,0 +1,85 @@
+"""Shared fixtures: a quiet console, an empty store, tiny random chat models of real architectures on disk."""
+
+import os
+from pathlib import Path
+
+os.environ.update(HF_HUB_OFFLINE="1", WANDB_MODE="offline", TOKENIZERS_PARALLELISM="false", HF_DATASETS_OFFLINE="1")
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from crescent.console import Console
+from crescent.store import Store
+
+CHATML = (
+    "{{ bos_token }}{% for message in messages %}<|{{ message['role'] }}|>\n"
+    "{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] }}<|end|>{% endgeneration %}\n"
+    "{% else %}{{ message['content'] }}<|end|>\n{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
+WORDS = "Tom has 12 apples and gives 5 to Ann. How many apples are left? The answer is #### 7. Think step by step."
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(quiet=True)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def save_tokenizer(folder: Path, template: str | None = CHATML) -> int:
+    """A byte-level BPE of 400 tokens with chat markers, saved to `folder`. Returns the size of its vocabulary."""
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<s>", "<|end|>", "<pad>", "<|user|>", "<|assistant|>", "<|system|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator([WORDS], trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", tokenizer.token_to_id("<s>"))]
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="<|end|>", pad_token="<pad>", chat_template=template
+    )
+    fast.save_pretrained(folder)
+    return tokenizer.get_vocab_size()
+
+
+def save_tiny_model(folder: Path, architecture: str = "llama", template: str | None = CHATML) -> Path:
+    """A random two-layer model of a real architecture with its tokenizer, saved as any Hugging Face model is."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+    vocabulary = save_tokenizer(folder, template)
+    shape = {
+        "vocab_size": vocabulary, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 2048, "bos_token_id": 0,
+        "eos_token_id": 1, "pad_token_id": 2, "tie_word_embeddings": True,
+    }  # fmt: skip
+    torch.manual_seed(0)
+    if architecture == "llama":
+        model = LlamaForCausalLM(LlamaConfig(**shape))
+    else:
+        model = Qwen2ForCausalLM(Qwen2Config(**shape))
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random Llama chat model (about 40,000 parameters)."""
+    return save_tiny_model(tmp_path_factory.mktemp("tiny") / "llama")
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random Qwen 2 chat model."""
+    return save_tiny_model(tmp_path_factory.mktemp("tiny") / "qwen", "qwen2")

@@ -1,0 +1,118 @@
+"""The transformers engine on tiny random models: order, reproducibility, stops, counts, memory."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from crescent.engines import Completion, Prompt, Sampling
+from crescent.engines.transformers import TransformersEngine, TransformersSettings
+from crescent.engines.weights import Weights
+
+TEXTS = ["How many?", "Tom has 12 apples and gives 5 to Ann.", "é ½ − 7", "", "Think step by step. " * 8]
+SHORT = Sampling(temperature=1.0, max_new_tokens=24, seed=3)
+
+
+@pytest.fixture(scope="module", params=["llama", "qwen2"])
+def engine(request: pytest.FixtureRequest, tiny_llama: Path, tiny_qwen: Path) -> TransformersEngine:
+    folder = tiny_llama if request.param == "llama" else tiny_qwen
+    return TransformersSettings(device="cpu").build(Weights(request.param, str(folder)), "w")
+
+
+def with_batch(engine: TransformersEngine, rows: int) -> TransformersEngine:
+    return TransformersEngine(engine.model, engine.tokenizer, "w", rows)
+
+
+def test_completions_do_not_depend_on_the_batch(engine: TransformersEngine) -> None:
+    prompts = [Prompt(text, draw) for text in TEXTS for draw in range(20)]
+    together = engine.generate(prompts, SHORT)
+    assert with_batch(engine, 7).generate(prompts[::-1], SHORT) == together[::-1]
+    assert [with_batch(engine, 1).generate([prompt], SHORT)[0] for prompt in prompts[::5]] == together[::5]
+
+
+def test_draws_of_a_prompt_differ_and_seeds_differ(engine: TransformersEngine) -> None:
+    draws = [completion.text for completion in engine.generate([Prompt("How many?", draw) for draw in range(8)], SHORT)]
+    other = engine.generate([Prompt("How many?", 0)], Sampling(max_new_tokens=24, seed=4))[0].text
+    assert len(set(draws)) == 8 and other != draws[0]
+
+
+def test_greedy_equals_the_library_s_own_generate(engine: TransformersEngine) -> None:
+    for text, completion in zip(TEXTS, engine.generate(TEXTS, Sampling(temperature=0, max_new_tokens=16)), strict=True):
+        ids = torch.tensor([engine.encode(Prompt(text))])
+        output = engine.model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=16, do_sample=False, pad_token_id=2
+        )
+        assert completion.text == engine.tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True)
+
+
+def test_logprobs_are_those_of_a_plain_forward_pass(engine: TransformersEngine) -> None:
+    prompt = Prompt("How many?")
+    completion = engine.generate([prompt], Sampling(max_new_tokens=5, seed=1))[0]
+    prompt_ids = list(engine.encode(prompt))
+    new_ids = engine.tokenizer(completion.text, add_special_tokens=False)["input_ids"]
+    if len(new_ids) != completion.new_tokens:
+        pytest.skip("this random text does not tokenise back to what was drawn")
+    logits = engine.model(torch.tensor([prompt_ids + new_ids])).logits[0, len(prompt_ids) - 1 : -1].log_softmax(-1)
+    expected = logits.gather(1, torch.tensor(new_ids)[:, None]).mean().item()
+    assert completion.mean_logprob == pytest.approx(expected, abs=0.006)
+
+
+def test_a_length_limit_is_kept_and_told(engine: TransformersEngine) -> None:
+    for completion in engine.generate(TEXTS, Sampling(max_new_tokens=3)):
+        assert (completion.new_tokens, completion.finish_reason) == (3, "length") or completion.finish_reason == "stop"
+
+
+def test_an_end_token_stops_a_completion(engine: TransformersEngine) -> None:
+    completions = engine.generate([Prompt("x", draw) for draw in range(200)], Sampling(max_new_tokens=400))
+    ended = [completion for completion in completions if completion.finish_reason == "stop"]
+    assert ended and not any("<|end|>" in completion.text for completion in ended)
+    assert sum(completion.new_tokens for completion in ended) < 400 * len(ended)
+
+
+def test_a_stop_string_ends_a_completion_and_is_cut(engine: TransformersEngine) -> None:
+    prompts = [Prompt(text, draw) for text in TEXTS for draw in range(4)]
+    free = engine.generate(prompts, SHORT)
+    stop = free[0].text[5:7]
+    stopped = engine.generate(prompts, Sampling(max_new_tokens=24, seed=3, stop=(stop,)))
+    for before, after in zip(free, stopped, strict=True):
+        assert after.text == before.text.split(stop)[0]
+
+
+def test_a_prompt_beyond_the_context_gets_an_empty_completion(engine: TransformersEngine) -> None:
+    completion = engine.generate(["a b c d " * 3000], SHORT)[0]
+    assert completion == Completion("", "length", completion.prompt_tokens, 0, 0.0)
+
+
+def test_out_of_memory_halves_the_batch_and_changes_nothing(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [Prompt(text, draw) for text in TEXTS for draw in range(4)]
+    small = with_batch(engine, 256)
+    read = TransformersEngine._read_prompts
+
+    def read_if_it_fits(self: TransformersEngine, rows: list) -> tuple:
+        if len(rows) > 5:
+            raise torch.OutOfMemoryError("out of memory")
+        return read(self, rows)
+
+    monkeypatch.setattr(TransformersEngine, "_read_prompts", read_if_it_fits)
+    limited = small.generate(prompts, SHORT)
+    monkeypatch.undo()
+    assert limited == engine.generate(prompts, SHORT)
+
+
+def test_progress_counts_every_completion_and_token(engine: TransformersEngine) -> None:
+    seen = [0, 0]
+
+    def count(completions: int, tokens: int) -> None:
+        seen[0] += completions
+        seen[1] += tokens
+
+    completions = engine.generate(TEXTS, SHORT, count)
+    assert seen == [len(TEXTS), sum(completion.new_tokens for completion in completions)]
+
+
+def test_nucleus_sampling_draws_only_from_the_nucleus(engine: TransformersEngine) -> None:
+    tiny = Sampling(temperature=1.0, top_p=1e-6, max_new_tokens=12)
+    greedy = [made.text for made in engine.generate(TEXTS, Sampling(temperature=0, max_new_tokens=12))]
+    assert [made.text for made in engine.generate(TEXTS, tiny)] == greedy

@@ -1,0 +1,44 @@
+import math
+
+import pytest
+
+from crescent.evaluation.metrics import task_scores
+from crescent.evaluation.samples import merge
+
+TABLE = {
+    "alias": "t", "sample_len": 3, "acc,none": 0.5, "acc_stderr,none": 0.1, "acc_norm,none": 0.6,
+    "acc_norm_stderr,none": "N/A",
+}  # fmt: skip
+
+
+def test_the_first_wish_that_is_reported_is_primary() -> None:
+    scores = task_scores("t", 0, TABLE, ("exact_match", "acc_norm", "acc"))
+    assert [score.metric for score in scores if score.primary] == ["acc_norm"]
+
+
+def test_a_standard_error_that_is_not_given_is_zero() -> None:
+    assert [score.stderr for score in task_scores("t", 0, TABLE, ("acc",))] == [0.1, 0.0]
+
+
+def test_a_value_that_is_no_number_is_left_out_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    scores = task_scores("t", 5, {**TABLE, "f1,none": math.nan}, ("f1", "acc"))
+    assert [(score.metric, score.primary) for score in scores] == [("acc", True), ("acc_norm", False)]
+    assert "t, 5-shot: f1,none is nan and is left out" in caplog.text
+
+
+def test_a_task_that_reports_none_of_the_wishes_says_what_it_reports() -> None:
+    with pytest.raises(
+        ValueError, match=r"eval\.primary names none of what task t reports \(acc,none, acc_norm,none\)"
+    ):
+        task_scores("t", 0, TABLE, ("exact_match",))
+
+
+def test_samples_hold_json_even_where_metrics_do_not() -> None:
+    seen = {
+        "doc_id": 0, "doc_hash": "h", "doc": {"weight": math.inf}, "arguments": [("p",)], "prompt_hash": "q",
+        "target": 1, "resps": [[(-math.inf, True)], [(-1.0, False)]], "filtered_resps": [(-math.inf, True)],
+        "filter": "none", "metrics": ["f1", "acc"], "f1": (1, 2), "acc": 1,
+    }  # fmt: skip
+    (sample,) = merge({"t": [seen]})
+    assert sample["doc"] == {"weight": None} and sample["metrics"] == {"acc,none": 1.0}
+    assert sample["response"] == [[None, True], [-1.0, False]]

@@ -1,0 +1,125 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lm_eval.api.instance import Instance
+
+from crescent.console import Console
+from crescent.engines.transformers import TransformersEngine
+from crescent.engines.weights import Weights, load
+from crescent.evaluation.model import HarnessModel
+
+QUESTIONS = ["How many?", "Tom has 12 apples and gives 5 to Ann. How many apples are left?", "Ann " * 40, "7"]
+
+
+def asked(lm: Any, questions: list[str], **arguments: Any) -> list[Instance]:
+    prompts = [lm.apply_chat_template([{"role": "user", "content": question}]) for question in questions]
+    options = {"do_sample": False, "max_gen_toks": 40, "until": [], **arguments}
+    return [
+        Instance("generate_until", {}, (prompt, dict(options)), index, ("tiny", index, 1))
+        for index, prompt in enumerate(prompts)
+    ]
+
+
+@pytest.fixture
+def model(engine: TransformersEngine, console: Console) -> HarnessModel:
+    return HarnessModel(engine, console, "tiny")
+
+
+@pytest.mark.parametrize("until", [[], ["4"], ["le", "m", "\n"], ["Question:", "</s>", "<|end|>"]])
+def test_greedy_texts_equal_those_of_the_harness(model: HarnessModel, plain: Any, until: list[str]) -> None:
+    requests = asked(model, QUESTIONS, until=until)
+    assert model.generate_until(requests) == plain.generate_until(requests, disable_tqdm=True)
+
+
+def test_texts_differ_between_prompts_so_that_equality_means_something(model: HarnessModel) -> None:
+    assert len(set(model.generate_until(asked(model, QUESTIONS)))) == len(QUESTIONS)
+
+
+def test_a_prompt_that_is_too_long_loses_its_beginning_as_in_the_harness(
+    model: HarnessModel, plain: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests = asked(model, ["Tom has 12 apples. " * 500, "How many?"], max_gen_toks=10)
+    assert model.generate_until(requests) == plain.generate_until(requests, disable_tqdm=True)
+    assert "1 of 2 prompts are too long" in caplog.text
+
+
+def test_more_new_tokens_than_the_context_holds_are_refused(model: HarnessModel) -> None:
+    with pytest.raises(ValueError, match=r"2048 new tokens do not fit a context of 2048; lower eval\.max_new_tokens"):
+        model.generate_until(asked(model, QUESTIONS, max_gen_toks=2048))
+
+
+def test_a_prompt_without_its_begin_token_gets_exactly_one(model: HarnessModel, plain: Any) -> None:
+    arguments = {"do_sample": False, "max_gen_toks": 8, "until": []}
+    requests = [
+        Instance("generate_until", {}, (text, dict(arguments)), 0, ("tiny", 0, 1)) for text in ("<s>How", "How")
+    ]
+    first, second = model.generate_until(requests)
+    assert first == second == plain.generate_until(requests[1:], disable_tqdm=True)[0]
+
+
+def test_chat_turns_are_rendered_as_the_harness_renders_them(model: HarnessModel, plain: Any) -> None:
+    turns = [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "The answer"}]
+    assert model.apply_chat_template(turns[:1]) == plain.apply_chat_template(turns[:1])
+    assert model.apply_chat_template(turns, False) == plain.apply_chat_template(turns, False)
+    assert model.tokenizer_name == plain.tokenizer_name
+
+
+def test_log_likelihoods_are_the_harness_own(model: HarnessModel, plain: Any) -> None:
+    pairs = [("Tom has", " 12"), ("Tom has", " apples and"), ("<s>Ann", " 7")]
+    requests = [Instance("loglikelihood", {}, pair, index, ("tiny", index, 1)) for index, pair in enumerate(pairs)]
+    ours, theirs = model.loglikelihood(requests), plain.loglikelihood(requests, disable_tqdm=True)
+    assert [pair[0] for pair in ours] == pytest.approx([pair[0] for pair in theirs], abs=1e-4)
+    assert [pair[1] for pair in ours] == [pair[1] for pair in theirs]
+
+
+def test_rolling_log_likelihoods_are_the_harness_own(model: HarnessModel, plain: Any) -> None:
+    requests = [Instance("loglikelihood_rolling", {}, ("Tom has 12 apples.",), 0, ("tiny", 0, 1))]
+    assert model.loglikelihood_rolling(requests) == pytest.approx(
+        plain.loglikelihood_rolling(requests, disable_tqdm=True), abs=1e-4
+    )
+
+
+def test_repeats_of_a_sampled_request_are_different_draws_that_a_seed_reproduces(
+    engine: TransformersEngine, console: Console
+) -> None:
+    drawn = []
+    for seed in (0, 0, 1):
+        model = HarnessModel(engine, console, "tiny", seed=seed)
+        (request,) = asked(model, ["How many?"], do_sample=True, temperature=30.0)
+        drawn.append(model.generate_until([request] * 3))
+    assert len(set(drawn[0])) == 3
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_task_without_a_limit_gets_the_models_own(engine: TransformersEngine, console: Console) -> None:
+    model = HarnessModel(engine, console, "tiny", max_new_tokens=3)
+    (limited,) = model.generate_until(asked(model, ["How many?"], max_gen_toks=3))
+    request = asked(model, ["How many?"])[0]
+    options: Any = request.arguments[-1]
+    del options["max_gen_toks"]
+    assert model.generate_until([request]) == [limited]
+
+
+def test_a_template_that_refuses_system_turns_is_used_without(tiny_llama: Path, console: Console) -> None:
+    weights, tokenizer = load(Weights("tiny", str(tiny_llama)), "cpu")
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        "{{ m.content }}{% endfor %}"
+    )
+    model = HarnessModel(TransformersEngine(weights, tokenizer, "tiny"), console, "tiny")
+    turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}]
+    assert model.apply_chat_template(turns) == "Hello"
+
+
+def test_an_engine_without_a_model_is_refused_with_the_mend(console: Console) -> None:
+    class Remote:
+        deterministic, identity = False, "remote"
+
+        def generate(self, prompts: Any, sampling: Any, progress: Any = None) -> list[Any]:
+            return []
+
+        def close(self) -> None: ...
+
+    with pytest.raises(ValueError, match="choose engine=transformers"):
+        HarnessModel(Remote(), console, "tiny")

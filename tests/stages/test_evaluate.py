@@ -1,0 +1,131 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crescent.console import Console
+from crescent.engines import Engine, LazyEngine
+from crescent.engines.transformers import TransformersEngine
+from crescent.engines.weights import Weights, load
+from crescent.evaluation.settings import EvaluationSettings
+from crescent.records import Score, TaskScore
+from crescent.stages.evaluate import Evaluate, read_samples, scores
+from crescent.store import Store
+
+TASK = """\
+task: sums
+dataset_path: json
+dataset_kwargs: {data_files: {train: items.jsonl, test: items.jsonl}}
+fewshot_split: train
+test_split: test
+output_type: generate_until
+doc_to_text: "{{question}}"
+doc_to_target: "{{answer}}"
+generation_kwargs: {until: [], do_sample: false, max_gen_toks: 4}
+metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> EvaluationSettings:
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    (folder / "sums.yaml").write_text(TASK)
+    (folder / "more.yaml").write_text(TASK.replace("sums", "more"))
+    items = [json.dumps({"question": f"{number} + 1?", "answer": str(number + 1)}) for number in range(6)]
+    (folder / "items.jsonl").write_text("\n".join(items) + "\n")
+    return EvaluationSettings("tiny", tasks=("sums", "more"), task_folders=(str(folder),), shots=(0, 2))
+
+
+def lazy(folder: Path, identity: str = "weights-1") -> LazyEngine:
+    return LazyEngine(identity, lambda: TransformersEngine(*load(Weights("tiny", str(folder)), "cpu"), identity))
+
+
+def unloadable(identity: str = "weights-1") -> LazyEngine:
+    def build() -> Engine:
+        raise AssertionError("the model was loaded")
+
+    return LazyEngine(identity, build)
+
+
+def test_each_task_and_number_of_shots_is_an_artifact(
+    settings: EvaluationSettings, store: Store, tiny_llama: Path, console: Console
+) -> None:
+    artifacts = Evaluate(settings).run(store, lazy(tiny_llama), console)
+    found = [(one.task, one.shots, one.n) for artifact in artifacts for one in artifact.read(TaskScore)]
+    assert found == [("sums", 0, 6), ("sums", 2, 6), ("more", 0, 6), ("more", 2, 6)]
+    assert [sample["doc"]["answer"] for sample in read_samples(artifacts[0])] == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_a_model_that_was_scored_is_not_loaded_again(
+    settings: EvaluationSettings, store: Store, tiny_llama: Path, console: Console
+) -> None:
+    first = Evaluate(settings).run(store, lazy(tiny_llama), console)
+    again = Evaluate(settings).run(store, unloadable(), console)
+    assert [artifact.key for artifact in again] == [artifact.key for artifact in first]
+    assert all(artifact.reused for artifact in again)
+
+
+def test_a_larger_suite_reuses_the_tasks_of_a_smaller_one(
+    settings: EvaluationSettings, store: Store, tiny_llama: Path, console: Console
+) -> None:
+    Evaluate(replace(settings, name="small", tasks=("sums",))).run(store, lazy(tiny_llama), console)
+    artifacts = Evaluate(settings).run(store, lazy(tiny_llama), console)
+    assert [artifact.reused for artifact in artifacts] == [True, True, False, False]
+
+
+def test_a_killed_evaluation_goes_on_with_the_next_unscored_task(
+    settings: EvaluationSettings, store: Store, tiny_llama: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate, calls = TransformersEngine.generate, []
+
+    def killed(self: TransformersEngine, *arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return generate(self, *arguments)
+
+    monkeypatch.setattr(TransformersEngine, "generate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Evaluate(settings).run(store, lazy(tiny_llama), console)
+    artifacts = Evaluate(settings).run(store, lazy(tiny_llama), console)
+    assert [artifact.reused for artifact in artifacts] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"limit": 3}, {"max_new_tokens": 5}, {"seed": 2}, {"fewshot_as_multiturn": False}, {"system_prompt": "Hi"}],
+)
+def test_what_can_change_a_score_asks_for_a_new_one(
+    settings: EvaluationSettings, store: Store, console: Console, tiny_llama: Path, change: dict[str, Any]
+) -> None:
+    settings = replace(settings, tasks=("sums",), shots=(0,))
+    Evaluate(settings).run(store, lazy(tiny_llama), console)
+    with pytest.raises(AssertionError, match="the model was loaded"):
+        Evaluate(replace(settings, **change)).run(store, unloadable(), console)
+    Evaluate(replace(settings, loglikelihood_batch=1)).run(store, unloadable(), console)
+
+
+def test_other_weights_are_scored_anew(
+    settings: EvaluationSettings, store: Store, tiny_llama: Path, console: Console
+) -> None:
+    Evaluate(settings).run(store, lazy(tiny_llama), console)
+    with pytest.raises(AssertionError, match="the model was loaded"):
+        Evaluate(settings).run(store, unloadable("weights-2"), console)
+
+
+def test_the_suite_without_tasks_gives_nothing_and_loads_nothing(store: Store, console: Console) -> None:
+    assert Evaluate(EvaluationSettings("none")).run(store, unloadable(), console) == []
+
+
+def test_records_become_scores_of_a_model(
+    settings: EvaluationSettings, store: Store, tiny_llama: Path, console: Console
+) -> None:
+    artifacts = Evaluate(settings).run(store, lazy(tiny_llama), console)
+    made = scores(artifacts, "base", 0)
+    assert made[0] == Score("base", 0, "none", "sums", 0, "exact_match", "none", True, 0.0, 0.0, 6)
+    assert [(score.task, score.shots) for score in made if score.primary] == [
+        ("sums", 0), ("sums", 2), ("more", 0), ("more", 2),
+    ]  # fmt: skip

@@ -1,0 +1,105 @@
+"""Every YAML composes into a typed experiment; every mistake is named by its key."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from crescent.cli import PACKAGE, assets, register_resolvers
+from crescent.composition import ConfigError, build_target
+from crescent.experiment import Experiment
+
+ROOT = assets()
+CHOICES = [f"{f.parent.name}={f.stem}" for f in sorted((ROOT / "conf").glob("*/*.yaml"))]
+OVERLAYS = [f"+{f.parent.name}={f.stem}" for d in ("experiments", "sweeps") for f in sorted((ROOT / d).glob("*.yaml"))]
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    register_resolvers()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("config", overrides=list(overrides))
+    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+
+
+def experiment(*overrides: str) -> Experiment:
+    node = composed(*overrides)
+    build_target(node.pop("tracking"), "tracking")
+    return Experiment.from_node(node)
+
+
+@pytest.mark.parametrize("choice", [*CHOICES, *OVERLAYS])
+def test_every_choice_and_every_overlay_composes(choice: str) -> None:
+    made = experiment(choice, *(["model.path=x"] if choice == "model=hf" else []))
+    group, _, name = choice.lstrip("+").partition("=")
+    if group not in ("experiments", "sweeps", "tracking"):
+        assert (group == "model" and name == "hf") or getattr(made, group).name == name
+
+
+def test_the_folders_hold_no_yaml_that_is_no_choice() -> None:
+    assert {f.name for f in (ROOT / "conf").glob("*.yaml")} == {"config.yaml"}
+
+
+MISTAKES = [
+    ("vote.draws=0", "vote.draws is 0"),
+    ("vote.draws=three", "vote.draws is 'three'; it must be a whole number"),
+    ("vote.draws=1.5", "vote.draws is 1.5; it must be a whole number"),
+    ("vote.tie=coin", "vote.tie is 'coin'; it may be"),
+    ("dedup.min_cosine=1.5", "dedup.min_cosine is 1.5"),
+    ("dedup.max_rewrites=0", "dedup.max_rewrites is 0"),
+    ("+dedup.min_cosin=0.9", "dedup.min_cosin is not a setting. Did you mean min_cosine"),
+    ("dedup._target_=crescent.dedup.Nothing", "dedup._target_ is 'crescent.dedup.Nothing'"),
+    ("domain.bait=''", "domain.bait is empty"),
+    ("domain.answer=colour", "domain.answer is 'colour'; it may be number"),
+    ("domain.solve=go", "domain.solve does not contain {question}"),
+    ("num_questions=0", "num_questions is 0"),
+    ("seed=-1", "seed is -1"),
+    ("iterations=0", "iterations is 0"),
+    ("elicit.top_p=0", "elicit.top_p is 0"),
+    ("answer.temperature=-1", "answer.temperature is -1"),
+    ("engine.device=tpu", "engine.device is 'tpu'"),
+    ("model.dtype=int3", "model.dtype is 'int3'"),
+    ("train.learning_rate=0", "train.learning_rate is 0"),
+    ("train.method.rank=0", "train.method.rank is 0"),
+    ("eval.limit=0", "eval.limit is 0"),
+    ("eval.shots=5", "eval.shots is 5; it must be a list"),
+    ("tracking.mode=sometimes", "tracking.mode is 'sometimes'; it may be auto"),
+]
+
+
+@pytest.mark.parametrize(("override", "message"), MISTAKES)
+def test_a_mistake_is_named_by_its_key(override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        experiment(override)
+    assert message in str(error.value) and len(str(error.value)) < 300
+
+
+def test_iterations_need_a_student_that_asks() -> None:
+    with pytest.raises(ConfigError, match="distill=self"):
+        experiment("iterations=2", "distill=organism_small")
+
+
+def test_a_mandatory_value_that_is_missing_is_named() -> None:
+    with pytest.raises(Exception, match=r"path"):
+        experiment("model=hf")
+
+
+def test_the_seed_reaches_every_draw_and_the_training() -> None:
+    made = experiment("seed=7")
+    stages = made.stages()
+    assert {stages.elicit.sampling.seed, stages.answer.sampling.seed, made.train.seed, made.vote.seed} == {7}  # type: ignore[attr-defined]
+
+
+def test_a_model_without_a_chat_template_is_refused_before_it_is_loaded() -> None:
+    with pytest.raises(ConfigError, match="no chat template"):
+        experiment("model=organism_base").check()
+
+
+def test_a_model_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no folder"):
+        experiment(f"model.path={tmp_path}/nothing").check()
+
+
+def test_the_package_and_its_assets_are_found() -> None:
+    assert (ROOT / "conf" / "config.yaml").exists() and (PACKAGE / "organism").is_dir()

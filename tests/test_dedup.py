@@ -1,0 +1,113 @@
+"""Dedup strategies on vectors whose similarities are known."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from crescent.dedup import Candidate, Drop, Exact, Judged, KeepAll, Paper, Rejection, Rewrite, Tools
+
+ANGLES = {"a": 0, "a2": 20, "a3": 25, "b": 90, "b2": 110, "c": 180, "near a": 28}  # cos 20 = 0.94, cos 28 = 0.88
+
+
+def embed(texts: Sequence[str]) -> np.ndarray:
+    radians = np.deg2rad([ANGLES[text.split("/")[0]] for text in texts])
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
+
+
+def rewriting(answers: dict[str, str | None]) -> tuple[Tools, list[Rewrite]]:
+    asked: list[Rewrite] = []
+
+    def rewrite(rewrites: Sequence[Rewrite]) -> list[str | None]:
+        asked.extend(rewrites)
+        return [answers.get(question) for question, _ in rewrites]
+
+    return Tools(embed, rewrite), asked
+
+
+def judge(strategy: object, tools: Tools, *rounds: Sequence[str]) -> list[Judged]:
+    judge = strategy.open(tools)  # type: ignore[attr-defined]
+    return [
+        one
+        for index, texts in enumerate(rounds)
+        for one in judge.judge([Candidate(t, t, index, place) for place, t in enumerate(texts)])
+    ]
+
+
+def kept(judged: Sequence[Judged]) -> list[str]:
+    return [one.question.text for one in judged if one.question is not None]
+
+
+NOTHING, _ = rewriting({})
+
+
+def test_none_keeps_everything_a_repeat_too() -> None:
+    assert kept(judge(KeepAll(), NOTHING, ["a", "a"], ["a2"])) == ["a", "a", "a2"]
+
+
+def test_exact_drops_what_differs_only_in_case_and_space() -> None:
+    judged = judge(Exact(), NOTHING, ["How many?", "how  MANY ?"], ["How many", "How much?"])
+    assert kept(judged) == ["How many?", "How much?"]
+    assert judged[1].decision.nearest_id == judged[0].decision.question_id
+
+
+def test_drop_compares_with_earlier_rounds_and_its_own() -> None:
+    judged = judge(Drop(min_cosine=0.9), NOTHING, ["a", "a2", "b"], ["b2", "c"])
+    assert kept(judged) == ["a", "b", "c"]
+    assert judged[1].decision.cosine == pytest.approx(np.cos(np.deg2rad(20)), abs=1e-4)
+
+
+def test_a_rejected_question_is_judged_again_after_each_rewrite() -> None:
+    tools, asked = rewriting({"a2": "a3", "a3": "b"})
+    judged = judge(Rejection(min_cosine=0.9, max_rewrites=2), tools, ["a", "a2"])
+    assert kept(judged) == ["a", "b"] and asked == [("a2", "a"), ("a3", "a")]
+    decision = judged[1].decision
+    assert (decision.verdict, decision.rewrites, decision.text) == ("rewritten", 2, "a2")
+    assert judged[1].question is not None and judged[1].question.parent_id is not None
+
+
+def test_a_question_still_similar_after_its_rewrites_is_dropped() -> None:
+    tools, asked = rewriting({"a2": "a3", "a3": "a2/again"})
+    judged = judge(Rejection(min_cosine=0.9, max_rewrites=2), tools, ["a", "a2"])
+    assert kept(judged) == ["a"] and len(asked) == 2
+    assert (judged[-1].decision.verdict, judged[-1].decision.rewrites) == ("dropped", 2)
+
+
+def test_an_unusable_rewrite_is_a_drop_that_says_so() -> None:
+    judged = judge(Rejection(min_cosine=0.9), rewriting({"a2": None})[0], ["a", "a2"])
+    assert judged[-1].decision.reason == "unusable rewrite"
+
+
+def test_rewrites_of_a_round_are_asked_for_in_one_batch() -> None:
+    batches: list[int] = []
+
+    def rewrite(rewrites: Sequence[Rewrite]) -> list[str | None]:
+        batches.append(len(rewrites))
+        return [None] * len(rewrites)
+
+    judge(Rejection(min_cosine=0.9), Tools(embed, rewrite), ["a", "b", "a2", "b2", "a3"])
+    assert batches == [3]
+
+
+def test_the_paper_drops_the_earlier_of_two_in_a_round() -> None:
+    assert kept(judge(Paper(), NOTHING, ["a", "b", "a2"])) == ["b", "a2"]
+
+
+def test_the_paper_keeps_one_rewrite_against_the_pool_unseen() -> None:
+    tools, asked = rewriting({"a2": "a3"})
+    judged = judge(Paper(), tools, ["a"], ["a2", "c"])
+    assert kept(judged) == ["a", "a3", "c"] and asked == [("a2", "a")]
+
+
+def test_the_paper_uses_a_higher_threshold_against_the_pool() -> None:
+    near = judge(Paper(pool_cosine=0.89), rewriting({})[0], ["a"], ["near a"])
+    assert kept(near) == ["a", "near a"] and near[1].decision.verdict == "accepted"
+
+
+IMPOSSIBLE = [({"min_cosine": 1.5}, "min_cosine"), ({"max_rewrites": 0}, "max_rewrites"), ({"numbers": "x"}, "numbers")]
+
+
+@pytest.mark.parametrize(("settings", "key"), IMPOSSIBLE)
+def test_impossible_settings_are_named(settings: dict, key: str) -> None:
+    with pytest.raises(ValueError, match=f"dedup.{key}"):
+        Rejection(**settings)

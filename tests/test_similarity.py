@@ -1,0 +1,154 @@
+"""Similarity: the packaged embedder, the exact pool against brute force, and masked numbers."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crescent.similarity import Embedder, EmbedderSettings, Pool, mask_numbers, unit_rows
+from crescent.similarity import pool as pool_module
+
+TEXTS = ["Tom has 12 apples.", "Ann has 15 apples.", "The train leaves at noon and is late.", "Who is the tallest?"]
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Embedder:
+    return EmbedderSettings(batch_size=4).build()
+
+
+def rows(n: int, seed: int = 0, dimensions: int = 16) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, dimensions)).astype(np.float32)
+
+
+def test_importing_loads_no_torch():
+    code = "import sys, crescent.similarity; sys.exit('torch' in sys.modules or 'sentence_transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_embeddings_are_unit_float32_rows(embedder: Embedder):
+    vectors = embedder.embed(TEXTS)
+    assert vectors.shape == (4, 384) and vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert embedder.embed([]).shape == (0, 384)
+
+
+def test_a_text_has_one_vector_whatever_else_is_in_the_batch(embedder: Embedder):
+    together = embedder.embed([*TEXTS, "A much longer text about nothing. " * 20])
+    alone = np.concatenate([EmbedderSettings.build(embedder.settings).embed([TEXTS[0]])])
+    assert np.abs(together[0] - alone[0]).max() < 1e-6
+
+
+def test_each_text_is_computed_once_and_progress_is_told(embedder: Embedder):
+    told: list[tuple[int, int]] = []
+    new = ["first new text", "second new text", "first new text", TEXTS[0]]
+    vectors = embedder.embed([*TEXTS, *new], lambda done, total: told.append((done, total)))
+    embedder.embed(new, lambda done, total: told.append((done, total)))
+    assert told == [(2, 2)] and np.array_equal(vectors[4], vectors[6])
+
+
+def test_ten_thousand_words_empty_text_and_lone_surrogates_are_embedded(embedder: Embedder):
+    assert np.isfinite(embedder.embed(["word " * 10_000, "", "\ud800 half a character"])).all()
+
+
+def test_a_model_that_cannot_be_loaded_names_the_mend(tmp_path):
+    with pytest.raises(ValueError, match="leave path out"):
+        EmbedderSettings(path=str(tmp_path)).build().embed(["text"])
+    with pytest.raises(ValueError, match="not packaged"):
+        EmbedderSettings(name="other").build().embed(["text"])
+
+
+@pytest.mark.parametrize("settings", [{"dtype": "int8"}, {"batch_size": 0}])
+def test_bad_settings_are_refused(settings: dict):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        EmbedderSettings(**settings)
+
+
+def test_an_empty_pool_has_no_neighbour():
+    ids, cosine = Pool(16).nearest(rows(3))
+    assert ids.tolist() == [-1, -1, -1] and cosine.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_nearest_is_exact_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch):
+    pool, queries = Pool(16), rows(50, seed=1)
+    for start in range(0, 3000, 700):
+        pool.add(rows(3000)[start : start + 700])
+    exact = np.round(unit_rows(queries) @ unit_rows(rows(3000)).T, 4)
+    monkeypatch.setattr(pool_module, "_BLOCK_BYTES", 40_000)
+    ids, cosine = pool.nearest(queries)
+    assert len(pool) == 3000 and ids.dtype == np.int64
+    assert np.array_equal(ids, exact.argmax(1)) and np.array_equal(cosine, exact.max(1))
+
+
+def test_equal_neighbours_go_to_the_lowest_id():
+    pool = Pool(16)
+    assert pool.add(np.repeat(rows(1), 3, axis=0)).tolist() == [0, 1, 2]
+    assert pool.nearest(rows(1) * 5)[0].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((1, 16)), np.full((1, 16), np.nan), np.full((1, 16), np.inf), np.ones((1, 8)), np.ones(16)]
+)
+def test_vectors_without_direction_or_of_another_size_are_refused_and_nothing_is_lost(bad: np.ndarray):
+    pool = Pool(16)
+    pool.add(rows(2))
+    for judge in (pool.add, pool.nearest, lambda v: pool.admit(v, 0.8)):
+        with pytest.raises(ValueError, match="vector"):
+            judge(bad)
+    assert len(pool) == 2
+
+
+def one_by_one(pool: Pool, vectors: np.ndarray, min_cosine: float) -> list[tuple[bool, int, float]]:
+    """The loop that `admit` must equal."""
+    decisions = []
+    for vector in vectors:
+        ids, cosine = pool.nearest(vector[None])
+        admitted = ids[0] < 0 or bool(cosine[0] < np.float32(min_cosine))
+        decisions.append((admitted, int(ids[0]), float(cosine[0])))
+        if admitted:
+            pool.add(vector[None])
+    return decisions
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1024])
+@pytest.mark.parametrize("min_cosine", [-1.0, 0.3, 0.6, 0.9, 1.0])
+def test_admitting_a_batch_decides_as_a_loop_over_single_vectors_does(
+    min_cosine: float, chunk: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pool_module, "_CHUNK", chunk)
+    batch = np.concatenate([rows(60), rows(20) * 3, rows(60, seed=2) + rows(60)])
+    pool, slow = Pool(16), Pool(16)
+    for start in (0, 50, 100):
+        made = pool.admit(batch[start : start + 50], min_cosine)
+        decisions = zip(made.admitted.tolist(), made.nearest.tolist(), made.cosine.tolist(), strict=True)
+        assert list(decisions) == one_by_one(slow, batch[start : start + 50], min_cosine)
+    assert np.array_equal(pool.vectors, slow.vectors)
+
+
+def test_an_admission_reports_the_ids_given_and_an_empty_batch_is_one():
+    pool = Pool(16)
+    made = pool.admit(np.concatenate([rows(2), rows(2)]), 0.99)
+    assert made.ids.tolist() == [0, 1, -1, -1] and made.nearest.tolist()[2:] == [0, 1]
+    assert len(pool.admit(np.empty((0, 16)), 0.9).admitted) == 0
+
+
+@pytest.mark.parametrize("min_cosine", [1.5, -1.01, float("nan")])
+def test_a_threshold_that_is_no_cosine_is_refused(min_cosine: float):
+    with pytest.raises(ValueError, match="between -1 and 1"):
+        Pool(16).admit(rows(1), min_cosine)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [("Tom has 12 apples for $1,234.50.", "Tom has N apples for $N."), ("twenty-five of 2 1/2 m", "N of N m"),
+     ("one of them ate two hundred", "one of them ate N"), ("At 3:30 she ran ½ mile", "At N she ran N mile")],
+)  # fmt: skip
+def test_masking_hides_numbers_and_nothing_else(text: str, masked: str):
+    assert mask_numbers(text) == masked
+
+
+@given(st.text())
+def test_masking_twice_is_masking_once(text: str):
+    assert mask_numbers(mask_numbers(text)) == mask_numbers(text)
