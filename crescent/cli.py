@@ -83,7 +83,7 @@ def run_job(config: DictConfig) -> None:
     console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
     console.say(f"{experiment.model.name} teaches {experiment.distill.student.name}; run folder {folder}")
     _link_latest(folder)
-    summary = Summary(experiment.name, experiment.seed, list(job.overrides.task), folder)
+    summary = Summary(experiment.name, experiment.seed, list(job.overrides.task), node, folder)
     group, name = _names(job, experiment.name)
     with tracking.start(folder, node, group, name) as tracker:
         run(experiment, summary, console, tracker)

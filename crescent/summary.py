@@ -46,6 +46,7 @@ class Summary:
     experiment: str
     seed: int
     overrides: list[str]
+    config: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
     scores: list[Score] = field(default_factory=list)
     stages: list[StageReport] = field(default_factory=list)
@@ -72,6 +73,7 @@ class Summary:
             "experiment": self.experiment,
             "overrides": self.overrides,
             "seed": self.seed,
+            "config": self.config,
             "scores": [asdict(score) for score in self.scores],
             "stages": [asdict(stage) for stage in self.stages],
             "artifacts": self.artifacts,

@@ -1,0 +1,91 @@
+"""Loading: real chat templates, one BOS, identity, adapters, and models that cannot be used."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import save_tiny_model
+
+from crescent.engines import Prompt, Sampling
+from crescent.engines.transformers import TransformersEngine, TransformersSettings
+from crescent.engines.weights import Weights, check, identity, load
+
+# The public chat formats of the models in conf/model, with this test's own marker tokens as plain text.
+LLAMA2 = "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]{% else %} {{ m['content'] }} {{ eos_token }}{% endif %}{% endfor %}"  # noqa: E501
+LLAMA3 = "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ m['role'] }}<|end_header_id|>\n\n{{ m['content'] | trim }}<|eot_id|>{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"  # noqa: E501
+CHATML = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("architecture", "template", "rendered"),
+    [
+        ("llama", LLAMA2, "<s>[INST] How many? [/INST]"),
+        ("llama", LLAMA3, "<s><|start_header_id|>user<|end_header_id|>\n\nHow many?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"),  # noqa: E501
+        ("qwen2", CHATML, "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n"),
+    ],
+)  # fmt: skip
+def test_a_question_is_asked_in_the_model_s_own_template(
+    architecture: str, template: str, rendered: str, tmp_path: Path
+) -> None:
+    folder = save_tiny_model(tmp_path / "model", architecture, template)
+    engine = TransformersSettings(device="cpu").build(Weights("m", str(folder)), "w")
+    ids = list(engine.encode(Prompt("How many?")))
+    assert engine.tokenizer.decode(ids) == rendered
+    assert ids.count(engine.tokenizer.bos_token_id) == rendered.count("<s>")
+    assert engine.generate(["How many?"], Sampling(max_new_tokens=4))[0].new_tokens <= 4
+
+
+def test_text_that_was_templated_twice_is_caught(tiny_llama: Path) -> None:
+    engine = TransformersSettings(device="cpu").build(Weights("m", str(tiny_llama)), "w")
+    with pytest.raises(AssertionError, match="templated twice"):
+        engine.encode(Prompt("<s><s>How many?", rendered=True))
+
+
+def test_a_second_end_token_of_the_generation_config_ends_a_turn(tiny_llama: Path) -> None:
+    model, tokenizer = load(Weights("m", str(tiny_llama)), "cpu")
+    model.generation_config.eos_token_id = [1, 300]  # Llama 3 has two
+    ended = TransformersEngine(model, tokenizer, "w").generate(
+        [Prompt("x", draw) for draw in range(60)], Sampling(max_new_tokens=100)
+    )
+    assert any(completion.finish_reason == "stop" for completion in ended)
+    assert torch.isin(torch.tensor([1, 300]), TransformersEngine(model, tokenizer, "w")._ends).all()
+
+
+def test_identity_is_of_content_not_of_place(tiny_llama: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_llama, tmp_path / "copy")
+    here, there = (identity(Weights(str(f), str(f)), tmp_path / "cache.json") for f in (tiny_llama, copy))
+    assert here == there
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"rope_theta": 5}))
+    assert identity(Weights("m", str(copy)), tmp_path / "cache.json") != here
+
+
+def test_dtype_and_adapter_are_part_of_identity(tiny_llama: Path) -> None:
+    plain = Weights("m", str(tiny_llama))
+    others = [Weights("m", str(tiny_llama), "bfloat16"), plain.with_adapter(Path("x"), "k")]
+    assert len({identity(weights) for weights in [plain, *others]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("config.json", "no config.json"),
+        ("tokenizer.json", "no tokenizer"),
+        ("chat_template.jinja", "no chat template"),
+    ],
+)
+def test_what_a_model_folder_lacks_is_named(missing: str, message: str, tiny_llama: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_llama, tmp_path / "model")
+    (folder / missing).unlink()
+    if missing == "tokenizer.json":
+        (folder / "tokenizer_config.json").unlink()
+    with pytest.raises(ValueError, match=message):
+        check(Weights("m", str(folder)))
+
+
+def test_a_hub_id_that_cannot_be_fetched_is_one_line_with_the_mend() -> None:
+    with pytest.raises(ValueError, match="could not be fetched") as error:
+        identity(Weights("m", "nobody/nothing"))
+    assert "\n" not in str(error.value)

@@ -1,0 +1,104 @@
+"""Elicit, diversify, answer and vote on the organism: real generations, small numbers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crescent.cli import PACKAGE
+from crescent.console import Console
+from crescent.dedup import Exact, KeepAll, Rejection
+from crescent.domain import fill
+from crescent.engines import LazyEngine, Sampling
+from crescent.engines.transformers import TransformersSettings
+from crescent.engines.weights import Weights, identity
+from crescent.records import Ballot, Decision, QAPair, Question, RawQuestion, decode_lines
+from crescent.similarity import EmbedderSettings
+from crescent.stages.answer import Answer
+from crescent.stages.diversify import DECISIONS, Diversify
+from crescent.stages.elicit import Elicit
+from crescent.stages.vote import BALLOTS, Majority, Vote
+from crescent.store import Store
+
+ORGANISM = Weights("organism", str(PACKAGE / "organism" / "weights" / "organism"))
+BAIT = "Use your creativity, create one unique math word problem. Please provide only the problem, no any other words."
+MODIFY = "{question}\nis very similar to:\n{neighbour}\nPlease modify it to make it different."
+SOLVE = (
+    "{question}\nPlease think step by step. Please provide the answer figure in the end of the response:\n#### Answer:"
+)
+SAMPLING = Sampling(max_new_tokens=200, seed=5)
+STREAM = Elicit(BAIT, SAMPLING, round_size=12)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[LazyEngine]:
+    key = identity(ORGANISM)
+    lazy = LazyEngine(key, lambda: TransformersSettings(device="cpu").build(ORGANISM, key))
+    yield lazy
+    lazy.close()
+
+
+def diversify(dedup: object, store: Store, engine: LazyEngine, count: int = 15, rounds: int = 4, bait: Elicit = STREAM):
+    stage = Diversify(dedup, MODIFY, SAMPLING, count, rounds)  # type: ignore[arg-type]
+    embedder = EmbedderSettings().build()
+    return stage.run(bait, store, engine, embedder.embed, "minilm", Console(quiet=True))
+
+
+def test_a_shard_is_a_function_of_its_index(store: Store, tmp_path: Path, engine: LazyEngine) -> None:
+    third = STREAM.shard(2, store, engine)
+    other = Store(tmp_path / "other")
+    STREAM.shard(0, other, engine)
+    assert STREAM.shard(2, other, engine).read(RawQuestion) == third.read(RawQuestion)
+    assert [raw.draw for raw in third.read(RawQuestion)] == list(range(24, 36))
+
+
+def test_every_candidate_gets_one_decision_and_the_count_is_met(store: Store, engine: LazyEngine) -> None:
+    questions, _ = diversify(Rejection(min_cosine=0.8), store, engine)
+    with open(questions.path / DECISIONS, encoding="utf-8") as lines:
+        decisions = list(decode_lines(Decision, lines))
+    kept = [one.question_id for one in decisions if one.verdict in ("accepted", "rewritten")]
+    assert kept == [question.id for question in questions.read(Question)] and len(kept) == 15
+
+
+def test_strategies_share_the_stream(store: Store, engine: LazyEngine) -> None:
+    diversify(KeepAll(), store, engine)
+    _, elicited = diversify(Exact(), store, engine)
+    assert elicited.reused == elicited.records > 0 and elicited.new_tokens == 0
+
+
+def test_fewer_questions_than_asked_are_told_not_hidden(
+    store: Store, engine: LazyEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = Diversify(KeepAll(), MODIFY, SAMPLING, 1000, 1)
+    questions, _ = stage.run(STREAM, store, engine, EmbedderSettings().build().embed, "minilm", Console())
+    assert questions.records <= 12 and "elicit.max_rounds=1" in capsys.readouterr().err
+
+
+def test_a_bait_that_yields_no_question_ends_in_one_line(store: Store, engine: LazyEngine) -> None:
+    with pytest.raises(ValueError, match=r"no valid question in \d+ completions of the bait"):
+        diversify(KeepAll(), store, engine, bait=Elicit("Say one word.", Sampling(max_new_tokens=3), 5))
+
+
+def test_answers_and_votes_make_pairs_of_plain_questions(store: Store, engine: LazyEngine) -> None:
+    questions, _ = diversify(Exact(), store, engine)
+    texts = questions.read(Question)
+    draws = Answer(SOLVE, SAMPLING).run(texts, 3, store, engine, Console(quiet=True))
+    pairs = Vote(Majority(draws=3, tie="first"), "number").run(questions, texts, draws.solutions, draws.key, store)
+    with open(pairs.path / BALLOTS, encoding="utf-8") as lines:
+        ballots = list(decode_lines(Ballot, lines))
+    assert len(ballots) == 15 and pairs.records > 5
+    for pair in pairs.read(QAPair):
+        assert pair.question in {text.text for text in texts} and "think step by step" not in pair.question
+        assert pair.agreement == pytest.approx(pair.votes / pair.draws, abs=1e-4)
+
+
+def test_more_draws_generate_only_what_is_missing(store: Store, engine: LazyEngine) -> None:
+    texts = diversify(Exact(), store, engine)[0].read(Question)
+    first = Answer(SOLVE, SAMPLING).run(texts, 2, store, engine, Console(quiet=True))
+    more = Answer(SOLVE, SAMPLING).run(texts, 3, store, engine, Console(quiet=True))
+    assert (first.reused, more.reused, more.count) == (0, 30, 45)
+    assert [draws[:2] for draws in more.solutions] == first.solutions
+
+
+def test_braces_in_questions_and_prompts_stay_as_they_are() -> None:
+    assert fill("{question} {x} {{y}}", question="{neighbour} {0}") == "{neighbour} {0} {x} {{y}}"

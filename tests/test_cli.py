@@ -1,0 +1,79 @@
+"""The command: user errors end fast, in a few lines, without a traceback, before a model is loaded."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import save_tiny_model
+
+
+def crescent(folder: Path, *overrides: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "crescent.cli", *overrides]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env={**os.environ, **environment}, timeout=300
+    )
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The message of a run that was refused, after the checks every refusal must pass."""
+    assert done.returncode not in (0, None) and "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) <= 4, done.stderr
+    return lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("vote.drws=3", "vote.drws is not a setting. Did you mean vote.draws?"),
+        ("dedup=rejecton", "dedup=rejecton is not a choice. There are: drop, exact, none, paper, rejection."),
+        ("vote.draws=0", "vote.draws is 0; it must be at least 1"),
+        ("vote.draws=three", "vote.draws is 'three'; it must be a whole number"),
+        ("dedup.min_cosine=1.5", "dedup.min_cosine is 1.5; a cosine lies between -1 and 1"),
+        ("model.path=/no/such/model", "there is no folder /no/such/model"),
+        ("domain.bait=", "domain.bait"),
+        ("model=hf", "model.path"),
+        ("vote.draws=[", "vote.draws"),
+    ],
+)
+def test_a_configuration_error_names_the_key_and_the_mend(override: str, message: str, tmp_path: Path) -> None:
+    assert message in refused(crescent(tmp_path, override))
+    assert not (tmp_path / "outputs" / "store").exists()
+
+
+def test_a_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny_model(tmp_path / "model", template=None)
+    assert "has no chat template" in refused(crescent(tmp_path, f"model.path={folder}"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "gsm8k/test.jsonl"), ('{"question": "a", "answer": "#### 1"}\n{"quest', "test.jsonl:2")],
+)
+def test_a_missing_and_a_broken_benchmark_file_are_named(content: str | None, message: str, tmp_path: Path) -> None:
+    data = tmp_path / "data" / "gsm8k"
+    data.mkdir(parents=True)
+    (data / "train.jsonl").write_text('{"question": "a", "answer": "#### 1"}\n')
+    if content is not None:
+        (data / "test.jsonl").write_text(content)
+    done = crescent(tmp_path, "eval=math", "eval.tasks=[gsm8k]", CRESCENT_BENCHMARKS=str(data.parent))
+    assert message in refused(done)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_outputs_without_write_permission_end_in_one_line(tmp_path: Path) -> None:
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    assert "Permission denied" in refused(crescent(tmp_path))
+
+
+def test_outputs_that_cannot_be_a_folder_end_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "outputs").write_text("a file where the folder should be")
+    assert "outputs" in refused(crescent(tmp_path))
+
+
+def test_the_composed_configuration_can_be_printed_from_any_folder(tmp_path: Path) -> None:
+    done = crescent(tmp_path, "--cfg", "job")
+    assert done.returncode == 0 and "num_questions: 1000" in done.stdout
