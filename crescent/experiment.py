@@ -165,7 +165,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
 
     Raises ValueError or MemoryError of one line with the mend.
     """
-    stages, store = experiment.stages(), Store(Path(experiment.store))
+    stages, store = experiment.stages(), Store(Path(experiment.store).absolute())
     embedder = experiment.embedder.build()
     teacher = _engine(experiment, experiment.model, store)
     student, student_identity = experiment.distill.student, _identity(experiment.distill.student, store)

@@ -18,7 +18,7 @@ from crescent.stages.diversify import DECISIONS
 from crescent.stages.vote import BALLOTS
 from crescent.store import Artifact
 
-TITLE = "lm-evaluation-harness, percent; difference = student - base"
+TITLE = "lm-evaluation-harness, percent; difference = student - base; SE of it, items taken as independent"
 
 
 def tell_diversified(console: Console, questions: Artifact) -> None:

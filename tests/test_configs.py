@@ -1,5 +1,7 @@
 """Every YAML composes into a typed experiment; every mistake is named by its key."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +105,16 @@ def test_a_model_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 def test_the_package_and_its_assets_are_found() -> None:
     assert (ROOT / "conf" / "config.yaml").exists() and (PACKAGE / "organism").is_dir()
+
+
+LIGHT = """
+import sys
+from test_configs import experiment
+experiment().check()
+print([name for name in ("torch", "transformers", "lm_eval", "wandb") if name in sys.modules])
+"""
+
+
+def test_checking_a_run_loads_no_model_library() -> None:
+    done = subprocess.run([sys.executable, "-c", LIGHT], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr

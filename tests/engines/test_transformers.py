@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from crescent.engines import Completion, Prompt, Sampling
-from crescent.engines.transformers import TransformersEngine, TransformersSettings
+from crescent.engines.choices import TransformersSettings
+from crescent.engines.transformers import TransformersEngine
 from crescent.engines.weights import Weights
 
 TEXTS = ["How many?", "Tom has 12 apples and gives 5 to Ann.", "é ½ − 7", "", "Think step by step. " * 8]

@@ -9,7 +9,8 @@ import torch
 from conftest import save_tiny_model
 
 from crescent.engines import Prompt, Sampling
-from crescent.engines.transformers import TransformersEngine, TransformersSettings
+from crescent.engines.choices import TransformersSettings
+from crescent.engines.transformers import TransformersEngine
 from crescent.engines.weights import Weights, check, identity, load
 
 # The public chat formats of the models in conf/model, with this test's own marker tokens as plain text.

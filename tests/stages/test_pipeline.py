@@ -10,7 +10,7 @@ from crescent.console import Console
 from crescent.dedup import Exact, KeepAll, Rejection
 from crescent.domain import fill
 from crescent.engines import LazyEngine, Sampling
-from crescent.engines.transformers import TransformersSettings
+from crescent.engines.choices import TransformersSettings
 from crescent.engines.weights import Weights, identity
 from crescent.records import Ballot, Decision, QAPair, Question, RawQuestion, decode_lines
 from crescent.similarity import EmbedderSettings
