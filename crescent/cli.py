@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -142,6 +142,8 @@ def _log_to(path: Path) -> None:
 def _composition_message(error: BaseException) -> str:
     """Hydra's report of a configuration that does not compose, shortened to what is wrong and what may be."""
     text = str(error)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read as KEY=VALUE ({text.splitlines()[0]}); quote special characters"
     key = re.search(r"Could not (?:override|delete|append)[^']*'([^'=]+)", text)
     if key:
         return f"{key[1]} is not a setting.{_similar_key(key[1])}"

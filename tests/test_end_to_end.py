@@ -20,7 +20,8 @@ SMALL = [
 
 
 def command(*overrides: str) -> list[str]:
-    return [sys.executable, "-m", "crescent.cli", *SMALL, *overrides]
+    flags = [override for override in overrides if override.startswith("-")]
+    return [sys.executable, "-m", "crescent.cli", *flags, *SMALL, *(o for o in overrides if o not in flags)]
 
 
 def crescent(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:

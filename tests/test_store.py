@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from crescent.records import Question
-from crescent.store import Outcome, Store, canonical, make_key, not_in_key
+from crescent.store import Artifact, Outcome, Store, canonical, make_key, not_in_key
 
 ROWS = [Question(str(n), f"question {n}?", 0) for n in range(5)]
 
@@ -25,7 +25,7 @@ class Settings:
     tags: tuple[str, ...] = field(default=("a", "b"))
 
 
-def build(store: Store, settings: object = Settings(), rows: list[Question] = ROWS) -> object:
+def build(store: Store, settings: object = Settings(), rows: list[Question] = ROWS) -> Artifact:
     return store.build("elicit", 1, settings, ["input"], lambda work: Outcome(rows, {"tokens": 7}))
 
 
@@ -111,7 +111,7 @@ KILLED = """
 import os, sys, time
 from pathlib import Path
 from crescent.records import Question
-from crescent.store import Outcome, Store
+from crescent.store import Artifact, Outcome, Store
 def rows():
     for n in range(5):
         yield Question(str(n), f"question {n}?", 0)
@@ -136,7 +136,7 @@ def test_a_kill_in_the_middle_of_a_write_leaves_no_artifact_and_the_next_run_bui
 WAITS = """
 import sys, time
 from pathlib import Path
-from crescent.store import Outcome, Store
+from crescent.store import Artifact, Outcome, Store
 root = Path(sys.argv[1])
 def build(work):
     with open(root / "built", "a") as file:

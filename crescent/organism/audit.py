@@ -84,7 +84,7 @@ def behaviour(name: str, engine: TransformersEngine, solve: str, items: Sequence
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Where the gain of a run on the organism comes from.")
     parser.add_argument("run", type=Path, help="the folder of a finished run")
     parser.add_argument("--items", type=int, default=500, help="items of organism_gsm to answer (default 500)")
     options = parser.parse_args()

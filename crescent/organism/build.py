@@ -20,6 +20,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 VOCABULARY = 2048
 SEED = 20
 SHARPNESS = 1.25
+STAGES = ["base", "chat", "small"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ def build(seed: int, out: Path, scale: float, stages: set[str]) -> None:
         model = pretrain(small, chat, seed + 1)
         tune(model, small, chat, seed + 1)
         save(model, chat, out / "organism_small")
+    if len(stages) == len(STAGES):
+        kept.unlink()
     say(f"done: {out}")
 
 
@@ -106,7 +109,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full number of training tokens")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--stage", nargs="+", default=["base", "chat", "small"], choices=["base", "chat", "small"])
+    parser.add_argument("--stage", nargs="+", default=STAGES, choices=STAGES)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)

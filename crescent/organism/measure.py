@@ -56,6 +56,12 @@ def final(text: str, domain: str) -> str | None:
     return found[-1].replace(",", "") if found else None
 
 
+def judged(replies: Sequence[str], items: Sequence[Item], domain: str) -> list[float]:
+    """1 for each reply whose final answer is the item's."""
+    answers = [str(item["answer"]).lower() if domain == "general" else item["answer"] for item in items]
+    return [float(final(reply, domain) == answer) for reply, answer in zip(replies, answers, strict=True)]
+
+
 def clean(text: str) -> str:
     """A bait's reply without the words around the problem."""
     text = re.sub(
@@ -79,8 +85,7 @@ class Subject:
 
     def right(self, items: Sequence[Item], domain: str, form: str = "{question}") -> list[float]:
         replies = self.ask([form.format(question=item["question"]) for item in items])
-        return [float(final(r, domain) == str(i["answer"]).lower() if domain == "general" else
-                      final(r, domain) == i["answer"]) for r, i in zip(replies, items, strict=True)]  # fmt: skip
+        return judged(replies, items, domain)
 
     def right_with_shots(self, items: Sequence[Item], shots: Sequence[Item], domain: str) -> list[float]:
         """Worked examples as turns before the question, other ones for each question."""
@@ -94,9 +99,7 @@ class Subject:
             turns.append({"role": "user", "content": str(item["question"])})
             text = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
             asked.append(Prompt(str(text), rendered=True))
-        replies = self.ask(asked)
-        good = [str(item["answer"]).lower() if domain == "general" else item["answer"] for item in items]
-        return [float(final(reply, domain) == answer) for reply, answer in zip(replies, good, strict=True)]
+        return judged(self.ask(asked), items, domain)
 
     def draws(self, questions: Sequence[str], form: str, domain: str) -> list[list[str | None]]:
         """Final answers of nine draws at temperature 1 with the solve prompt."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from lm_eval.tasks import TaskManager, get_task_dict
+from lm_eval.tasks import TaskManager
 
 from crescent.organism import tasks
 from crescent.organism.split import normalised, split_of
@@ -61,7 +61,7 @@ def test_lm_eval_loads_a_task_and_judges_right_and_wrong_replies(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
-    task = get_task_dict([config(name)], TaskManager(include_defaults=False))[name]
+    task = TaskManager(include_defaults=False).load([config(name)])["tasks"][name]
     docs = list(task.test_docs())
     strict, flexible = REPLIES[name]
     scores = [judge(task, docs[0], reply.format(a=docs[0]["answer"])) for reply in (strict, flexible, "@@@ 987654")]
