@@ -157,6 +157,8 @@ def _composition_message(error: BaseException) -> str:
 def _similar_key(key: str) -> str:
     """A suggestion among the keys of the default configuration."""
     known = _known_keys()
+    if key in known:
+        return f" The chosen {key.partition('.')[0]} does not have it."
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     parent = key.rpartition(".")[0]
     siblings = [name for name in known if name.rpartition(".")[0] == parent]

@@ -13,15 +13,19 @@ from typing import Any
 import pytest
 
 SMALL = [
-    "num_questions=12", "elicit.round_size=10", "vote.draws=2", "vote.tie=first", "train.epochs=1", "eval.limit=4",
-    "eval.tasks=[organism_gsm,organism_general]", "eval.shots=[0,1]", "elicit.max_new_tokens=160",
-    "answer.max_new_tokens=160",
+    "num_questions=12", "elicit.round_size=10", "vote.draws=2", "vote.tie=first", "train.epochs=1",
+    "elicit.max_new_tokens=160", "answer.max_new_tokens=160",
 ]  # fmt: skip
+SCORED = ["eval.limit=4", "eval.tasks=[organism_gsm,organism_general]", "eval.shots=[0,1]"]
 
 
 def command(*overrides: str) -> list[str]:
+    """The command line; what comes later wins, and a sweep without scores takes no settings of scores."""
     flags = [override for override in overrides if override.startswith("-")]
-    return [sys.executable, "-m", "crescent.cli", *flags, *SMALL, *(o for o in overrides if o not in flags)]
+    scored = [] if "eval=none" in overrides else SCORED
+    settings = [*SMALL, *scored, *(override for override in overrides if override not in flags)]
+    named = {setting.partition("=")[0]: setting for setting in settings}
+    return [sys.executable, "-m", "crescent.cli", *flags, *named.values()]
 
 
 def crescent(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
@@ -67,7 +71,7 @@ def test_the_summary_has_the_fields_other_tools_read(run: tuple[Path, str]) -> N
         "elicit", "diversify", "answer", "vote", "finetune", "evaluate", "evaluate",
     ]  # fmt: skip
     primary = [(s["model"], s["task"], s["shots"]) for s in seen["scores"] if s["primary"]]
-    assert len(primary) == len(set(primary)) == 8 and seen["overrides"] == SMALL
+    assert len(primary) == len(set(primary)) == 8 and seen["overrides"] == [*SMALL, *SCORED]
 
 
 def test_the_same_command_again_computes_nothing(run: tuple[Path, str]) -> None:
