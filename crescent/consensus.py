@@ -1,15 +1,18 @@
-"""Votes among the answers to one question: which answer wins, and by how much.
+"""Votes among the answers to one question: which answer wins, by how much, and when further draws cannot matter.
 
-In: the canonical answers of a question's draws, in order, None for a draw without one. Out: a `VoteResult`. Nothing
-here knows a model, a file or what an answer means: draws agree where their canonical forms are equal strings.
+In: the canonical answers of a question's draws, in order, None for a draw without one. Out: a `VoteResult`, or whether
+to stop drawing. Nothing here knows a model, a file or what an answer means: draws agree where their canonical forms are
+equal strings.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
-Tie = Literal["drop", "first"]
+Tie = Literal["drop", "first", "shortest"]
 Reason = Literal["won", "tie", "no answer", "low agreement"]
 TIES: tuple[Tie, ...] = get_args(Tie)
 
@@ -34,12 +37,18 @@ class VoteResult:
         return self.votes / self.draws
 
 
-def vote(answers: Sequence[str | None], tie: Tie = "drop", min_agreement: float = 0.0) -> VoteResult:
+def vote(
+    answers: Sequence[str | None],
+    tie: Tie = "drop",
+    min_agreement: float = 0.0,
+    lengths: Sequence[int] | None = None,
+) -> VoteResult:
     """The answer that most draws agree on: self-consistency (Wang et al., arXiv 2203.11171, section 2).
 
-    `tie` is what several leaders mean: "drop" no winner, "first" the one that came up first. A leader with an agreement
-    (votes / draws) below `min_agreement` does not win. None never votes. Raises ValueError for no draws, an unknown
-    `tie` and a `min_agreement` outside 0 to 1.
+    `tie` is what several leaders mean: "drop" no winner, "first" the one that came up first, "shortest" the one with
+    the shortest response (`lengths`, one a draw; then the first). A leader with an agreement (votes / draws) below
+    `min_agreement` does not win. None never votes. Raises ValueError for no draws, an unknown `tie`, a missing
+    `lengths` and a `min_agreement` outside 0 to 1.
     """
     if isinstance(answers, str) or not answers:
         raise ValueError("a vote needs a list of at least one draw's answer (None for a draw without an answer)")
@@ -47,11 +56,75 @@ def vote(answers: Sequence[str | None], tie: Tie = "drop", min_agreement: float 
         raise ValueError(f"tie={tie!r} is unknown: choose one of {', '.join(TIES)}")
     if not 0.0 <= min_agreement <= 1.0:
         raise ValueError(f"min_agreement={min_agreement} must lie between 0 and 1")
-    counts = Counter(answer for answer in answers if answer is not None)
+    if tie == "shortest" and (lengths is None or len(lengths) != len(answers)):
+        raise ValueError("tie='shortest' needs lengths: the length of each draw's response, in order")
+    counts = _count(answers)
     votes = max(counts.values(), default=0)
     tied = tuple(answer for answer, count in counts.items() if count == votes)
     reason = _reason(tied, votes / len(answers), tie, min_agreement)
-    return VoteResult(tied[0] if reason == "won" else None, votes, len(answers), reason, tied)
+    if reason != "won":
+        return VoteResult(None, votes, len(answers), reason, tied)
+    winner = tied[0]
+    if tie == "shortest" and lengths is not None:
+        winner = min(tied, key=lambda one: min(n for n, said in zip(lengths, answers, strict=True) if said == one))
+    return VoteResult(winner, votes, len(answers), reason, tied)
+
+
+def is_settled(answers: Sequence[str | None], draws: int, tie: Tie = "drop", min_agreement: float = 0.0) -> bool:
+    """Whether a vote of `draws` draws that begin with `answers` has its outcome (winner, or none) whatever follows.
+
+    True if and only if every way in which the remaining draws could come out leaves it the same: draws with any answer,
+    an answer not seen yet, or none. ("Early-stopping self-consistency", arXiv 2401.10480, stops on a window of equal
+    answers and can be wrong; this cannot.)
+    """
+    left = draws - len(answers)
+    if left <= 0:
+        return True
+    ranked = _count(answers).most_common()  # equal counts stay in the order they came up
+    leader, rival = (ranked[0][1] if ranked else 0), (ranked[1][1] if len(ranked) > 1 else 0)
+    if (leader + left) / draws < min_agreement:
+        return True  # no answer can get there any more
+    if not ranked or leader / draws < min_agreement:
+        return False
+    overtaken = rival + left > leader
+    met = rival + left == leader and (tie != "first" or _met_by_an_earlier(answers, ranked, left))
+    return not (overtaken or met)
+
+
+def is_confident(answers: Sequence[str | None], level: float, min_agreement: float = 0.0) -> bool:
+    """Whether the draws so far tell who would win a vote without end, with a posterior of at least `level`.
+
+    The leader is ahead of the runner-up with probability P(p > 1/2), p ~ Beta(leader + 1, runner-up + 1): the beta rule
+    of Adaptive-Consistency (Aggarwal et al., arXiv 2305.11860, section 3). Where there is a `min_agreement`, whether
+    the leader's share of the draws reaches it must be as sure, one way or the other; no share, no pair, is enough.
+    """
+    ranked = _count(answers).most_common(2)
+    leader, rival = (ranked[0][1] if ranked else 0), (ranked[1][1] if len(ranked) > 1 else 0)
+    if min_agreement > 0:
+        reaches = beta_above(min_agreement, leader + 1, len(answers) - leader + 1)
+        if reaches <= 1 - level:
+            return True
+        if reaches < level:
+            return False
+    return bool(ranked) and beta_above(0.5, leader + 1, rival + 1) >= level
+
+
+@lru_cache(maxsize=65536)
+def beta_above(x: float, a: int, b: int) -> float:
+    """P(p > x) for p ~ Beta(a, b) with whole a, b >= 1, exactly: the chance of fewer than a hits in a + b - 1 at x."""
+    trials = a + b - 1
+    return math.fsum(math.comb(trials, hits) * x**hits * (1 - x) ** (trials - hits) for hits in range(a))
+
+
+def _count(answers: Sequence[str | None]) -> Counter[str]:
+    return Counter(answer for answer in answers if answer is not None)
+
+
+def _met_by_an_earlier(answers: Sequence[str | None], ranked: list[tuple[str, int]], left: int) -> bool:
+    """Whether an answer that came up before the leader could still draw level with it, and win by that."""
+    leader, votes = ranked[0]
+    earlier = set(answers[: answers.index(leader)])
+    return any(answer in earlier for answer, count in ranked[1:] if count + left == votes)
 
 
 def _reason(tied: tuple[str, ...], agreement: float, tie: Tie, min_agreement: float) -> Reason:

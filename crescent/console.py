@@ -53,6 +53,14 @@ class Tally:
             )
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
+    def settle(self, note: str) -> None:
+        """The work ended before its total: what is done is the total."""
+        self.total = self.done
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, total=self.done, note=note)
+        else:
+            self._console.print(f"  {self._what}: {self.done:,} {self._unit}; {note}", markup=False, highlight=False)
+
 
 class Console:
     """The one printer of a run. `quiet` prints nothing but warnings (tests, workers)."""

@@ -11,7 +11,7 @@ as a duplicate.
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -131,6 +131,76 @@ class ExactJudge:
                 self._seen[form] = text_id(candidate.text)
             judged.append(keep(candidate, "new") if twin is None else drop(candidate, "same text", twin, 1.0))
         return judged
+
+
+@dataclass(frozen=True, slots=True)
+class MinHash:
+    """`dedup=minhash`: a question that shares at least `min_jaccard` of its word shingles with a kept one is dropped.
+
+    Candidates come from locality-sensitive hashing (Broder 1997; datasketch), tuned for recall, and their Jaccard
+    similarity is then computed exactly. No model is needed, and wording alone counts.
+    """
+
+    name: str = "minhash"
+    min_jaccard: float = 0.7
+    shingle_words: int = 3
+    permutations: int = 128
+    numbers: Numbers = "keep"
+
+    def __post_init__(self) -> None:
+        _check_numbers(self.numbers)
+        if not 0 < self.min_jaccard <= 1:
+            raise ValueError(f"dedup.min_jaccard is {self.min_jaccard}; it is a share of shingles, above 0 and up to 1")
+        if self.shingle_words < 1:
+            raise ValueError(f"dedup.shingle_words is {self.shingle_words}; it must be at least 1")
+        if not 16 <= self.permutations <= 1024:
+            raise ValueError(f"dedup.permutations is {self.permutations}; it may be 16 to 1024 (128 is usual)")
+
+    def open(self, tools: Tools) -> "MinHashJudge":
+        return MinHashJudge(self)
+
+
+class MinHashJudge:
+    def __init__(self, settings: MinHash) -> None:
+        from datasketch import MinHashLSH
+
+        self._settings = settings
+        level = min(0.9, settings.min_jaccard)  # only of the candidates; the index cannot be built for 1
+        self._index = MinHashLSH(level, settings.permutations, weights=(0.1, 0.9))
+        self._shingles: list[frozenset[str]] = []
+        self._ids: list[str] = []
+
+    def judge(self, candidates: Sequence[Candidate]) -> list[Judged]:
+        return [self._judge(candidate) for candidate in candidates]
+
+    def _judge(self, candidate: Candidate) -> Judged:
+        shingles = self._cut(candidate.text)
+        sketch = self._sketch(shingles)
+        found: list[int] = sorted(self._index.query(sketch))  # type: ignore[type-var]
+        shared = [_jaccard(shingles, self._shingles[at]) for at in found]
+        if shared and max(shared) >= self._settings.min_jaccard:
+            twin = self._ids[found[shared.index(max(shared))]]
+            return drop(candidate, f"{max(shared):.0%} of its shingles shared", twin)
+        self._index.insert(len(self._ids), sketch)
+        self._shingles.append(shingles)
+        self._ids.append(text_id(candidate.text))
+        return keep(candidate, "new")
+
+    def _cut(self, text: str) -> frozenset[str]:
+        words = normalise(mask_numbers(text) if self._settings.numbers == "mask" else text).split() or [""]
+        size = min(self._settings.shingle_words, len(words))
+        return frozenset(" ".join(words[at : at + size]) for at in range(len(words) - size + 1))
+
+    def _sketch(self, shingles: frozenset[str]) -> Any:
+        from datasketch import MinHash as Sketch
+
+        sketch = Sketch(num_perm=self._settings.permutations)
+        sketch.update_batch([shingle.encode("utf-8", "surrogatepass") for shingle in sorted(shingles)])
+        return sketch
+
+
+def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,5 +369,9 @@ def _text(question: Question | None) -> str:
 def _check(min_cosine: float, numbers: str, key: str = "min_cosine") -> None:
     if not -1 <= min_cosine <= 1:
         raise ValueError(f"dedup.{key} is {min_cosine}; a cosine lies between -1 and 1 (0.85 is the paper's)")
+    _check_numbers(numbers)
+
+
+def _check_numbers(numbers: str) -> None:
     if numbers not in ("keep", "mask"):
         raise ValueError(f"dedup.numbers is {numbers!r}; it may be keep or mask")

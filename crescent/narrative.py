@@ -11,14 +11,13 @@ from rich import box
 from rich.console import Console as RichConsole
 from rich.table import Table
 
+from crescent.calibration import Labels
 from crescent.console import Console
-from crescent.records import Ballot, Decision, Question, Score, decode_lines
+from crescent.records import Decision, Question, Score, decode_lines
 from crescent.stages.answer import Draws
 from crescent.stages.diversify import DECISIONS
-from crescent.stages.vote import BALLOTS
+from crescent.stages.vote import read_ballots
 from crescent.store import Artifact
-
-TITLE = "lm-evaluation-harness, percent; difference = student - base; SE of it, items taken as independent"
 
 
 def tell_diversified(console: Console, questions: Artifact) -> None:
@@ -50,10 +49,9 @@ def tell_voted(console: Console, pairs: Artifact, questions: Sequence[Question],
     lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
     console.say(
         f"{info['pairs']} training pairs from {info['questions']} questions ({lost}); "
-        f"mean agreement {info['mean_agreement']:.0%}{_reused(pairs)}"
+        f"{info['mean_draws']:.1f} draws each, mean agreement {info['mean_agreement']:.0%}{_reused(pairs)}"
     )
-    with open(pairs.path / BALLOTS, encoding="utf-8") as lines:
-        ballots = list(decode_lines(Ballot, lines))
+    ballots = read_ballots(pairs)
     shown = next((index for index, one in enumerate(ballots) if one.answer and one.votes < one.draws), None)
     if shown is None:
         return
@@ -61,6 +59,16 @@ def tell_voted(console: Console, pairs: Artifact, questions: Sequence[Question],
     votes = ", ".join(f"{answer or 'no answer'}: {count}" for answer, count in Counter(ballot.answers).most_common())
     chosen = draws.solutions[shown][ballot.chosen or 0].text.strip()
     console.example("a vote", f"{questions[shown].text}\n\nvotes of {ballot.draws} draws: {votes}\n\nkept:\n{chosen}")
+
+
+def tell_labels(console: Console, labels: Labels) -> None:
+    """Where the truth is known: how right one draw is, how right the labels are, and whether agreement tells."""
+    console.say(
+        f"of {labels.known} questions whose true answer is known: first draw right {labels.one_draw:.1%}, "
+        f"training label right {labels.labels_right:.1%}"
+    )
+    curve = ", ".join(f"{one.agreement:.0%}: {one.right:.0%} of {one.questions}" for one in labels.bins)
+    console.say(f"agreement of the draws, and how many of those labels are right: {curve}")
 
 
 def tell_trained(console: Console, adapter: Artifact) -> None:

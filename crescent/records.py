@@ -52,8 +52,8 @@ class Decision:
     """What diversification did with one candidate, and why.
 
     `nearest_id` and `cosine` are the accepted neighbour that the *last* judgement compared with (None and 0.0 where the
-    pool was empty); `rewrites` counts how often the model was asked to modify it. A rewritten candidate carries in
-    `question_id` the question that was kept, in `text` the one it began as.
+    pool was empty; 0.0 too where the strategy computes no cosine); `rewrites` counts how often the model was asked to
+    modify it. A rewritten candidate carries in `question_id` the question that was kept, in `text` the one it began as.
     """
 
     question_id: str

@@ -50,6 +50,7 @@ class Summary:
     folder: Path | None = None
     scores: list[Score] = field(default_factory=list)
     stages: list[StageReport] = field(default_factory=list)
+    labels: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
@@ -76,6 +77,7 @@ class Summary:
             "config": self.config,
             "scores": [asdict(score) for score in self.scores],
             "stages": [asdict(stage) for stage in self.stages],
+            "labels": self.labels,
             "artifacts": self.artifacts,
             "git": git_commit(),
             "versions": {name: version(name) for name in PACKAGES},

@@ -5,6 +5,7 @@ where not. A failing job still finishes its run, so that the next job of a sweep
 
     stage/<stage>/{records,reused_records,tokens,new_tokens,seconds, and its counters}
     train/{loss,learning_rate,grad_norm,...}   over train/step
+    labels/{label_accuracy,...,calibration}    where an oracle knows the truth
     score/<model>/<task>/<shots>               the primary metric; others as .../<metric>,<filter>
     questions, decisions, votes, samples/<model>/<task>/<shots>     tables
     artifacts  <name>-pairs (dataset) -> <name>-adapter (model)
@@ -20,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from crescent.calibration import Labels
 from crescent.records import Ballot, Decision, QAPair, Question, Record, Score, decode_lines
 from crescent.stages.diversify import DECISIONS
 from crescent.stages.evaluate import read_samples
@@ -49,6 +51,8 @@ class Tracker(Protocol):
 
     def data(self, iteration: int, questions: Artifact, pairs: Artifact) -> None: ...
 
+    def labels(self, iteration: int, labels: Labels) -> None: ...
+
     def adapter(self, iteration: int, adapter: Artifact) -> None: ...
 
     def samples(self, model: str, artifacts: Sequence[Artifact]) -> None: ...
@@ -68,6 +72,9 @@ class NoTracker:
         return lambda metrics, step: None
 
     def data(self, iteration: int, questions: Artifact, pairs: Artifact) -> None:
+        pass
+
+    def labels(self, iteration: int, labels: Labels) -> None:
         pass
 
     def adapter(self, iteration: int, adapter: Artifact) -> None:
@@ -183,6 +190,18 @@ class WandbTracker:
         self._table("pairs", _first(pairs.path / "records.jsonl", QAPair, self._max_rows))
         metadata = {"key": pairs.key, "questions": questions.key, "iteration": iteration, **pairs.info}
         self._pairs = self._log_artifact("pairs", "dataset", pairs.path, metadata)
+
+    def labels(self, iteration: int, labels: Labels) -> None:
+        """Label accuracy, and the curve of agreement against it, where an oracle knows the truth."""
+        import wandb
+
+        logged = {f"labels/{name}": value for name, value in labels.info.items()}
+        columns: list[Any] = ["agreement", "right", "questions"]
+        table = wandb.Table(columns=columns, data=[[getattr(one, name) for name in columns] for one in labels.bins])
+        title = "Calibration: agreement of the draws against the share of right labels"
+        curve = wandb.plot.line(table, "agreement", "right", title=title)
+        self._run.log({**logged, "labels/calibration": curve, "iteration": iteration})
+        self._run.summary.update(logged)
 
     def adapter(self, iteration: int, adapter: Artifact) -> None:
         """The adapter as an artifact that was made from the data set's."""

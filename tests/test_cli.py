@@ -29,7 +29,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     ("override", "message"),
     [
         ("vote.drws=3", "vote.drws is not a setting. Did you mean vote.draws?"),
-        ("dedup=rejecton", "dedup=rejecton is not a choice. There are: drop, exact, none, paper, rejection."),
+        ("dedup=rejecton", "dedup=rejecton is not a choice. There are: drop, exact, minhash, none, paper, rejection."),
         ("vote.draws=0", "vote.draws is 0; it must be at least 1"),
         ("vote.draws=three", "vote.draws is 'three'; it must be a whole number"),
         ("dedup.min_cosine=1.5", "dedup.min_cosine is 1.5; a cosine lies between -1 and 1"),

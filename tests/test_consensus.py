@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import beta
 
-from crescent.consensus import vote
+from crescent.consensus import beta_above, is_confident, is_settled, vote
 
 ANSWERS = st.lists(st.sampled_from(["1", "2", "3", None]), min_size=1, max_size=9)
 
@@ -68,3 +69,26 @@ def test_votes_never_exceed_draws(answers: list):
     result = vote(answers, tie="first")
     assert 0 <= result.votes <= result.draws == len(answers)
     assert (result.answer is None) == (result.votes == 0)
+
+
+def test_a_tie_may_go_to_the_shortest_response():
+    assert vote(["1", "2", "2", "1"], tie="shortest", lengths=[9, 5, 6, 4]).answer == "1"
+    assert vote(["1", "2"], tie="shortest", lengths=[5, 5]).answer == "1"
+    with pytest.raises(ValueError, match="needs lengths"):
+        vote(["1"], tie="shortest")
+
+
+def test_a_vote_is_settled_when_nobody_can_catch_up():
+    assert is_settled(["1", "1", "1"], 5) and not is_settled(["1", "1"], 4)
+    assert is_settled(["1", "1"], 4, tie="first") and not is_settled(["2", "1", "1"], 4, tie="first")
+    assert is_settled(["1", "2", "3"], 5, min_agreement=0.8)  # three of five is the most that any can get
+
+
+@pytest.mark.parametrize(("x", "a", "b"), [(0.5, 1, 1), (0.5, 5, 1), (0.5, 9, 4), (0.3, 2, 7), (0.8, 40, 9)])
+def test_the_posterior_is_that_of_the_beta_distribution(x: float, a: int, b: int):
+    assert beta_above(x, a, b) == pytest.approx(beta.sf(x, a, b), abs=1e-12)
+
+
+def test_confidence_grows_with_the_lead():
+    assert is_confident(["7"] * 4, 0.95) and not is_confident(["7"] * 3, 0.95)
+    assert not is_confident(["7"] * 4 + ["8"] * 3, 0.95) and not is_confident([None] * 9, 0.6)

@@ -1,11 +1,12 @@
 """Dedup strategies on vectors whose similarities are known."""
 
+import random
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from crescent.dedup import Candidate, Drop, Exact, Judged, KeepAll, Paper, Rejection, Rewrite, Tools
+from crescent.dedup import Candidate, Drop, Exact, Judged, KeepAll, MinHash, Paper, Rejection, Rewrite, Tools
 
 ANGLES = {"a": 0, "a2": 20, "a3": 25, "b": 90, "b2": 110, "c": 180, "near a": 28}  # cos 20 = 0.94, cos 28 = 0.88
 
@@ -49,6 +50,38 @@ def test_exact_drops_what_differs_only_in_case_and_space() -> None:
     judged = judge(Exact(), NOTHING, ["How many?", "how  MANY ?"], ["How many", "How much?"])
     assert kept(judged) == ["How many?", "How much?"]
     assert judged[1].decision.nearest_id == judged[0].decision.question_id
+
+
+def test_minhash_drops_what_shares_most_of_its_wording() -> None:
+    first = "Tom has 12 red apples in a box and gives 5 of them to his sister Ann. How many apples are left?"
+    near = first.replace("12 red", "14 red")
+    other = "A train goes 60 miles an hour for three hours and then rests. How far has it come by then?"
+    judged = judge(MinHash(), NOTHING, [first, other], [near, first.upper()])
+    assert kept(judged) == [first, other]
+    assert judged[2].decision.nearest_id == judged[0].decision.question_id
+    assert judged[2].decision.reason == "74% of its shingles shared"
+    assert kept(judge(MinHash(min_jaccard=0.8), NOTHING, [first, near])) == [first, near]
+    assert kept(judge(MinHash(min_jaccard=1.0, numbers="mask"), NOTHING, [first, near])) == [first]
+
+
+def test_minhash_finds_what_comparing_all_pairs_finds() -> None:
+    rng = random.Random(1)
+    words = [f"w{n}" for n in range(40)]
+    texts = [" ".join(rng.choice(words) for _ in range(6)) for _ in range(150)]
+    texts += [" ".join([*text.split()[:5], "new"]) for text in texts[:80]]
+    settings = MinHash(min_jaccard=0.6, shingle_words=1)
+    strategy = settings.open(NOTHING)
+    by_all_pairs: list[frozenset[str]] = []
+    for place, text in enumerate(texts):
+        shingles = frozenset(text.split())
+        new = all(len(shingles & one) / len(shingles | one) < 0.6 for one in by_all_pairs)
+        by_all_pairs += [shingles] * new
+        assert bool(kept(strategy.judge([Candidate(text, text, 0, place)]))) == new, text
+
+
+@pytest.mark.parametrize("text", ["", " ", "?", "\ud800 x", "one"])
+def test_minhash_judges_any_text(text: str) -> None:
+    assert kept(judge(MinHash(), NOTHING, [text, text])) == [text]
 
 
 def test_drop_compares_with_earlier_rounds_and_its_own() -> None:

@@ -71,6 +71,8 @@ def test_the_summary_has_the_fields_other_tools_read(run: tuple[Path, str]) -> N
         "elicit", "diversify", "answer", "vote", "finetune", "evaluate", "evaluate",
     ]  # fmt: skip
     primary = [(s["model"], s["task"], s["shots"]) for s in seen["scores"] if s["primary"]]
+    [labels] = seen["labels"]
+    assert labels["known"] > 5 and 0 < labels["labels_right"] <= 1 and labels["bins"]
     assert len(primary) == len(set(primary)) == 8 and seen["overrides"] == [*SMALL, *SCORED]
 
 
@@ -88,7 +90,13 @@ def test_the_offline_tracked_run_is_read_back_from_disk(run: tuple[Path, str]) -
     config = next(r["run"]["config"]["update"] for r in records if r["type"] == "run")
     assert config["dedup"]["name"] == "rejection" and config["vote"]["draws"] == 2
     text = json.dumps(records)
-    for name in ("stage/diversify/accepted", "stage/vote/mean_agreement", "train/loss", "score/student/organism_gsm/0"):
+    for name in (
+        "stage/diversify/accepted",
+        "stage/vote/mean_agreement",
+        "labels/label_accuracy",
+        "train/loss",
+        "score/student/organism_gsm/0",
+    ):
         assert name in text
     tables = {file.name.split("_")[0] for file in first.glob("wandb/offline-run-*/files/media/table/*")}
     assert {"questions", "decisions", "votes"} <= tables

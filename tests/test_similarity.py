@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from crescent.similarity import Embedder, EmbedderSettings, Pool, mask_numbers, unit_rows
 from crescent.similarity import pool as pool_module
+from crescent.similarity.kept import KeptVectors
 
 TEXTS = ["Tom has 12 apples.", "Ann has 15 apples.", "The train leaves at noon and is late.", "Who is the tallest?"]
 
@@ -47,6 +49,38 @@ def test_each_text_is_computed_once_and_progress_is_told(embedder: Embedder):
     vectors = embedder.embed([*TEXTS, *new], lambda done, total: told.append((done, total)))
     embedder.embed(new, lambda done, total: told.append((done, total)))
     assert told == [(2, 2)] and np.array_equal(vectors[4], vectors[6])
+
+
+def test_vectors_outlive_the_process_and_no_model_is_loaded_for_them(embedder: Embedder, tmp_path: Path):
+    first = EmbedderSettings(batch_size=2).build(tmp_path).embed(TEXTS)
+    again = EmbedderSettings(path="nowhere").build(tmp_path)  # a model that cannot be loaded
+    assert np.array_equal(again.embed([TEXTS[2], TEXTS[0]]), first[[2, 0]])
+    assert (tmp_path / "vectors-384.bin").stat().st_size == 4 * (16 + 4 + 4 * 384)
+
+
+def kept_rows(n: int) -> dict[bytes, np.ndarray]:
+    return {bytes([i]) * 16: row for i, row in enumerate(unit_rows(rows(n)))}
+
+
+def test_a_torn_last_vector_is_cut_off_and_the_rest_stays(tmp_path: Path):
+    kept = KeptVectors(tmp_path)
+    kept.append(kept_rows(3))
+    path = tmp_path / "vectors-16.bin"
+    path.write_bytes(path.read_bytes()[:-7])
+    assert list(kept.read()) == list(kept_rows(2))
+    kept.append({b"z" * 16: kept_rows(1)[bytes(16)]})
+    assert list(kept.read()) == [*kept_rows(2), b"z" * 16]
+
+
+def test_a_damaged_vector_is_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    kept = KeptVectors(tmp_path)
+    kept.append(kept_rows(3))
+    path = tmp_path / "vectors-16.bin"
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(bytes(data))
+    assert list(kept.read()) == [bytes(16), bytes([2]) * 16]
+    assert "1 of 3 vectors are damaged; they are computed again" in caplog.text
 
 
 def test_ten_thousand_words_empty_text_and_lone_surrogates_are_embedded(embedder: Embedder):

@@ -18,8 +18,9 @@ from crescent.engines import Completion, Sampling
 from crescent.engines.choices import TransformersSettings
 from crescent.engines.transformers import TransformersEngine
 from crescent.engines.weights import Weights
-from crescent.organism import world
-from crescent.records import Ballot, QAPair, Question, decode_lines
+from crescent.organism.oracle import OrganismOracle
+from crescent.records import Ballot, Question, decode_lines
+from crescent.stages.vote import BALLOTS
 
 ITEMS = Path(__file__).parent / "tasks" / "data" / "organism_gsm.jsonl"
 
@@ -34,23 +35,22 @@ def share(name: str, hits: Iterable[bool]) -> str:
 
 def labels(questions: Path, pairs: Path) -> list[str]:
     """Label accuracy on the questions whose true answer the world can compute."""
+    oracle = OrganismOracle()
     with open(questions / "records.jsonl", encoding="utf-8") as lines:
-        solved = {one.id: world.solve(one.text) for one in decode_lines(Question, lines)}
-    truth = {key: found[1] for key, found in solved.items() if found is not None}
-    with open(pairs / "ballots.jsonl", encoding="utf-8") as lines:
+        texts = {one.id: one.text for one in decode_lines(Question, lines)}
+    truth = {key: found for key, text in texts.items() if (found := oracle.truth(text)) is not None}
+    with open(pairs / BALLOTS, encoding="utf-8") as lines:
         ballots = [one for one in decode_lines(Ballot, lines) if one.question_id in truth]
-    with open(pairs / "records.jsonl", encoding="utf-8") as lines:
-        kept = [one for one in decode_lines(QAPair, lines) if one.question_id in truth]
-    kept_ids = {pair.question_id for pair in kept}
-    draws = [(ballot, answer) for ballot in ballots for answer in ballot.answers]
+    kept = [one for one in ballots if one.chosen is not None]
+
+    def right(ballot: Ballot, draw: int) -> bool:
+        return equivalent(ballot.answers[draw] or "", truth[ballot.question_id])
+
     return [
-        share("questions whose answer the world can compute", [key in truth for key in solved]),
-        share("one draw right, all those questions", [equivalent(a, truth[b.question_id]) for b, a in draws]),
-        share(
-            "one draw right, questions that gave a pair",
-            [equivalent(a, truth[b.question_id]) for b, a in draws if b.question_id in kept_ids],
-        ),
-        share("training label right", [equivalent(pair.answer, truth[pair.question_id]) for pair in kept]),
+        share("questions whose answer the world can compute", [key in truth for key in texts]),
+        share("first draw right, all those questions", [right(ballot, 0) for ballot in ballots]),
+        share("first draw right, questions that gave a pair", [right(ballot, 0) for ballot in kept]),
+        share("training label right", [right(ballot, ballot.chosen or 0) for ballot in kept]),
     ]
 
 

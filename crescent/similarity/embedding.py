@@ -1,7 +1,8 @@
 """Texts to unit vectors with a sentence-transformers model, each text once.
 
-In: texts. Out: float32 [n, dimensions], rows of length 1. Nothing is loaded before the first text. The default model,
-all-MiniLM-L6-v2 (384 dimensions, reads 256 tokens of a text), comes inside an installed package and needs no network.
+In: texts. Out: float32 [n, dimensions], rows of length 1. Nothing is loaded before the first new text. The default
+model, all-MiniLM-L6-v2 (384 dimensions, reads 256 tokens of a text), comes inside an installed package and needs no
+network.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from crescent.similarity.kept import KeptVectors, Vectors
 from crescent.similarity.pool import unit_rows
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]  # texts embedded so far, texts to embed
 PACKAGED = "all-MiniLM-L6-v2"
+_MEND = f"Give the folder of a sentence-transformers model, or leave path out for the packaged {PACKAGED}."
+COMMIT_EVERY = 2048  # vectors between two commits to disk: what a kill can cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,14 @@ class EmbedderSettings:
         if self.batch_size < 1:
             raise ValueError(f"batch_size={self.batch_size} must be at least 1")
 
-    def build(self) -> "Embedder":
-        """An embedder that loads its model at the first text."""
-        return Embedder(self)
+    def check(self) -> None:
+        """Raises ValueError with the mend where `path` is a folder that is not there. Loads nothing."""
+        if self.path and self.path.startswith(("/", ".", "~")) and not Path(self.path).expanduser().is_dir():
+            raise ValueError(f"embedder.path: there is no folder {self.path}. {_MEND}")
+
+    def build(self, folder: Path | None = None) -> "Embedder":
+        """An embedder that loads its model at the first text that is not kept in `folder` (None: in memory only)."""
+        return Embedder(self, folder)
 
 
 class Embedder:
@@ -52,10 +61,11 @@ class Embedder:
     Memory: 4 bytes x dimensions a text and the same again in keys and the dictionary, about 2 GB per million.
     """
 
-    def __init__(self, settings: EmbedderSettings) -> None:
+    def __init__(self, settings: EmbedderSettings, folder: Path | None = None) -> None:
         self.settings = settings
         self._model: SentenceTransformer | None = None
-        self._kept: dict[bytes, NDArray[np.float32]] = {}
+        self._disk = KeptVectors(folder) if folder else None
+        self._kept: Vectors | None = None
 
     @property
     def dimensions(self) -> int:
@@ -71,29 +81,36 @@ class Embedder:
         """
         if isinstance(texts, str):
             raise ValueError("embed needs a list of texts, not one text")
-        keys = [_key(text) for text in texts]
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._kept}
-        self._compute(missing, progress)
+        if self._kept is None:
+            self._kept = self._disk.read() if self._disk else {}
+        kept, keys = self._kept, [_key(text) for text in texts]
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in kept}
+        self._compute(missing, kept, progress)
         if not keys:
             return np.empty((0, self.dimensions), np.float32)
-        return np.stack([self._kept[key] for key in keys])
+        return np.stack([kept[key] for key in keys])
 
     def release(self) -> None:
         """Lets the model go; vectors stay. The next new text loads it again."""
         self._model = None
 
-    def _compute(self, missing: dict[bytes, str], progress: Progress | None) -> None:
+    def _compute(self, missing: dict[bytes, str], kept: Vectors, progress: Progress | None) -> None:
         """Batches of like length, longest first: little padding, and memory is refused at once or never."""
         ordered = sorted(missing.items(), key=lambda item: (-len(item[1]), item[1]))
-        size = self.settings.batch_size
+        size, fresh = self.settings.batch_size, {}
         for start in range(0, len(ordered), size):
             batch = ordered[start : start + size]
             vectors = self._loaded().encode(
                 [_readable(text) for _, text in batch], batch_size=size, show_progress_bar=False, convert_to_numpy=True
             )
-            self._kept.update(zip((key for key, _ in batch), unit_rows(np.asarray(vectors, np.float32)), strict=True))
+            fresh.update(zip((key for key, _ in batch), unit_rows(np.asarray(vectors, np.float32)), strict=True))
+            if self._disk and (len(fresh) >= COMMIT_EVERY or start + size >= len(ordered)):
+                self._disk.append(fresh)
+                kept.update(fresh)
+                fresh = {}
             if progress:
                 progress(start + len(batch), len(ordered))
+        kept.update(fresh)
 
     def _loaded(self) -> "SentenceTransformer":
         model = self._model or _load(self.settings)
@@ -114,17 +131,14 @@ def _load(settings: EmbedderSettings) -> "SentenceTransformer":
     import torch
     from sentence_transformers import SentenceTransformer
 
-    source = settings.path or _packaged(settings.name)
+    source = str(Path(settings.path).expanduser()) if settings.path else _packaged(settings.name)
     try:
         model = SentenceTransformer(
             source, device=settings.device, model_kwargs={"dtype": getattr(torch, settings.dtype)}
         )
     except Exception as error:  # whatever a library raises over a folder it cannot read, the user's mend is one
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(
-            f"the embedder at {source} cannot be loaded ({reason}): give the folder of a sentence-transformers model as"
-            f" path, or leave path out for the packaged {PACKAGED}"
-        ) from error
+        raise ValueError(f"embedder.path: the model at {source} cannot be loaded ({reason}). {_MEND}") from error
     return model.eval()
 
 

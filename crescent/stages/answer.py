@@ -1,10 +1,10 @@
 """Answering: the model solves each question several times.
 
-In: an artifact of Questions and how many draws of each. Out: the draws, taken from the ledger where an earlier run has
-made them, generated and committed there where not. It extracts no answer: see `vote`.
+In: Questions, and a rule that says how many draws each wants. Out: the draws, taken from the ledger where an earlier
+run has made them, generated and committed there where not. It extracts no answer: see `vote`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -46,18 +46,45 @@ class Answer:
     sampling: Sampling
 
     def run(
-        self, questions: Sequence[Question], draws: int, store: Store, engine: LazyEngine, console: Console
+        self,
+        questions: Sequence[Question],
+        wanted: Callable[[Sequence[Solution]], int],
+        most: int,
+        store: Store,
+        engine: LazyEngine,
+        console: Console,
     ) -> Draws:
-        """`draws` solutions of each question, in order."""
+        """Draws 0, 1, ... of each question, `most` at most, until `wanted` (draws so far -> how many more) says 0.
+
+        Every pass asks for what all open questions want, together: batches stay full though each stops for itself.
+        """
         ledger = Ledger(store, engine, self.solve, self.sampling)
         prompts = [fill(self.solve, question=question.text) for question in questions]
-        asks = [
-            Ask(question.id, draw, prompt)
-            for draw in range(draws)
-            for question, prompt in zip(questions, prompts, strict=True)
-        ]
-        with console.progress("answers drawn", len(asks), "draws") as tally:
-            drawn = ledger.complete(asks, tally)
-        rows = drawn.rows
-        solutions = [[rows[draw * len(questions) + index] for draw in range(draws)] for index in range(len(questions))]
-        return Draws(ledger.key, solutions, drawn.reused, drawn.generated_tokens)
+        solutions: list[list[Solution]] = [[] for _ in questions]
+        reused = tokens = 0
+        with console.progress("answers drawn", most * len(questions), "draws") as tally:
+            while asks := _asks(questions, prompts, solutions, wanted):
+                drawn = ledger.complete([ask for _, ask in asks], tally)
+                for (index, _), row in zip(asks, drawn.rows, strict=True):
+                    solutions[index].append(row)
+                reused, tokens = reused + drawn.reused, tokens + drawn.generated_tokens
+            made = sum(map(len, solutions))
+            if made < tally.total:
+                tally.settle(f"{tally.total - made:,} draws were not needed")
+        return Draws(ledger.key, solutions, reused, tokens)
+
+
+def _asks(
+    questions: Sequence[Question],
+    prompts: Sequence[str],
+    solutions: Sequence[Sequence[Solution]],
+    wanted: Callable[[Sequence[Solution]], int],
+) -> list[tuple[int, Ask]]:
+    """(index of the question, what to ask) for the next pass: first draws of all questions before second ones."""
+    counts = [wanted(draws) for draws in solutions]
+    return [
+        (index, Ask(question.id, len(solutions[index]) + draw, prompts[index]))
+        for draw in range(max(counts, default=0))
+        for index, question in enumerate(questions)
+        if draw < counts[index]
+    ]

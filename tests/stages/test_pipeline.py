@@ -17,8 +17,9 @@ from crescent.similarity import EmbedderSettings
 from crescent.stages.answer import Answer
 from crescent.stages.diversify import DECISIONS, Diversify
 from crescent.stages.elicit import Elicit
-from crescent.stages.vote import BALLOTS, Majority, Vote
+from crescent.stages.vote import BALLOTS, Vote
 from crescent.store import Store
+from crescent.voting import Adaptive, Majority
 
 ORGANISM = Weights("organism", str(PACKAGE / "organism" / "weights" / "organism"))
 BAIT = "Use your creativity, create one unique math word problem. Please provide only the problem, no any other words."
@@ -82,8 +83,9 @@ def test_a_bait_that_yields_no_question_ends_in_one_line(store: Store, engine: L
 def test_answers_and_votes_make_pairs_of_plain_questions(store: Store, engine: LazyEngine) -> None:
     questions, _ = diversify(Exact(), store, engine)
     texts = questions.read(Question)
-    draws = Answer(SOLVE, SAMPLING).run(texts, 3, store, engine, Console(quiet=True))
-    pairs = Vote(Majority(draws=3, tie="first"), "number").run(questions, texts, draws.solutions, draws.key, store)
+    vote = Vote(Majority(draws=3, tie="first"), "number")
+    draws = Answer(SOLVE, SAMPLING).run(texts, vote.wanted, 3, store, engine, Console(quiet=True))
+    pairs = vote.run(questions, texts, draws.solutions, draws.key, store)
     with open(pairs.path / BALLOTS, encoding="utf-8") as lines:
         ballots = list(decode_lines(Ballot, lines))
     assert len(ballots) == 15 and pairs.records > 5
@@ -94,10 +96,20 @@ def test_answers_and_votes_make_pairs_of_plain_questions(store: Store, engine: L
 
 def test_more_draws_generate_only_what_is_missing(store: Store, engine: LazyEngine) -> None:
     texts = diversify(Exact(), store, engine)[0].read(Question)
-    first = Answer(SOLVE, SAMPLING).run(texts, 2, store, engine, Console(quiet=True))
-    more = Answer(SOLVE, SAMPLING).run(texts, 3, store, engine, Console(quiet=True))
+    two, three = (Vote(Majority(draws=draws), "number").wanted for draws in (2, 3))
+    first = Answer(SOLVE, SAMPLING).run(texts, two, 2, store, engine, Console(quiet=True))
+    more = Answer(SOLVE, SAMPLING).run(texts, three, 3, store, engine, Console(quiet=True))
     assert (first.reused, more.reused, more.count) == (0, 30, 45)
     assert [draws[:2] for draws in more.solutions] == first.solutions
+
+
+def test_adaptive_voting_draws_less_and_extends_the_same_ledger(store: Store, engine: LazyEngine) -> None:
+    texts = diversify(Exact(), store, engine)[0].read(Question)
+    rule, fixed = Vote(Adaptive(draws=6, stop="exact"), "number"), Vote(Majority(draws=6), "number")
+    some = Answer(SOLVE, SAMPLING).run(texts, rule.wanted, 6, store, engine, Console(quiet=True))
+    full = Answer(SOLVE, SAMPLING).run(texts, fixed.wanted, 6, store, engine, Console(quiet=True))
+    assert some.count < full.count == 90 and full.reused == some.count and some.key == full.key
+    assert all(draws == more[: len(draws)] for draws, more in zip(some.solutions, full.solutions, strict=True))
 
 
 def test_braces_in_questions_and_prompts_stay_as_they_are() -> None:
