@@ -11,6 +11,7 @@ as a duplicate.
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -46,10 +47,11 @@ class Judged:
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What a strategy may use. `embed`: texts -> float32 [n, dimension] unit rows. `rewrite`: one text (or None where
-    the model wrote nothing usable) for each (question, neighbour)."""
+    the model wrote nothing usable) for each (question, neighbour). `folder`: what a large pool learns is kept there."""
 
     embed: Callable[[Sequence[str]], np.ndarray]
     rewrite: Callable[[Sequence[Rewrite]], list[str | None]]
+    folder: Path | None = None
 
 
 class Judge(Protocol):
@@ -261,7 +263,7 @@ class PoolJudge:
         """Keeps what is new; returns the others with their neighbour and its cosine."""
         texts = [mask_numbers(c.text) if self._numbers == "mask" else c.text for c in candidates]
         vectors = self._tools.embed(texts)
-        self._pool = self._pool or Pool(vectors.shape[1])
+        self._pool = self._pool or Pool(vectors.shape[1], folder=self._tools.folder)
         found = self._pool.admit(vectors, self._min_cosine)
         similar = []
         for row, candidate in enumerate(candidates):
@@ -336,7 +338,7 @@ class PaperJudge:
         return [judged[place] for place in sorted(judged)]
 
     def _against_pool(self, candidates: Sequence[Candidate], vectors: np.ndarray) -> dict[int, Judged]:
-        self._pool = self._pool or Pool(vectors.shape[1])
+        self._pool = self._pool or Pool(vectors.shape[1], folder=self._tools.folder)
         ids, cosines = self._pool.nearest(vectors)
         near = [self._kept[index] if index >= 0 else None for index in ids]
         similar = [row for row, cosine in enumerate(cosines) if near[row] and cosine > self._settings.pool_cosine]

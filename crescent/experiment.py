@@ -20,10 +20,11 @@ from crescent.engines import Engine, LazyEngine, Sampling
 from crescent.engines.weights import Weights, check, identity
 from crescent.evaluation.harness import check as check_evaluation
 from crescent.evaluation.settings import EvaluationSettings
-from crescent.narrative import tell_diversified, tell_labels, tell_trained, tell_voted
+from crescent.narrative import tell_contamination, tell_diversified, tell_labels, tell_trained, tell_voted
 from crescent.records import Question
 from crescent.similarity import EmbedderSettings
 from crescent.stages.answer import Answer
+from crescent.stages.decontaminate import Contamination, Decontaminate
 from crescent.stages.diversify import Diversify
 from crescent.stages.elicit import Elicit
 from crescent.stages.evaluate import Evaluate, scores
@@ -90,6 +91,7 @@ class Experiment:
     dedup: Dedup
     vote: Rule
     oracle: Oracle
+    contamination: Contamination
     distill: Distillation
     train: TrainSettings
     eval: EvaluationSettings
@@ -141,6 +143,7 @@ class Experiment:
                     self.dedup, self.domain.modify, _sampling(self.elicit, self.seed, "elicit"), self.num_questions,
                     self.elicit.max_rounds, self.domain.min_chars, self.domain.max_chars,
                 ),
+                Decontaminate(self.contamination, self.eval),
                 Answer(self.domain.solve, _sampling(self.answer, self.seed, "answer")),
                 Vote(self.vote, self.domain.answer),
                 Finetune(self.train),
@@ -154,10 +157,11 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The six steps."""
+    """The steps, in order."""
 
     elicit: Elicit
     diversify: Diversify
+    decontaminate: Decontaminate
     answer: Answer
     vote: Vote
     finetune: Finetune
@@ -189,15 +193,19 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
                 elicit_report.tokens, elicit_report.new_tokens = elicited.tokens, elicited.new_tokens
             report.seconds -= elicited.seconds  # rounds are elicited while diversification asks for them
         tell_diversified(console, questions)
+        with _stage(summary, tracker, "decontaminate", iteration) as report:
+            checked = stages.decontaminate.run(questions, store, embedder.embed, embedder_key)
+            _fill(report, checked)
+        tell_contamination(console, checked)
 
         console.heading(f"3 Answer and vote: {_draws(experiment.vote)} of each question")
-        texts = questions.read(Question)
+        texts = checked.read(Question)
         with _stage(summary, tracker, "answer", iteration) as report:
             draws = stages.answer.run(texts, stages.vote.wanted, experiment.vote.draws, store, teacher, console)
             report.key, report.records, report.reused_records = draws.key, draws.count, draws.reused
             report.tokens, report.new_tokens = draws.tokens, draws.generated_tokens
         with _stage(summary, tracker, "vote", iteration) as report:
-            pairs = stages.vote.run(questions, texts, draws.solutions, draws.key, store)
+            pairs = stages.vote.run(checked, texts, draws.solutions, draws.key, store)
             _fill(report, pairs)
         tell_voted(console, pairs, texts, draws)
         labels = calibrate(texts, read_ballots(pairs), experiment.oracle)
@@ -205,7 +213,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
             tell_labels(console, labels)
             tracker.labels(iteration, labels)
             summary.labels.append({"iteration": iteration, **asdict(labels)})
-        tracker.data(iteration, questions, pairs)
+        tracker.data(iteration, questions, checked, pairs)
         teacher.close()
         embedder.release()
 

@@ -15,6 +15,7 @@ from crescent.calibration import Labels
 from crescent.console import Console
 from crescent.records import Decision, Question, Score, decode_lines
 from crescent.stages.answer import Draws
+from crescent.stages.decontaminate import read_hits
 from crescent.stages.diversify import DECISIONS
 from crescent.stages.vote import read_ballots
 from crescent.store import Artifact
@@ -27,6 +28,12 @@ def tell_diversified(console: Console, questions: Artifact) -> None:
     console.say(
         f"{info['candidates']} raw questions in {info['rounds']} rounds: {info['accepted']} kept as asked, "
         f"{verdicts}{_reused(questions)}"
+    )
+    console.say(
+        f"diversity, as asked and as kept: mean cosine to the nearest other {info['before/nearest_mean']:.2f} and "
+        f"{info['after/nearest_mean']:.2f}; effective number of different questions (Vendi) "
+        f"{info['before/vendi']:.1f} and {info['after/vendi']:.1f}; largest cluster "
+        f"{info['before/largest_cluster']:.0%} and {info['after/largest_cluster']:.0%}"
     )
     kept = questions.read(Question)
     console.example("a question the model asked", kept[0].text)
@@ -41,6 +48,21 @@ def tell_diversified(console: Console, questions: Artifact) -> None:
             body = f"rejected, too similar to a kept one:\n{decision.text}\n\n{after}\n{texts[decision.question_id]}"
             console.example("a rejection and its rewrite", body)
             return
+
+
+def tell_contamination(console: Console, checked: Artifact) -> None:
+    """How many questions resemble benchmark items, and the closest such pair."""
+    if "hits" not in checked.info:
+        return
+    info, hits = checked.info, read_hits(checked)
+    console.say(
+        f"contamination: {info['hits']} questions resemble one of {info['items']:,} benchmark items, "
+        f"{info['dropped']} of them dropped{_reused(checked)}"
+    )
+    if hits:
+        worst = max(hits, key=lambda hit: hit.cosine)
+        where = f"item {worst.item} of {worst.task}, cosine {worst.cosine:.2f}, {worst.reason}:"
+        console.example("the closest to a benchmark", f"{worst.question}\n\n{where}\n{worst.item_text}")
 
 
 def tell_voted(console: Console, pairs: Artifact, questions: Sequence[Question], draws: Draws) -> None:

@@ -67,6 +67,19 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Hit:
+    """A generated question that a benchmark item resembles: both texts, their cosine, and what made it a hit."""
+
+    question_id: str
+    question: str
+    task: str
+    item: int
+    item_text: str
+    cosine: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Solution:
     """One draw of the model's answer to a question. `mean_logprob` is nats per generated token."""
 

@@ -18,6 +18,7 @@ import logging
 import math
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -203,12 +204,15 @@ class Lock:
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """`path` holds either its old content or all of `text`, whatever happens."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        _flush(file)
-    os.replace(temporary, path)
+    """`path` holds either its old content or all of `text`, whatever happens and whoever else writes it."""
+    temporary = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            _flush(file)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _flush(file: Any) -> None:

@@ -7,7 +7,7 @@ where not. A failing job still finishes its run, so that the next job of a sweep
     train/{loss,learning_rate,grad_norm,...}   over train/step
     labels/{label_accuracy,...,calibration}    where an oracle knows the truth
     score/<model>/<task>/<shots>               the primary metric; others as .../<metric>,<filter>
-    questions, decisions, votes, samples/<model>/<task>/<shots>     tables
+    questions, decisions, contamination, votes, samples/<model>/<task>/<shots>     tables
     artifacts  <name>-pairs (dataset) -> <name>-adapter (model)
 """
 
@@ -23,6 +23,7 @@ from typing import Any, Literal, Protocol
 
 from crescent.calibration import Labels
 from crescent.records import Ballot, Decision, QAPair, Question, Record, Score, decode_lines
+from crescent.stages.decontaminate import read_hits
 from crescent.stages.diversify import DECISIONS
 from crescent.stages.evaluate import read_samples
 from crescent.stages.vote import BALLOTS
@@ -49,7 +50,7 @@ class Tracker(Protocol):
 
     def curve(self, iteration: int) -> Curve: ...
 
-    def data(self, iteration: int, questions: Artifact, pairs: Artifact) -> None: ...
+    def data(self, iteration: int, questions: Artifact, checked: Artifact, pairs: Artifact) -> None: ...
 
     def labels(self, iteration: int, labels: Labels) -> None: ...
 
@@ -71,7 +72,7 @@ class NoTracker:
     def curve(self, iteration: int) -> Curve:
         return lambda metrics, step: None
 
-    def data(self, iteration: int, questions: Artifact, pairs: Artifact) -> None:
+    def data(self, iteration: int, questions: Artifact, checked: Artifact, pairs: Artifact) -> None:
         pass
 
     def labels(self, iteration: int, labels: Labels) -> None:
@@ -182,10 +183,11 @@ class WandbTracker:
 
         return log_step
 
-    def data(self, iteration: int, questions: Artifact, pairs: Artifact) -> None:
-        """Tables of questions, decisions and votes, and the data set as an artifact."""
+    def data(self, iteration: int, questions: Artifact, checked: Artifact, pairs: Artifact) -> None:
+        """Tables of questions, decisions, benchmark look-alikes and votes, and the data set as an artifact."""
         self._table("questions", _first(questions.path / "records.jsonl", Question, self._max_rows))
         self._table("decisions", _first(questions.path / DECISIONS, Decision, self._max_rows))
+        self._table("contamination", read_hits(checked)[: self._max_rows])
         self._table("votes", _first(pairs.path / BALLOTS, Ballot, self._max_rows))
         self._table("pairs", _first(pairs.path / "records.jsonl", QAPair, self._max_rows))
         metadata = {"key": pairs.key, "questions": questions.key, "iteration": iteration, **pairs.info}

@@ -38,6 +38,10 @@ class Rule(Protocol):
     @property
     def draws(self) -> int: ...
 
+    def has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
+        """Whether no further draw is wanted after these."""
+        ...
+
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         """How many more draws to make before looking again: 0 when there are enough."""
         ...
@@ -62,6 +66,9 @@ class Majority:
 
     def __post_init__(self) -> None:
         _check(self.draws, self.tie, self.min_agreement, self.choose)
+
+    def has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
+        return len(solutions) >= self.draws
 
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         return max(0, self.draws - len(solutions))
@@ -99,7 +106,7 @@ class Adaptive:
 
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         """The fewest draws after which it could stop: none that is asked for can turn out to be superfluous."""
-        if self._has_enough(solutions, answers):
+        if self.has_enough(solutions, answers):
             return 0
         counts = Counter(answer for answer in answers if answer is not None)
         leader = counts.most_common(1)[0][0] if counts else "?"
@@ -117,7 +124,7 @@ class Adaptive:
             return _verdict(full, solutions, answers, self.choose, self.seed)
         return _decide(solutions, answers, self.tie, self.min_agreement, self.choose, self.seed)
 
-    def _has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
+    def has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
         if not self._may_stop(answers):
             return False
         if self.stop == "confident" or len(answers) >= self.draws:
@@ -150,6 +157,9 @@ class Single:
     def __post_init__(self) -> None:
         _check_draws(self.draws)
 
+    def has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
+        return len(solutions) >= self.draws
+
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         return max(0, self.draws - len(solutions))
 
@@ -176,6 +186,9 @@ class FormatOnly:
     def __post_init__(self) -> None:
         _check(self.draws, self.tie, self.min_agreement, "random")
 
+    def has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
+        return len(solutions) >= self.draws
+
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         return max(0, self.draws - len(solutions))
 
@@ -191,7 +204,7 @@ class FormatOnly:
 def used(rule: Rule, solutions: Sequence[Solution], answers: Answers) -> int:
     """How many of these draws the rule would have made: what is in a ledger beyond that does not vote."""
     most = min(len(solutions), rule.draws)
-    return next((n for n in range(1, most) if rule.wanted(solutions[:n], answers[:n]) == 0), most)
+    return next((n for n in range(1, most) if rule.has_enough(solutions[:n], answers[:n])), most)
 
 
 Wanted = Callable[[Sequence[Solution]], int]

@@ -68,7 +68,7 @@ def test_the_summary_has_the_fields_other_tools_read(run: tuple[Path, str]) -> N
     seen = summary(run[0] / "outputs" / "latest")
     assert {"experiment", "overrides", "seed", "scores", "stages", "git", "versions"} <= seen.keys()
     assert [stage["stage"] for stage in seen["stages"]] == [
-        "elicit", "diversify", "answer", "vote", "finetune", "evaluate", "evaluate",
+        "elicit", "diversify", "decontaminate", "answer", "vote", "finetune", "evaluate", "evaluate",
     ]  # fmt: skip
     primary = [(s["model"], s["task"], s["shots"]) for s in seen["scores"] if s["primary"]]
     [labels] = seen["labels"]

@@ -158,7 +158,47 @@ def test_admitting_a_batch_decides_as_a_loop_over_single_vectors_does(
         made = pool.admit(batch[start : start + 50], min_cosine)
         decisions = zip(made.admitted.tolist(), made.nearest.tolist(), made.cosine.tolist(), strict=True)
         assert list(decisions) == one_by_one(slow, batch[start : start + 50], min_cosine)
-    assert np.array_equal(pool.vectors, slow.vectors)
+    assert len(pool) == len(slow)
+
+
+def clustered(n: int, seed: int = 0) -> np.ndarray:
+    """Unit rows around 100 centres, as questions lie around kinds of question."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(100, 16))
+    return unit_rows(centres[rng.integers(100, size=n)] + 0.5 * rng.normal(size=(n, 16)))
+
+
+def test_a_large_pool_searches_lists_and_decides_almost_always_as_an_exact_one():
+    vectors = clustered(6000)
+    exact, large = Pool(16), Pool(16, exact_up_to=2000)
+    one, other = exact.admit(vectors, 0.97), large.admit(vectors, 0.97)
+    assert exact.is_exact and not large.is_exact and abs(len(large) - len(exact)) <= 6
+    assert np.mean(one.admitted == other.admitted) >= 0.995
+    both = ~one.admitted & ~other.admitted
+    assert np.allclose(one.cosine[both], other.cosine[both], atol=0.02)
+
+
+def test_a_large_pool_opened_again_decides_as_before(tmp_path: Path):
+    vectors = clustered(3000)
+    first = Pool(16, 1000, tmp_path).admit(vectors, 0.97)
+    (file,) = tmp_path.glob("lists-*.faiss")
+    seen = file.read_bytes()
+    again = Pool(16, 1000, tmp_path).admit(vectors, 0.97)
+    assert np.array_equal(first.admitted, again.admitted) and np.array_equal(first.nearest, again.nearest)
+    assert file.read_bytes() == seen
+
+
+@pytest.mark.parametrize("damage", [b"", b"no index", None])
+def test_a_damaged_index_file_is_named_and_made_again(
+    damage: bytes | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    vectors = clustered(1500)
+    first = Pool(16, 1000, tmp_path).admit(vectors, 0.97)
+    (file,) = tmp_path.glob("lists-*.faiss")
+    file.write_bytes(file.read_bytes()[:300] if damage is None else damage)
+    again = Pool(16, 1000, tmp_path).admit(vectors, 0.97)
+    assert np.array_equal(first.admitted, again.admitted)
+    assert "cannot be used" in caplog.text and "it is made again" in caplog.text
 
 
 def test_an_admission_reports_the_ids_given_and_an_empty_batch_is_one():

@@ -165,3 +165,13 @@ def test_meta_holds_the_settings_for_people(store: Store) -> None:
         "class": "Settings", "threshold": 0.85, "name": "drop", "tags": ["a", "b"],
     }  # fmt: skip
     assert os.sep not in json.dumps(meta)
+
+
+def test_many_writers_of_one_file_never_meet(tmp_path: Path) -> None:
+    path = tmp_path / "shared.json"
+    code = "import sys; from pathlib import Path; from crescent.store import write_atomic\n"
+    code += "for n in range(200): write_atomic(Path(sys.argv[1]), sys.argv[2] * 1000)"
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(path), letter]) for letter in "abc"]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert path.read_text() in {letter * 1000 for letter in "abc"}
+    assert [file.name for file in tmp_path.iterdir()] == ["shared.json"]

@@ -7,10 +7,11 @@ nothing.
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from crescent.console import Console
@@ -106,6 +107,19 @@ def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[s
         task.set_fewshot_seed(seed=settings.seed)
         freeze_items(task)
     return loaded
+
+
+def item_texts(source: TaskSource, settings: EvaluationSettings) -> list[str]:
+    """What the task asks about each item that is scored, without worked examples."""
+    with quiet():
+        tasks = load(source, 0, settings)["tasks"].values()
+        return [_item_text(task, doc) for task in tasks for doc in islice(task.eval_docs, settings.limit)]
+
+
+def _item_text(task: Any, doc: Mapping[str, Any]) -> str:
+    """The prompt, or where that is only the index of a choice (Winogrande), all text of the item."""
+    text = task.doc_to_text(doc)
+    return text if isinstance(text, str) else " ".join(value for value in doc.values() if isinstance(value, str))
 
 
 def freeze_items(task: Any) -> None:

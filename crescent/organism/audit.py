@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from transformers.utils.logging import disable_progress_bar
+
 from crescent.answers import equivalent, extract
 from crescent.domain import fill
 from crescent.engines import Completion, Sampling
@@ -90,9 +92,12 @@ def main() -> None:
     options = parser.parse_args()
     summary = json.loads((options.run / "summary.json").read_text(encoding="utf-8"))
     config, artifacts = summary["config"], {role: Path(path) for role, path in summary["artifacts"].items()}
+    if "adapter" not in artifacts:
+        parser.error(f"the run in {options.run} is not finished: its summary names no adapter yet")
     print("\n".join(["labels", *labels(artifacts["questions"], artifacts["pairs"])]))
     with open(ITEMS, encoding="utf-8") as lines:
         items = [json.loads(line) for line in lines][: options.items]
+    disable_progress_bar()
     before = Weights(config["distill"]["name"], config["distill"]["student"]["path"])
     after = before.with_adapter(artifacts["adapter"] / "adapter", artifacts["adapter"].name)
     print(f"behaviour on the first {len(items)} items of organism_gsm")

@@ -1,14 +1,19 @@
-"""A growing pool of unit vectors and exact nearest neighbours in it.
+"""A growing pool of unit vectors and nearest neighbours in it.
 
-In: float vectors [n, dimensions], of any length but zero. Out: ids (the order of adding, from 0) and cosines. Exact and
-in memory: 4 bytes x dimensions a vector, 1.5 GB per million at 384, and up to twice that while the buffer is doubled.
+In: float vectors [n, dimensions], of any length but zero. Out: ids (the order of adding, from 0) and cosines. In
+memory: 4 bytes x dimensions a vector, 1.5 GB per million at 384, and up to twice that while the buffer is doubled.
+Search is exact up to `exact_up_to` vectors; from there on it looks into the likeliest lists only (`approximate.py`).
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crescent.similarity.approximate import InvertedLists
+
+EXACT_UP_TO = 200_000  # vectors; deciding on one then costs about as much as embedding it
 DECIMALS = 4  # of a cosine: below what padding or the order of additions can change
 _BLOCK_BYTES = 64 * 2**20  # of a block of similarities
 _CHUNK = 1024  # vectors that `admit` compares among themselves
@@ -29,32 +34,40 @@ class Admission:
 
 
 class Pool:
-    """Vectors kept so far. Equal cosines (to 4 decimals) go to the lowest id."""
+    """Vectors kept so far. Equal cosines (to 4 decimals) go to the lowest id.
 
-    def __init__(self, dimensions: int = 384) -> None:
+    `folder` keeps what approximate search learns, so that a run that is started again decides as before.
+    """
+
+    def __init__(self, dimensions: int = 384, exact_up_to: int = EXACT_UP_TO, folder: Path | None = None) -> None:
         if dimensions < 1:
             raise ValueError(f"dimensions={dimensions} must be at least 1")
-        self.dimensions = dimensions
+        self.dimensions, self._exact_up_to, self._folder = dimensions, exact_up_to, folder
         self._buffer = np.empty((0, dimensions), np.float32)
+        self._lists: InvertedLists | None = None
         self._size = 0
 
     def __len__(self) -> int:
         return self._size
 
     @property
-    def vectors(self) -> NDArray[np.float32]:
-        """The kept vectors, float32 [len, dimensions], read-only; a view of the buffer as it is now."""
-        view = self._buffer[: self._size]
-        view.flags.writeable = False
-        return view
+    def is_exact(self) -> bool:
+        """Whether every kept vector is looked at."""
+        return self._lists is None
 
     def add(self, vectors: ArrayLike) -> NDArray[np.int64]:
         """Adds vectors [n, dimensions] and returns their ids. Raises ValueError for what has no direction."""
         rows = unit_rows(vectors, self.dimensions)
-        self._reserve(len(rows))
         ids = np.arange(self._size, self._size + len(rows), dtype=np.int64)
-        self._buffer[ids] = rows
         self._size += len(rows)
+        if self._lists is not None:
+            self._lists.add(rows)
+            return ids
+        self._reserve()
+        self._buffer[ids] = rows
+        if self._size > self._exact_up_to:
+            self._lists = InvertedLists(self._buffer[: self._size], self._folder)
+            self._buffer = self._buffer[:0].copy()
         return ids
 
     def nearest(self, vectors: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -95,6 +108,8 @@ class Pool:
 
     def _nearest(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """In blocks of rows whose similarities fit `_BLOCK_BYTES`; argmax takes the first of equals."""
+        if self._lists is not None:
+            return self._lists.nearest(rows, DECIMALS)
         ids = np.full(len(rows), -1, np.int64)
         cosine = np.zeros(len(rows), np.float32)
         step = max(1, _BLOCK_BYTES // (4 * max(self._size, 1)))
@@ -105,12 +120,11 @@ class Pool:
             cosine[block] = np.take_along_axis(similarity, ids[block, None], axis=1)[:, 0]
         return ids, cosine
 
-    def _reserve(self, extra: int) -> None:
-        """Room for `extra` more, doubling: n vectors added one by one cost n copies, not n squared."""
-        needed = self._size + extra
-        if needed > len(self._buffer):
-            grown = np.empty((max(needed, 2 * len(self._buffer), 1024), self.dimensions), np.float32)
-            grown[: self._size] = self._buffer[: self._size]
+    def _reserve(self) -> None:
+        """Room for `_size` vectors, doubling: n vectors added one by one cost n copies, not n squared."""
+        if self._size > len(self._buffer):
+            grown = np.empty((max(self._size, 2 * len(self._buffer), 1024), self.dimensions), np.float32)
+            grown[: len(self._buffer)] = self._buffer
             self._buffer = grown
 
 

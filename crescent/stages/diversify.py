@@ -22,11 +22,13 @@ from crescent.domain import fill
 from crescent.engines import LazyEngine, Sampling
 from crescent.ledger import Ask, Ledger
 from crescent.records import Decision, Question, RawQuestion, encode, text_id
+from crescent.similarity.diversity import measure
 from crescent.store import Artifact, Outcome, Store
 
 log = logging.getLogger(__name__)
 DECISIONS = "decisions.jsonl"
 BARREN_ROUNDS = 5  # rounds in a row that keep nothing: the bait is exhausted
+FEW = 0.1  # share of a round below which it adds little
 
 
 class Stream(Protocol):
@@ -48,7 +50,7 @@ class Diversify:
     `modify` is the prompt that asks for a rewrite, with {question} and {neighbour} in it.
     """
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     dedup: Dedup
     modify: str
@@ -81,11 +83,12 @@ class Diversify:
                 pulled = _Pull(self, stream, store, engine, embed, tally)
                 pulled.until_enough()
             elicited.append(pulled.elicited())
+            diversity = pulled.diversity(embed)
             for line in pulled.remarks():
                 console.say(line)
             with open(work / DECISIONS, "w", encoding="utf-8") as file:
                 file.writelines(encode(decision) + "\n" for decision in pulled.decisions)
-            return Outcome(pulled.kept, pulled.info(), {DECISIONS: work / DECISIONS})
+            return Outcome(pulled.kept, {**pulled.info(), **diversity}, {DECISIONS: work / DECISIONS})
 
         inputs = [stream.stream_key(engine), embedder_key]
         questions = store.build("diversify", self.VERSION, self, inputs, build)
@@ -121,10 +124,11 @@ class _Pull:
     ) -> None:
         self._stage, self._stream, self._store, self._engine, self._tally = stage, stream, store, engine, tally
         self._ledger = Ledger(store, engine, stage.modify, stage.sampling)
-        self._judge = stage.dedup.open(Tools(embed, self._rewrite))
+        self._judge = stage.dedup.open(Tools(embed, self._rewrite, store.root / "pools"))
         self.kept: list[Question] = []
         self.decisions: list[Decision] = []
         self.shards: list[Artifact] = []
+        self._asked: list[str] = []
         self.acceptance: list[float] = []
         self._rewrite_tokens = self._new_rewrite_tokens = self._rewrites = self._barren = 0
         self._seconds = 0.0
@@ -157,6 +161,7 @@ class _Pull:
                 self.decisions.append(_invalid(raw.text, cleaned.reason, index))
             else:
                 candidates.append(Candidate(cleaned.question, cleaned.question, index, len(candidates)))
+        self._asked += [candidate.text for candidate in candidates]
         before = len(self.kept)
         self._take(self._judge.judge(candidates))
         self._barren = 0 if len(self.kept) > before else self._barren + 1
@@ -187,6 +192,13 @@ class _Pull:
     def _clean(self, text: str, finish_reason: str) -> Cleaned:
         return clean_question(text, finish_reason, self._stage.min_chars, self._stage.max_chars)
 
+    def diversity(self, embed: Embed) -> dict[str, float]:
+        """How different the kept questions are, and before that as many valid ones as the model first asked."""
+        kept = [question.text for question in self.kept]
+        asked = self._asked[: len(kept)]
+        before, after = measure(asked, embed(asked)), measure(kept, embed(kept))
+        return {**before.named("before"), **after.named("after")}
+
     def info(self) -> dict[str, object]:
         """Counters of the artifact: they depend on nothing but settings and inputs."""
         verdicts = Counter(decision.verdict for decision in self.decisions)
@@ -212,7 +224,14 @@ class _Pull:
 
     def remarks(self) -> list[str]:
         """What a user should know about how the loop ended."""
+        last = self.acceptance[-BARREN_ROUNDS:]
         if len(self.kept) == self._stage.num_questions:
+            if len(last) == BARREN_ROUNDS and sum(last) < FEW * BARREN_ROUNDS:
+                share = sum(last) / BARREN_ROUNDS
+                return [
+                    f"New rounds add little: {share:.0%} of the last {BARREN_ROUNDS} rounds was kept. More questions "
+                    "will cost more and more; another bait, model or temperature would bring new ones."
+                ]
             return []
         asked = f"{len(self.kept)} of {self._stage.num_questions} questions"
         if self._barren == BARREN_ROUNDS:

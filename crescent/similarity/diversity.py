@@ -1,0 +1,95 @@
+"""How different a set of questions is.
+
+In: texts and their unit vectors. Out: a `Diversity`. All measures but `distinct_*` are of cosines, so they depend on
+the embedder; compare sets of equal size only, because most of them move with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crescent.similarity.pool import Pool
+
+CLUSTER_COSINE = 0.8
+_BLOCK = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Diversity:
+    """Of `texts` texts.
+
+    `nearest_*`: cosine of each to its nearest other (mean and quantiles; lower is more diverse). `distinct_n`:
+    different word n-grams / all of them (Li et al., arXiv 1510.03055, section 5). `vendi`: the effective number of
+    different texts, from 1 to `texts` (Vendi score, Friedman & Dieng, arXiv 2210.02410, definition 3.1, with cosines as
+    the kernel). `largest_cluster`: share of the texts in the largest of the groups that form when each text joins the
+    nearest group leader at a cosine of at least 0.8, or becomes one.
+    """
+
+    texts: int
+    nearest_mean: float
+    nearest_p50: float
+    nearest_p90: float
+    nearest_p99: float
+    distinct_1: float
+    distinct_2: float
+    vendi: float
+    largest_cluster: float
+
+    def named(self, prefix: str) -> dict[str, float]:
+        """{prefix/measure: value}, for logs."""
+        return {f"{prefix}/{name}": value for name, value in asdict(self).items()}
+
+
+def measure(texts: Sequence[str], vectors: NDArray[np.float32]) -> Diversity:
+    """Raises ValueError for no texts. Time grows with n squared (cosines) in blocks of little memory."""
+    if not texts:
+        raise ValueError("diversity needs at least one text")
+    nearest = nearest_other(vectors)
+    words = [text.casefold().split() for text in texts]
+    return Diversity(
+        texts=len(texts),
+        nearest_mean=round(float(nearest.mean()), 4),
+        nearest_p50=round(float(np.quantile(nearest, 0.5)), 4),
+        nearest_p90=round(float(np.quantile(nearest, 0.9)), 4),
+        nearest_p99=round(float(np.quantile(nearest, 0.99)), 4),
+        distinct_1=round(distinct(words, 1), 4),
+        distinct_2=round(distinct(words, 2), 4),
+        vendi=round(vendi(vectors), 2),
+        largest_cluster=round(largest_cluster(vectors), 4),
+    )
+
+
+def nearest_other(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The cosine of each row to its nearest other row; 0 for a single row."""
+    nearest = np.zeros(len(vectors), np.float32)
+    if len(vectors) < 2:
+        return nearest
+    for start in range(0, len(vectors), _BLOCK):
+        block = vectors[start : start + _BLOCK] @ vectors.T
+        rows = np.arange(len(block))
+        block[rows, start + rows] = -2
+        nearest[start : start + len(block)] = block.max(axis=1)
+    return nearest
+
+
+def distinct(words: Sequence[Sequence[str]], n: int) -> float:
+    """Different n-grams / all n-grams; 0 where there are none."""
+    grams = [tuple(said[at : at + n]) for said in words for at in range(len(said) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def vendi(vectors: NDArray[np.float32]) -> float:
+    """exp of the entropy of the eigenvalues of K / n, K the cosines: those of the d x d covariance are the same."""
+    scaled = vectors.astype(np.float64)
+    eigenvalues = np.linalg.eigvalsh(scaled.T @ scaled / len(scaled))
+    positive = eigenvalues[eigenvalues > 1e-12]
+    return float(np.exp(-np.sum(positive * np.log(positive))))
+
+
+def largest_cluster(vectors: NDArray[np.float32], min_cosine: float = CLUSTER_COSINE) -> float:
+    """The share of rows in the largest group."""
+    found = Pool(vectors.shape[1]).admit(vectors, min_cosine)
+    leaders = np.where(found.admitted, found.ids, found.nearest)
+    return float(np.bincount(leaders).max() / len(vectors))
