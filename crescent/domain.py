@@ -4,6 +4,8 @@ In: a YAML of `conf/domain`. Out: checked prompts. A new domain is a new file th
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal
 
 from crescent.answers import KINDS
 
@@ -12,7 +14,8 @@ from crescent.answers import KINDS
 class Domain:
     """`bait` asks for one question; `modify` holds {question} and {neighbour}; `solve` holds {question}.
 
-    `answer` is a kind of `crescent.answers`. Questions shorter than `min_chars` or longer than `max_chars` are invalid.
+    `answer` is a kind of `crescent.answers`; with `equality=symbolic` answers that are equal by algebra vote together.
+    Questions shorter than `min_chars` or longer than `max_chars` are invalid.
     """
 
     name: str
@@ -20,6 +23,7 @@ class Domain:
     modify: str
     solve: str
     answer: str = "number"
+    equality: Literal["canonical", "symbolic"] = "canonical"
     min_chars: int = 20
     max_chars: int = 2000
 
@@ -32,6 +36,10 @@ class Domain:
                     raise ValueError(f"domain.{key} does not contain {part}; the model must be shown it")
         if self.answer not in KINDS:
             raise ValueError(f"domain.answer is {self.answer!r}; it may be {', '.join(KINDS)}")
+        if self.equality not in ("canonical", "symbolic"):
+            raise ValueError(f"domain.equality is {self.equality!r}; it may be canonical or symbolic")
+        if self.equality == "symbolic" and not find_spec("math_verify"):
+            raise ValueError("domain.equality=symbolic needs math-verify: pip install 'crescent-lm[symbolic]'")
         if not 0 < self.min_chars < self.max_chars:
             raise ValueError("domain.min_chars must be above 0 and below domain.max_chars")
 

@@ -145,7 +145,7 @@ class Experiment:
                 ),
                 Decontaminate(self.contamination, self.eval),
                 Answer(self.domain.solve, _sampling(self.answer, self.seed, "answer")),
-                Vote(self.vote, self.domain.answer),
+                Vote(self.vote, self.domain.answer, self.domain.equality),
                 Finetune(self.train),
                 Evaluate(self.eval),
             )  # fmt: skip
@@ -201,7 +201,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
         console.heading(f"3 Answer and vote: {_draws(experiment.vote)} of each question")
         texts = checked.read(Question)
         with _stage(summary, tracker, "answer", iteration) as report:
-            draws = stages.answer.run(texts, stages.vote.wanted, experiment.vote.draws, store, teacher, console)
+            draws = stages.answer.run(texts, stages.vote.wanted(store), experiment.vote.draws, store, teacher, console)
             report.key, report.records, report.reused_records = draws.key, draws.count, draws.reused
             report.tokens, report.new_tokens = draws.tokens, draws.generated_tokens
         with _stage(summary, tracker, "vote", iteration) as report:

@@ -8,6 +8,7 @@ raises. Votes group by the canonical form; `extract` of a canonical form is that
     choice  "The answer is (b)." B
     name    "#### Mrs. Hilt" mrs hilt
     text    "The answer is: the red  one." the red one
+    expression  "so \\boxed{\\dfrac{x}{2}}" \\frac{x}{2}
 
 The last commitment of a text is its answer: "####", \\boxed{}, "The answer is", "Answer:", "A:", <answer>; without any
 of them a number is the last one of the text. What follows the answer (a unit, an explanation) does not change it.
@@ -15,6 +16,7 @@ of them a number is the last one of the text. What follows the answer (a unit, a
 
 from collections.abc import Callable
 
+from crescent.answers.expressions import extract_expression
 from crescent.answers.labels import extract_choice, extract_name, extract_text, folded
 from crescent.answers.numbers import extract_number
 from crescent.answers.numerals import whole_number
@@ -24,6 +26,7 @@ _EXTRACTORS: dict[str, Callable[[str], str | None]] = {
     "choice": extract_choice,
     "name": extract_name,
     "text": extract_text,
+    "expression": extract_expression,
 }
 KINDS = tuple(_EXTRACTORS)
 

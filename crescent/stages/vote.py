@@ -6,12 +6,13 @@ limit has committed to nothing and counts as a draw without an answer. The rules
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from crescent.answers import extract
+from crescent.answers.symbolic import SymbolicEquality
 from crescent.records import Ballot, QAPair, Question, Solution, decode_lines, encode
 from crescent.store import Artifact, Outcome, Store
 from crescent.voting import Rule, Verdict, used
@@ -21,16 +22,18 @@ BALLOTS = "ballots.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """`kind` is how answers are extracted (`crescent.answers`)."""
+    """`kind` is how answers are extracted (`crescent.answers`), `equality` which of them count as one."""
 
     VERSION: ClassVar[int] = 2
 
     rule: Rule
     kind: str
+    equality: Literal["canonical", "symbolic"] = "canonical"
 
-    def wanted(self, solutions: Sequence[Solution]) -> int:
-        """How many more draws of a question the rule wants, having seen these."""
-        return self.rule.wanted(solutions, self._answers(solutions))
+    def wanted(self, store: Store) -> Callable[[Sequence[Solution]], int]:
+        """The draws of a question so far -> how many more the rule wants."""
+        same = self._same(store)
+        return lambda solutions: self.rule.wanted(solutions, same(self._answers(solutions)))
 
     def run(
         self,
@@ -42,10 +45,12 @@ class Vote:
     ) -> Artifact:
         """The pairs of all questions whose vote has a winner. `ledger` is the key of the draws' ledger."""
 
+        same = self._same(store)
+
         def build(work: Path) -> Outcome:
             pairs, ballots = [], []
             for question, draws in zip(texts, solutions, strict=True):
-                answers = self._answers(draws)
+                answers = same(self._answers(draws))
                 count = used(self.rule, draws, answers)
                 draws, answers = draws[:count], answers[:count]
                 verdict = self.rule.decide(draws, answers)
@@ -57,6 +62,12 @@ class Vote:
             return Outcome(pairs, _info(ballots), {BALLOTS: work / BALLOTS})
 
         return store.build("vote", self.VERSION, self, [questions.key, ledger], build)
+
+    def _same(self, store: Store) -> Callable[[Sequence[str | None]], list[str | None]]:
+        """Answers -> what they count as."""
+        if self.equality == "canonical":
+            return list
+        return SymbolicEquality(store.root / "verdicts").representatives
 
     def _answers(self, solutions: Sequence[Solution]) -> list[str | None]:
         return [None if draw.finish_reason == "length" else extract(draw.text, self.kind) for draw in solutions]

@@ -60,9 +60,8 @@ class Bench:
         self.questions, self.truths = [question for question, _ in known], [truth for _, truth in known]
 
     def answer(self, rule: Rule, store: Store, questions: Sequence[Question]) -> list[list[Solution]]:
-        vote = Vote(rule, "number")
-        made = self.setup.stages().answer.run(questions, vote.wanted, rule.draws, store, self.engine, self.console)
-        return made.solutions
+        vote, answer = Vote(rule, "number"), self.setup.stages().answer
+        return answer.run(questions, vote.wanted(store), rule.draws, store, self.engine, self.console).solutions
 
 
 def pattern(answers: Sequence[str | None]) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ def share(hits: list[bool]) -> str:
 
 def main() -> None:
     folder = Path(os.environ["CRESCENT_BENCHMARKS"])
-    plus = [json.loads(line) for line in (folder / "gsm_plus/testmini.jsonl").read_text(encoding="utf-8").splitlines()]
+    plus = [json.loads(line) for line in (folder / "gsm_plus/testmini.jsonl").open(encoding="utf-8")]
     train = [json.loads(line)["question"] for line in (folder / "gsm8k/train.jsonl").open(encoding="utf-8")]
     seeds = sorted({row["seed_question"] for row in plus})
     embedder, min_cosine = EmbedderSettings().build(), Rejection().min_cosine

@@ -28,7 +28,7 @@ def questions(folder: Path) -> list[str]:
     """All of them, in random order."""
     texts = []
     for name in ("gsm8k/train.jsonl", "gsm_plus/testmini.jsonl", "asdiv/validation.jsonl"):
-        for line in (folder / name).read_text(encoding="utf-8").splitlines():
+        for line in (folder / name).open(encoding="utf-8"):
             row = json.loads(line)
             texts.append(f"{row.get('body', '')} {row['question']}".strip())
     random.Random(0).shuffle(texts)

@@ -84,7 +84,7 @@ def test_answers_and_votes_make_pairs_of_plain_questions(store: Store, engine: L
     questions, _ = diversify(Exact(), store, engine)
     texts = questions.read(Question)
     vote = Vote(Majority(draws=3, tie="first"), "number")
-    draws = Answer(SOLVE, SAMPLING).run(texts, vote.wanted, 3, store, engine, Console(quiet=True))
+    draws = Answer(SOLVE, SAMPLING).run(texts, vote.wanted(store), 3, store, engine, Console(quiet=True))
     pairs = vote.run(questions, texts, draws.solutions, draws.key, store)
     with open(pairs.path / BALLOTS, encoding="utf-8") as lines:
         ballots = list(decode_lines(Ballot, lines))
@@ -96,7 +96,7 @@ def test_answers_and_votes_make_pairs_of_plain_questions(store: Store, engine: L
 
 def test_more_draws_generate_only_what_is_missing(store: Store, engine: LazyEngine) -> None:
     texts = diversify(Exact(), store, engine)[0].read(Question)
-    two, three = (Vote(Majority(draws=draws), "number").wanted for draws in (2, 3))
+    two, three = (Vote(Majority(draws=draws), "number").wanted(store) for draws in (2, 3))
     first = Answer(SOLVE, SAMPLING).run(texts, two, 2, store, engine, Console(quiet=True))
     more = Answer(SOLVE, SAMPLING).run(texts, three, 3, store, engine, Console(quiet=True))
     assert (first.reused, more.reused, more.count) == (0, 30, 45)
@@ -106,8 +106,8 @@ def test_more_draws_generate_only_what_is_missing(store: Store, engine: LazyEngi
 def test_adaptive_voting_draws_less_and_extends_the_same_ledger(store: Store, engine: LazyEngine) -> None:
     texts = diversify(Exact(), store, engine)[0].read(Question)
     rule, fixed = Vote(Adaptive(draws=6, stop="exact"), "number"), Vote(Majority(draws=6), "number")
-    some = Answer(SOLVE, SAMPLING).run(texts, rule.wanted, 6, store, engine, Console(quiet=True))
-    full = Answer(SOLVE, SAMPLING).run(texts, fixed.wanted, 6, store, engine, Console(quiet=True))
+    some = Answer(SOLVE, SAMPLING).run(texts, rule.wanted(store), 6, store, engine, Console(quiet=True))
+    full = Answer(SOLVE, SAMPLING).run(texts, fixed.wanted(store), 6, store, engine, Console(quiet=True))
     assert some.count < full.count == 90 and full.reused == some.count and some.key == full.key
     assert all(draws == more[: len(draws)] for draws, more in zip(some.solutions, full.solutions, strict=True))
 

@@ -1,0 +1,52 @@
+"""Answers that are mathematical expressions, as text: what a response writes in \\boxed{} or after its mark.
+
+In: a response. Out: its expression in one spelling (no dollar signs, no \\left, no spacing), a numeral where it is one.
+Two spellings of one value (\\sqrt{8}, 2\\sqrt{2}) stay two: see `symbolic`.
+"""
+
+import re
+
+from crescent.answers.commitments import commitments
+from crescent.answers.numerals import whole_number
+from crescent.answers.plain import plain
+
+_LONGEST = 400
+_MATH = re.compile(r"\$\$(.{1,400}?)\$\$|\$([^$\n]{1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL)
+_SPACING = re.compile(r"\\(?:[,;:! ]|quad|qquad|left(?![a-z])|right(?![a-z])|displaystyle)")
+_DELIMITERS = re.compile(r"\$+|\\[()\[\]]")
+_SPACE = re.compile(r"\s+")
+_LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")  # a space that separates no two words or numbers
+
+
+def extract_expression(text: str) -> str | None:
+    """The expression `text` commits to, or None. Never raises."""
+    for _ in range(16):  # until nothing changes, so that a canonical form is its own canonical form
+        answer = _once(text)
+        if answer is None or answer == text:
+            return answer
+        text = answer
+    return None
+
+
+def _once(text: str) -> str | None:
+    spans = [text[one.start : one.end] for one in reversed(commitments(text))]
+    for span in [*spans, *_last_line(text)]:
+        math = _MATH.findall(span)
+        answer = _tidy(next(filter(None, math[-1])) if math else span)
+        if answer:
+            return answer
+    return None
+
+
+def _last_line(text: str) -> list[str]:
+    lines = [line for line in text[-4 * _LONGEST :].splitlines() if line.strip()]
+    return lines[-1:] if lines and len(lines[-1]) <= _LONGEST else []
+
+
+def _tidy(span: str) -> str | None:
+    span = _DELIMITERS.sub(" ", span).strip().strip("*_`\"' ").rstrip(".,;")
+    number = whole_number(plain(span).strip())
+    if number:
+        return number
+    span = re.sub(r"\\[dtc]frac(?![a-z])", r"\\frac", _SPACING.sub(" ", span))
+    return _LOOSE_SPACE.sub("", _SPACE.sub(" ", span).strip()) or None
