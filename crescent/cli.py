@@ -6,13 +6,15 @@ while running in one line and exit status 1; anything else is a bug of ours and 
 """
 
 import difflib
+import errno
 import logging
 import os
 import re
 import shlex
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -44,9 +46,26 @@ def main() -> None:
     """The console script."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us here instead of Hydra's own report
     register_resolvers()
-    entry = hydra.main(version_base="1.3", config_path=str(assets() / "conf"), config_name="config")(run_job)
-    try:
+    entry = hydra.main(version_base="1.3", config_path=str(assets() / "conf"), config_name="config")(_job)
+    with _messages():
         entry()
+
+
+def _job(config: DictConfig) -> None:
+    """One job. A single one ends with its own message; of a sweep's, Hydra goes on and reports the first."""
+    mode = HydraConfig.get().mode
+    if mode is not None and mode.name == "MULTIRUN":
+        run_job(config)
+    else:
+        with _messages():
+            run_job(config)
+
+
+@contextmanager
+def _messages() -> Iterator[None]:
+    """Ends the process with a few lines and a status where an error is the user's or the machine's."""
+    try:
+        yield
     except ConfigError as error:
         _stop("config", str(error), 2)
     except HydraException as error:
@@ -59,6 +78,10 @@ def main() -> None:
         if _is_bug(error):
             raise
         _stop("error", str(error), 1)
+    except Exception as error:
+        if "No space left on device" not in str(error):  # what libraries of other languages make of it
+            raise
+        _stop("error", _os_message(OSError(errno.ENOSPC, "No space left on device")), 1)
     except KeyboardInterrupt:
         _stop("stopped", f"everything committed is kept; go on with: {command()}", 130)
 
@@ -203,6 +226,7 @@ def _is_bug(error: BaseException) -> bool:
 
 def _stop(kind: str, message: str, status: int) -> NoReturn:
     print(f"crescent: {kind}: {message}", file=sys.stderr)
+    sys.unraisablehook = lambda _: None  # the message is the last word: nothing that libraries' clean-up may add
     raise SystemExit(status)
 
 
