@@ -18,7 +18,7 @@ from crescent.stages.answer import Answer
 from crescent.stages.diversify import DECISIONS, Diversify
 from crescent.stages.elicit import Elicit
 from crescent.stages.vote import BALLOTS, Vote
-from crescent.store import Store
+from crescent.store import Artifact, Outcome, Store
 from crescent.voting import Adaptive, Majority
 
 ORGANISM = Weights("organism", str(PACKAGE / "organism" / "weights" / "organism"))
@@ -73,6 +73,33 @@ def test_fewer_questions_than_asked_are_told_not_hidden(
     stage = Diversify(KeepAll(), MODIFY, SAMPLING, 1000, 1)
     questions, _ = stage.run(STREAM, store, engine, EmbedderSettings().build().embed, "minilm", Console())
     assert questions.records <= 12 and "elicit.max_rounds=1" in capsys.readouterr().err
+
+
+class Repeating:
+    """A stream whose rounds of 20 bring one new question each."""
+
+    def stream_key(self, engine: LazyEngine) -> str:
+        return "repeating"
+
+    def shard(self, index: int, store: Store, engine: LazyEngine) -> Artifact:
+        texts = ["How many apples are there?"] * 19 + [f"How many boxes hold {index} apples?"]
+        rows = [RawQuestion(20 * index + place, text, "stop", 5) for place, text in enumerate(texts)]
+        return store.build("elicit", 1, {"shard": index}, [], lambda work: Outcome(rows, {"tokens": 100}))
+
+
+def test_rounds_that_add_little_are_told(store: Store, engine: LazyEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    stage = Diversify(Exact(), MODIFY, SAMPLING, 9, 50)
+    questions, _ = stage.run(Repeating(), store, engine, EmbedderSettings().build().embed, "minilm", Console())
+    assert "New rounds add little: 5% of the last 5 rounds was kept" in capsys.readouterr().err
+    assert questions.info["acceptance_by_round"] == [0.1, *[0.05] * 7]
+
+
+def test_the_diversity_of_what_was_asked_and_of_what_is_kept_is_recorded(store: Store, engine: LazyEngine) -> None:
+    stage = Diversify(Exact(), MODIFY, SAMPLING, 9, 50)
+    questions, _ = stage.run(Repeating(), store, engine, EmbedderSettings().build().embed, "minilm", Console(True))
+    info = questions.info
+    assert info["before/texts"] == info["after/texts"] == 9
+    assert info["before/vendi"] < info["after/vendi"] and info["before/largest_cluster"] > 0.8
 
 
 def test_a_bait_that_yields_no_question_ends_in_one_line(store: Store, engine: LazyEngine) -> None:
