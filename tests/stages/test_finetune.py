@@ -170,11 +170,19 @@ def test_a_damaged_checkpoint_is_named_and_training_begins_again(
     assert (artifact.path / ADAPTER).read_bytes() == (undisturbed.path / ADAPTER).read_bytes()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Control-C as in a terminal: a shell starts what runs in the background with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_control_c_stays_a_keyboard_interrupt(tiny_llama: Path, tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         interrupt(tmp_path, tiny_llama, 3, lambda: signal.raise_signal(signal.SIGINT))
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_sigterm_ends_with_its_status_and_keeps_the_steps_done(
