@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]  # texts embedded so far, texts to embed
 PACKAGED = "all-MiniLM-L6-v2"
 _MEND = f"Give the folder of a sentence-transformers model, or leave path out for the packaged {PACKAGED}."
-MULTIPLE = 8  # tokens
+STEP = 32  # tokens
 COMMIT_EVERY = 2048  # vectors between two commits to disk: what a kill can cost
 
 
@@ -125,8 +125,8 @@ class Embedder:
     def _batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
         """(rows, their vectors), a batch at a time.
 
-        A text is padded to the next multiple of 8 tokens and shares its batch only with others of that length. What
-        surrounds it then changes nothing in its arithmetic, in bfloat16 too.
+        A text is padded to a length that depends on nothing but itself, and shares its batch only with others of that
+        length. What surrounds it then changes nothing in its arithmetic, in bfloat16 too.
         """
         import torch
 
@@ -136,13 +136,13 @@ class Embedder:
         tokens = tokenizer(list(texts), truncation=True, max_length=longest)
         lengths: dict[int, list[int]] = defaultdict(list)
         for row, ids in enumerate(tokens["input_ids"]):
-            lengths[-(-len(ids) // MULTIPLE)].append(row)
+            lengths[padded(len(ids))].append(row)
         for length in sorted(lengths, reverse=True):
             alike = lengths[length]
             for start in range(0, len(alike), self.settings.batch_size):
                 rows = alike[start : start + self.settings.batch_size]
                 fields = [{name: tokens[name][row] for name in tokens} for row in rows]
-                features = tokenizer.pad(fields, pad_to_multiple_of=MULTIPLE, return_tensors="pt").to(model.device)
+                features = tokenizer.pad(fields, "max_length", length, return_tensors="pt").to(model.device)
                 with torch.inference_mode():
                     made = model.forward(dict(features))["sentence_embedding"]
                 yield rows, made.float().cpu().numpy()
@@ -151,6 +151,11 @@ class Embedder:
         model = self._model or _load(self.settings)
         self._model = model
         return model
+
+
+def padded(tokens: int) -> int:
+    """The length that a text is padded to: coarse enough that a round of 100 questions makes a few full batches."""
+    return -(-tokens // STEP) * STEP
 
 
 def computes_in_bfloat16() -> bool:
