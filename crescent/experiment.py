@@ -43,6 +43,13 @@ class EngineSettings(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def scoring(self) -> "EngineSettings": ...
+
+    def identity(self, weights: Weights, cache: Path | None) -> str: ...
+
+    def check(self, weights: Weights) -> None: ...
+
     def build(self, weights: Weights, identity: str) -> Engine: ...
 
 
@@ -102,6 +109,11 @@ class Experiment:
             raise ConfigError(f"iterations is {self.iterations}; it must be at least 1")
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; it must be 0 or more")
+        if self.iterations > 1 and self.engine.scoring != self.engine:
+            raise ConfigError(
+                f"iterations above 1 need the student in this process; engine={self.engine.name} cannot load it: "
+                "choose engine=transformers"
+            )
         if self.iterations > 1 and not self.is_self_improvement:
             raise ConfigError(
                 "iterations above 1 need distill=self: a student other than the teacher never asks questions"
@@ -125,8 +137,8 @@ class Experiment:
         Raises ConfigError with the mend.
         """
         try:
-            for weights in {self.model, self.distill.student}:
-                check(weights)
+            self.engine.check(self.model)
+            check(self.distill.student)
             self.embedder.check()
             check_evaluation(self.eval)
         except ConfigError:
@@ -176,7 +188,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
     stages, store = experiment.stages(), Store(Path(experiment.store).absolute())
     embedder_key = _embedder_key(experiment.embedder, store)
     embedder = experiment.embedder.build(store.root / "embeddings" / embedder_key)
-    teacher = _engine(experiment, experiment.model, store)
+    teacher = _engine(experiment.engine, experiment.model, store)
     student, student_identity = experiment.distill.student, _identity(experiment.distill.student, store)
     for iteration in range(1, experiment.iterations + 1):
         if experiment.iterations > 1:
@@ -229,7 +241,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
         console.heading(f"5 Evaluate: eval={experiment.eval.name}, before and after, by lm-evaluation-harness")
         for role, weights in _to_score(experiment, trained, first=iteration == 1):
             with _stage(summary, tracker, "evaluate", iteration) as report:
-                engine = _engine(experiment, weights, store)
+                engine = _engine(experiment.engine.scoring, weights, store)
                 console.say(f"{role}: {weights.name}")
                 scored = stages.evaluate.run(store, engine, console)
                 engine.close()
@@ -237,7 +249,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
                 report.reused_records = sum(artifact.info["items"] for artifact in scored if artifact.reused)
                 summary.scores += scores(scored, role, iteration if role == "student" else 0)
             tracker.samples(role, scored)
-        teacher = _engine(experiment, trained, store)
+        teacher = _engine(experiment.engine, trained, store)
     tracker.scores(summary.scores)
 
 
@@ -271,10 +283,10 @@ def _draws(rule: Rule) -> str:
     return f"{'at most ' if rule.name == 'adaptive' else ''}{rule.draws} draws"
 
 
-def _engine(experiment: Experiment, weights: Weights, store: Store) -> LazyEngine:
+def _engine(settings: EngineSettings, weights: Weights, store: Store) -> LazyEngine:
     """The engine of these weights, loaded at its first use."""
-    key = make_key("engine", 1, experiment.engine, [_identity(weights, store)])
-    return LazyEngine(key, lambda: experiment.engine.build(weights, key))
+    key = make_key("engine", 1, settings, [settings.identity(weights, store.root / "weights.json")])
+    return LazyEngine(key, lambda: settings.build(weights, key))
 
 
 def _identity(weights: Weights, store: Store) -> str:

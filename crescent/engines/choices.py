@@ -5,12 +5,14 @@ told at once.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crescent.engines.weights import Weights, load
-from crescent.store import not_in_key
+from crescent.engines.weights import Weights, check, identity, load
+from crescent.store import make_key, not_in_key
 
 if TYPE_CHECKING:
+    from crescent.engines.server import ServerEngine
     from crescent.engines.transformers import TransformersEngine
 
 
@@ -28,6 +30,19 @@ class TransformersSettings:
         if self.device not in ("auto", "cpu", "cuda", "mps") and not self.device.startswith("cuda:"):
             raise ValueError(f"engine.device is {self.device!r}; it may be auto, cpu, cuda, cuda:N or mps")
 
+    @property
+    def scoring(self) -> "TransformersSettings":
+        """The engine that evaluation uses: it needs the model in this process."""
+        return self
+
+    def identity(self, weights: Weights, cache: Path | None) -> str:
+        """What tells the weights from any other: their content."""
+        return identity(weights, cache)
+
+    def check(self, weights: Weights) -> None:
+        """Raises ValueError if weights can be seen not to work. Loads nothing."""
+        check(weights)
+
     def build(self, weights: Weights, identity: str) -> "TransformersEngine":
         """Loads the model. This is where memory is taken."""
         from crescent.engines.transformers import TransformersEngine, best_device
@@ -35,3 +50,58 @@ class TransformersSettings:
         device = best_device() if self.device == "auto" else self.device
         model, tokenizer = load(weights, device)
         return TransformersEngine(model, tokenizer, identity, self.max_batch)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """The `engine: server` choice: one or several OpenAI-compatible servers of one model.
+
+    `model` is the name it is served under (None: `model.path`). The servers share the work; which of them answers, and
+    how many requests are in flight, changes no key. The servers put the chat template on.
+    """
+
+    urls: tuple[str, ...] = not_in_key()
+    name: str = "server"
+    model: str | None = None
+    in_flight: int = not_in_key(default=256)
+    samples_per_request: int = not_in_key(default=16)
+    patience_seconds: float = not_in_key(default=600.0)
+    timeout_seconds: float = not_in_key(default=600.0)
+
+    def __post_init__(self) -> None:
+        if not self.urls:
+            raise ValueError("engine.urls is empty; give at least one, such as [http://localhost:8000/v1]")
+        wrong = [url for url in self.urls if not url.startswith(("http://", "https://"))]
+        if wrong:
+            raise ValueError(f"engine.urls: {wrong[0]!r} is no address, such as http://localhost:8000/v1")
+        for key in ("in_flight", "samples_per_request", "patience_seconds", "timeout_seconds"):
+            if getattr(self, key) <= 0:
+                raise ValueError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
+
+    @property
+    def scoring(self) -> TransformersSettings:
+        """Evaluation scores weights on disk."""
+        return TransformersSettings()
+
+    def identity(self, weights: Weights, cache: Path | None) -> str:
+        """The served name: what is behind it cannot be looked at. Give new weights a new name."""
+        return make_key("served", 1, {"model": self._served(weights), "revision": weights.revision})
+
+    def check(self, weights: Weights) -> None:
+        """Raises ValueError for weights that a server cannot be given."""
+        if weights.adapter is not None:
+            raise ValueError(
+                f"engine=server cannot answer with {weights.name} after training: serve the student under a name of "
+                "its own, or choose engine=transformers"
+            )
+
+    def build(self, weights: Weights, identity: str) -> "ServerEngine":
+        """Opens no connection yet."""
+        from crescent.engines.server import Limits, ServerEngine
+
+        self.check(weights)
+        limits = Limits(self.in_flight, self.samples_per_request, self.patience_seconds, self.timeout_seconds)
+        return ServerEngine(self.urls, self._served(weights), identity, limits)
+
+    def _served(self, weights: Weights) -> str:
+        return self.model or weights.path

@@ -1,0 +1,136 @@
+"""An OpenAI-compatible HTTP server on loopback around a real engine, with the faults that real servers have."""
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from crescent.engines import Completion, Prompt, Sampling
+from crescent.engines.transformers import TransformersEngine
+
+
+@dataclass
+class Behaviour:
+    """What this server does otherwise than asked."""
+
+    honours_n: bool = True
+    honours_temperature: bool = True
+    gives_logprobs: bool = True
+    takes_logprobs: bool = True
+    most_tokens: int | None = None
+    context: int | None = None
+    failures: int = 0
+    """Requests that are answered with status 503 before it works again."""
+    seen: list[dict[str, Any]] = field(default_factory=list)
+    busiest: int = 0
+
+
+class Serving:
+    """`with Serving(engine, Behaviour()) as url:`; `stop` and `start` are a crash and a restart on the same port."""
+
+    def __init__(self, engine: TransformersEngine, behaviour: Behaviour, port: int = 0) -> None:
+        self.behaviour, self._engine, self._port = behaviour, engine, port
+        self._server: ThreadingHTTPServer | None = None
+
+    def start(self) -> str:
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _handler(self._engine, self.behaviour))
+        self._server.daemon_threads = True
+        self._port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def __enter__(self) -> str:
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+
+def _handler(engine: TransformersEngine, behaviour: Behaviour) -> type[BaseHTTPRequestHandler]:
+    turn, counting, busy = threading.Lock(), threading.Lock(), [0]
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self._send(
+                200, {"object": "list", "data": [{"id": "tiny", "object": "model", "created": 0, "owned_by": ""}]}
+            )
+
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with counting:
+                behaviour.seen.append(asked)
+                busy[0] += 1
+                behaviour.busiest = max(behaviour.busiest, busy[0])
+                failing, behaviour.failures = behaviour.failures > 0, max(0, behaviour.failures - 1)
+            try:
+                if failing:
+                    self._send(503, {"error": {"message": "loading"}})
+                    return
+                with turn:
+                    status, answer = _answer(engine, behaviour, asked, chat="/chat/" in self.path)
+                self._send(status, answer)
+            finally:
+                with counting:
+                    busy[0] -= 1
+
+        def _send(self, status: int, body: Mapping[str, Any]) -> None:
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    return Handler
+
+
+def _answer(engine: TransformersEngine, behaviour: Behaviour, asked: Any, chat: bool) -> tuple[int, dict[str, Any]]:
+    if "logprobs" in asked and not behaviour.takes_logprobs:
+        return 400, {"error": {"message": "unknown field logprobs"}}
+    text = asked["messages"][0]["content"] if chat else asked["prompt"]
+    prompt = Prompt(text, rendered=not chat)
+    context = behaviour.context or engine.context
+    length, most = len(engine.encode(prompt)), asked.get("max_tokens")
+    if length + (most or 1) > context:
+        return 400, {"error": {"message": f"maximum context length is {context} tokens"}}
+    most = min(most or context - length, behaviour.most_tokens or context)
+    stop = asked.get("stop") or ()
+    temperature = asked["temperature"] if behaviour.honours_temperature else 0.0
+    sampling = Sampling(temperature, asked["top_p"], most, tuple(stop), asked["seed"])
+    draws = range(asked["n"] if behaviour.honours_n else 1)
+    made = engine.generate([Prompt(text, draw, rendered=not chat) for draw in draws], sampling)
+    choices = [_choice(index, one, chat, behaviour) for index, one in enumerate(made)]
+    usage = {"prompt_tokens": length, "completion_tokens": sum(one.new_tokens for one in made), "total_tokens": 0}
+    kind = "chat.completion" if chat else "text_completion"
+    return 200, {
+        "id": "x",
+        "object": kind,
+        "created": int(time.time()),
+        "model": "tiny",
+        "choices": choices,
+        "usage": usage,
+    }
+
+
+def _choice(index: int, made: Completion, chat: bool, behaviour: Behaviour) -> dict[str, Any]:
+    choice: dict[str, Any] = {"index": index, "finish_reason": made.finish_reason, "logprobs": None}
+    if behaviour.gives_logprobs:
+        values = [made.mean_logprob] * made.new_tokens
+        content = [{"token": "", "logprob": value, "top_logprobs": []} for value in values]
+        choice["logprobs"] = {"content": content} if chat else {"token_logprobs": values}
+    text = {"message": {"role": "assistant", "content": made.text}} if chat else {"text": made.text}
+    return choice | text
