@@ -93,7 +93,7 @@ def test_exact_does_what_all_draws_would_have_done(texts: list[str], rule: dict,
 def test_exact_stops_as_soon_as_the_outcome_is_certain(texts: list[str], rule: dict) -> None:
     adaptive, fixed = Adaptive(draws=5, stop="exact", **rule), Majority(draws=5, **rule)
     outcomes = set()
-    for rest in product(["#### 1", "2", "9", "longer #### 1", "?"], repeat=5 - len(texts)):
+    for rest in product(["1", "2", "9", "longer #### 1", "?"], repeat=5 - len(texts)):
         verdict = decide(fixed, *texts, *rest)
         outcomes.add((verdict.answer, verdict.chosen))
     enough = adaptive.wanted(solutions(*texts), [extract(text) for text in texts]) == 0
