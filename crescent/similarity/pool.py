@@ -6,16 +6,19 @@ Search is exact up to `exact_up_to` vectors; from there on it looks into the lik
 """
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import ThreadpoolController
 
 from crescent.similarity.approximate import InvertedLists
 
 EXACT_UP_TO = 200_000  # vectors; deciding on one then costs about as much as embedding it
 DECIMALS = 4  # of a cosine: below what padding or the order of additions can change
 _BLOCK_BYTES = 64 * 2**20  # of a block of similarities
+_SMALL = 4e9  # operations: some hundredths of a second on one thread
 _CHUNK = 1024  # vectors that `admit` compares among themselves
 
 
@@ -93,7 +96,7 @@ class Pool:
 
     def _admit(self, rows: NDArray[np.float32], min_cosine: float) -> Admission:
         nearest, cosine = self._nearest(rows)
-        own = _rounded(rows @ rows.T)
+        own = _rounded(_product(rows, rows.T))
         ids = np.full(len(rows), -1, np.int64)
         kept, count = np.empty(len(rows), np.int64), 0  # the rows admitted so far are kept[:count]
         for row in range(len(rows)):
@@ -115,7 +118,7 @@ class Pool:
         step = max(1, _BLOCK_BYTES // (4 * max(self._size, 1)))
         for start in range(0, len(rows) if self._size else 0, step):
             block = slice(start, start + step)
-            similarity = _rounded(rows[block] @ self._buffer[: self._size].T)
+            similarity = _rounded(_product(rows[block], self._buffer[: self._size].T))
             ids[block] = similarity.argmax(axis=1)
             cosine[block] = np.take_along_axis(similarity, ids[block, None], axis=1)[:, 0]
         return ids, cosine
@@ -138,6 +141,20 @@ def unit_rows(vectors: ArrayLike, dimensions: int | None = None) -> NDArray[np.f
     if len(bad):
         raise ValueError(f"vector {bad[0]} (of {len(bad)} such) has no direction: it is zero, or holds NaN or infinity")
     return (rows / lengths[:, None]).astype(np.float32)
+
+
+def _product(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """a @ b; a small one on one thread. A linear algebra library's other threads keep spinning for a while after it,
+    and would slow the embedder that comes next by far more than they saved."""
+    if 2 * a.shape[0] * a.shape[1] * b.shape[1] > _SMALL:
+        return a @ b
+    with _threads().limit(limits=1, user_api="blas"):
+        return a @ b
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _rounded(similarity: NDArray[np.float32]) -> NDArray[np.float32]:
