@@ -5,7 +5,7 @@ is a function of that question's draws alone: not of other questions, nor of the
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -38,10 +38,6 @@ class Rule(Protocol):
     @property
     def draws(self) -> int: ...
 
-    def has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
-        """Whether no further draw is wanted after these."""
-        ...
-
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         """How many more draws to make before looking again: 0 when there are enough."""
         ...
@@ -66,9 +62,6 @@ class Majority:
 
     def __post_init__(self) -> None:
         _check(self.draws, self.tie, self.min_agreement, self.choose)
-
-    def has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
-        return len(solutions) >= self.draws
 
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         return max(0, self.draws - len(solutions))
@@ -106,7 +99,7 @@ class Adaptive:
 
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         """The fewest draws after which it could stop: none that is asked for can turn out to be superfluous."""
-        if self.has_enough(solutions, answers):
+        if self._has_enough(solutions, answers):
             return 0
         counts = Counter(answer for answer in answers if answer is not None)
         leader = counts.most_common(1)[0][0] if counts else "?"
@@ -124,7 +117,7 @@ class Adaptive:
             return _verdict(full, solutions, answers, self.choose, self.seed)
         return _decide(solutions, answers, self.tie, self.min_agreement, self.choose, self.seed)
 
-    def has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
+    def _has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
         if not self._may_stop(answers):
             return False
         if self.stop == "confident" or len(answers) >= self.draws:
@@ -157,9 +150,6 @@ class Single:
     def __post_init__(self) -> None:
         _check_draws(self.draws)
 
-    def has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
-        return len(solutions) >= self.draws
-
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         return max(0, self.draws - len(solutions))
 
@@ -186,9 +176,6 @@ class FormatOnly:
     def __post_init__(self) -> None:
         _check(self.draws, self.tie, self.min_agreement, "random")
 
-    def has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
-        return len(solutions) >= self.draws
-
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         return max(0, self.draws - len(solutions))
 
@@ -204,11 +191,7 @@ class FormatOnly:
 def used(rule: Rule, solutions: Sequence[Solution], answers: Answers) -> int:
     """How many of these draws the rule would have made: what is in a ledger beyond that does not vote."""
     most = min(len(solutions), rule.draws)
-    return next((n for n in range(1, most) if rule.has_enough(solutions[:n], answers[:n])), most)
-
-
-Wanted = Callable[[Sequence[Solution]], int]
-"""The draws of a question so far -> how many more are wanted."""
+    return next((n for n in range(1, most) if rule.wanted(solutions[:n], answers[:n]) == 0), most)
 
 
 def _decide(
