@@ -210,10 +210,11 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
             _fill(report, checked)
         tell_contamination(console, checked)
 
-        console.heading(f"3 Answer and vote: {_draws(experiment.vote)} of each question")
+        rule = experiment.vote
+        console.heading(f"3 Answer and vote ({rule.name}): up to {rule.draws} draws of each question")
         texts = checked.read(Question)
         with _stage(summary, tracker, "answer", iteration) as report:
-            draws = stages.answer.run(texts, stages.vote.wanted(store), experiment.vote.draws, store, teacher, console)
+            draws = stages.answer.run(texts, stages.vote.wanted(store), rule.draws, store, teacher, console)
             report.key, report.records, report.reused_records = draws.key, draws.count, draws.reused
             report.tokens, report.new_tokens = draws.tokens, draws.generated_tokens
         with _stage(summary, tracker, "vote", iteration) as report:
@@ -277,10 +278,6 @@ def _to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tup
         return [("student", trained)]
     teacher = [] if experiment.is_self_improvement else [("teacher", experiment.model)]
     return [*teacher, ("base", experiment.distill.student), ("student", trained)]
-
-
-def _draws(rule: Rule) -> str:
-    return f"{'at most ' if rule.name == 'adaptive' else ''}{rule.draws} draws"
 
 
 def _engine(settings: EngineSettings, weights: Weights, store: Store) -> LazyEngine:
