@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from crescent.console import Tally
-from crescent.engines import LazyEngine, Prompt, Sampling
+from crescent.engines import Completion, LazyEngine, Prompt, Sampling
 from crescent.records import Solution, decode, encode
 from crescent.store import Store, canonical, make_key, write_atomic
 
@@ -93,16 +93,13 @@ class Ledger:
     def _generate(self, asks: Sequence[Ask], tally: Tally | None) -> int:
         if not asks:
             return 0
-        done, tokens = 0, 0
 
-        def progress(completions: int, new_tokens: int) -> None:
-            nonlocal done, tokens
-            done, tokens = done + completions, tokens + new_tokens
-            if tally is not None and completions:
-                tally.advance(completions)
+        def finished(_index: int, _made: Completion) -> None:
+            if tally is not None:
+                tally.advance()
 
         prompts = [Prompt(ask.text, ask.draw) for ask in asks]
-        completions = self.engine.get().generate(prompts, self.sampling, progress)
+        completions = self.engine.get().generate(prompts, self.sampling, finished)
         rows = [
             Solution(ask.id, ask.draw, made.text, made.finish_reason, made.new_tokens, made.mean_logprob)
             for ask, made in zip(asks, completions, strict=True)

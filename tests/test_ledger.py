@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from crescent.engines import Completion, LazyEngine, Progress, Prompt, Sampling
+from crescent.engines import Completion, Finished, LazyEngine, Prompt, Sampling
 from crescent.ledger import Ask, Ledger
 from crescent.store import Store
 
@@ -21,7 +21,7 @@ class Echo:
         self.fail_after = fail_after
 
     def generate(
-        self, prompts: Sequence[Prompt | str], sampling: Sampling, progress: Progress | None = None
+        self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
     ) -> list[Completion]:
         wanted = [prompt for prompt in prompts if isinstance(prompt, Prompt)]
         if len(self.asked) + len(wanted) > self.fail_after:

@@ -57,8 +57,8 @@ class Completion:
     mean_logprob: float
 
 
-Progress = Callable[[int, int], None]
-"""Called with (completions finished, new tokens) since the last call."""
+Finished = Callable[[int, Completion], None]
+"""Called once for each completion as soon as it is finished, in any order, with its place among the prompts."""
 
 
 class Engine(Protocol):
@@ -72,9 +72,9 @@ class Engine(Protocol):
     identity: str
 
     def generate(
-        self, prompts: Sequence[Prompt | str], sampling: Sampling, progress: Progress | None = None
+        self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
     ) -> list[Completion]:
-        """One completion for each prompt, in order."""
+        """One completion for each prompt, in order. What `finished` was given is final: it may be kept at once."""
         ...
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import openai
 from openai import AsyncOpenAI
 
-from crescent.engines import Completion, FinishReason, Progress, Prompt, Sampling
+from crescent.engines import Completion, Finished, FinishReason, Prompt, Sampling
 
 log = logging.getLogger(__name__)
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between two attempts, doubling
@@ -75,7 +75,7 @@ class ServerEngine:
         self._honours: _Honours | None = None
 
     def generate(
-        self, prompts: Sequence[Prompt | str], sampling: Sampling, progress: Progress | None = None
+        self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
     ) -> list[Completion]:
         """One completion for each prompt, in order.
 
@@ -83,13 +83,13 @@ class ServerEngine:
         model, refuses a request, or ignores sampling.
         """
         asked = [Prompt(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
-        return asyncio.run(self._generate(asked, sampling, progress)) if asked else []
+        return asyncio.run(self._generate(asked, sampling, finished)) if asked else []
 
     def close(self) -> None:
         """Nothing is held."""
 
     async def _generate(
-        self, prompts: Sequence[Prompt], sampling: Sampling, progress: Progress | None
+        self, prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None
     ) -> list[Completion]:
         async with AsyncExitStack() as stack:
             key = os.environ.get("OPENAI_API_KEY", "none")
@@ -106,7 +106,7 @@ class ServerEngine:
                 await work.find_out(prompts[0])
                 self._honours = work.honours
             work.honours = self._honours
-            return await work.all(prompts, sampling, progress)
+            return await work.all(prompts, sampling, finished)
 
 
 class _Work:
@@ -140,7 +140,7 @@ class _Work:
                     "Let it sample (transformers serve: do_sample in the model's generation_config.json)."
                 )
 
-    async def all(self, prompts: Sequence[Prompt], sampling: Sampling, progress: Progress | None) -> list[Completion]:
+    async def all(self, prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None) -> list[Completion]:
         """Every completion, in order."""
         completions: list[Completion | None] = [None] * len(prompts)
 
@@ -149,8 +149,8 @@ class _Work:
                 made = await self._samples(request, sampling, None)
             for index, completion in zip(request.indices, made, strict=False):
                 completions[index] = completion
-            if progress is not None:
-                progress(len(made), sum(one.new_tokens for one in made))
+                if finished is not None:
+                    finished(index, completion)
             for missing in request.indices[len(made) :]:
                 await run(_Request(request.prompt, (missing,), _seed(sampling.seed, prompts[missing])))
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
-from crescent.engines import Completion, Progress, Prompt, Sampling
+from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.sampling import choose, uniforms
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,16 @@ class _Row:
     finish: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One call of `generate`: how to sample, and the completions made so far."""
+
+    sampling: Sampling
+    stops: "_Stops"
+    completions: list[Completion | None]
+    finished: Finished | None
+
+
 class TransformersEngine:
     """A loaded model that completes prompts. See `crescent.engines.Engine`."""
 
@@ -57,7 +67,7 @@ class TransformersEngine:
         self._ends = torch.tensor(sorted(_end_tokens(model, tokenizer)), device=self.device)
 
     def generate(
-        self, prompts: Sequence[Prompt | str], sampling: Sampling, progress: Progress | None = None
+        self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
     ) -> list[Completion]:
         """One completion for each prompt, in order.
 
@@ -65,20 +75,16 @@ class TransformersEngine:
         when one row alone does not fit.
         """
         rows = self._rows(prompts, sampling)
-        completions: list[Completion | None] = [None] * len(rows)
-        open_rows = sorted(
-            (row for row in rows if row.limit > 0), key=lambda row: (len(row.prompt_ids), row.prompt_ids)
-        )
         stops = _Stops(self.tokenizer, sampling.stop)
+        work = _Work(sampling, stops, [None] * len(rows), finished)
+        open_rows = sorted(rows, key=lambda row: (len(row.prompt_ids), row.prompt_ids))
         with torch.inference_mode():
-            while open_rows:
-                batch = open_rows[: self._batch_size(open_rows)]
-                if not self._try_batch(batch, sampling, stops, progress):
-                    continue
-                open_rows = open_rows[len(batch) :]
             for row in rows:
-                completions[row.index] = self._completion(row, stops)
-        return [completion for completion in completions if completion is not None]
+                if row.limit <= 0:
+                    self._hand_out(row, work)
+            while open_rows := [row for row in open_rows if not row.finish]:
+                self._try_batch(open_rows[: self._batch_size(open_rows)], work)
+        return [completion for completion in work.completions if completion is not None]
 
     def close(self) -> None:
         """Lets the model's memory go."""
@@ -121,11 +127,11 @@ class TransformersEngine:
         longest = len(rows[min(len(rows), self._max_batch) - 1].prompt_ids) + rows[0].limit
         return int(max(1, min(self._max_batch, len(rows), budget // (token_bytes * longest))))
 
-    def _try_batch(self, batch: list[_Row], sampling: Sampling, stops: "_Stops", progress: Progress | None) -> bool:
-        """Decodes a batch; False when memory ran out and a smaller batch is to be tried."""
+    def _try_batch(self, batch: list[_Row], work: "_Work") -> None:
+        """Decodes a batch. Where memory runs out, its unfinished rows begin again in smaller ones."""
         try:
-            self._decode(batch, sampling, stops, progress)
-            return True
+            self._decode(batch, work)
+            return
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -135,21 +141,21 @@ class TransformersEngine:
                     "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
                 ) from None
         for row in batch:
-            row.tokens.clear()
-            row.logprob, row.finish = 0.0, ""
+            if not row.finish:
+                row.tokens.clear()
+                row.logprob = 0.0
         self._max_batch = len(batch) // 2
         log.warning("out of memory with %d rows in a batch; going on with %d", len(batch), self._max_batch)
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        return False
 
-    def _decode(self, rows: list[_Row], sampling: Sampling, stops: "_Stops", progress: Progress | None) -> None:
+    def _decode(self, rows: list[_Row], work: "_Work") -> None:
         logits, cache, mask = self._read_prompts(rows)
         positions = mask.sum(dim=1)
         while True:
-            tokens = self._next_tokens(rows, logits, sampling)
-            live = self._finish(rows, tokens, stops, progress)
+            tokens = self._next_tokens(rows, logits, work.sampling)
+            live = self._finish(rows, tokens, work)
             if not live:
                 return
             if len(live) < len(rows):
@@ -202,20 +208,22 @@ class TransformersEngine:
             row.logprob += logprob
         return tokens
 
-    def _finish(
-        self, rows: Sequence[_Row], tokens: torch.Tensor, stops: "_Stops", progress: Progress | None
-    ) -> list[int]:
-        """Marks the rows that ended with these tokens; returns the indices of the others."""
+    def _finish(self, rows: Sequence[_Row], tokens: torch.Tensor, work: "_Work") -> list[int]:
+        """Hands out the rows that ended with these tokens; returns the indices of the others."""
         ended = torch.isin(tokens, self._ends).tolist()
         for row, end in zip(rows, ended, strict=True):
-            if end or stops.reached(row.tokens):
+            if end or work.stops.reached(row.tokens):
                 row.finish = "stop"
             elif len(row.tokens) >= row.limit:
                 row.finish = "length"
-        live = [index for index, row in enumerate(rows) if not row.finish]
-        if progress is not None:
-            progress(len(rows) - len(live), len(rows))
-        return live
+            if row.finish:
+                self._hand_out(row, work)
+        return [index for index, row in enumerate(rows) if not row.finish]
+
+    def _hand_out(self, row: _Row, work: "_Work") -> None:
+        made = work.completions[row.index] = self._completion(row, work.stops)
+        if work.finished is not None:
+            work.finished(row.index, made)
 
     def _logits_alone(self, row: _Row) -> torch.Tensor:
         """Logits [prompt + tokens written, vocabulary] of one row with no padding and no cache: the reference."""

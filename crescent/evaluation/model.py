@@ -93,7 +93,7 @@ class HarnessModel(LM):
         with self._console.progress(self._title, len(requests), "items") as tally:
             for sampling, indices in groups.items():
                 chosen = [prompts[index] for index in indices]
-                done = self._engine.generate(chosen, sampling, lambda finished, _: tally.advance(finished))
+                done = self._engine.generate(chosen, sampling, lambda _index, _made: tally.advance())
                 for index, completion in zip(indices, done, strict=True):
                     texts[index] = completion.text
         return texts

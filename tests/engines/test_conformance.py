@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from serving import Behaviour, Serving
 
-from crescent.engines import Engine, Prompt, Sampling
+from crescent.engines import Completion, Engine, Prompt, Sampling
 from crescent.engines.choices import ServerSettings, TransformersSettings
 from crescent.engines.weights import Weights
 
@@ -50,11 +50,11 @@ def test_tokens_are_counted_and_limits_told(engine: Engine) -> None:
     assert [one.new_tokens for one in short] == [1] * len(TEXTS)
 
 
-def test_progress_adds_up(engine: Engine) -> None:
-    told: list[tuple[int, int]] = []
-    made = engine.generate([Prompt("How?", draw) for draw in range(9)], DRAWN, lambda *seen: told.append(seen))
-    assert sum(done for done, _ in told) == 9
-    assert sum(tokens for _, tokens in told) == sum(one.new_tokens for one in made)
+def test_each_completion_is_handed_out_once_as_it_is_finished(engine: Engine) -> None:
+    told: list[tuple[int, Completion]] = []
+    prompts = [*(Prompt("How?", draw) for draw in range(9)), Prompt("word " * 3000)]
+    made = engine.generate(prompts, DRAWN, lambda *seen: told.append(seen))
+    assert sorted(told, key=lambda seen: seen[0]) == list(enumerate(made))
 
 
 def test_a_stop_string_is_cut_off(engine: Engine) -> None:

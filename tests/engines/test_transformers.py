@@ -102,17 +102,6 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(
     assert limited == engine.generate(prompts, SHORT)
 
 
-def test_progress_counts_every_completion_and_token(engine: TransformersEngine) -> None:
-    seen = [0, 0]
-
-    def count(completions: int, tokens: int) -> None:
-        seen[0] += completions
-        seen[1] += tokens
-
-    completions = engine.generate(TEXTS, SHORT, count)
-    assert seen == [len(TEXTS), sum(completion.new_tokens for completion in completions)]
-
-
 def test_nucleus_sampling_draws_only_from_the_nucleus(engine: TransformersEngine) -> None:
     tiny = Sampling(temperature=1.0, top_p=1e-6, max_new_tokens=12)
     greedy = [made.text for made in engine.generate(TEXTS, Sampling(temperature=0, max_new_tokens=12))]

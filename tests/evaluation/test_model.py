@@ -116,7 +116,7 @@ def test_an_engine_without_a_model_is_refused_with_the_mend(console: Console) ->
     class Remote:
         deterministic, identity = False, "remote"
 
-        def generate(self, prompts: Any, sampling: Any, progress: Any = None) -> list[Any]:
+        def generate(self, prompts: Any, sampling: Any, finished: Any = None) -> list[Any]:
             return []
 
         def close(self) -> None: ...
