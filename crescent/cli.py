@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -24,10 +24,14 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from crescent.composition import ConfigError, build_target
+from crescent.composition import ConfigError, build_target, convert
 from crescent.console import Console
 
+if TYPE_CHECKING:
+    from crescent.experiment import Experiment
+
 PACKAGE = Path(__file__).parent
+Check = bool | Literal["auto"]
 
 
 def assets() -> Path:
@@ -97,7 +101,8 @@ def run_job(config: DictConfig) -> None:
     from crescent.summary import Summary
 
     tracking = build_target(_group(node, "tracking"), "tracking")
-    experiment = Experiment.from_node({key: value for key, value in node.items() if key != "tracking"})
+    check = convert(Check, node.get("check"), "check")
+    experiment = Experiment.from_node(node)
     experiment.check()
     job = HydraConfig.get()
     folder = Path(job.runtime.output_dir)
@@ -105,6 +110,8 @@ def run_job(config: DictConfig) -> None:
     console = Console()
     console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
     console.say(f"{experiment.model.name} teaches {experiment.distill.student.name}; run folder {folder}")
+    if not _fit_to_run(experiment, check, folder, console):
+        return
     _link_latest(folder)
     summary = Summary(experiment.name, experiment.seed, list(job.overrides.task), node, folder)
     group, name = _names(job, experiment.name)
@@ -114,6 +121,19 @@ def run_job(config: DictConfig) -> None:
     summary.write()
     print_table(summary.scores)
     print_paths({"summary": folder / "summary.json", "adapter": summary.artifacts["adapter"], "W&B": place})
+
+
+def _fit_to_run(experiment: "Experiment", check: bool | str, folder: Path, console: Console) -> bool:
+    """Checks before a run, where it is asked for or the run is long; False where nothing more is wanted."""
+    from crescent.forecast import forecast
+    from crescent.preflight import is_long, preflight
+
+    if check is False or (check == "auto" and not is_long(experiment)):
+        return True
+    console.heading("Preflight: can this run work here, and what will it take?")
+    preflight(experiment, folder, console)
+    forecast(experiment, console)
+    return check == "auto"
 
 
 def command() -> str:

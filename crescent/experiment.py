@@ -4,7 +4,7 @@ In: an `Experiment`. Out: a filled `Summary`, with every artifact in the store. 
 method. What each step does is in `stages/`; what is printed of it, in `narrative.py`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from crescent.console import Console
 from crescent.dedup import Dedup
 from crescent.domain import Domain
 from crescent.engines import Engine, LazyEngine, Sampling
+from crescent.engines.memory import Need
 from crescent.engines.weights import Weights, check, identity
 from crescent.evaluation.harness import check as check_evaluation
 from crescent.evaluation.settings import EvaluationSettings
@@ -36,6 +37,9 @@ from crescent.tracking import Tracker
 from crescent.training.settings import TrainSettings
 from crescent.voting import Rule
 
+OF_THE_COMMAND = ("tracking", "check")
+"""Nodes of the configuration that say how a run is watched, and change nothing in it."""
+
 
 class EngineSettings(Protocol):
     """The `engine` choice: builds an engine late."""
@@ -49,6 +53,8 @@ class EngineSettings(Protocol):
     def identity(self, weights: Weights, cache: Path | None) -> str: ...
 
     def check(self, weights: Weights) -> None: ...
+
+    def needs(self, weights: Weights) -> Iterable[Need]: ...
 
     def build(self, weights: Weights, identity: str) -> Engine: ...
 
@@ -122,7 +128,7 @@ class Experiment:
     @classmethod
     def from_node(cls, node: Mapping[str, Any]) -> "Experiment":
         """An experiment from the composed configuration, checked. Raises ConfigError; loads no model."""
-        experiment = build(cls, node, "")
+        experiment = build(cls, {key: value for key, value in node.items() if key not in OF_THE_COMMAND}, "")
         experiment.stages()
         return experiment
 
@@ -188,7 +194,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
     stages, store = experiment.stages(), Store(Path(experiment.store).absolute())
     embedder_key = _embedder_key(experiment.embedder, store)
     embedder = experiment.embedder.build(store.root / "embeddings" / embedder_key)
-    teacher = _engine(experiment.engine, experiment.model, store)
+    teacher = lazy_engine(experiment.engine, experiment.model, store)
     student, student_identity = experiment.distill.student, _identity(experiment.distill.student, store)
     for iteration in range(1, experiment.iterations + 1):
         if experiment.iterations > 1:
@@ -242,7 +248,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
         console.heading(f"5 Evaluate: eval={experiment.eval.name}, before and after, by lm-evaluation-harness")
         for role, weights in _to_score(experiment, trained, first=iteration == 1):
             with _stage(summary, tracker, "evaluate", iteration) as report:
-                engine = _engine(experiment.engine.scoring, weights, store)
+                engine = lazy_engine(experiment.engine.scoring, weights, store)
                 console.say(f"{role}: {weights.name}")
                 scored = stages.evaluate.run(store, engine, console)
                 engine.close()
@@ -250,7 +256,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
                 report.reused_records = sum(artifact.info["items"] for artifact in scored if artifact.reused)
                 summary.scores += scores(scored, role, iteration if role == "student" else 0)
             tracker.samples(role, scored)
-        teacher = _engine(experiment.engine, trained, store)
+        teacher = lazy_engine(experiment.engine, trained, store)
     tracker.scores(summary.scores)
 
 
@@ -280,7 +286,7 @@ def _to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tup
     return [*teacher, ("base", experiment.distill.student), ("student", trained)]
 
 
-def _engine(settings: EngineSettings, weights: Weights, store: Store) -> LazyEngine:
+def lazy_engine(settings: EngineSettings, weights: Weights, store: Store) -> LazyEngine:
     """The engine of these weights, loaded at its first use."""
     key = make_key("engine", 1, settings, [settings.identity(weights, store.root / "weights.json")])
     return LazyEngine(key, lambda: settings.build(weights, key))

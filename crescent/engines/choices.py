@@ -4,29 +4,39 @@ In: a YAML of `conf/engine`. Out: an engine. Importing this loads no model libra
 told at once.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from crescent.engines.weights import Weights, check, identity, load
+from crescent.engines.memory import Need, cache_bytes_per_token, free_bytes
+from crescent.engines.weights import Weights, check, identity, load, local_folder, number_count
 from crescent.store import make_key, not_in_key
 
 if TYPE_CHECKING:
     from crescent.engines.server import ServerEngine
     from crescent.engines.transformers import TransformersEngine
 
+LEAST_TOKENS = 2048  # of a prompt and its answer
+
 
 @dataclass(frozen=True, slots=True)
 class TransformersSettings:
-    """The `engine: transformers` choice. `max_batch` bounds rows in a batch; neither field changes a result."""
+    """The `engine: transformers` choice. `max_batch` bounds rows in a batch; no field changes a result.
+
+    (With `continuous` batching, text depends on the batch: what was drawn first is what all later work shares.)
+    """
 
     name: str = "transformers"
     device: str = not_in_key(default="auto")
     max_batch: int = not_in_key(default=256)
+    batching: Literal["auto", "padded", "continuous"] = not_in_key(default="auto")
 
     def __post_init__(self) -> None:
         if self.max_batch < 1:
             raise ValueError(f"engine.max_batch is {self.max_batch}; it must be at least 1")
+        if self.batching not in ("auto", "padded", "continuous"):
+            raise ValueError(f"engine.batching is {self.batching!r}; it may be auto, padded or continuous")
         if self.device not in ("auto", "cpu", "cuda", "mps") and not self.device.startswith("cuda:"):
             raise ValueError(f"engine.device is {self.device!r}; it may be auto, cpu, cuda, cuda:N or mps")
 
@@ -43,13 +53,31 @@ class TransformersSettings:
         """Raises ValueError if weights can be seen not to work. Loads nothing."""
         check(weights)
 
+    def needs(self, weights: Weights) -> Iterator[Need]:
+        """Memory for the weights and for the cache of one row of `LEAST_TOKENS`; more rows take what is left."""
+        import torch
+        from transformers import AutoConfig
+
+        folder, device = local_folder(weights), torch.device(self._device())
+        item = getattr(torch, weights.dtype).itemsize
+        row = LEAST_TOKENS * cache_bytes_per_token(AutoConfig.from_pretrained(folder), item)
+        yield Need(
+            f"memory to generate with {weights.name} in {weights.dtype} on {device}",
+            number_count(folder) * item + row, free_bytes(device),
+            "Take a smaller model, model.dtype=bfloat16, another engine.device, or engine=server.",
+        )  # fmt: skip
+
     def build(self, weights: Weights, identity: str) -> "TransformersEngine":
         """Loads the model. This is where memory is taken."""
-        from crescent.engines.transformers import TransformersEngine, best_device
+        from crescent.engines.transformers import TransformersEngine
 
-        device = best_device() if self.device == "auto" else self.device
-        model, tokenizer = load(weights, device)
-        return TransformersEngine(model, tokenizer, identity, self.max_batch)
+        model, tokenizer = load(weights, self._device())
+        return TransformersEngine(model, tokenizer, identity, self.max_batch, self.batching)
+
+    def _device(self) -> str:
+        from crescent.engines.transformers import best_device
+
+        return best_device() if self.device == "auto" else self.device
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +122,10 @@ class ServerSettings:
                 f"engine=server cannot answer with {weights.name} after training: serve the student under a name of "
                 "its own, or choose engine=transformers"
             )
+
+    def needs(self, weights: Weights) -> Iterator[Need]:
+        """Nothing here."""
+        return iter(())
 
     def build(self, weights: Weights, identity: str) -> "ServerEngine":
         """Opens no connection yet."""

@@ -6,10 +6,14 @@ names what is wrong before anything large is read. It generates nothing.
 
 import hashlib
 import json
+import math
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crescent.engines.memory import Need
 from crescent.store import make_key, write_atomic
 
 if TYPE_CHECKING:
@@ -103,6 +107,40 @@ def local_folder(weights: Weights) -> Path:
             f"model.path: {weights.path!r} is not on this machine and could not be fetched ({reason}). "
             "Fetch it where there is a network, then give its folder."
         ) from error
+
+
+def number_count(folder: Path) -> int:
+    """How many numbers (parameters) the files of a model hold, from their headers alone."""
+    from safetensors import safe_open
+
+    count = 0
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="numpy") as tensors:
+            count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    pickled = [] if count else [file.stat().st_size for file in folder.glob("*.bin")]
+    return count or sum(pickled) // 2  # pickles tell only their size: two bytes a number, as they are published
+
+
+def download_need(weights: Weights) -> Need | None:
+    """Room for a model that is on the hub and not here yet; None if it is here, or if the hub does not tell."""
+    if weights.is_local:
+        return None
+    from huggingface_hub import HfApi, constants, snapshot_download
+
+    with suppress(Exception):  # not here, in whatever words
+        snapshot_download(weights.path, revision=weights.revision, allow_patterns=list(_CONTENT), local_files_only=True)
+        return None
+    try:
+        files = HfApi().model_info(weights.path, revision=weights.revision, files_metadata=True).siblings or []
+    except Exception:  # `local_folder` tells why
+        return None
+    wanted = [file for file in files if any(Path(file.rfilename).match(pattern) for pattern in _CONTENT)]
+    place = Path(constants.HF_HUB_CACHE)
+    there = next(folder for folder in (place, *place.parents) if folder.exists())
+    return Need(
+        f"disk to fetch {weights.path} ({place})", sum(file.size or 0 for file in wanted),
+        shutil.disk_usage(there).free, "Make room there, or set HF_HOME to a folder with more.",
+    )  # fmt: skip
 
 
 def load(weights: Weights, device: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":

@@ -8,6 +8,7 @@ import torch
 
 from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.choices import TransformersSettings
+from crescent.engines.padded import PaddedDecoder
 from crescent.engines.transformers import TransformersEngine
 from crescent.engines.weights import Weights
 
@@ -89,14 +90,14 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(
 ) -> None:
     prompts = [Prompt(text, draw) for text in TEXTS for draw in range(4)]
     small = with_batch(engine, 256)
-    read = TransformersEngine._read_prompts
+    step = PaddedDecoder._step
 
-    def read_if_it_fits(self: TransformersEngine, rows: list) -> tuple:
-        if len(rows) > 5:
+    def step_if_it_fits(self: PaddedDecoder, batch: Any, tokens: torch.Tensor) -> None:
+        if len(batch.rows) > 5:
             raise torch.OutOfMemoryError("out of memory")
-        return read(self, rows)
+        step(self, batch, tokens)
 
-    monkeypatch.setattr(TransformersEngine, "_read_prompts", read_if_it_fits)
+    monkeypatch.setattr(PaddedDecoder, "_step", step_if_it_fits)
     limited = small.generate(prompts, SHORT)
     monkeypatch.undo()
     assert limited == engine.generate(prompts, SHORT)

@@ -1,0 +1,108 @@
+"""A key-value cache with room at its end, whose rows can be exchanged while others go on.
+
+In: keys and values of new tokens. Out: those of all tokens so far. `transformers.DynamicCache` copies the whole cache
+at every step, and again whenever a row leaves; here a step writes one column, and rows are exchanged in one copy.
+
+Rows are aligned at their end: row r holds its tokens in the last columns, and an attention mask hides what is before.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, DynamicSlidingWindowLayer
+
+ROOM = 64  # columns for tokens to come, allotted at a time
+
+
+class GrowingLayer(CacheLayerMixin):
+    """Keys and values [rows, heads, columns, head size] of one layer, as views of buffers with free columns."""
+
+    is_sliding = False
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        """Takes the first tokens as they are: room is made when more come."""
+        self.dtype, self.device = key_states.dtype, key_states.device
+        self.hold(key_states, value_states, key_states.shape[-2])
+
+    def hold(self, keys: torch.Tensor, values: torch.Tensor, length: int) -> None:
+        """Uses these buffers, of which `length` columns are filled."""
+        self._keys, self._values, self._length = keys, values, length
+        self.keys, self.values, self.is_initialized = keys[:, :, :length], values[:, :, :length], True
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Writes the new columns; returns keys and values of all."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            return key_states, value_states
+        start, length = self._length, self._length + key_states.shape[-2]
+        if length > self._keys.shape[-2]:
+            self._keys, self._values = _wider(self._keys, length + ROOM), _wider(self._values, length + ROOM)
+        self._keys[:, :, start:length] = key_states
+        self._values[:, :, start:length] = value_states
+        self.hold(self._keys, self._values, length)
+        assert self.keys is not None and self.values is not None
+        return self.keys, self.values
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """(length, offset) of the attention mask."""
+        return self.get_seq_length() + query_length, 0
+
+    def get_seq_length(self) -> int:
+        """Columns that are filled."""
+        return self._length if self.is_initialized else 0
+
+    def get_max_length(self) -> int:
+        """No maximum."""
+        return -1
+
+
+def can_grow(config: Any) -> bool:
+    """Whether all layers of a model keep plain keys and values (sliding windows are then a matter of the mask)."""
+    kinds = {type(layer) for layer in DynamicCache(config=config).layers}
+    chunked = "chunked_attention" in (getattr(config.get_text_config(decoder=True), "layer_types", None) or ())
+    return kinds <= {DynamicLayer, DynamicSlidingWindowLayer} and not chunked
+
+
+def growing_cache(config: Any) -> Cache:
+    """An empty cache."""
+    return Cache(layers=[GrowingLayer() for _ in DynamicCache(config=config).layers])
+
+
+def exchange(parts: Sequence[tuple[Cache, torch.Tensor]], width: int) -> Cache:
+    """One cache from rows of several: of each part the rows `indices`, and of them the last `width` columns.
+
+    A narrower part is aligned at the end; what is before it is zeros, to be hidden by the mask.
+    """
+    layers = []
+    for number in range(len(parts[0][0].layers)):
+        sources: list[tuple[Any, torch.Tensor]] = [(cache.layers[number], indices) for cache, indices in parts]
+        layer = GrowingLayer()
+        keys = _aligned([(source.keys, indices) for source, indices in sources], width)
+        layer.dtype, layer.device = keys.dtype, keys.device
+        layer.hold(keys, _aligned([(source.values, indices) for source, indices in sources], width), width)
+        layers.append(layer)
+    return Cache(layers=layers)
+
+
+def _aligned(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], width: int) -> torch.Tensor:
+    """Rows of several buffers in one with `ROOM` more columns than `width`, aligned at column `width`."""
+    first = parts[0][0]
+    rows = sum(len(indices) for _, indices in parts)
+    buffer, row = first.new_empty(rows, first.shape[1], width + ROOM, first.shape[3]), 0
+    for old, indices in parts:
+        mine, used = buffer[row : row + len(indices)], min(width, old.shape[2])
+        mine[:, :, : width - used] = 0  # hidden by the mask, but a number: nothing times NaN is NaN
+        torch.index_select(old[:, :, old.shape[2] - used :], 0, indices, out=mine[:, :, width - used : width])
+        row += len(indices)
+    return buffer
+
+
+def _wider(buffer: torch.Tensor, columns: int) -> torch.Tensor:
+    rows, heads, filled, size = buffer.shape
+    wide = buffer.new_zeros(rows, heads, columns, size)
+    wide[:, :, :filled] = buffer
+    return wide

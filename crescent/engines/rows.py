@@ -1,0 +1,84 @@
+"""One call of `generate`, as its decoders share it: the rows being written, when they end, and who is told.
+
+In: tokens as they are chosen. Out: completions, handed out as they are finished. It runs no model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from crescent.engines import Completion, Finished, FinishReason, Sampling
+
+
+@dataclass(slots=True)
+class Row:
+    """One completion being written: `limit` new tokens at most; `uniform` numbers choose them, one each."""
+
+    index: int
+    prompt_ids: tuple[int, ...]
+    limit: int
+    uniform: np.ndarray
+    tokens: list[int] = field(default_factory=list)
+    logprob: float = 0.0
+    finish: FinishReason | None = None
+
+    @property
+    def longest(self) -> int:
+        """Tokens of prompt and answer, if it is written to its limit."""
+        return len(self.prompt_ids) + self.limit
+
+    def begin_again(self) -> None:
+        """Forgets what was written."""
+        self.tokens.clear()
+        self.logprob = 0.0
+
+
+class Work:
+    """How to sample, and the completions made so far."""
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, sampling: Sampling, count: int, finished: Finished | None
+    ) -> None:
+        self.sampling = sampling
+        self.stops = Stops(tokenizer, sampling.stop)
+        self.completions: list[Completion | None] = [None] * count
+        self._tokenizer, self._finished = tokenizer, finished
+
+    def hand_out(self, row: Row, mean_logprob: float) -> None:
+        """The row is finished. `mean_logprob` is in nats per token."""
+        assert row.finish is not None and self.completions[row.index] is None
+        text = self.stops.cut(str(self._tokenizer.decode(row.tokens, skip_special_tokens=True)))
+        made = Completion(text, row.finish, len(row.prompt_ids), len(row.tokens), round(mean_logprob, 2) + 0.0)
+        self.completions[row.index] = made
+        if self._finished is not None:
+            self._finished(row.index, made)
+
+
+class Stops:
+    """Stop strings. Text is decoded only after a token that can complete one of them."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, stops: tuple[str, ...]) -> None:
+        self._tokenizer = tokenizer
+        self._stops = tuple(stop for stop in stops if stop)
+        last = {stop[-1] for stop in self._stops}
+        pieces = enumerate(tokenizer.batch_decode([[token] for token in range(len(tokenizer))])) if last else ()
+        self._can_end = {token for token, piece in pieces if last & set(piece) or "�" in piece}
+        self._window = 2 * max(map(len, self._stops), default=0) + 8
+
+    def __bool__(self) -> bool:
+        return bool(self._stops)
+
+    def reached(self, tokens: Sequence[int]) -> bool:
+        """Whether the last token completed a stop string."""
+        if not self._stops or tokens[-1] not in self._can_end:
+            return False
+        tail = self._tokenizer.decode(list(tokens[-self._window :]), skip_special_tokens=True)
+        return any(stop in tail for stop in self._stops)
+
+    def cut(self, text: str) -> str:
+        """The text before the first stop string."""
+        for stop in self._stops:
+            text = text.split(stop, 1)[0]
+        return text
