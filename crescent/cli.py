@@ -114,10 +114,11 @@ def run_job(config: DictConfig) -> None:
     summary = Summary(experiment.name, experiment.seed, list(job.overrides.task), node, folder)
     group, name = _names(job, experiment.name)
     with stoppable(), summary.ends(), tracking.start(folder, node, group, name) as tracker:
-        run(experiment, summary, console, tracker)
-        place = tracker.place
+        with experiment.runtime.start() as place:
+            run(experiment, summary, console, tracker, place)
+        tracked = tracker.place
     print_table(summary.scores)
-    print_paths({"summary": folder / "summary.json", "adapter": summary.artifacts["adapter"], "W&B": place})
+    print_paths({"summary": folder / "summary.json", "adapter": summary.artifacts["adapter"], "W&B": tracked})
 
 
 def command() -> str:
