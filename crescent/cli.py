@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import shlex
+import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from crescent.composition import ConfigError, build_target, convert
 from crescent.console import Console
+from crescent.stopping import Stopped, stoppable
 
 if TYPE_CHECKING:
     from crescent.experiment import Experiment
@@ -51,7 +53,7 @@ def main() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us here instead of Hydra's own report
     register_resolvers()
     entry = hydra.main(version_base="1.3", config_path=str(assets() / "conf"), config_name="config")(_job)
-    with _messages():
+    with _messages(), stoppable():
         entry()
 
 
@@ -87,7 +89,10 @@ def _messages() -> Iterator[None]:
             raise
         _stop("error", _os_message(OSError(errno.ENOSPC, "No space left on device")), 1)
     except KeyboardInterrupt:
-        _stop("stopped", f"everything committed is kept; go on with: {command()}", 130)
+        _stop("stopped", f"everything finished is kept; go on with: {command()}", 130)
+    except Stopped as stopped:
+        name = signal.Signals(stopped.signum).name
+        _stop("stopped", f"by {name}; everything finished is kept; go on with: {command()}", 143)
 
 
 def run_job(config: DictConfig) -> None:
@@ -115,12 +120,12 @@ def run_job(config: DictConfig) -> None:
     _link_latest(folder)
     summary = Summary(experiment.name, experiment.seed, list(job.overrides.task), node, folder)
     group, name = _names(job, experiment.name)
-    with tracking.start(folder, node, group, name) as tracker:
-        run(experiment, summary, console, tracker)
-        place = tracker.place
-    summary.write()
+    with stoppable(), summary.ends(), tracking.start(folder, node, group, name) as tracker:
+        with experiment.runtime.start() as place:
+            run(experiment, summary, console, tracker, place)
+        tracked = tracker.place
     print_table(summary.scores)
-    print_paths({"summary": folder / "summary.json", "adapter": summary.artifacts["adapter"], "W&B": place})
+    print_paths({"summary": folder / "summary.json", "adapter": summary.artifacts["adapter"], "W&B": tracked})
 
 
 def _fit_to_run(experiment: "Experiment", check: bool | str, folder: Path, console: Console) -> bool:

@@ -5,8 +5,8 @@ method. What each step does is in `stages/`; what is printed of it, in `narrativ
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from crescent.evaluation.harness import check as check_evaluation
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.narrative import tell_contamination, tell_diversified, tell_labels, tell_trained, tell_voted
 from crescent.records import Question
+from crescent.runtime import Here, LocalRuntime, Place
 from crescent.similarity import EmbedderSettings
 from crescent.stages.answer import Answer
 from crescent.stages.decontaminate import Contamination, Decontaminate
@@ -57,6 +58,17 @@ class EngineSettings(Protocol):
     def needs(self, weights: Weights) -> Iterable[Need]: ...
 
     def build(self, weights: Weights, identity: str) -> Engine: ...
+
+
+class Runtime(Protocol):
+    """The `runtime` choice: where engines and embedders run."""
+
+    @property
+    def name(self) -> str: ...
+
+    def check(self) -> None: ...
+
+    def start(self) -> AbstractContextManager[Place]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +121,7 @@ class Experiment:
     train: TrainSettings
     eval: EvaluationSettings
     store: str
+    runtime: Runtime = field(default_factory=LocalRuntime)
 
     def __post_init__(self) -> None:
         if self.iterations < 1:
@@ -143,6 +156,7 @@ class Experiment:
         Raises ConfigError with the mend.
         """
         try:
+            self.runtime.check()
             self.engine.check(self.model)
             check(self.distill.student)
             self.embedder.check()
@@ -186,15 +200,15 @@ class Stages:
     evaluate: Evaluate
 
 
-def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tracker) -> None:
-    """Runs an experiment into `summary`; what the store holds is reused.
+def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tracker, place: Place) -> None:
+    """Runs an experiment into `summary`; what the store holds is reused. Questions and answers are made at `place`.
 
     Raises ValueError or MemoryError of one line with the mend.
     """
     stages, store = experiment.stages(), Store(Path(experiment.store).absolute())
     embedder_key = _embedder_key(experiment.embedder, store)
-    embedder = experiment.embedder.build(store.root / "embeddings" / embedder_key)
-    teacher = lazy_engine(experiment.engine, experiment.model, store)
+    embedder = place.embedder(experiment.embedder, store.root / "embeddings" / embedder_key)
+    teacher = lazy_engine(experiment.engine, experiment.model, store, place)
     student, student_identity = experiment.distill.student, _identity(experiment.distill.student, store)
     for iteration in range(1, experiment.iterations + 1):
         if experiment.iterations > 1:
@@ -248,7 +262,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
         console.heading(f"5 Evaluate: eval={experiment.eval.name}, before and after, by lm-evaluation-harness")
         for role, weights in _to_score(experiment, trained, first=iteration == 1):
             with _stage(summary, tracker, "evaluate", iteration) as report:
-                engine = lazy_engine(experiment.engine.scoring, weights, store)
+                engine = lazy_engine(experiment.engine.scoring, weights, store, Here())
                 console.say(f"{role}: {weights.name}")
                 scored = stages.evaluate.run(store, engine, console)
                 engine.close()
@@ -256,7 +270,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
                 report.reused_records = sum(artifact.info["items"] for artifact in scored if artifact.reused)
                 summary.scores += scores(scored, role, iteration if role == "student" else 0)
             tracker.samples(role, scored)
-        teacher = lazy_engine(experiment.engine, trained, store)
+        teacher = lazy_engine(experiment.engine, trained, store, place)
     tracker.scores(summary.scores)
 
 
@@ -286,10 +300,10 @@ def _to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tup
     return [*teacher, ("base", experiment.distill.student), ("student", trained)]
 
 
-def lazy_engine(settings: EngineSettings, weights: Weights, store: Store) -> LazyEngine:
-    """The engine of these weights, loaded at its first use."""
+def lazy_engine(settings: EngineSettings, weights: Weights, store: Store, place: Place) -> LazyEngine:
+    """The engine of these weights at `place`, loaded at its first use."""
     key = make_key("engine", 1, settings, [settings.identity(weights, store.root / "weights.json")])
-    return LazyEngine(key, lambda: settings.build(weights, key))
+    return LazyEngine(key, lambda: place.engine(settings, weights, key), place.appetite)
 
 
 def _identity(weights: Weights, store: Store) -> str:

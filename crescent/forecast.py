@@ -20,6 +20,7 @@ from crescent.engines import LazyEngine, Prompt
 from crescent.evaluation.harness import item_texts, plan
 from crescent.experiment import Experiment, lazy_engine
 from crescent.records import QAPair, RawQuestion, text_id
+from crescent.runtime import Here
 from crescent.store import Store
 from crescent.training.settings import TrainSettings
 
@@ -54,7 +55,7 @@ class Probe:
 def forecast(experiment: Experiment, console: Console) -> list[Forecast]:
     """Forecasts of all stages. Raises ValueError where the model writes no question at all."""
     store = Store(Path(experiment.store).absolute())
-    engine = lazy_engine(experiment.engine, experiment.model, store)
+    engine = lazy_engine(experiment.engine, experiment.model, store, Here())
     probe = measure(experiment, store, engine)
     engine.close()
     console.say(

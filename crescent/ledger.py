@@ -7,6 +7,7 @@ the questions they have in common. Answers are not in it: they are extracted at 
 
     <store>/ledgers/<key>/rows.jsonl    one Solution a line
     <store>/ledgers/<key>/about.json    what the key was made from, for people
+    <store>/work/ledgers/<key>.jsonl    what is finished of the chunk that is being generated (see `engines/journal.py`)
 """
 
 import json
@@ -19,11 +20,12 @@ from typing import Any
 
 from crescent.console import Tally
 from crescent.engines import Completion, LazyEngine, Prompt, Sampling
+from crescent.engines.journal import Journal
 from crescent.records import Solution, decode, encode
 from crescent.store import Store, canonical, make_key, write_atomic
 
 log = logging.getLogger(__name__)
-COMMIT_EVERY = 512  # completions between two commits: what a kill can cost, and enough to keep batches full
+COMMIT_EVERY = 512  # completions between two commits: enough to keep batches full, unless the engine wants more
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,19 @@ class Ledger:
         return self.store.root / "ledgers" / self.key
 
     def complete(self, asks: Sequence[Ask], tally: Tally | None = None) -> Drawn:
-        """All asks answered, in order; what is missing is generated and committed every `COMMIT_EVERY` rows.
+        """All asks answered, in order; what is missing is generated and committed chunk by chunk.
 
-        The lock is taken anew for each commit, so that parallel runs take turns and never do a row twice.
+        The lock is taken anew for each chunk, so that parallel runs take turns and never do a row twice. Rows are in
+        the order asked whatever the size of chunks, so that size changes no byte.
         """
         self._refresh()
         missing = [ask for ask in asks if (ask.id, ask.draw) not in self._rows]
         reused, tokens = len(asks) - len(missing), 0
         if tally is not None and reused:
             tally.advance(reused)
-        for start in range(0, len(missing), COMMIT_EVERY):
-            chunk = missing[start : start + COMMIT_EVERY]
+        size = max(COMMIT_EVERY, self.engine.appetite)
+        for start in range(0, len(missing), size):
+            chunk = missing[start : start + size]
             with self.store.lock(f"ledger-{self.key}"):
                 self._refresh(repair=True)
                 mine = [ask for ask in chunk if (ask.id, ask.draw) not in self._rows]
@@ -99,12 +103,14 @@ class Ledger:
                 tally.advance()
 
         prompts = [Prompt(ask.text, ask.draw) for ask in asks]
-        completions = self.engine.get().generate(prompts, self.sampling, finished)
+        journal = Journal(self.store.root / "work" / "ledgers" / f"{self.key}.jsonl")
+        completions = journal.generate(self.engine.get, prompts, self.sampling, finished)
         rows = [
             Solution(ask.id, ask.draw, made.text, made.finish_reason, made.new_tokens, made.mean_logprob)
             for ask, made in zip(asks, completions, strict=True)
         ]
         self._append(rows)
+        journal.clear()
         return sum(row.new_tokens for row in rows)
 
     def _append(self, rows: Sequence[Solution]) -> None:

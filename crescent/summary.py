@@ -41,7 +41,10 @@ class StageReport:
 
 @dataclass(slots=True)
 class Summary:
-    """Collects a run's results. `folder` None keeps them in memory only."""
+    """Collects a run's results. `folder` None keeps them in memory only.
+
+    `status` is running, finished, failed or stopped (asked to end); a run that was killed stays "running".
+    """
 
     experiment: str
     seed: int
@@ -52,6 +55,20 @@ class Summary:
     stages: list[StageReport] = field(default_factory=list)
     labels: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[str, str] = field(default_factory=dict)
+    status: str = "running"
+
+    @contextmanager
+    def ends(self) -> Iterator[None]:
+        """Writes how the run ended, whatever ends it."""
+        self.status = "failed"
+        try:
+            yield
+            self.status = "finished"
+        except (SystemExit, KeyboardInterrupt):
+            self.status = "stopped"
+            raise
+        finally:
+            self.write()
 
     @contextmanager
     def stage(self, name: str, iteration: int, seconds: float = 0.0) -> Iterator[StageReport]:
@@ -72,6 +89,7 @@ class Summary:
         """The content of summary.json."""
         return {
             "experiment": self.experiment,
+            "status": self.status,
             "overrides": self.overrides,
             "seed": self.seed,
             "config": self.config,

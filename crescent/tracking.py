@@ -112,7 +112,8 @@ class WandbTracking:
 
     @contextmanager
     def start(self, folder: Path, config: Mapping[str, Any], group: str, job: str) -> Iterator[Tracker]:
-        """One W&B run for one job, its files below `folder`, finished whatever happens; a failure is marked as one.
+        """One W&B run for one job, its files below `folder`, finished whatever happens; a failure is marked as one, a
+        run that was asked to end as pre-empted.
 
         The id is derived from folder and configuration: offline runs cannot be resumed, a repeated job is a new run.
         """
@@ -131,6 +132,10 @@ class WandbTracking:
         try:
             yield WandbTracker(run, self.max_table_rows)
             code = 0
+        except SystemExit as stopped:
+            code = stopped.code if isinstance(stopped.code, int) else 1
+            run.mark_preempting()
+            raise
         finally:
             run.finish(exit_code=code)
 

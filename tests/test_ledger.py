@@ -1,10 +1,12 @@
 """The draw ledger: what is there is never generated again."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from interrupting import Interrupted
 
-from crescent.engines import Completion, Finished, LazyEngine, Prompt, Sampling
+from crescent.engines import Completion, Engine, Finished, LazyEngine, Prompt, Sampling
 from crescent.ledger import Ask, Ledger
 from crescent.store import Store
 
@@ -18,7 +20,7 @@ class Echo:
 
     def __init__(self, fail_after: int = 10**9) -> None:
         self.asked: list[tuple[str, int]] = []
-        self.fail_after = fail_after
+        self.fail_after, self.calls = fail_after, 0
 
     def generate(
         self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
@@ -26,8 +28,13 @@ class Echo:
         wanted = [prompt for prompt in prompts if isinstance(prompt, Prompt)]
         if len(self.asked) + len(wanted) > self.fail_after:
             raise KeyboardInterrupt
+        self.calls += 1
         self.asked += [(prompt.text, prompt.draw) for prompt in wanted]
-        return [Completion(f"{prompt.text} {prompt.draw}", "stop", 1, 2, -0.5) for prompt in wanted]
+        made = [Completion(f"{prompt.text} {prompt.draw}", "stop", 1, 2, -0.5) for prompt in wanted]
+        for index, completion in enumerate(made):
+            if finished is not None:
+                finished(index, completion)
+        return made
 
     def close(self) -> None:
         pass
@@ -37,7 +44,7 @@ def asks(questions: Sequence[str], draws: range) -> list[Ask]:
     return [Ask(question, draw, f"solve {question}") for draw in draws for question in questions]
 
 
-def ledger(store: Store, engine: Echo, template: str = "solve {question}") -> Ledger:
+def ledger(store: Store, engine: Engine, template: str = "solve {question}") -> Ledger:
     return Ledger(store, LazyEngine("echo", lambda: engine), template, SAMPLING)
 
 
@@ -68,6 +75,35 @@ def test_committed_chunks_survive_an_interruption(store: Store, monkeypatch: pyt
         ledger(store, Echo(fail_after=10)).complete(asks("abcdef", range(2)))
     again = Echo()
     assert ledger(store, again).complete(asks("abcdef", range(2))).reused == 8 and len(again.asked) == 4
+
+
+def test_an_interrupted_chunk_loses_nothing_and_leaves_the_bytes_of_an_undisturbed_one(
+    store: Store, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        ledger(store, Interrupted(Echo(), most=5)).complete(asks("abcdef", range(2)))
+    assert not (store.root / "ledgers").exists()
+    again = Echo()
+    book = ledger(store, again)
+    book.complete(asks("abcdef", range(2)))
+    plain = ledger(Store(tmp_path / "plain"), Echo())
+    plain.complete(asks("abcdef", range(2)))
+    assert len(again.asked) == 7
+    assert (book.folder / "rows.jsonl").read_bytes() == (plain.folder / "rows.jsonl").read_bytes()
+
+
+def test_an_engine_with_a_larger_appetite_gets_larger_chunks_and_leaves_the_same_bytes(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crescent.ledger.COMMIT_EVERY", 4)
+    sizes = []
+    for root, appetite in ((store.root, 0), (tmp_path / "other", 10)):
+        engine = Echo()
+        hungry = LazyEngine("echo", lambda engine=engine: engine, appetite)
+        book = Ledger(Store(root), hungry, "solve {question}", SAMPLING)
+        book.complete(asks("abcdef", range(2)))
+        sizes.append((engine.calls, (book.folder / "rows.jsonl").read_bytes()))
+    assert (sizes[0][0], sizes[1][0]) == (3, 2) and sizes[0][1] == sizes[1][1]
 
 
 def test_a_torn_last_line_is_cut_off_and_drawn_again(store: Store) -> None:

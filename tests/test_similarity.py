@@ -43,7 +43,7 @@ def test_a_text_has_one_vector_whatever_else_is_in_the_batch(dtype: str):
     together = EmbedderSettings(dtype=dtype, batch_size=8).build().embed(texts)  # type: ignore[arg-type]
     single = EmbedderSettings(dtype=dtype, batch_size=1).build()  # type: ignore[arg-type]
     alone = np.concatenate([single.embed([text]) for text in texts])
-    assert np.array_equal(np.round(together @ together.T, 4), np.round(alone @ alone.T, 4))
+    assert np.array_equal(together, alone)
 
 
 def test_bfloat16_moves_no_cosine_by_more_than_a_hundredth():

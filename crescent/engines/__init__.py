@@ -83,10 +83,14 @@ class Engine(Protocol):
 
 
 class LazyEngine:
-    """An engine that is built when first asked for: a run that reuses all its artifacts loads no model."""
+    """An engine that is built when first asked for: a run that reuses all its artifacts loads no model.
 
-    def __init__(self, identity: str, build: Callable[[], Engine]) -> None:
-        self.identity = identity
+    `appetite` is how many prompts at a time keep all of it busy, where that is more than a caller would ask for (many
+    workers); 0: whatever the caller asks for. It changes no result.
+    """
+
+    def __init__(self, identity: str, build: Callable[[], Engine], appetite: int = 0) -> None:
+        self.identity, self.appetite = identity, appetite
         self._build = build
         self._engine: Engine | None = None
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ Progress = Callable[[int, int], None]  # texts embedded so far, texts to embed
 PACKAGED = "all-MiniLM-L6-v2"
 _MEND = f"Give the folder of a sentence-transformers model, or leave path out for the packaged {PACKAGED}."
 STEP = 32  # tokens
+LEAST_TOKENS = 512  # in a batch: below about 400, bfloat16 is multiplied in another way that moves a cosine by 0.001
 COMMIT_EVERY = 2048  # vectors between two commits to disk: what a kill can cost
 
 
@@ -61,9 +62,24 @@ class EmbedderSettings:
         if self.path and self.path.startswith(("/", ".", "~")) and not Path(self.path).expanduser().is_dir():
             raise ValueError(f"embedder.path: there is no folder {self.path}. {_MEND}")
 
-    def build(self, folder: Path | None = None) -> "Embedder":
-        """An embedder that loads its model at the first text that is not kept in `folder` (None: in memory only)."""
-        return Embedder(self.resolved(), folder)
+    def build(self, folder: Path | None = None, encoder: "Encoder | None" = None) -> "Embedder":
+        """An embedder that loads its model at the first text that is not kept in `folder` (None: in memory only).
+
+        `encoder` computes new vectors; None: the model in this process.
+        """
+        return Embedder(folder, encoder or LocalEncoder(self.resolved()))
+
+
+class Encoder(Protocol):
+    """Computes vectors. Those of a text depend on nothing but the text."""
+
+    def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+        """(rows, their vectors as the model gives them), in any order."""
+        ...
+
+    def release(self) -> None:
+        """Lets the model go."""
+        ...
 
 
 class Embedder:
@@ -72,18 +88,10 @@ class Embedder:
     Memory: 4 bytes x dimensions a text and the same again in keys and the dictionary, about 2 GB per million.
     """
 
-    def __init__(self, settings: EmbedderSettings, folder: Path | None = None) -> None:
-        self.settings = settings
-        self._model: SentenceTransformer | None = None
+    def __init__(self, folder: Path | None, encoder: Encoder) -> None:
+        self._encoder = encoder
         self._disk = KeptVectors(folder) if folder else None
         self._kept: Vectors | None = None
-
-    @property
-    def dimensions(self) -> int:
-        """The length of a vector. Loads the model."""
-        size = self._loaded().get_embedding_dimension()
-        assert size is not None
-        return size
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """float32 [len(texts), dimensions], unit rows. A text longer than the model reads is cut off by the model.
@@ -98,21 +106,30 @@ class Embedder:
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in kept}
         self._compute(missing, kept, progress)
         if not keys:
-            return np.empty((0, self.dimensions), np.float32)
+            return np.empty((0, self._dimensions(kept)), np.float32)
         return np.stack([kept[key] for key in keys])
 
     def release(self) -> None:
         """Lets the model go; vectors stay. The next new text loads it again."""
-        self._model = None
+        self._encoder.release()
+
+    def _dimensions(self, kept: Vectors) -> int:
+        """The length of a vector. Loads the model where none is known."""
+        for vector in kept.values():
+            return len(vector)
+        _, batch = next(self._encoder.batches([""]))
+        return batch.shape[1]
 
     def _compute(self, missing: dict[bytes, str], kept: Vectors, progress: Progress | None) -> None:
         """Texts of like length together, longest first: little padding, and memory is refused at once or never."""
         ordered = sorted(missing.items(), key=lambda item: (-len(item[1]), item[1]))
         for start in range(0, len(ordered), COMMIT_EVERY):
             chunk = ordered[start : start + COMMIT_EVERY]
-            vectors = np.empty((len(chunk), self.dimensions), np.float32)
+            vectors = np.empty((0, 0), np.float32)
             done = start
-            for rows, batch in self._batches([_readable(text) for _, text in chunk]):
+            for rows, batch in self._encoder.batches([_readable(text) for _, text in chunk]):
+                if not len(vectors):
+                    vectors = np.empty((len(chunk), batch.shape[1]), np.float32)
                 vectors[rows] = batch
                 done += len(rows)
                 if progress:
@@ -122,11 +139,20 @@ class Embedder:
                 self._disk.append(fresh)
             kept.update(fresh)
 
-    def _batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+
+class LocalEncoder:
+    """The model in this process."""
+
+    def __init__(self, settings: EmbedderSettings) -> None:
+        self.settings = settings
+        self._model: SentenceTransformer | None = None
+
+    def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
         """(rows, their vectors), a batch at a time.
 
         A text is padded to a length that depends on nothing but itself, and shares its batch only with others of that
-        length. What surrounds it then changes nothing in its arithmetic, in bfloat16 too.
+        length; a small batch is filled up with copies of its first text. What surrounds it then changes nothing in its
+        arithmetic, in bfloat16 too.
         """
         import torch
 
@@ -142,10 +168,15 @@ class Embedder:
             for start in range(0, len(alike), self.settings.batch_size):
                 rows = alike[start : start + self.settings.batch_size]
                 fields = [{name: tokens[name][row] for name in tokens} for row in rows]
+                fields += fields[:1] * (-(-LEAST_TOKENS // length) - len(rows))
                 features = tokenizer.pad(fields, "max_length", length, return_tensors="pt").to(model.device)
                 with torch.inference_mode():
                     made = model.forward(dict(features))["sentence_embedding"]
-                yield rows, made.float().cpu().numpy()
+                yield rows, made[: len(rows)].float().cpu().numpy()
+
+    def release(self) -> None:
+        """Lets the model go. The next text loads it again."""
+        self._model = None
 
     def _loaded(self) -> "SentenceTransformer":
         model = self._model or _load(self.settings)

@@ -32,11 +32,11 @@ FEW = 0.1  # share of a round below which it adds little
 
 
 class Stream(Protocol):
-    """The elicitation stream: shard i of raw questions."""
+    """The elicitation stream: shard i of raw questions. `ahead` rounds from it on are likely to be asked for."""
 
     def stream_key(self, engine: LazyEngine) -> str: ...
 
-    def shard(self, index: int, store: Store, engine: LazyEngine) -> Artifact: ...
+    def shard(self, index: int, store: Store, engine: LazyEngine, ahead: int = 1) -> Artifact: ...
 
 
 Embed = Callable[[Sequence[str]], np.ndarray]
@@ -151,7 +151,7 @@ class _Pull:
 
     def _round(self, index: int) -> None:
         start = time.monotonic()
-        shard = self._stream.shard(index, self._store, self._engine)
+        shard = self._stream.shard(index, self._store, self._engine, self._rounds_left())
         self._seconds += time.monotonic() - start
         self.shards.append(shard)
         candidates = []
@@ -167,6 +167,14 @@ class _Pull:
         self._barren = 0 if len(self.kept) > before else self._barren + 1
         self.acceptance.append(round((len(self.kept) - before) / shard.records, 4))
         self._tally.advance(len(self.kept) - before, f"round {index + 1}, {self.acceptance[-1]:.0%} of it kept")
+
+    def _rounds_left(self) -> int:
+        """How many more rounds it will take, if each keeps as many as the last did: unknown before the first."""
+        if not self.shards:
+            return 1
+        kept = max(1, round(self.acceptance[-1] * self.shards[-1].records))
+        rounds = -(-(self._stage.num_questions - len(self.kept)) // kept)
+        return min(rounds, self._stage.max_rounds - len(self.shards))
 
     def _take(self, judged: Sequence[Judged]) -> None:
         """Takes decisions in order, and none after the last question that is needed."""

@@ -2,7 +2,7 @@
 
 In: an engine that may not be loaded yet. Out: one artifact for each (task, shots), with `TaskScore` records and a
 `samples.jsonl`. A model is scored once for each task and its settings, whoever asks; a killed evaluation goes on with
-the first pair that has no artifact. It compares nothing.
+the first pair that has no artifact, and of that one with the first item it has not answered. It compares nothing.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from crescent.console import Console
 from crescent.engines import LazyEngine
+from crescent.engines.journal import Journal, JournaledEngine
 from crescent.evaluation import samples
 from crescent.evaluation.catalogue import TaskSource
 from crescent.evaluation.harness import plan, score_task
@@ -37,7 +38,8 @@ class Evaluate:
         for source, shots in plan(self.settings):
 
             def build(work: Path, source: TaskSource = source, shots: int = shots) -> Outcome:
-                result = score_task(source, shots, self.settings, engine.get(), console)
+                answering = JournaledEngine(engine.get(), Journal(work / "finished.jsonl"))
+                result = score_task(source, shots, self.settings, answering, console)
                 samples.write(result.samples, work / SAMPLES)
                 return Outcome(
                     result.scores,

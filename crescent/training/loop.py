@@ -21,6 +21,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from crescent.console import Console, Tally
 from crescent.records import TrainStep
+from crescent.stopping import Stopped, between_steps
 from crescent.training import checkpoint
 from crescent.training.data import Example
 from crescent.training.module import Batch, Batches, TrainingModule
@@ -29,7 +30,6 @@ from crescent.training.settings import TrainSettings
 
 Curve = Callable[[Mapping[str, float], int], None]
 """Called with the metrics of a step and its number."""
-SIGTERM_STATUS = 128 + 15
 
 
 def train(
@@ -124,9 +124,10 @@ def _trainer(settings: TrainSettings, folder: Path, watch: Watch) -> pl.Trainer:
 def _honest_signals() -> Iterator[None]:
     """Ctrl-C stays a KeyboardInterrupt, and SIGTERM an exit status: Lightning makes of them status 1 and success."""
     try:
-        yield
+        with between_steps():
+            yield
     except SIGTERMException as ended:
-        raise SystemExit(SIGTERM_STATUS) from ended
+        raise Stopped from ended
     except SystemExit as ended:
         if isinstance(ended.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from ended

@@ -17,7 +17,8 @@ from statistics import geometric_mean
 import numpy as np
 from similarity_speed import MIN_COSINE, questions
 
-from crescent.similarity import EmbedderSettings, Pool
+from crescent.similarity import Embedder, EmbedderSettings, Pool
+from crescent.similarity.embedding import LocalEncoder
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 
@@ -36,13 +37,8 @@ def library(dtype: str) -> Embed:
 def ours(dtype: str) -> Embed:
     """Crescent's embedder, with nothing kept from before."""
 
-    def embed(texts: Sequence[str]) -> np.ndarray:
-        made = EmbedderSettings(dtype=dtype).build()  # type: ignore[arg-type]
-        made._model = models.setdefault(dtype, made._loaded())
-        return made.embed(texts)
-
-    models: dict = {}
-    return embed
+    encoder = LocalEncoder(EmbedderSettings(dtype=dtype))  # type: ignore[arg-type]
+    return lambda texts: Embedder(None, encoder).embed(texts)
 
 
 def main() -> None:

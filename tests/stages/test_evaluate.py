@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interrupting import Interrupted
 
 from crescent.console import Console
 from crescent.engines import Engine, LazyEngine
@@ -92,6 +93,21 @@ def test_a_killed_evaluation_goes_on_with_the_next_unscored_task(
         Evaluate(settings).run(store, lazy(tiny_llama), console)
     artifacts = Evaluate(settings).run(store, lazy(tiny_llama), console)
     assert [artifact.reused for artifact in artifacts] == [True, True, False, False]
+
+
+def test_a_killed_task_goes_on_with_its_next_item_and_ends_with_the_same_bytes(
+    settings: EvaluationSettings, store: Store, tmp_path: Path, tiny_llama: Path, console: Console
+) -> None:
+    one = Evaluate(replace(settings, tasks=("sums",), shots=(0,)))
+    engine = lazy(tiny_llama).get()
+    with pytest.raises(KeyboardInterrupt):
+        one.run(store, LazyEngine("weights-1", lambda: Interrupted(engine, 4)), console)
+    again = Interrupted(engine)
+    [resumed] = one.run(store, LazyEngine("weights-1", lambda: again), console)
+    [plain] = one.run(Store(tmp_path / "plain"), lazy(tiny_llama), console)
+    assert again.finished == 2
+    for file in ("records.jsonl", "samples.jsonl", "meta.json"):
+        assert (resumed.path / file).read_bytes() == (plain.path / file).read_bytes()
 
 
 @pytest.mark.parametrize(

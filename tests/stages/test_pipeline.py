@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from interrupting import Interrupted
 
 from crescent.cli import PACKAGE
 from crescent.console import Console
@@ -53,6 +54,36 @@ def test_a_shard_is_a_function_of_its_index(store: Store, tmp_path: Path, engine
     assert [raw.draw for raw in third.read(RawQuestion)] == list(range(24, 36))
 
 
+def files(store: Store) -> dict[str, bytes]:
+    """All that is committed."""
+    kinds = ("artifacts", "ledgers")
+    return {str(f.relative_to(store.root)): f.read_bytes() for k in kinds for f in (store.root / k).rglob("*.json*")}
+
+
+def test_rounds_made_ahead_are_committed_when_they_are_asked_for(
+    store: Store, tmp_path: Path, engine: LazyEngine
+) -> None:
+    counting = Interrupted(engine.get())
+    hungry = LazyEngine(engine.identity, lambda: counting, appetite=40)
+    STREAM.shard(0, store, hungry, ahead=5)
+    assert counting.finished == 36 and len(list((store.root / "artifacts" / "elicit").iterdir())) == 1
+    plain = Store(tmp_path / "plain")
+    for index in range(3):
+        STREAM.shard(index, store, hungry)
+        STREAM.shard(index, plain, engine)
+    assert counting.finished == 36 and files(store) == files(plain)
+    assert not list((store.root / "work" / "streams").iterdir())
+
+
+def test_an_interrupted_round_loses_no_completion(store: Store, tmp_path: Path, engine: LazyEngine) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        STREAM.shard(0, store, LazyEngine(engine.identity, lambda: Interrupted(engine.get(), 7)))
+    again = Interrupted(engine.get())
+    made = STREAM.shard(0, store, LazyEngine(engine.identity, lambda: again))
+    assert again.finished == 5
+    assert made.read(RawQuestion) == STREAM.shard(0, Store(tmp_path / "plain"), engine).read(RawQuestion)
+
+
 def test_every_candidate_gets_one_decision_and_the_count_is_met(store: Store, engine: LazyEngine) -> None:
     questions, _ = diversify(Rejection(min_cosine=0.8), store, engine)
     with open(questions.path / DECISIONS, encoding="utf-8") as lines:
@@ -81,7 +112,7 @@ class Repeating:
     def stream_key(self, engine: LazyEngine) -> str:
         return "repeating"
 
-    def shard(self, index: int, store: Store, engine: LazyEngine) -> Artifact:
+    def shard(self, index: int, store: Store, engine: LazyEngine, ahead: int = 1) -> Artifact:
         texts = ["How many apples are there?"] * 19 + [f"How many boxes hold {index} apples?"]
         rows = [RawQuestion(20 * index + place, text, "stop", 5) for place, text in enumerate(texts)]
         return store.build("elicit", 1, {"shard": index}, [], lambda work: Outcome(rows, {"tokens": 100}))

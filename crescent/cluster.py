@@ -1,0 +1,226 @@
+"""A Ray cluster as far as Crescent needs one: some processes, each with one piece of work at a time.
+
+In: how many processes, with how much each. Out: results as they come, or `Lost` where a process or its machine is gone;
+a new process has then taken its place. It knows neither engines nor texts. Only this module imports Ray, and only when
+a cluster is needed.
+"""
+
+import contextlib
+import logging
+import math
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+log = logging.getLogger(__name__)
+OBJECT_STORE_BYTES = 128 << 20  # texts and vectors in flight; Ray would take a third of the memory
+SECONDS_UNTIL_TOLD = 60.0  # without any result, before a word about it
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """`address` None: a cluster of this machine, started for the occasion."""
+
+    address: str | None
+    workers: int
+    cpus_per_worker: float
+    gpus_per_worker: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What a worker builds once, under a name, and is then asked for shards of work."""
+
+    name: str
+    build: Callable[[], Any]
+    use: Callable[[Any, Any], Any]  # (what was built, shard) -> result
+    close: Callable[[Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A worker that is gone, with what Ray knows of why."""
+
+    reason: str
+
+
+class Worker:
+    """Runs in a process of its own: builds tools once, and uses them."""
+
+    def __init__(self) -> None:
+        self._built: dict[str, Any] = {}
+        self._heard = _Heard()
+        logging.getLogger("crescent").addHandler(self._heard)
+
+    def use(self, tool: Tool, shard: Any) -> tuple[Any, list[str]]:
+        """The result, and the warnings that were said meanwhile."""
+        if tool.name not in self._built:
+            self._built[tool.name] = tool.build()
+        result = tool.use(self._built[tool.name], shard)
+        return result, self._heard.taken()
+
+    def drop(self, tool: Tool) -> None:
+        """Closes what was built under this name."""
+        built = self._built.pop(tool.name, None)
+        if built is not None:
+            tool.close(built)
+
+
+class Cluster:
+    """Connects, or starts a cluster of this machine, and keeps `workers` processes. `close` ends them."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._ray = _connect(settings)
+        self._check_room()
+        self._all = [self._worker() for _ in range(settings.workers)]
+        self.idle: deque[Any] = deque(self._all)
+        self.busy: dict[Any, tuple[Any, int]] = {}
+
+    def submit(self, index: int, tool: Tool, shard: Any) -> None:
+        """Gives an idle worker a shard, known by `index`."""
+        worker = self.idle.popleft()
+        self.busy[worker.use.remote(tool, shard)] = worker, index
+
+    def next(self) -> tuple[int, Any]:
+        """(index, result) of the next shard that is back, or (index, Lost). Raises what the tool raised."""
+        errors, told = self._ray.exceptions, False
+        while True:
+            ready, _ = self._ray.wait(list(self.busy), num_returns=1, timeout=SECONDS_UNTIL_TOLD)
+            if ready:
+                break
+            if not told:
+                log.info("no worker has finished anything for %.0f s; waiting", SECONDS_UNTIL_TOLD)
+                told = True
+        worker, index = self.busy.pop(ready[0])
+        try:
+            result, warnings = self._ray.get(ready[0])
+        except errors.RayTaskError as error:
+            self.idle.append(worker)
+            if isinstance(error.cause, errors.RaySystemError):
+                raise ValueError(
+                    f"a worker cannot read its work ({_reason(error.cause)}). Every node of the cluster needs the same "
+                    "versions of Python, Crescent and its packages"
+                ) from None
+            raise (error.cause if isinstance(error.cause, Exception) else error) from None
+        except errors.RayError as error:
+            self._replace(worker)
+            return index, Lost(_reason(error))
+        for warning in warnings:
+            log.warning("%s", warning)
+        self.idle.append(worker)
+        return index, result
+
+    def tell(self, tool: Tool) -> None:
+        """Every worker drops a tool. A worker that is gone has dropped it."""
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.get([worker.drop.remote(tool) for worker in self._all])
+
+    def close(self) -> None:
+        """Ends the workers, and the cluster if it was started here."""
+        for worker in self._all:
+            self._ray.kill(worker)
+        self._ray.shutdown()
+
+    def _worker(self) -> Any:
+        settings = self._settings
+        return (
+            self._ray.remote(Worker)
+            .options(num_cpus=settings.cpus_per_worker, num_gpus=settings.gpus_per_worker, max_restarts=0)
+            .remote()
+        )
+
+    def _replace(self, worker: Any) -> None:
+        self._ray.kill(worker)
+        self._all.remove(worker)
+        self._all.append(self._worker())
+        self.idle.append(self._all[-1])
+
+    def _check_room(self) -> None:
+        """Raises ValueError where this machine has no room for one worker: it would wait for ever."""
+        settings, there = self._settings, self._ray.cluster_resources()
+        needs = {"CPU": settings.cpus_per_worker, "GPU": settings.gpus_per_worker}
+        room = min((int(there.get(kind, 0) // need) for kind, need in needs.items() if need), default=settings.workers)
+        if room >= settings.workers:
+            return
+        has = ", ".join(f"{there.get(kind, 0):g} {kind}s" for kind in needs)
+        if room == 0 and settings.address is None:
+            self._ray.shutdown()
+            raise ValueError(
+                f"this machine has no room for a worker: it has {has}. Lower runtime.gpus_per_worker or "
+                "runtime.cpus_per_worker, or join a cluster with runtime.address"
+            )
+        log.warning("the cluster (%s) has room for %d of runtime.workers=%d now", has, room, settings.workers)
+
+
+def _connect(settings: ClusterSettings) -> Any:
+    """Ray, connected and quiet. Raises ValueError where no cluster answers."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray will do anyway, and warns of till then
+    import ray
+
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if settings.address is None:
+        processors = max(os.cpu_count() or 1, math.ceil(settings.workers * settings.cpus_per_worker))
+        options |= {
+            "address": "local",
+            "num_cpus": processors,
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+        }
+    else:
+        options["address"] = settings.address
+    try:
+        with _own_signals():
+            ray.init(**options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"runtime.address={settings.address}: no Ray cluster can be had there ({reason}). Start one with "
+            "`ray start --head`, or leave runtime.address out for a cluster of this machine"
+        ) from error
+    _silence(ray)
+    return ray
+
+
+def _silence(ray: Any) -> None:
+    """Ray prints a page on stdout for each worker that dies, which no option turns off; a line of ours tells of it."""
+    if hasattr(ray._private.worker, "print_to_stdstream"):
+        ray._private.worker.print_to_stdstream = lambda *arguments, **options: None
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray takes SIGTERM for itself: the handler that was there is put back."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+class _Heard(logging.Handler):
+    """Collects warnings, for the driver to repeat."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._said.append(record.getMessage())
+
+    def taken(self) -> list[str]:
+        """What was said since the last look."""
+        said, self._said = self._said, []
+        return said
+
+
+def _reason(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".")[:200] if lines else type(error).__name__

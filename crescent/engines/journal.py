@@ -1,0 +1,156 @@
+"""Completions of work that is not committed yet, kept on disk one by one as they finish.
+
+In: an engine, prompts, how to sample. Out: the completions; only those are generated that the file does not hold yet.
+A chunk of a large model is minutes of work: whatever ends the process in the middle of it, what was finished is taken
+from here when the same chunk is asked for again. Whoever commits the completions then lets go of the file's rows.
+
+One JSON object a line; `key` names prompt, draw and sampling, the rest is the completion:
+
+    {"key": "0f…", "text": "…", "finish_reason": "stop", "prompt_tokens": 40, "new_tokens": 61, "mean_logprob": -0.31}
+"""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from crescent.engines import Completion, Engine, Finished, Prompt, Sampling
+from crescent.store import make_key, write_atomic
+
+SECONDS_BETWEEN_SYNCS = 5.0  # a kill costs nothing that was written; a machine that loses its power costs this much
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The journal in the file `path`. One process at a time may use it: callers hold the lock of what they build."""
+
+    path: Path
+
+    def generate(
+        self,
+        engine: Callable[[], Engine],
+        prompts: Sequence[Prompt | str],
+        sampling: Sampling,
+        finished: Finished | None = None,
+    ) -> list[Completion]:
+        """One completion for each prompt, in order; `engine` is called only where one is missing.
+
+        `finished` hears of those that were there too.
+        """
+        keys, kept = _keys(prompts, sampling), self._read()
+        made: list[Completion | None] = [kept.get(key) for key in keys]
+        for index, completion in enumerate(made):
+            if completion is not None and finished is not None:
+                finished(index, completion)
+        missing = [index for index, completion in enumerate(made) if completion is None]
+        if missing:
+            with _Writer(self.path) as writer:
+
+                def keep(place: int, completion: Completion) -> None:
+                    writer.append(keys[missing[place]], completion)
+                    if finished is not None:
+                        finished(missing[place], completion)
+
+                fresh = engine().generate([prompts[index] for index in missing], sampling, keep)
+            for index, completion in zip(missing, fresh, strict=True):
+                made[index] = completion
+        return [completion for completion in made if completion is not None]
+
+    def find(self, prompts: Sequence[Prompt | str], sampling: Sampling) -> list[Completion] | None:
+        """The completions if all of them are there."""
+        kept = self._read()
+        found = [kept.get(key) for key in _keys(prompts, sampling)]
+        return None if None in found else [completion for completion in found if completion is not None]
+
+    def forget(self, prompts: Sequence[Prompt | str], sampling: Sampling) -> None:
+        """Lets go of rows that are committed now; the file of the last ones is removed."""
+        if not self.path.exists():
+            return
+        gone = set(_keys(prompts, sampling))
+        left = {key: completion for key, completion in self._read().items() if key not in gone}
+        if left:
+            write_atomic(self.path, "".join(_line(key, completion) for key, completion in left.items()))
+        else:
+            self.path.unlink()
+
+    def clear(self) -> None:
+        """Lets go of everything."""
+        self.path.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, Completion]:
+        """All whole rows. What cannot be read is generated again."""
+        if not self.path.exists():
+            return {}
+        rows = {}
+        for line in self.path.read_bytes().splitlines():
+            try:
+                fields = json.loads(line)
+                key = fields.pop("key")
+                rows[key] = Completion(**fields)
+            except (ValueError, TypeError, KeyError, AttributeError):
+                continue
+        return rows
+
+
+class JournaledEngine:
+    """A local engine whose `generate` goes through a journal. `model` and `tokenizer` are the engine's own."""
+
+    def __init__(self, engine: Any, journal: Journal) -> None:
+        self.deterministic, self.identity = engine.deterministic, engine.identity
+        self.model, self.tokenizer = engine.model, engine.tokenizer
+        self._engine, self._journal = engine, journal
+
+    def generate(
+        self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
+    ) -> list[Completion]:
+        """See `Engine.generate`."""
+        return self._journal.generate(lambda: self._engine, prompts, sampling, finished)
+
+    def close(self) -> None:
+        """Closes the engine."""
+        self._engine.close()
+
+
+class _Writer:
+    """Appends rows. A torn last line, left by a killed writer, is ended first, so that it spoils no other."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(path, "ab")  # noqa: SIM115 - closed by __exit__
+        self._synced = time.monotonic()
+        if self._file.tell() and not path.read_bytes().endswith(b"\n"):
+            self._file.write(b"\n")
+            self._file.flush()
+
+    def append(self, key: str, completion: Completion) -> None:
+        self._file.write(_line(key, completion).encode())
+        self._file.flush()
+        if time.monotonic() - self._synced > SECONDS_BETWEEN_SYNCS:
+            os.fsync(self._file.fileno())
+            self._synced = time.monotonic()
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
+
+def _line(key: str, completion: Completion) -> str:
+    return json.dumps({"key": key, **asdict(completion)}) + "\n"
+
+
+def _keys(prompts: Sequence[Prompt | str], sampling: Sampling) -> list[str]:
+    """A name for each completion asked for: equal prompts of one list are told apart by their place among them."""
+    settings, seen = make_key("sampling", 1, sampling), Counter()
+    keys = []
+    for prompt in prompts:
+        asked = Prompt(prompt) if isinstance(prompt, str) else prompt
+        seen[asked] += 1
+        parts = {"text": asked.text, "draw": asked.draw, "rendered": asked.rendered, "nth": seen[asked]}
+        keys.append(make_key("completion", 1, parts, [settings]))
+    return keys

@@ -1,0 +1,102 @@
+"""A run that is asked to end: by signals, in this process and in real runs of the command."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_end_to_end import command, contents, crescent, inspect
+
+from crescent.stopping import Stopped, between_steps, stoppable
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_end_becomes_an_exception_with_the_status_of_sigterm(signum: int) -> None:
+    with pytest.raises(Stopped) as stopped, stoppable():
+        signal.raise_signal(signum)
+    assert stopped.value.code == 143 and stopped.value.signum == signum
+
+
+def test_handlers_are_put_back() -> None:
+    before = [signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)]
+    with pytest.raises(Stopped), stoppable(), between_steps():
+        signal.raise_signal(signal.SIGTERM)
+    assert [signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)] == before
+
+
+def test_a_loop_with_a_handler_of_its_own_is_not_torn_from_its_step() -> None:
+    heard = []
+    with stoppable(), between_steps():
+        ours = signal.getsignal(signal.SIGTERM)
+        assert callable(ours)
+        signal.signal(signal.SIGTERM, lambda signum, frame: (heard.append(signum), ours(signum, frame)))
+        signal.raise_signal(signal.SIGUSR1)
+    assert heard == [signal.SIGTERM]
+
+
+TWICE = """
+import signal, sys
+from crescent.stopping import stoppable
+with stoppable():
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        print("cleaning up", flush=True)
+        signal.raise_signal(int(sys.argv[1]))
+        print("still cleaning up", flush=True)
+"""
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once(second: int) -> None:
+    done = subprocess.run([sys.executable, "-c", TWICE, str(int(second))], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (128 + second, "cleaning up\n")
+
+
+def stop_when(folder: Path, pattern: str, *overrides: str) -> subprocess.CompletedProcess[str]:
+    """Starts a run in `folder`, sends SIGTERM once a file that matches `pattern` is there, and waits for the end."""
+    process = subprocess.Popen(
+        command(*overrides), cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    give_up = time.monotonic() + 240
+    while not any(folder.glob(pattern)) and process.poll() is None and time.monotonic() < give_up:
+        time.sleep(0.02)
+    process.terminate()
+    _, errors = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, "", errors)
+
+
+PLACES = [
+    "outputs/store/work/streams/*.jsonl",
+    "outputs/store/work/ledgers/*.jsonl",
+    "outputs/store/work/finetune/*",
+    "outputs/store/work/evaluate/*/finished.jsonl",
+]
+
+
+def test_sigterm_in_a_run_tells_how_to_go_on_and_marks_the_tracked_run(tmp_path: Path) -> None:
+    done = stop_when(tmp_path, PLACES[1])
+    line = done.stderr.splitlines()[-1]
+    assert done.returncode == 143 and "Traceback" not in done.stderr
+    assert line.startswith("crescent: stopped: by SIGTERM; everything finished is kept; go on with: crescent num_q")
+    (job,) = (tmp_path / "outputs" / "default").iterdir()
+    assert json.loads((job / "summary.json").read_text())["status"] == "stopped"
+    records = inspect(job)
+    assert any(r["type"] == "exit" and r["exit"]["exit_code"] == 143 for r in records)
+    assert any("preempting" in r["type"] for r in records)
+
+
+@pytest.mark.slow
+def test_a_run_stopped_in_every_stage_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: Path) -> None:
+    plain, stopped = tmp_path / "plain", tmp_path / "stopped"
+    for folder in (plain, stopped):
+        folder.mkdir()
+    for place in PLACES:
+        assert stop_when(stopped, place, "tracking=none").returncode == 143, place
+    crescent(stopped, "tracking=none")
+    crescent(plain, "tracking=none")
+    assert contents(stopped / "outputs" / "store") == contents(plain / "outputs" / "store")
+    assert not list((stopped / "outputs" / "store" / "work").rglob("*.jsonl"))
