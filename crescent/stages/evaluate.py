@@ -27,7 +27,7 @@ SAMPLES = "samples.jsonl"
 class Evaluate:
     """`Evaluate(settings).run(store, engine, console)`; the suite without tasks gives no artifact."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     settings: EvaluationSettings
 
