@@ -18,10 +18,10 @@ from crescent.console import Console
 from crescent.engines import Engine
 from crescent.evaluation import catalogue
 from crescent.evaluation.benchmarks import check_files, check_functions, check_hub, check_shots
-from crescent.evaluation.catalogue import TaskSource
-from crescent.evaluation.metrics import task_scores
-from crescent.evaluation.samples import Sample, merge
+from crescent.evaluation.metrics import subset_scores, task_scores
+from crescent.evaluation.samples import Grouping, Sample, merge
 from crescent.evaluation.settings import EvaluationSettings
+from crescent.evaluation.sources import TaskSource
 from crescent.records import TaskScore
 
 
@@ -38,10 +38,11 @@ def check(settings: EvaluationSettings) -> None:
     for source in catalogue.find(settings):
         check_functions(source)
         check_shots(source, settings)
-        if source.files:
-            check_files(source, settings)
-        else:
-            check_hub(source)
+        for part in source.members or (source,):
+            if part.files:
+                check_files(part, settings)
+            else:
+                check_hub(part)
 
 
 def plan(settings: EvaluationSettings) -> list[tuple[TaskSource, int]]:
@@ -79,26 +80,33 @@ def score_task(
             apply_chat_template=True,
             fewshot_as_multiturn=settings.fewshot_as_multiturn,
         )
+    grouping = Grouping(source.metadata.get("cluster"), source.metadata.get("subset"))
+    samples = merge(results["samples"], grouping)
     scores = task_scores(source.name, shots, results["results"][source.name], settings.primary)
-    return TaskResult(scores, merge(results["samples"]))
+    scores += subset_scores(source.name, shots, samples, source.metadata.get("unanswerable"), settings.primary)
+    return TaskResult(scores, samples)
 
 
 def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[str, Any]:
     """The harness's task (or group) with its data, set to `shots`. Raises ValueError if it cannot be loaded."""
     from lm_eval.tasks import TaskManager
 
+    from crescent.evaluation import extraction
+    from crescent.evaluation import shots as shots_of_others
+
+    extraction.register()
+    shots_of_others.register()
     manager = TaskManager(include_path=str(source.root), include_defaults=False)
-    spec: Any = source.name
-    if source.overrides:  # through a group, because a bare dictionary would inherit nothing from the task's YAML
-        spec = {"group": "with_files", "task": [{"task": source.name, **source.overrides}]}
     seed_everything(settings.seed)
     try:
-        loaded: dict[str, Any] = dict(manager.load([spec]))
+        loaded: dict[str, Any] = dict(manager.load([_spec(source)]))
     except Exception as error:  # data sets, hub, YAML and task code raise what they like
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"task {source.name} cannot be loaded: {reason}") from error
     if source.overrides:
         loaded["groups"] = {}
+    if source.name != source.indexed_as and not source.members:  # a variant of a harness task under a name of its own
+        loaded["tasks"] = {source.name: _renamed(loaded["tasks"][source.indexed_as], source.name)}
     for name, task in loaded["tasks"].items():
         if task.get_config("num_fewshot") != 0:
             task.set_config(key="num_fewshot", value=shots)
@@ -107,6 +115,21 @@ def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[s
         task.set_fewshot_seed(seed=settings.seed)
         freeze_items(task)
     return loaded
+
+
+def _spec(source: TaskSource) -> Any:
+    """What the harness is asked for: a name, or a group, because a bare dictionary would inherit nothing from a YAML."""
+    if source.members:
+        members = [{"task": member.indexed_as, **member.overrides} for member in source.members]
+        return {**source.config, "group": source.name, "task": members}
+    if source.overrides:
+        return {"group": "with_files", "task": [{"task": source.indexed_as, **source.overrides}]}
+    return source.indexed_as
+
+
+def _renamed(task: Any, name: str) -> Any:
+    task.config.task = name
+    return task
 
 
 def item_texts(source: TaskSource, settings: EvaluationSettings) -> list[str]:

@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 from crescent.console import Console
 from crescent.engines import LazyEngine
 from crescent.evaluation import samples
-from crescent.evaluation.catalogue import TaskSource
 from crescent.evaluation.harness import plan, score_task
 from crescent.evaluation.settings import EvaluationSettings
+from crescent.evaluation.sources import TaskSource
 from crescent.records import Score, TaskScore
 from crescent.store import Artifact, Outcome, Store
 
