@@ -19,6 +19,7 @@ from crescent.domain import Domain
 from crescent.engines import Engine, LazyEngine, Sampling
 from crescent.engines.weights import Weights, check, identity
 from crescent.evaluation.harness import check as check_evaluation
+from crescent.evaluation.prompting import Prompting
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.narrative import tell_contamination, tell_diversified, tell_labels, tell_trained, tell_voted
 from crescent.records import Question
@@ -102,6 +103,7 @@ class Experiment:
     distill: Distillation
     train: TrainSettings
     eval: EvaluationSettings
+    prompting: Prompting
     store: str
 
     def __post_init__(self) -> None:

@@ -54,7 +54,7 @@ def _own_source(name: str, folder: str, file: Path, config: Mapping[str, Any]) -
 
 
 def _overlay_source(name: str, config: Mapping[str, Any], settings: EvaluationSettings) -> TaskSource:
-    """A task of the harness with the overlay's keys in place of its own, and its rows from files where there are any."""
+    """A task of the harness with the overlay's keys in place of its own, its rows from files where there are any."""
     base = _harness_source(name if config["extends"] == "harness" else str(config["extends"]), settings)
     metadata = config.get("metadata") or {}
     kept = {k: v for k, v in config.items() if k not in ("task", "extends", "dataset_kwargs", "metadata")}

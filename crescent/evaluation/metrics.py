@@ -14,6 +14,7 @@ from typing import Any
 from crescent.records import TaskScore
 
 log = logging.getLogger(__name__)
+COSTS = ("prompt_tokens", "new_tokens")
 
 
 def task_scores(task: str, shots: int, reported: Mapping[str, Any], preference: Sequence[str]) -> list[TaskScore]:
@@ -62,6 +63,21 @@ def subset_scores(
     ]
 
 
+def cost_scores(task: str, shots: int, samples: Sequence[Mapping[str, Any]]) -> list[TaskScore]:
+    """Mean tokens of an item, `prompt_tokens` read and `new_tokens` written; nothing where nothing was generated."""
+    scores = []
+    for metric in COSTS:
+        values = [sample[metric] for sample in samples if sample[metric] is not None]
+        if values:
+            scores.append(TaskScore(task, shots, metric, "none", False, *_mean_and_error(values), len(values)))
+    return scores
+
+
+def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    return statistics.fmean(values), error
+
+
 def _means(
     task: str, shots: int, verdicts: Sequence[Mapping[str, float]], preference: Sequence[str]
 ) -> list[TaskScore]:
@@ -70,9 +86,8 @@ def _means(
     for key in verdicts[0]:
         metric, filter_name = key.split(",", 1)
         values = [verdict[key] for verdict in verdicts]
-        stderr = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-        mean = statistics.fmean(values)
-        scores.append(TaskScore(task, shots, metric, filter_name, key == primary, mean, stderr, len(values)))
+        is_primary = key == primary
+        scores.append(TaskScore(task, shots, metric, filter_name, is_primary, *_mean_and_error(values), len(values)))
     return scores
 
 

@@ -34,8 +34,15 @@ class Grouping:
     subset: str | None = None
 
 
-def merge(samples: Mapping[str, Sequence[Mapping[str, Any]]], grouping: Grouping = Grouping()) -> list[Sample]:
-    """One sample for each item, tasks in order of name, items in order of doc_id."""
+def merge(
+    samples: Mapping[str, Sequence[Mapping[str, Any]]],
+    grouping: Grouping = Grouping(),
+    costs: Mapping[tuple[str, int], tuple[int, int]] | None = None,
+) -> list[Sample]:
+    """One sample for each item, tasks in order of name, items in order of doc_id.
+
+    `costs` are (prompt tokens, new tokens) of each (task, doc_id).
+    """
     merged = []
     for task in sorted(samples):
         items: dict[int, Sample] = {}
@@ -49,7 +56,10 @@ def merge(samples: Mapping[str, Sequence[Mapping[str, Any]]], grouping: Grouping
                 number = as_number(seen[metric])
                 if number is not None:
                     item["metrics"][f"{metric},{seen['filter']}"] = number
-        merged += [items[doc_id] for doc_id in sorted(items)]
+        for doc_id in sorted(items):
+            if costs and (task, doc_id) in costs:
+                items[doc_id]["prompt_tokens"], items[doc_id]["new_tokens"] = costs[task, doc_id]
+            merged.append(items[doc_id])
     return merged
 
 

@@ -18,8 +18,8 @@ import yaml
 class TaskSource:
     """One task, or a group with its `members`.
 
-    `root` is the folder to index it from, `base` the name it has there where that is another; `overrides` replace keys of its YAML; `files`
-    hold its data. `metadata` is what Crescent's own YAML says about it:
+    `root` is the folder to index it from, `base` the name it has there where that is another; `overrides` replace keys
+    of its YAML; `files` hold its data. `metadata` is what Crescent's own YAML says about it:
 
         answers: number            # the kind of answer that the filter `crescent` reads (crescent.answers)
         answers_otherwise: name    # the kind where the target is not of that kind
