@@ -15,13 +15,14 @@ from crescent.evaluation import catalogue
 from crescent.evaluation.benchmarks import check_files, check_functions, check_hub, check_shots
 from crescent.evaluation.loading import load, quiet, seed_everything
 from crescent.evaluation.metrics import cost_scores, subset_scores, task_scores
-from crescent.evaluation.prompting import Baseline, Example, Plain, TaskView
+from crescent.evaluation.prompting import Baseline, Example, Plain, Prompting, TaskView
 from crescent.evaluation.samples import Grouping, Sample, merge
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.sources import TaskSource
 from crescent.records import TaskScore, text_id
 
 PLAIN = Plain()
+NO_PROMPTING = Prompting()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,17 @@ class TaskResult:
     conditions: dict[str, Any]
 
 
-def check(settings: EvaluationSettings) -> None:
+def check(settings: EvaluationSettings, prompting: Prompting = NO_PROMPTING) -> None:
     """Raises ValueError of one line if a task cannot be scored: its name, its files, their lines. Loads no model."""
+    if prompting.baselines and not settings.chat_template:
+        raise ValueError(f"prompting={prompting.name} needs eval.chat_template=true: baselines rewrite chat turns")
+    for baseline in prompting.baselines.values():
+        if settings.tasks and not plan(settings, baseline):
+            raise ValueError(
+                f"prompting={baseline.name} applies to no task of eval={settings.name} at eval.shots="
+                f"{list(settings.shots)}: it needs one with an answer to extract (gsm8k, organism_gsm), and one of its "
+                f"own shots {list(baseline.shots)}"
+            )
     for source in catalogue.find(settings):
         check_functions(source)
         check_shots(source, settings)

@@ -50,6 +50,11 @@ class Evaluate:
             artifacts.append(store.build("evaluate", self.VERSION, key, [engine.identity], build))
         return artifacts
 
+    def left_out(self, prompting: Plain | Baseline) -> list[str]:
+        """The tasks that a baseline is not asked of: their responses commit to no answer, or it has no such shots."""
+        planned = {source.name for source, _ in plan(self.settings, prompting)}
+        return [name for name in self.settings.tasks if name not in planned]
+
     def _key(self, source: TaskSource, shots: int, prompting: Plain | Baseline) -> dict[str, Any]:
         """All that decides a score beside the model. The suite's name and its other tasks do not."""
         settings = self.settings
