@@ -46,6 +46,7 @@ def register_resolvers() -> None:
     """What `${crescent:...}` (a path in the package) and `${crescent_assets:}` mean in a YAML."""
     OmegaConf.register_new_resolver("crescent", lambda path: str(PACKAGE / path), replace=True)
     OmegaConf.register_new_resolver("crescent_assets", lambda *_: str(assets()), replace=True)
+    OmegaConf.register_new_resolver("crescent_names", "+".join, replace=True)  # {a: ..., b: ...} -> a+b
 
 
 def main() -> None:

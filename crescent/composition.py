@@ -63,6 +63,10 @@ def convert(hint: Any, value: Any, path: str) -> Any:
         if value not in options:
             raise ConfigError(f"{path} is {value!r}; it may be {', '.join(map(str, options))}")
         return value
+    if origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{path} is {value!r}; it must be a group of settings")
+        return {str(key): convert(options[1], item, _join(path, str(key))) for key, item in value.items()}
     if origin in (tuple, Sequence):
         if isinstance(value, str) or not isinstance(value, list | tuple):
             raise ConfigError(f"{path} is {value!r}; it must be a list, as in [a, b]")

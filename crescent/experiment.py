@@ -19,9 +19,18 @@ from crescent.domain import Domain
 from crescent.engines import Engine, LazyEngine, Sampling
 from crescent.engines.memory import Need
 from crescent.engines.weights import Weights, check, identity
+from crescent.evaluation.harness import PLAIN
 from crescent.evaluation.harness import check as check_evaluation
+from crescent.evaluation.prompting import Baseline, Plain, Prompting
 from crescent.evaluation.settings import EvaluationSettings
-from crescent.narrative import tell_contamination, tell_diversified, tell_labels, tell_trained, tell_voted
+from crescent.narrative import (
+    tell_contamination,
+    tell_diversified,
+    tell_labels,
+    tell_scoring,
+    tell_trained,
+    tell_voted,
+)
 from crescent.records import Question
 from crescent.runtime import Here, LocalRuntime, Place
 from crescent.similarity import EmbedderSettings
@@ -34,7 +43,7 @@ from crescent.stages.finetune import Finetune
 from crescent.stages.vote import Vote, read_ballots
 from crescent.store import Artifact, Store, make_key
 from crescent.summary import StageReport, Summary
-from crescent.tracking import Tracker
+from crescent.tracking import Tracker, asked_as
 from crescent.training.settings import TrainSettings
 from crescent.voting import Rule
 
@@ -120,6 +129,7 @@ class Experiment:
     distill: Distillation
     train: TrainSettings
     eval: EvaluationSettings
+    prompting: Prompting
     store: str
     runtime: Runtime = field(default_factory=LocalRuntime)
 
@@ -160,7 +170,7 @@ class Experiment:
             self.engine.check(self.model)
             check(self.distill.student)
             self.embedder.check()
-            check_evaluation(self.eval)
+            check_evaluation(self.eval, self.prompting)
         except ConfigError:
             raise
         except ValueError as error:
@@ -260,16 +270,16 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
         summary.artifacts.update(questions=str(questions.path), pairs=str(pairs.path), adapter=str(adapter.path))
 
         console.heading(f"5 Evaluate: eval={experiment.eval.name}, before and after, by lm-evaluation-harness")
-        for role, weights in _to_score(experiment, trained, first=iteration == 1):
+        for role, weights, prompting in _to_score(experiment, trained, first=iteration == 1):
             with _stage(summary, tracker, "evaluate", iteration) as report:
                 engine = lazy_engine(experiment.engine.scoring, weights, store, Here())
-                console.say(f"{role}: {weights.name}")
-                scored = stages.evaluate.run(store, engine, console)
+                tell_scoring(console, role, weights.name, prompting, stages.evaluate.left_out(prompting))
+                scored = stages.evaluate.run(store, engine, console, prompting)
                 engine.close()
                 report.key, report.records = engine.identity, sum(artifact.info["items"] for artifact in scored)
                 report.reused_records = sum(artifact.info["items"] for artifact in scored if artifact.reused)
-                summary.scores += scores(scored, role, iteration if role == "student" else 0)
-            tracker.samples(role, scored)
+                summary.scores += scores(scored, role, iteration if role == "student" else 0, prompting.name)
+            tracker.samples(asked_as(role, prompting.name), scored)
         teacher = lazy_engine(experiment.engine, trained, store, place)
     tracker.scores(summary.scores)
 
@@ -292,12 +302,18 @@ def _fill(report: StageReport, artifact: Artifact, tokens: int = 0, new_tokens: 
     report.new_tokens = (0 if artifact.reused else tokens) if new_tokens is None else new_tokens
 
 
-def _to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tuple[str, Weights]]:
-    """Who is scored: before training once, the student after every iteration. In self-improvement teacher is base."""
+def _to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tuple[str, Weights, Plain | Baseline]]:
+    """Who is scored, and how it is asked: before training once, the student after every iteration.
+
+    In self-improvement teacher is base. Prompting baselines are of the base alone: words against training.
+    """
+    student = ("student", trained, PLAIN)
     if not first:
-        return [("student", trained)]
-    teacher = [] if experiment.is_self_improvement else [("teacher", experiment.model)]
-    return [*teacher, ("base", experiment.distill.student), ("student", trained)]
+        return [student]
+    base = experiment.distill.student
+    teacher = [] if experiment.is_self_improvement else [("teacher", experiment.model, PLAIN)]
+    prompted = [("base", base, baseline) for baseline in experiment.prompting.baselines.values()]
+    return [*teacher, ("base", base, PLAIN), *prompted, student]
 
 
 def lazy_engine(settings: EngineSettings, weights: Weights, store: Store, place: Place) -> LazyEngine:

@@ -17,7 +17,8 @@ from crescent.cleaning import clean_question
 from crescent.console import Console
 from crescent.domain import fill
 from crescent.engines import LazyEngine, Prompt
-from crescent.evaluation.harness import item_texts, plan
+from crescent.evaluation.harness import plan
+from crescent.evaluation.loading import item_texts
 from crescent.experiment import Experiment, lazy_engine
 from crescent.records import QAPair, RawQuestion, text_id
 from crescent.runtime import Here

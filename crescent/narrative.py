@@ -13,6 +13,7 @@ from rich.table import Table
 
 from crescent.calibration import Labels
 from crescent.console import Console
+from crescent.evaluation.prompting import Baseline, Plain
 from crescent.records import Decision, Question, Score, decode_lines
 from crescent.stages.answer import Draws
 from crescent.stages.decontaminate import read_hits
@@ -102,8 +103,19 @@ def tell_trained(console: Console, adapter: Artifact) -> None:
     )
 
 
+def tell_scoring(console: Console, role: str, name: str, prompting: Plain | Baseline, left_out: Sequence[str]) -> None:
+    """Who is scored, how it is asked, and what is not asked in that way."""
+    how = "" if isinstance(prompting, Plain) else f", prompting={prompting.name}"
+    without = f" (without {', '.join(left_out)}: no answer to prompt for)" if left_out else ""
+    console.say(f"{role}: {name}{how}{without}")
+
+
 def score_table(scores: Sequence[Score]) -> Table:
-    """Primary scores: base, student, difference and its standard error, in percent where a metric is a share."""
+    """Primary scores: base, student, difference and its standard error, in percent where a metric is a share.
+
+    Whole tasks, asked plainly; summary.json has their parts and what prompting brings too.
+    """
+    scores = [score for score in scores if score.prompting == "none" and "/" not in score.task]
     last = max((score.iteration for score in scores), default=0)
     before = {(s.task, s.shots): s for s in scores if s.primary and s.model == "base"}
     after = {(s.task, s.shots): s for s in scores if s.primary and s.model == "student" and s.iteration == last}
@@ -130,6 +142,37 @@ def print_table(scores: Sequence[Score]) -> None:
     """The result table on stdout."""
     if scores:
         RichConsole(width=100).print(score_table(scores))
+    if any(score.prompting != "none" for score in scores):
+        RichConsole(width=100).print(prompting_table(scores))
+
+
+def prompting_table(scores: Sequence[Score]) -> Table:
+    """The base model under each prompting baseline and the student without any: accuracy and tokens per question."""
+    table = Table(
+        box=box.SIMPLE_HEAD, title="prompting the base model, or training it; tokens per question", title_justify="left"
+    )
+    table.add_column("task")
+    table.add_column("model")
+    for name in ("shots", "n", "percent", "SE", "prompt tokens", "new tokens"):
+        table.add_column(name, justify="right")
+    last = max(score.iteration for score in scores)
+    asked = {score.task for score in scores if score.prompting != "none"}
+    kept = [score for score in scores if score.task in asked and "/" not in score.task]
+    for score in sorted((one for one in kept if one.primary), key=lambda one: (one.task, one.shots)):
+        if score.model == "teacher" or (score.model == "student" and score.iteration != last):
+            continue
+        place = (score.model, score.iteration, score.prompting, score.task, score.shots)
+        cost = {
+            one.metric: f"{one.value:.0f}"
+            for one in kept
+            if (one.model, one.iteration, one.prompting, one.task, one.shots) == place
+        }
+        who = score.model if score.prompting == "none" else f"{score.model} + {score.prompting}"
+        table.add_row(
+            score.task, who, str(score.shots), str(score.n), _percent(score.value), _percent(score.stderr),
+            cost["prompt_tokens"], cost["new_tokens"],
+        )  # fmt: skip
+    return table
 
 
 def print_paths(paths: Mapping[str, object]) -> None:

@@ -6,7 +6,8 @@ where not. A failing job still finishes its run, so that the next job of a sweep
     stage/<stage>/{records,reused_records,tokens,new_tokens,seconds, and its counters}
     train/{loss,learning_rate,grad_norm,...}   over train/step
     labels/{label_accuracy,...,calibration}    where an oracle knows the truth
-    score/<model>/<task>/<shots>               the primary metric; others as .../<metric>,<filter>
+    score/<model>/<task>/<shots>               the primary metric; others as .../<metric>,<filter>; a base model that
+                                               is prompted as base+<prompting>
     questions, decisions, contamination, votes, samples/<model>/<task>/<shots>     tables
     artifacts  <name>-pairs (dataset) -> <name>-adapter (model)
 """
@@ -239,7 +240,7 @@ class WandbTracker:
         """Scores as summary values, so that runs are compared and grouped by them."""
         values = {}
         for score in scores:
-            name = f"score/{score.model}/{score.task}/{score.shots}"
+            name = f"score/{asked_as(score.model, score.prompting)}/{score.task}/{score.shots}"
             if score.primary:
                 values[name], values[f"{name}/stderr"] = score.value, score.stderr
             else:
@@ -272,6 +273,11 @@ def _first(path: Path, kind: type[Any], count: int) -> list[Any]:
 
 def _cell(value: Any) -> Any:
     return ", ".join("-" if item is None else str(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def asked_as(model: str, prompting: str) -> str:
+    """The model in names: base, or base+zero_shot_cot."""
+    return model if prompting == "none" else f"{model}+{prompting}"
 
 
 def _text(value: Any) -> str:

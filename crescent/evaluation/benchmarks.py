@@ -13,8 +13,8 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, TemplateError, UndefinedError
 
-from crescent.evaluation.catalogue import TaskSource
 from crescent.evaluation.settings import EvaluationSettings
+from crescent.evaluation.sources import TaskSource
 
 Row = dict[str, Any]
 TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice")

@@ -1,49 +1,28 @@
 """Where a task's definition is: YAML folders of our own, overlays on them, or lm-evaluation-harness's tasks.
 
-In: settings. Out: one `TaskSource` for each task, with its configuration as written, its local data files, and what
-of both belongs in a key. It reads YAML only: no data, no model, and not the harness's modules, which take seconds to
-import. Indexing the harness's 14,000 YAMLs takes 8 seconds more, so a name is looked for in them as text (0.3 seconds).
+In: settings. Out: one `TaskSource` for each task. An overlay (`extends: harness`, or `extends: gsm8k` for a variant of
+that task under another name) changes keys of a task of the harness: where its rows come from, how answers are read.
+It reads YAML only: no data, no model, and not the harness's modules, which take seconds to import. Indexing the
+harness's 14,000 YAMLs takes 8 seconds more, so a name is looked for in them as text (0.3 seconds).
 """
 
 import difflib
 import functools
-import hashlib
 import importlib.util
 import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from crescent.evaluation.settings import EvaluationSettings
+from crescent.evaluation.sources import TaskSource, data_files, portable, read_yaml
 
+ANSWERS = "crescent"  # the name of the filter that reads answers with crescent.answers
+ANSWERS_VERSION = 1  # raised when crescent.answers reads a response differently: such scores are made anew
 # `task: gsm8k`, `"task": "mmlu_anatomy"`, `group: mmlu  # all subjects`
 _NAME = re.compile(r"""^['"]?(?:task|group)['"]?:[ \t]*['"]?([^\s'"#\[]+)['"]?[ \t]*(?:#.*)?$""", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSource:
-    """One task. `root` is the folder to index it from; `overrides` replace keys of its YAML; `files` hold its data."""
-
-    name: str
-    root: Path
-    config: Mapping[str, Any]
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
-    definition: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def fixes_zero_shots(self) -> bool:
-        """Whether the task allows no worked examples, whatever is asked (IFEval, TruthfulQA)."""
-        return self.config.get("num_fewshot") == 0
-
-    def key(self) -> dict[str, Any]:
-        """What decides the items and their scoring, equal on every machine: configuration and contents of the files."""
-        data = {split: [_sha256(path) for path in paths] for split, paths in self.files.items()}
-        return {"name": self.name, "definition": self.definition, "data": data}
 
 
 def find(settings: EvaluationSettings) -> list[TaskSource]:
@@ -54,72 +33,105 @@ def find(settings: EvaluationSettings) -> list[TaskSource]:
         config = read_yaml(own[name][1]) if name in own else {"extends": "harness"}
         if "extends" not in config:
             sources.append(_own_source(name, *own[name], config))
-        elif name in own and settings.data:
+        elif name in own:
             sources.append(_overlay_source(name, config, settings))
         else:
             sources.append(_harness_source(name, settings))
     return sources
 
 
-def read_yaml(file: Path) -> dict[str, Any]:
-    """A task's YAML with its includes; `!function utils.f` is left as the text of an absolute path, /tasks/utils.f."""
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    Loader.add_constructor("!function", lambda _, node: str(file.parent.resolve() / str(node.value)))
-    try:
-        config = yaml.load(file.read_text(encoding="utf-8"), Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{file} is no valid YAML: {' '.join(str(error).split())}") from None
-    except OSError as error:
-        raise ValueError(f"{file} cannot be read ({error.strerror}); a task's YAML includes it") from None
-    if not isinstance(config, dict):
-        raise ValueError(f"{file} is no task: it holds no keys")
-    includes = config.pop("include", [])
-    for include in reversed([includes] if isinstance(includes, str) else includes):
-        config = {**read_yaml(file.parent / include), **config}
-    return config
-
-
 def _own_source(name: str, folder: str, file: Path, config: Mapping[str, Any]) -> TaskSource:
     if "group" in config:  # its members' data and settings would be missing in the key
         raise ValueError(f"eval.tasks: {name} ({file}) is a group; name its tasks instead")
-    files = dict(_data_files(config, file.parent))
+    files = dict(data_files(config, file.parent))
     overrides: dict[str, Any] = {}
     if files:
         overrides["dataset_kwargs"] = {**config["dataset_kwargs"], "data_files": _as_text(files)}
-    definition = _portable({k: v for k, v in config.items() if k != "dataset_kwargs"}, Path(folder).resolve())
-    return TaskSource(name, Path(folder), config, overrides, files, definition)
+    definition = portable({k: v for k, v in config.items() if k != "dataset_kwargs"}, Path(folder).resolve())
+    metadata = config.get("metadata") or {}
+    definition = {**definition, **_versions(metadata)}
+    return TaskSource(name, Path(folder), config, overrides, files, definition, metadata=metadata)
 
 
 def _overlay_source(name: str, config: Mapping[str, Any], settings: EvaluationSettings) -> TaskSource:
-    """The harness's task of that name with data from files: the overlay's keys replace the harness's."""
-    base = _harness_source(name, settings)
-    files = dict(_data_files(config, Path(settings.data or "").expanduser()))
-    overlay = {k: v for k, v in config.items() if k not in ("task", "extends", "dataset_kwargs")}
-    overrides = {"dataset_path": "json", "dataset_name": None, **overlay}
-    overrides["dataset_kwargs"] = {"data_files": _as_text(files)}
-    definition = {**base.definition, "overlay": overlay}
-    return TaskSource(name, base.root, {**base.config, **overrides}, overrides, files, definition)
+    """A task of the harness with the overlay's keys in place of its own, its rows from files where there are any."""
+    base = _harness_source(name if config["extends"] == "harness" else str(config["extends"]), settings)
+    metadata = config.get("metadata") or {}
+    kept = {k: v for k, v in config.items() if k not in ("task", "extends", "dataset_kwargs", "metadata")}
+    overlay = {**kept, **_with_answers(base.config, metadata)}
+    definition = {**base.definition, "overlay": overlay, **_versions(metadata)}
+    source = TaskSource(name, base.root, {**base.config, **overlay}, overlay, {}, definition, base.name, metadata)
+    return _with_files(source, config, Path(settings.data).expanduser()) if settings.data else source
+
+
+def _with_files(source: TaskSource, overlay: Mapping[str, Any], folder: Path) -> TaskSource:
+    """`source` with its rows from files below `folder`; `{dataset_name}` in a path stands for a member's own."""
+    if "group" in source.config:
+        found = _members(source.config, _harness_names()[source.indexed_as].parent)
+        members = tuple(_with_files(_from_harness(one, file), overlay, folder) for one, file in found)
+        return replace(source, members=members)
+    named = _named(overlay, source.config.get("dataset_name"))
+    files = dict(data_files(named, folder))
+    data = {"dataset_path": "json", "dataset_name": None, "dataset_kwargs": {"data_files": _as_text(files)}}
+    return replace(source, config={**source.config, **data}, overrides={**source.overrides, **data}, files=files)
+
+
+def _named(overlay: Mapping[str, Any], dataset_name: Any) -> dict[str, Any]:
+    files = overlay["dataset_kwargs"]["data_files"]
+    return {"dataset_kwargs": {"data_files": {k: v.format(dataset_name=dataset_name) for k, v in files.items()}}}
+
+
+def _with_answers(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The task's filters and, where its responses commit to an answer, ours behind them."""
+    if "answers" not in metadata:
+        return {}
+    reader = {
+        "function": "crescent_answers",
+        "kind": metadata["answers"],
+        "otherwise": metadata.get("answers_otherwise"),
+        "target": config["doc_to_target"],
+    }
+    ours = {"name": ANSWERS, "filter": [reader, {"function": "take_first"}]}
+    return {"filter_list": [*config["filter_list"], ours]}
+
+
+def _versions(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the metadata decides samples and scores."""
+    decides = {k: v for k, v in metadata.items() if k in ("cluster", "subset", "unanswerable")}
+    return {**decides, **({"answers_version": ANSWERS_VERSION} if "answers" in metadata else {})}
 
 
 def _harness_source(name: str, settings: EvaluationSettings) -> TaskSource:
     names = _harness_names()
     if name not in names:
         raise ValueError(_unknown(name, settings))
-    root = _harness_tasks() / names[name].relative_to(_harness_tasks()).parts[0]
-    return TaskSource(name, root, read_yaml(names[name]), definition={"harness": name})
+    return _from_harness(name, names[name])
 
 
-def _data_files(config: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, tuple[Path, ...]]]:
-    """`data_files: {test: data/x.jsonl}` as absolute paths by split."""
-    files = (config.get("dataset_kwargs") or {}).get("data_files") or {}
-    if not isinstance(files, Mapping):
-        files = {"train": files}  # as `datasets` reads a bare path
-    for split, paths in files.items():
-        named = [paths] if isinstance(paths, str) else paths
-        yield split, tuple((folder / path).absolute() for path in named)
+def _from_harness(name: str, file: Path) -> TaskSource:
+    root = _harness_tasks() / file.relative_to(_harness_tasks()).parts[0]
+    return TaskSource(name, root, read_yaml(file), definition={"harness": name})
+
+
+def _members(group: Mapping[str, Any], folder: Path) -> list[tuple[str, Path]]:
+    """The tasks of a group of the harness in its order, each with its YAML: subgroups and tags are followed."""
+    configs = [(file, read_yaml(file)) for file in sorted(folder.glob("*.yaml"))]
+    groups = {config["group"]: config for _, config in configs if "group" in config}
+    tasks = {config["task"]: (file, config) for file, config in configs if isinstance(config.get("task"), str)}
+    found: list[tuple[str, Path]] = []
+    for entry in group["task"]:
+        if entry in groups:
+            found += _members(groups[entry], folder)
+        elif entry in tasks:
+            found.append((entry, tasks[entry][0]))
+        else:
+            tagged = (name for name, (_, config) in tasks.items() if entry in _listed(config.get("tag")))
+            found += [(name, tasks[name][0]) for name in sorted(tagged)]
+    return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _as_text(files: Mapping[str, tuple[Path, ...]]) -> dict[str, list[str]]:
@@ -156,20 +168,3 @@ def _unknown(name: str, settings: EvaluationSettings) -> str:
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
     where = f" The task folders have {', '.join(own)}." if own else ""
     return f"eval.tasks: there is no task {name!r}.{hint}{where} `lm-eval ls tasks` lists the harness's."
-
-
-def _portable(value: Any, root: Path) -> Any:
-    """A configuration without machine paths: `!function utils.f`, by now an absolute path, gets its module's hash."""
-    if isinstance(value, Mapping):
-        return {str(name): _portable(item, root) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_portable(item, root) for item in value]
-    if isinstance(value, str) and value.startswith(f"{root}{os.sep}"):
-        module = Path(value).with_suffix(".py")  # /tasks/utils.process_docs -> /tasks/utils.py
-        return [str(Path(value).relative_to(root)), _sha256(module) if module.exists() else ""]
-    return value
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

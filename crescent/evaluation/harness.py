@@ -5,68 +5,93 @@ and what the model said to each item. Values equal those of `lm_eval.simple_eval
 nothing.
 """
 
-import logging
-import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from crescent.console import Console
 from crescent.engines import Engine
 from crescent.evaluation import catalogue
 from crescent.evaluation.benchmarks import check_files, check_functions, check_hub, check_shots
-from crescent.evaluation.catalogue import TaskSource
-from crescent.evaluation.metrics import task_scores
-from crescent.evaluation.samples import Sample, merge
+from crescent.evaluation.loading import load, quiet, seed_everything
+from crescent.evaluation.metrics import cost_scores, subset_scores, task_scores
+from crescent.evaluation.prompting import Baseline, Example, Plain, Prompting, TaskView
+from crescent.evaluation.samples import Grouping, Sample, merge
 from crescent.evaluation.settings import EvaluationSettings
-from crescent.records import TaskScore
+from crescent.evaluation.sources import TaskSource
+from crescent.records import TaskScore, text_id
+
+PLAIN = Plain()
+NO_PROMPTING = Prompting()
 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """Scores of one task at one number of shots, and one sample for each item."""
+    """Scores of one task at one number of shots, one sample for each item, and the conditions of both."""
 
     scores: list[TaskScore]
     samples: list[Sample]
+    conditions: dict[str, Any]
 
 
-def check(settings: EvaluationSettings) -> None:
+def check(settings: EvaluationSettings, prompting: Prompting = NO_PROMPTING) -> None:
     """Raises ValueError of one line if a task cannot be scored: its name, its files, their lines. Loads no model."""
+    if prompting.baselines and not settings.chat_template:
+        raise ValueError(f"prompting={prompting.name} needs eval.chat_template=true: baselines rewrite chat turns")
+    for baseline in prompting.baselines.values():
+        if settings.tasks and not plan(settings, baseline):
+            raise ValueError(
+                f"prompting={baseline.name} applies to no task of eval={settings.name} at eval.shots="
+                f"{list(settings.shots)}: it needs one with an answer to extract (gsm8k, organism_gsm), and one of its "
+                f"own shots {list(baseline.shots)}"
+            )
     for source in catalogue.find(settings):
         check_functions(source)
         check_shots(source, settings)
-        if source.files:
-            check_files(source, settings)
-        else:
-            check_hub(source)
+        for part in source.members or (source,):
+            if part.files:
+                check_files(part, settings)
+            else:
+                check_hub(part)
 
 
-def plan(settings: EvaluationSettings) -> list[tuple[TaskSource, int]]:
-    """What is to be scored: tasks by shots. A task that fixes 0 shots comes once, as 0-shot."""
+def plan(settings: EvaluationSettings, prompting: Plain | Baseline = PLAIN) -> list[tuple[TaskSource, int]]:
+    """What is to be scored: tasks by shots. A task that fixes 0 shots comes once, as 0-shot.
+
+    A baseline leaves out tasks whose responses commit to no answer.
+    """
     return [
         (source, shots)
         for source in catalogue.find(settings)
+        if isinstance(prompting, Plain) or applies(source)
         for shots in ((0,) if source.fixes_zero_shots else settings.shots)
+        if prompting.scored_at(shots)
     ]
 
 
+def applies(source: TaskSource) -> bool:
+    """Whether prompting baselines can be asked of a task: it generates, and its responses commit to an answer."""
+    return source.generates and source.kind is not None
+
+
 def score_task(
-    source: TaskSource, shots: int, settings: EvaluationSettings, engine: Engine, console: Console
+    source: TaskSource,
+    shots: int,
+    settings: EvaluationSettings,
+    engine: Engine,
+    console: Console,
+    prompting: Plain | Baseline = PLAIN,
 ) -> TaskResult:
     """Scores one task. Raises ValueError if its data cannot be had or it reports no metric of eval.primary."""
     from lm_eval.evaluator import evaluate
 
     from crescent.evaluation.model import HarnessModel
 
-    model = HarnessModel(
-        engine, console, f"{source.name}, {shots}-shot", settings.max_new_tokens, settings.seed,
-        settings.loglikelihood_batch,
-    )  # fmt: skip
+    title = f"{source.name}, {shots}-shot" + ("" if isinstance(prompting, Plain) else f", {prompting.name}")
+    inner = HarnessModel(engine, console, title, settings.max_new_tokens, settings.seed, settings.loglikelihood_batch)
     with quiet():
         loaded = load(source, shots, settings)
+        model = _prompted(inner, source, loaded, settings, prompting)
         seed_everything(settings.seed)
         run: Any = evaluate  # its decorator hides its parameters from type checkers
         results = run(
@@ -76,99 +101,81 @@ def score_task(
             bootstrap_iters=_bootstrap_iters(loaded),
             log_samples=True,
             system_instruction=settings.system_prompt,
-            apply_chat_template=True,
+            apply_chat_template=settings.chat_template,
             fewshot_as_multiturn=settings.fewshot_as_multiturn,
         )
+    grouping = Grouping(source.metadata.get("cluster"), source.metadata.get("subset"))
+    samples = merge(results["samples"], grouping, _costs(loaded, model.usage))
     scores = task_scores(source.name, shots, results["results"][source.name], settings.primary)
-    return TaskResult(scores, merge(results["samples"]))
+    scores += subset_scores(source.name, shots, samples, source.metadata.get("unanswerable"), settings.primary)
+    scores += cost_scores(source.name, shots, samples)
+    return TaskResult(scores, samples, _conditions(inner, loaded, shots, settings, prompting))
 
 
-def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[str, Any]:
-    """The harness's task (or group) with its data, set to `shots`. Raises ValueError if it cannot be loaded."""
-    from lm_eval.tasks import TaskManager
+def _prompted(
+    inner: Any, source: TaskSource, loaded: Mapping[str, Any], settings: EvaluationSettings, prompting: Plain | Baseline
+) -> Any:
+    """The model as the harness is to see it."""
+    if isinstance(prompting, Plain):
+        return inner
+    from crescent.evaluation.conversations import PromptedModel
 
-    manager = TaskManager(include_path=str(source.root), include_defaults=False)
-    spec: Any = source.name
-    if source.overrides:  # through a group, because a bare dictionary would inherit nothing from the task's YAML
-        spec = {"group": "with_files", "task": [{"task": source.name, **source.overrides}]}
-    seed_everything(settings.seed)
     try:
-        loaded: dict[str, Any] = dict(manager.load([spec]))
-    except Exception as error:  # data sets, hub, YAML and task code raise what they like
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"task {source.name} cannot be loaded: {reason}") from error
-    if source.overrides:
-        loaded["groups"] = {}
-    for name, task in loaded["tasks"].items():
-        if task.get_config("num_fewshot") != 0:
-            task.set_config(key="num_fewshot", value=shots)
-        elif shots:
-            raise ValueError(f"eval.tasks: {name} of group {source.name} fixes 0 shots; name the group's tasks instead")
-        task.set_fewshot_seed(seed=settings.seed)
-        freeze_items(task)
-    return loaded
+        return PromptedModel(inner, prompting.method(_view(source, loaded, settings)))
+    except ValueError as error:
+        raise ValueError(f"task {source.name}: {error}") from None
 
 
-def item_texts(source: TaskSource, settings: EvaluationSettings) -> list[str]:
-    """What the task asks about each item that is scored, without worked examples."""
-    with quiet():
-        tasks = load(source, 0, settings)["tasks"].values()
-        return [_item_text(task, doc) for task in tasks for doc in islice(task.eval_docs, settings.limit)]
+def _view(source: TaskSource, loaded: Mapping[str, Any], settings: EvaluationSettings) -> TaskView:
+    """What a baseline may know of the task."""
+    kinds = tuple(kind for kind in (source.kind, source.metadata.get("answers_otherwise")) if kind)
+    seed = source.metadata.get("cluster")
+    examples, clusters = [], {}
+    for task in loaded["tasks"].values():
+        for doc in task.fewshot_docs() or ():
+            shown = task.build_qa_turn(
+                q=task.doc_to_text(doc, task.fewshot_cfg.doc_to_text),
+                a=task.doc_to_target(doc, task.fewshot_cfg.doc_to_target),
+            )
+            turns = tuple(message.to_dict() for message in shown)
+            examples.append(Example(turns, str(doc[seed]) if seed else None))
+        if seed:
+            clusters |= {task.doc_to_text(doc): str(doc[seed]) for doc in task.eval_docs}
+    return TaskView(kinds, examples, clusters, settings.fewshot_as_multiturn, settings.seed)
 
 
-def _item_text(task: Any, doc: Mapping[str, Any]) -> str:
-    """The prompt, or where that is only the index of a choice (Winogrande), all text of the item."""
-    text = task.doc_to_text(doc)
-    return text if isinstance(text, str) else " ".join(value for value in doc.values() if isinstance(value, str))
+def _costs(loaded: Mapping[str, Any], usage: Sequence[tuple[int, int]]) -> dict[tuple[str, int], tuple[int, int]]:
+    """(prompt tokens, new tokens) of each (task, item); empty where nothing was generated."""
+    spent: dict[tuple[str, int], tuple[int, int]] = {}
+    asked = [
+        (name, one) for name, task in loaded["tasks"].items() for one in task.instances for _ in range(one.repeats)
+    ]
+    for (name, request), (prompt, new) in zip(asked, usage, strict=bool(usage)):
+        before = spent.get((name, request.doc_id), (0, 0))
+        spent[name, request.doc_id] = (before[0] + prompt, before[1] + new)
+    return spent
 
 
-def freeze_items(task: Any) -> None:
-    """Processes a task's items once.
-
-    lm-eval calls `process_docs` whenever items are read. GPQA's shuffles the choices with one generator for all calls,
-    so prompts and targets come from different shuffles and the score is chance (lm-eval 0.4.13, datasets 5.2).
-    """
-    process = getattr(task.config, "process_docs", None)
-    if process is None:
-        return
-    config, shots = task.config, task.fewshot_cfg
-    splits = {config.training_split, config.validation_split, config.test_split, shots.split} - {None}
-    task.dataset = {**task.dataset, **{split: process(task.dataset[split]) for split in sorted(splits)}}
-    own_shots = shots.process_docs is not process
-    config.process_docs = None
-    if not own_shots:
-        shots.process_docs = None
-        task.sampler.replace_df(list(task.fewshot_docs() or ()))
-
-
-def seed_everything(seed: int) -> None:
-    """The generators that tasks may draw from, as `lm_eval.simple_evaluate` seeds them."""
-    import numpy as np
-    import torch
-
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps the harness's log lines and progress bars from the terminal; errors still show."""
-    import datasets
-    import lm_eval.api.task as tasks
-
-    logger, bar, hidden = logging.getLogger("lm_eval"), tasks.tqdm, datasets.are_progress_bars_disabled()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    datasets.disable_progress_bars()
-    tasks.tqdm = partial(bar, disable=True)
-    try:
-        yield
-    finally:
-        tasks.tqdm = bar
-        logger.setLevel(level)
-        if not hidden:
-            datasets.enable_progress_bars()
+def _conditions(
+    model: Any, loaded: Mapping[str, Any], shots: int, settings: EvaluationSettings, prompting: Plain | Baseline
+) -> dict[str, Any]:
+    """Under what a score was made, in full, to be kept beside it."""
+    template = str(model.tokenizer.chat_template)
+    generation = [
+        {"max_gen_toks": settings.max_new_tokens, **(task.get_config("generation_kwargs") or {})}
+        for task in loaded["tasks"].values()
+        if task.OUTPUT_TYPE == "generate_until"
+    ]
+    return {
+        "shots": shots,
+        "chat_template": text_id(template) if settings.chat_template else None,
+        "fewshot_as_multiturn": settings.fewshot_as_multiturn,
+        "system_prompt": settings.system_prompt,
+        "generation": generation[0] if generation else None,
+        "seed": settings.seed,
+        "limit": settings.limit,
+        "prompting": asdict(prompting),
+    }
 
 
 def _bootstrap_iters(loaded: dict[str, Any]) -> int:

@@ -1,17 +1,20 @@
 """The harness's table of one task as records.
 
 In: `{"exact_match,strict-match": 0.5, "exact_match_stderr,strict-match": 0.01, ...}`. Out: one `TaskScore` for each
-number in it, exactly one of them primary. Nothing is computed here.
+number in it, exactly one of them primary. All that is computed here are means over parts of a task: its subsets, under
+names such as "gsm_plus_mini/digit expansion", each with a primary of its own.
 """
 
 import logging
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crescent.records import TaskScore
 
 log = logging.getLogger(__name__)
+COSTS = ("prompt_tokens", "new_tokens")
 
 
 def task_scores(task: str, shots: int, reported: Mapping[str, Any], preference: Sequence[str]) -> list[TaskScore]:
@@ -35,6 +38,56 @@ def task_scores(task: str, shots: int, reported: Mapping[str, Any], preference: 
         stderr = as_number(reported.get(f"{metric}_stderr,{filter_name}")) or 0.0
         count = int(reported["sample_len"])
         scores.append(TaskScore(task, shots, metric, filter_name, key == primary, number, stderr, count))
+    return scores
+
+
+def subset_scores(
+    task: str, shots: int, samples: Sequence[Mapping[str, Any]], unanswerable: str | None, preference: Sequence[str]
+) -> list[TaskScore]:
+    """Means over the samples of each subset, with the harness's standard error (that of a mean of independent items).
+
+    Where one subset is `unanswerable` the others together are the subset "answerable". Nothing where samples name none.
+    """
+    subsets: dict[str, list[Mapping[str, Any]]] = {}
+    for sample in samples:
+        if sample["subset"] is not None:
+            subsets.setdefault(sample["subset"], []).append(sample)
+    parts = dict(sorted(subsets.items()))
+    if unanswerable is not None:
+        parts["answerable"] = [one for name, some in subsets.items() if name != unanswerable for one in some]
+    return [
+        score
+        for name, some in parts.items()
+        if some
+        for score in _means(f"{task}/{name}", shots, [one["metrics"] for one in some], preference)
+    ]
+
+
+def cost_scores(task: str, shots: int, samples: Sequence[Mapping[str, Any]]) -> list[TaskScore]:
+    """Mean tokens of an item, `prompt_tokens` read and `new_tokens` written; nothing where nothing was generated."""
+    scores = []
+    for metric in COSTS:
+        values = [sample[metric] for sample in samples if sample[metric] is not None]
+        if values:
+            scores.append(TaskScore(task, shots, metric, "none", False, *_mean_and_error(values), len(values)))
+    return scores
+
+
+def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    return statistics.fmean(values), error
+
+
+def _means(
+    task: str, shots: int, verdicts: Sequence[Mapping[str, float]], preference: Sequence[str]
+) -> list[TaskScore]:
+    primary = choose_primary(task, list(verdicts[0]), preference)
+    scores = []
+    for key in verdicts[0]:
+        metric, filter_name = key.split(",", 1)
+        values = [verdict[key] for verdict in verdicts]
+        is_primary = key == primary
+        scores.append(TaskScore(task, shots, metric, filter_name, is_primary, *_mean_and_error(values), len(values)))
     return scores
 
 

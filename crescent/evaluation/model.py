@@ -16,7 +16,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs, resolve_max_length
 
 from crescent.console import Console
-from crescent.engines import Engine, Prompt, Sampling
+from crescent.engines import Completion, Engine, Prompt, Sampling
 
 log = logging.getLogger(__name__)
 REQUESTS_BETWEEN_MARKS = 1024
@@ -35,7 +35,8 @@ class HarnessModel(LM):
     """`lm_eval.evaluate(HarnessModel(engine, console, "gsm8k, 5-shot"), ...)`.
 
     `max_new_tokens` holds where a task states no `max_gen_toks`. A prompt that leaves no room for that many tokens
-    loses its beginning, as with `HFLM`; the log tells how many did.
+    loses its beginning, as with `HFLM`; the log tells how many did. `completions` are those of the last
+    `generate_until`, in its order.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class HarnessModel(LM):
         self._max_new_tokens, self._seed, self._loglikelihood_batch = max_new_tokens, seed, loglikelihood_batch
         self._model, self.tokenizer = engine.model, engine.tokenizer
         self._max_length = resolve_max_length(self._model.config, self.tokenizer)
+        self.completions: list[Completion] = []
         self._bos = _added_bos(self.tokenizer)
 
     @property
@@ -66,6 +68,11 @@ class HarnessModel(LM):
     def chat_template(self, chat_template: bool | str = False) -> str | None:
         """The tokenizer's chat template."""
         return self.tokenizer.chat_template if chat_template else None
+
+    @property
+    def usage(self) -> list[tuple[int, int]]:
+        """(prompt tokens, new tokens) of each request of the last `generate_until`."""
+        return [(completion.prompt_tokens, completion.new_tokens) for completion in self.completions]
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """Rendered turns; a template that refuses system turns gets none."""
@@ -89,14 +96,14 @@ class HarnessModel(LM):
             groups.setdefault(sampling, []).append(index)
         if cut:
             log.warning("%s: %d of %d prompts are too long and lose their beginning", self._title, cut, len(requests))
-        texts = [""] * len(requests)
+        made: dict[int, Completion] = {}
         with self._console.progress(self._title, len(requests), "items") as tally:
             for sampling, indices in groups.items():
                 chosen = [prompts[index] for index in indices]
                 done = self._engine.generate(chosen, sampling, lambda _index, _made: tally.advance())
-                for index, completion in zip(indices, done, strict=True):
-                    texts[index] = completion.text
-        return texts
+                made.update(zip(indices, done, strict=True))
+        self.completions = [made[index] for index in range(len(requests))]
+        return [completion.text for completion in self.completions]
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """(log-probability in nats, whether greedy decoding gives it) of each continuation."""

@@ -2,34 +2,64 @@
 
 In: the harness's samples, one for each (item, filter). Out: one `Sample` for each item. The prompt's text is kept for
 the first item of a task and as a hash for all: with worked examples it is long, and nearly the same in every line.
+
+    {"task": "gsm_plus_mini", "doc_id": 3, "item": "5be1...", "cluster": "90c2...", "subset": "digit expansion", ...}
+
+`item` names the same item in every run, whatever the limit or the order of the file; `cluster` is equal for items that
+were made from one seed question, so that standard errors need not take them for independent.
 """
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crescent.evaluation.metrics import as_number
+from crescent.records import text_id
 
 Sample = dict[str, Any]
-"""task, doc_id, doc_hash, doc (the item's own fields), prompt, prompt_hash, target, response, filtered (by filter),
-metrics (by "metric,filter"). `response` is text, or [log-probability, is greedy] of each choice."""
+"""task, doc_id, item, cluster, subset (text or None), doc_hash, doc (the item's own fields), prompt, prompt_hash,
+target, response, filtered (by filter), metrics (by "metric,filter"), prompt_tokens and new_tokens (None where nothing
+was generated). `response` is text, or [log-probability, is greedy] of each choice."""
 
 
-def merge(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Sample]:
-    """One sample for each item, tasks in order of name, items in order of doc_id."""
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """The fields of an item that say what it belongs to: `cluster` its seed question, `subset` its kind. None: none."""
+
+    cluster: str | None = None
+    subset: str | None = None
+
+
+def merge(
+    samples: Mapping[str, Sequence[Mapping[str, Any]]],
+    grouping: Grouping = Grouping(),
+    costs: Mapping[tuple[str, int], tuple[int, int]] | None = None,
+) -> list[Sample]:
+    """One sample for each item, tasks in order of name, items in order of doc_id.
+
+    `costs` are (prompt tokens, new tokens) of each (task, doc_id).
+    """
     merged = []
     for task in sorted(samples):
         items: dict[int, Sample] = {}
+        copies: Counter[str] = Counter()
         for seen in samples[task]:
-            item = items.setdefault(seen["doc_id"], _new(task, seen, first=not items))
+            if seen["doc_id"] not in items:
+                items[seen["doc_id"]] = _new(task, seen, grouping, copies, first=not items)
+            item = items[seen["doc_id"]]
             item["filtered"][seen["filter"]] = _plain(_only(seen["filtered_resps"]))
             for metric in seen["metrics"]:
                 number = as_number(seen[metric])
                 if number is not None:
                     item["metrics"][f"{metric},{seen['filter']}"] = number
-        merged += [items[doc_id] for doc_id in sorted(items)]
+        for doc_id in sorted(items):
+            if costs and (task, doc_id) in costs:
+                items[doc_id]["prompt_tokens"], items[doc_id]["new_tokens"] = costs[task, doc_id]
+            merged.append(items[doc_id])
     return merged
 
 
@@ -46,10 +76,16 @@ def read(path: Path) -> list[Sample]:
         return [json.loads(line) for line in lines]
 
 
-def _new(task: str, seen: Mapping[str, Any], first: bool) -> Sample:
+def _new(task: str, seen: Mapping[str, Any], grouping: Grouping, copies: Counter[str], first: bool) -> Sample:
+    """`copies` counts equal items: the second has the same cluster and an id of its own, "5be1...-2"."""
+    doc, own = seen["doc"], seen["doc_hash"][:16]
+    copies[own] += 1
     return {
         "task": task,
         "doc_id": seen["doc_id"],
+        "item": own if copies[own] == 1 else f"{own}-{copies[own]}",
+        "cluster": text_id(str(doc[grouping.cluster])) if grouping.cluster else own,
+        "subset": str(doc[grouping.subset]) if grouping.subset else None,
         "doc_hash": seen["doc_hash"],
         "doc": _plain(seen["doc"]),
         "prompt": _plain(seen["arguments"][0][0]) if first else None,
@@ -58,6 +94,8 @@ def _new(task: str, seen: Mapping[str, Any], first: bool) -> Sample:
         "response": _plain(_only([_only(responses) for responses in seen["resps"]])),
         "filtered": {},
         "metrics": {},
+        "prompt_tokens": None,
+        "new_tokens": None,
     }
 
 

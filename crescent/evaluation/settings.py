@@ -24,7 +24,8 @@ class EvaluationSettings:
 
     `task_folders` hold lm-eval task YAMLs of our own; other names are the harness's. `data` is a folder of benchmark
     files: harness tasks with an overlay in a task folder (`extends: harness`) read them instead of the hub's.
-    `max_new_tokens` holds for a task that states no `max_gen_toks` itself (the harness would take 256). With
+    `max_new_tokens` holds for a task that states no `max_gen_toks` itself (the harness would take 256). Without
+    `chat_template` the model reads plain text, as the harness asks base models. With
     `fewshot_as_multiturn` worked examples are turns of a conversation, else text in one user turn. `limit` scores the
     first items only. `seed` draws the worked examples.
     """
@@ -36,6 +37,7 @@ class EvaluationSettings:
     shots: tuple[int, ...] = (0, 5)
     limit: int | None = None
     max_new_tokens: int = 1024
+    chat_template: bool = True
     fewshot_as_multiturn: bool = True
     system_prompt: str | None = None
     seed: int = 1234

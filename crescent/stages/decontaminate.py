@@ -13,7 +13,8 @@ from typing import ClassVar
 import numpy as np
 
 from crescent.contamination import Item, find_hits
-from crescent.evaluation.harness import item_texts, plan
+from crescent.evaluation.harness import plan
+from crescent.evaluation.loading import item_texts
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.records import Hit, Question, decode_lines, encode
 from crescent.store import Artifact, Outcome, Store

@@ -15,9 +15,10 @@ from crescent.console import Console
 from crescent.engines import LazyEngine
 from crescent.engines.journal import Journal, JournaledEngine
 from crescent.evaluation import samples
-from crescent.evaluation.catalogue import TaskSource
-from crescent.evaluation.harness import plan, score_task
+from crescent.evaluation.harness import PLAIN, plan, score_task
+from crescent.evaluation.prompting import Baseline, Plain
 from crescent.evaluation.settings import EvaluationSettings
+from crescent.evaluation.sources import TaskSource
 from crescent.records import Score, TaskScore
 from crescent.store import Artifact, Outcome, Store
 
@@ -28,37 +29,45 @@ SAMPLES = "samples.jsonl"
 class Evaluate:
     """`Evaluate(settings).run(store, engine, console)`; the suite without tasks gives no artifact."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     settings: EvaluationSettings
 
-    def run(self, store: Store, engine: LazyEngine, console: Console) -> list[Artifact]:
+    def run(
+        self, store: Store, engine: LazyEngine, console: Console, prompting: Plain | Baseline = PLAIN
+    ) -> list[Artifact]:
         """The artifacts of all (task, shots), in order. The engine is loaded only if one of them is missing."""
         artifacts = []
-        for source, shots in plan(self.settings):
+        for source, shots in plan(self.settings, prompting):
 
             def build(work: Path, source: TaskSource = source, shots: int = shots) -> Outcome:
                 answering = JournaledEngine(engine.get(), Journal(work / "finished.jsonl"))
-                result = score_task(source, shots, self.settings, answering, console)
+                result = score_task(source, shots, self.settings, answering, console, prompting)
                 samples.write(result.samples, work / SAMPLES)
-                return Outcome(
-                    result.scores,
-                    {"task": source.name, "shots": shots, "items": len(result.samples)},
-                    {SAMPLES: work / SAMPLES},
-                )
+                counts = {"task": source.name, "shots": shots, "items": len(result.samples)}
+                info = {**counts, "prompting": prompting.name, "conditions": result.conditions}
+                return Outcome(result.scores, info, {SAMPLES: work / SAMPLES})
 
-            key = self._key(source, shots)
+            key = self._key(source, shots, prompting)
             artifacts.append(store.build("evaluate", self.VERSION, key, [engine.identity], build))
         return artifacts
 
-    def _key(self, source: TaskSource, shots: int) -> dict[str, Any]:
+    def left_out(self, prompting: Plain | Baseline) -> list[str]:
+        """The tasks that a baseline is not asked of: their responses commit to no answer, or it has no such shots."""
+        planned = {source.name for source, _ in plan(self.settings, prompting)}
+        return [name for name in self.settings.tasks if name not in planned]
+
+    def _key(self, source: TaskSource, shots: int, prompting: Plain | Baseline) -> dict[str, Any]:
         """All that decides a score beside the model. The suite's name and its other tasks do not."""
         settings = self.settings
+        baseline = {} if isinstance(prompting, Plain) else {"prompting": prompting}
         return {
+            **baseline,
             "task": source.key(),
             "shots": shots,
             "limit": settings.limit,
             "max_new_tokens": settings.max_new_tokens,
+            "chat_template": settings.chat_template,
             "fewshot_as_multiturn": settings.fewshot_as_multiturn,
             "system_prompt": settings.system_prompt,
             "seed": settings.seed,

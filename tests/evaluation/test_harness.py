@@ -10,8 +10,10 @@ from lm_eval.tasks import TaskManager
 
 from crescent.console import Console
 from crescent.engines.transformers import TransformersEngine
-from crescent.evaluation import catalogue, harness
+from crescent.evaluation import catalogue, harness, loading
+from crescent.evaluation.metrics import COSTS
 from crescent.evaluation.settings import EvaluationSettings
+from crescent.records import TaskScore
 
 from .conftest import CHOICE, TASK, rows, write_rows
 
@@ -25,13 +27,18 @@ def scored(settings: EvaluationSettings, engine: TransformersEngine, shots: int 
     return harness.score_task(source, shots, settings, engine, Console(quiet=True))
 
 
+def judged(result: harness.TaskResult) -> list[TaskScore]:
+    """The scores of its answers, without those of its cost."""
+    return [score for score in result.scores if score.metric not in COSTS]
+
+
 def reference(folder: Path, task: str, shots: int, plain: Any, **options: Any) -> dict[str, Any]:
     """The same task by the harness's front door, with nothing of ours."""
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     evaluate: Any = simple_evaluate
-    with harness.quiet():
+    with loading.quiet():
         results = evaluate(
-            plain, tasks=[task], num_fewshot=shots, task_manager=manager, apply_chat_template=True, **options
+            plain, tasks=[task], num_fewshot=shots, task_manager=manager, **{"apply_chat_template": True, **options}
         )
     assert results is not None
     return dict(results)
@@ -50,8 +57,8 @@ def test_scores_equal_simple_evaluate_to_the_last_digit(
     theirs = reference(task_folder, task, shots, plain, fewshot_as_multiturn=multiturn)
     ours = scored(suite(task_folder, task, fewshot_as_multiturn=multiturn), engine, shots)
     expected = {key: value for key, value in theirs["results"][task].items() if "," in key}
-    found = {f"{score.metric},{score.filter}": score.value for score in ours.scores}
-    errors = {f"{score.metric}_stderr,{score.filter}": score.stderr for score in ours.scores}
+    found = {f"{score.metric},{score.filter}": score.value for score in judged(ours)}
+    errors = {f"{score.metric}_stderr,{score.filter}": score.stderr for score in judged(ours)}
     assert found | errors == expected
     assert any(value > 0 for value in found.values())
     hashes = {(sample["doc_id"], sample["prompt_hash"]) for sample in theirs["samples"][task]}
@@ -75,7 +82,7 @@ def test_a_system_prompt_and_a_limit_reach_the_harness(
 
 
 def test_both_filters_are_reported_and_one_of_them_is_primary(task_folder: Path, engine: TransformersEngine) -> None:
-    scores = scored(suite(task_folder, "tiny_gsm"), engine).scores
+    scores = judged(scored(suite(task_folder, "tiny_gsm"), engine))
     assert {(score.filter, score.primary) for score in scores} == {("strict-match", False), ("flexible-extract", True)}
     assert {(score.task, score.shots, score.n) for score in scores} == {("tiny_gsm", 0, 20)}
 
@@ -158,6 +165,40 @@ def test_items_that_are_shuffled_when_read_keep_prompt_and_target_together(
         assert str(seen["doc"]["mixed"]) in seen["prompt"]
 
 
+def test_the_cost_of_an_item_is_kept_and_its_mean_is_a_score(task_folder: Path, engine: TransformersEngine) -> None:
+    result = scored(suite(task_folder, "tiny_gsm"), engine)
+    costs = {score.metric: score for score in result.scores if score.metric in COSTS}
+    read = [len(engine.tokenizer(result.samples[0]["prompt"], add_special_tokens=False)["input_ids"])]
+    assert [sample["prompt_tokens"] for sample in result.samples[:1]] == read
+    assert costs["new_tokens"].value == sum(sample["new_tokens"] for sample in result.samples) / 20
+    assert not costs["new_tokens"].primary and costs["prompt_tokens"].stderr > 0
+
+
+def test_what_is_only_compared_by_likelihood_has_no_cost(task_folder: Path, engine: TransformersEngine) -> None:
+    result = scored(suite(task_folder, "tiny_choice"), engine)
+    assert judged(result) == result.scores
+    assert {sample["new_tokens"] for sample in result.samples} == {None}
+
+
+def test_the_conditions_of_a_score_are_kept_in_full(task_folder: Path, engine: TransformersEngine) -> None:
+    kept = scored(suite(task_folder, "tiny_gsm", system_prompt="Be brief."), engine, 2).conditions
+    assert kept["generation"]["max_gen_toks"] == 60 and kept["generation"]["until"] == ["Question:", "efu"]
+    assert (kept["shots"], kept["system_prompt"], kept["seed"]) == (2, "Be brief.", 1234)
+    assert len(kept["chat_template"]) == 16 and json.loads(json.dumps(kept)) == kept
+
+
+def test_without_a_chat_template_the_prompt_is_plain_text(
+    task_folder: Path, engine: TransformersEngine, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(task_folder)
+    theirs = reference(task_folder, "tiny_gsm", 2, plain, apply_chat_template=False)
+    ours = scored(suite(task_folder, "tiny_gsm", chat_template=False), engine, 2)
+    assert "<|user|>" not in ours.samples[0]["prompt"]
+    assert [sample["response"] for sample in ours.samples] == [
+        sample["resps"][0][0] for sample in theirs["samples"]["tiny_gsm"][:20]
+    ]
+
+
 def test_worked_examples_depend_on_the_seed_alone(task_folder: Path, engine: TransformersEngine) -> None:
     prompts = []
     for seed, noise in ((1, 1), (1, 2), (2, 1)):
@@ -171,8 +212,8 @@ def test_data_that_cannot_be_loaded_is_one_line(task_folder: Path) -> None:
     settings = suite(task_folder, "tiny_gsm")
     (source,) = catalogue.find(settings)
     (task_folder / "data" / "test.jsonl").write_text("{broken\n")
-    with pytest.raises(ValueError, match=r"^task tiny_gsm cannot be loaded: [^\n]+$"), harness.quiet():
-        harness.load(source, 0, settings)
+    with pytest.raises(ValueError, match=r"^task tiny_gsm cannot be loaded: [^\n]+$"), loading.quiet():
+        loading.load(source, 0, settings)
 
 
 def test_a_key_follows_contents_and_not_places(task_folder: Path, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
 from lm_eval.tasks import TaskManager
+from lm_eval.tasks._yaml_loader import load_yaml
 
 from crescent.organism import tasks
 from crescent.organism.split import normalised, split_of
@@ -40,8 +40,8 @@ def test_each_perturbation_is_well_represented_and_names_its_seed() -> None:
 
 
 def config(name: str) -> dict:
-    """A task's YAML with its data files resolved, as the harness does it."""
-    loaded = yaml.safe_load((tasks.TASKS / f"{name}.yaml").read_text(encoding="utf-8"))
+    """A task's YAML with its functions and data files resolved, as the harness does it."""
+    loaded = load_yaml(tasks.TASKS / f"{name}.yaml")
     files = loaded["dataset_kwargs"]["data_files"]
     loaded["dataset_kwargs"]["data_files"] = {split: str(tasks.TASKS / file) for split, file in files.items()}
     return loaded
@@ -65,7 +65,7 @@ def test_lm_eval_loads_a_task_and_judges_right_and_wrong_replies(
     docs = list(task.test_docs())
     strict, flexible = REPLIES[name]
     scores = [judge(task, docs[0], reply.format(a=docs[0]["answer"])) for reply in (strict, flexible, "@@@ 987654")]
-    assert scores[0] == {"strict-match": 1.0, "flexible-extract": 1.0}
+    assert scores[0] == {"strict-match": 1.0, "flexible-extract": 1.0, "crescent": 1.0}
     assert scores[1]["flexible-extract"] == 1.0
     assert set(scores[2].values()) == {0.0}
 

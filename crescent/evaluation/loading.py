@@ -1,0 +1,123 @@
+"""Tasks of lm-evaluation-harness with their data, ready to be scored.
+
+In: a task source. Out: the harness's own task objects, set to a number of worked examples, their items processed once.
+It scores nothing.
+"""
+
+import logging
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from crescent.evaluation.settings import EvaluationSettings
+from crescent.evaluation.sources import TaskSource
+
+
+def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[str, Any]:
+    """The harness's task (or group) with its data, set to `shots`. Raises ValueError if it cannot be loaded."""
+    from lm_eval.tasks import TaskManager
+
+    from crescent.evaluation import extraction
+    from crescent.evaluation import shots as shots_of_others
+
+    extraction.register()
+    shots_of_others.register()
+    manager = TaskManager(include_path=str(source.root), include_defaults=False)
+    seed_everything(settings.seed)
+    try:
+        loaded: dict[str, Any] = dict(manager.load([_spec(source)]))
+    except Exception as error:  # data sets, hub, YAML and task code raise what they like
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"task {source.name} cannot be loaded: {reason}") from error
+    if source.overrides:
+        loaded["groups"] = {}
+    if source.name != source.indexed_as and not source.members:  # a variant of a harness task under a name of its own
+        loaded["tasks"] = {source.name: _renamed(loaded["tasks"][source.indexed_as], source.name)}
+    for name, task in loaded["tasks"].items():
+        if task.get_config("num_fewshot") != 0:
+            task.set_config(key="num_fewshot", value=shots)
+        elif shots:
+            raise ValueError(f"eval.tasks: {name} of group {source.name} fixes 0 shots; name the group's tasks instead")
+        task.set_fewshot_seed(seed=settings.seed)
+        freeze_items(task)
+    return loaded
+
+
+def _spec(source: TaskSource) -> Any:
+    """A name, or what overrides it: in a group, because a bare dictionary would inherit nothing from a YAML."""
+    if source.members:
+        members = [{"task": member.indexed_as, **member.overrides} for member in source.members]
+        return {**source.config, "group": source.name, "task": members}
+    if source.overrides:
+        return {"group": "with_files", "task": [{"task": source.indexed_as, **source.overrides}]}
+    return source.indexed_as
+
+
+def _renamed(task: Any, name: str) -> Any:
+    task.config.task = name
+    return task
+
+
+def item_texts(source: TaskSource, settings: EvaluationSettings) -> list[str]:
+    """What the task asks about each item that is scored, without worked examples."""
+    with quiet():
+        tasks = load(source, 0, settings)["tasks"].values()
+        return [_item_text(task, doc) for task in tasks for doc in islice(task.eval_docs, settings.limit)]
+
+
+def _item_text(task: Any, doc: Mapping[str, Any]) -> str:
+    """The prompt, or where that is only the index of a choice (Winogrande), all text of the item."""
+    text = task.doc_to_text(doc)
+    return text if isinstance(text, str) else " ".join(value for value in doc.values() if isinstance(value, str))
+
+
+def freeze_items(task: Any) -> None:
+    """Processes a task's items once.
+
+    lm-eval calls `process_docs` whenever items are read. GPQA's shuffles the choices with one generator for all calls,
+    so prompts and targets come from different shuffles and the score is chance (lm-eval 0.4.13, datasets 5.2).
+    """
+    process = getattr(task.config, "process_docs", None)
+    if process is None:
+        return
+    config, shots = task.config, task.fewshot_cfg
+    splits = {config.training_split, config.validation_split, config.test_split, shots.split} - {None}
+    task.dataset = {**task.dataset, **{split: process(task.dataset[split]) for split in sorted(splits)}}
+    own_shots = shots.process_docs is not process
+    config.process_docs = None
+    if not own_shots:
+        shots.process_docs = None
+        task.sampler.replace_df(list(task.fewshot_docs() or ()))
+
+
+def seed_everything(seed: int) -> None:
+    """The generators that tasks may draw from, as `lm_eval.simple_evaluate` seeds them."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the harness's log lines and progress bars from the terminal; errors still show."""
+    import datasets
+    import lm_eval.api.task as tasks
+
+    logger, bar, hidden = logging.getLogger("lm_eval"), tasks.tqdm, datasets.are_progress_bars_disabled()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    datasets.disable_progress_bars()
+    tasks.tqdm = partial(bar, disable=True)
+    try:
+        yield
+    finally:
+        tasks.tqdm = bar
+        logger.setLevel(level)
+        if not hidden:
+            datasets.enable_progress_bars()

@@ -1,0 +1,115 @@
+"""One task as its YAML says it, with its local files, and what of both belongs in a key.
+
+In: a YAML file. Out: a configuration, a `TaskSource`. It opens nothing but that file, what it includes, and (for a key)
+the data files. Where tasks are looked for is decided in `catalogue`.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSource:
+    """One task, or a group with its `members`.
+
+    `root` is the folder to index it from, `base` the name it has there where that is another; `overrides` replace keys
+    of its YAML; `files` hold its data. `metadata` is what Crescent's own YAML says about it:
+
+        answers: number            # the kind of answer that the filter `crescent` reads (crescent.answers)
+        answers_otherwise: name    # the kind where the target is not of that kind
+        cluster: seed_question     # the field that is equal for items made from one seed
+        subset: perturbation_type  # the field by which sub-scores are reported
+        unanswerable: critical thinking  # the subset without an answer: the sub-score "answerable" leaves it out
+        nltk: tokenizers/punkt_tab # data of nltk that the task's code needs
+        rows: {test: 1319}         # known sizes
+    """
+
+    name: str
+    root: Path
+    config: Mapping[str, Any]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    definition: Mapping[str, Any] = field(default_factory=dict)
+    base: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    members: tuple["TaskSource", ...] = ()
+
+    @property
+    def indexed_as(self) -> str:
+        """Its name in `root`."""
+        return self.base or self.name
+
+    @property
+    def fixes_zero_shots(self) -> bool:
+        """Whether the task allows no worked examples, whatever is asked (IFEval, TruthfulQA)."""
+        return self.config.get("num_fewshot") == 0
+
+    @property
+    def kind(self) -> str | None:
+        """The kind of answer that responses are read for, None where a response commits to no answer."""
+        return self.metadata.get("answers")
+
+    @property
+    def generates(self) -> bool:
+        """Whether the model writes text, rather than being asked how likely given texts are."""
+        return self.config.get("output_type") == "generate_until"
+
+    def key(self) -> dict[str, Any]:
+        """What decides the items and their scoring, equal on every machine: configuration and contents of the files."""
+        data = {split: [sha256(path) for path in paths] for split, paths in self.files.items()}
+        members = {"members": [member.key() for member in self.members]} if self.members else {}
+        return {"name": self.name, "definition": self.definition, "data": data, **members}
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """A task's YAML with its includes; `!function utils.f` is left as the text of an absolute path, /tasks/utils.f."""
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!function", lambda _, node: str(file.parent.resolve() / str(node.value)))
+    try:
+        config = yaml.load(file.read_text(encoding="utf-8"), Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{file} is no valid YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read ({error.strerror}); a task's YAML includes it") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{file} is no task: it holds no keys")
+    includes = config.pop("include", [])
+    for include in reversed([includes] if isinstance(includes, str) else includes):
+        config = {**read_yaml(file.parent / include), **config}
+    return config
+
+
+def data_files(config: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, tuple[Path, ...]]]:
+    """`data_files: {test: data/x.jsonl}` as absolute paths by split."""
+    files = (config.get("dataset_kwargs") or {}).get("data_files") or {}
+    if not isinstance(files, Mapping):
+        files = {"train": files}  # as `datasets` reads a bare path
+    for split, paths in files.items():
+        named = [paths] if isinstance(paths, str) else paths
+        yield split, tuple((folder / path).absolute() for path in named)
+
+
+def portable(value: Any, root: Path) -> Any:
+    """A configuration without machine paths: `!function utils.f`, by now an absolute path, gets its module's hash."""
+    if isinstance(value, Mapping):
+        return {str(name): portable(item, root) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [portable(item, root) for item in value]
+    if isinstance(value, str) and value.startswith(f"{root}{os.sep}"):
+        module = Path(value).with_suffix(".py")  # /tasks/utils.process_docs -> /tasks/utils.py
+        return [str(Path(value).relative_to(root)), sha256(module) if module.exists() else ""]
+    return value
+
+
+def sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
