@@ -44,6 +44,9 @@ class EngineSettings(Protocol):
     def name(self) -> str: ...
 
     @property
+    def loads_students(self) -> bool: ...
+
+    @property
     def scoring(self) -> "EngineSettings": ...
 
     def identity(self, weights: Weights, cache: Path | None) -> str: ...
@@ -109,10 +112,10 @@ class Experiment:
             raise ConfigError(f"iterations is {self.iterations}; it must be at least 1")
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; it must be 0 or more")
-        if self.iterations > 1 and self.engine.scoring != self.engine:
+        if self.iterations > 1 and not self.engine.loads_students:
             raise ConfigError(
-                f"iterations above 1 need the student in this process; engine={self.engine.name} cannot load it: "
-                "choose engine=transformers"
+                f"iterations above 1 ask the student that the run has trained; engine={self.engine.name} cannot load "
+                "it: choose engine=transformers or engine=vllm"
             )
         if self.iterations > 1 and not self.is_self_improvement:
             raise ConfigError(

@@ -4,6 +4,7 @@ In: a YAML of `conf/engine`. Out: an engine. Importing this loads no model libra
 told at once.
 """
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from crescent.store import make_key, not_in_key
 if TYPE_CHECKING:
     from crescent.engines.server import ServerEngine
     from crescent.engines.transformers import TransformersEngine
+    from crescent.engines.vllm import VllmEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,11 @@ class TransformersSettings:
             raise ValueError(f"engine.max_batch is {self.max_batch}; it must be at least 1")
         if self.device not in ("auto", "cpu", "cuda", "mps") and not self.device.startswith("cuda:"):
             raise ValueError(f"engine.device is {self.device!r}; it may be auto, cpu, cuda, cuda:N or mps")
+
+    @property
+    def loads_students(self) -> bool:
+        """Whether it can generate with weights that a run has just trained, as a second iteration needs."""
+        return True
 
     @property
     def scoring(self) -> "TransformersSettings":
@@ -50,6 +57,64 @@ class TransformersSettings:
         device = best_device() if self.device == "auto" else self.device
         model, tokenizer = load(weights, device)
         return TransformersEngine(model, tokenizer, identity, self.max_batch)
+
+
+@dataclass(frozen=True, slots=True)
+class VllmSettings:
+    """The `engine: vllm` choice: vLLM in this process's care, in an environment that has it (docs/engines.md).
+
+    No field but `name` changes a result: `max_model_len` below what a prompt and its completion need is refused, never
+    cut to. `kv_cache_gib` None lets vLLM measure a GPU; on a CPU it is a quarter of the free memory, 4 at most.
+    """
+
+    name: str = "vllm"
+    gpu_memory_utilization: float = not_in_key(default=0.85)
+    kv_cache_gib: float | None = not_in_key(default=None)
+    max_model_len: int | None = not_in_key(default=None)
+    tensor_parallel_size: int = not_in_key(default=1)
+    max_batch: int = not_in_key(default=256)
+    compile: bool = not_in_key(default=True)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.gpu_memory_utilization <= 1:
+            raise ValueError(f"engine.gpu_memory_utilization is {self.gpu_memory_utilization}; it must be from 0 to 1")
+        for key in ("kv_cache_gib", "max_model_len", "tensor_parallel_size", "max_batch"):
+            if getattr(self, key) is not None and getattr(self, key) <= 0:
+                raise ValueError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
+
+    @property
+    def loads_students(self) -> bool:
+        """Adapters are applied while decoding; a wholly trained model is loaded like any other."""
+        return True
+
+    @property
+    def scoring(self) -> TransformersSettings:
+        """Evaluation reads log-likelihoods of the model in this process."""
+        return TransformersSettings()
+
+    def identity(self, weights: Weights, cache: Path | None) -> str:
+        """What tells the weights from any other: their content."""
+        return identity(weights, cache)
+
+    def check(self, weights: Weights) -> None:
+        """Raises ValueError if vLLM is not there, or weights can be seen not to work. Loads nothing."""
+        if importlib.util.find_spec("vllm") is None:
+            raise ValueError(
+                "engine=vllm needs vLLM in the environment that runs crescent: pip install 'crescent-lm[vllm]', best "
+                "in one of its own (docs/engines.md). Or choose engine=transformers, or engine=server."
+            )
+        check(weights)
+
+    def build(self, weights: Weights, identity: str) -> "VllmEngine":
+        """Starts vLLM. This is where memory is taken."""
+        from crescent.engines.vllm import VllmEngine
+        from crescent.engines.vllm_process import Capacity
+
+        self.check(weights)
+        return VllmEngine(weights, identity, Capacity(
+            self.gpu_memory_utilization, self.kv_cache_gib, self.max_model_len, self.tensor_parallel_size,
+            self.max_batch, self.compile,
+        ))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +142,11 @@ class ServerSettings:
         for key in ("in_flight", "samples_per_request", "patience_seconds", "timeout_seconds"):
             if getattr(self, key) <= 0:
                 raise ValueError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
+
+    @property
+    def loads_students(self) -> bool:
+        """A server has the weights it was started with."""
+        return False
 
     @property
     def scoring(self) -> TransformersSettings:
