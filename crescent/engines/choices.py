@@ -167,11 +167,12 @@ class ServerSettings:
 
     def build(self, weights: Weights, identity: str) -> "ServerEngine":
         """Opens no connection yet."""
-        from crescent.engines.server import Limits, ServerEngine
+        from crescent.engines.endpoints import Limits
+        from crescent.engines.server import ServerEngine
 
         self.check(weights)
         limits = Limits(self.in_flight, self.samples_per_request, self.patience_seconds, self.timeout_seconds)
-        return ServerEngine(self.urls, self._served(weights), identity, limits)
+        return ServerEngine(self.urls, self._served(weights), identity, limits, weights)
 
     def _served(self, weights: Weights) -> str:
         return self.model or weights.path
