@@ -131,8 +131,8 @@ class _Work:
             "model": self._model, "n": len(request.indices), "temperature": sampling.temperature,
             "top_p": sampling.top_p, "max_tokens": sampling.max_new_tokens, "seed": request.seed,
         }  # fmt: skip
-        if sampling.stop:
-            options["stop"] = list(sampling.stop)
+        if any(sampling.stop):
+            options["stop"] = [stop for stop in sampling.stop if stop]
         for _ in range(4):  # once as it is, then without what the server does not take
             try:
                 answer = await self._endpoints.ask(lambda one: self._send(one, request.prompt, options), place)
