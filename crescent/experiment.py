@@ -44,10 +44,9 @@ class EngineSettings(Protocol):
     def name(self) -> str: ...
 
     @property
-    def loads_students(self) -> bool: ...
-
-    @property
     def scoring(self) -> "EngineSettings": ...
+
+    def check_student(self, rank: int) -> None: ...
 
     def identity(self, weights: Weights, cache: Path | None) -> str: ...
 
@@ -112,11 +111,8 @@ class Experiment:
             raise ConfigError(f"iterations is {self.iterations}; it must be at least 1")
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; it must be 0 or more")
-        if self.iterations > 1 and not self.engine.loads_students:
-            raise ConfigError(
-                f"iterations above 1 ask the student that the run has trained; engine={self.engine.name} cannot load "
-                "it: choose engine=transformers or engine=vllm"
-            )
+        if self.iterations > 1:
+            self.engine.check_student(getattr(self.train.method, "rank", 0))  # a whole model has no rank
         if self.iterations > 1 and not self.is_self_improvement:
             raise ConfigError(
                 "iterations above 1 need distill=self: a student other than the teacher never asks questions"

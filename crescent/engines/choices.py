@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 from crescent.engines.weights import Weights, check, identity, load
 from crescent.store import make_key, not_in_key
 
+MAX_RANK = 512
+"""The largest LoRA rank that vLLM has buffers for."""
+
 if TYPE_CHECKING:
     from crescent.engines.server import ServerEngine
     from crescent.engines.transformers import TransformersEngine
@@ -33,14 +36,12 @@ class TransformersSettings:
             raise ValueError(f"engine.device is {self.device!r}; it may be auto, cpu, cuda, cuda:N or mps")
 
     @property
-    def loads_students(self) -> bool:
-        """Whether it can generate with weights that a run has just trained, as a second iteration needs."""
-        return True
-
-    @property
     def scoring(self) -> "TransformersSettings":
         """The engine that evaluation uses: it needs the model in this process."""
         return self
+
+    def check_student(self, rank: int) -> None:
+        """Raises ValueError if it cannot generate with what a run trains (an adapter's rank, 0: a whole model)."""
 
     def identity(self, weights: Weights, cache: Path | None) -> str:
         """What tells the weights from any other: their content."""
@@ -83,14 +84,17 @@ class VllmSettings:
                 raise ValueError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
 
     @property
-    def loads_students(self) -> bool:
-        """Adapters are applied while decoding; a wholly trained model is loaded like any other."""
-        return True
-
-    @property
     def scoring(self) -> TransformersSettings:
         """Evaluation reads log-likelihoods of the model in this process."""
         return TransformersSettings()
+
+    def check_student(self, rank: int) -> None:
+        """Raises ValueError for an adapter that is too large to be applied while decoding."""
+        if rank > MAX_RANK:
+            raise ValueError(
+                f"train.method.rank is {rank}; with iterations above 1, engine=vllm applies adapters of rank "
+                f"{MAX_RANK} at most: lower it, or choose engine=transformers"
+            )
 
     def identity(self, weights: Weights, cache: Path | None) -> str:
         """What tells the weights from any other: their content."""
@@ -98,7 +102,8 @@ class VllmSettings:
 
     def check(self, weights: Weights) -> None:
         """Raises ValueError if vLLM is not there, or weights can be seen not to work. Loads nothing."""
-        if importlib.util.find_spec("vllm") is None:
+        found = importlib.util.find_spec("vllm")
+        if found is None or found.origin is None:  # a folder of that name is no package
             raise ValueError(
                 "engine=vllm needs vLLM in the environment that runs crescent: pip install 'crescent-lm[vllm]', best "
                 "in one of its own (docs/engines.md). Or choose engine=transformers, or engine=server."
@@ -144,14 +149,16 @@ class ServerSettings:
                 raise ValueError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
 
     @property
-    def loads_students(self) -> bool:
-        """A server has the weights it was started with."""
-        return False
-
-    @property
     def scoring(self) -> TransformersSettings:
         """Evaluation scores weights on disk."""
         return TransformersSettings()
+
+    def check_student(self, rank: int) -> None:
+        """Raises ValueError: a server has the weights it was started with."""
+        raise ValueError(
+            "iterations above 1 ask the student that the run has trained; engine=server cannot load it: choose "
+            "engine=transformers or engine=vllm"
+        )
 
     def identity(self, weights: Weights, cache: Path | None) -> str:
         """The served name: what is behind it cannot be looked at. Give new weights a new name."""

@@ -10,6 +10,7 @@ Every draw has a seed of its own: with one seed for the engine, a run that goes 
 
 import gc
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,7 +125,8 @@ class VllmEngine:
                         del open_requests[answer.request_id]
         finally:
             if open_requests:  # interrupted: the engine is left idle, ready for the next call
-                self._llm.abort_request(list(open_requests))
+                with suppress(Exception):  # its process may be gone; what interrupted is the news
+                    self._llm.abort_request(list(open_requests))
 
     def _add(self, request: _Request, sampling: Sampling) -> str:
         from vllm import SamplingParams  # pyright: ignore

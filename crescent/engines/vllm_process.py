@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from crescent.engines.choices import MAX_RANK
 from crescent.engines.weights import Weights, local_folder
 
-RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, MAX_RANK)
 """What vLLM sizes its adapter buffers for; an adapter takes the next one up."""
 _NEVER = 1 << 30  # tokens between two reports on an unfinished sample
 _ENVIRONMENT = {
@@ -54,9 +55,9 @@ def check_adapter(weights: Weights) -> None:
     for feature in ("use_dora", "modules_to_save", "lora_bias", "layer_replication"):
         if config.get(feature):
             raise ValueError(f"engine=vllm cannot apply an adapter with {feature} ({weights.adapter}); {mend}")
-    if _rank(config) > RANKS[-1]:
+    if _rank(config) > MAX_RANK:
         raise ValueError(
-            f"the adapter's rank is {_rank(config)} ({weights.adapter}); engine=vllm takes at most {RANKS[-1]}: lower "
+            f"the adapter's rank is {_rank(config)} ({weights.adapter}); engine=vllm takes at most {MAX_RANK}: lower "
             f"train.method.rank, or {mend}"
         )
 

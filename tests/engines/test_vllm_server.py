@@ -93,14 +93,16 @@ class Killer:
             self.restart.start()
 
 
-def test_a_server_killed_mid_run_and_started_again_loses_nothing(servers: list[VllmServer], tmp_path: Path) -> None:
+def test_a_server_killed_mid_run_and_started_again_loses_nothing(
+    servers: list[VllmServer], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     server = servers[1]
     store, lazy = Store(tmp_path), LazyEngine("served", lambda: engine(server, in_flight=16))
     ledger = Ledger(store, lazy, "{question}", DRAWN)
     asks = [Ask(str(n), draw, THINK.format(n)) for draw in range(2) for n in range(150)]
     killer: Any = Killer(server, at=40)
     drawn = ledger.complete(asks, killer)
-    assert killer.restart is not None  # it was killed while the work went on
+    assert killer.restart is not None and "is not answering" in caplog.text  # it was gone while work was left
     rows = [json.loads(line) for line in (ledger.folder / "rows.jsonl").read_text().splitlines()]
     named = [(row["question_id"], row["draw"]) for row in rows]
     assert len(named) == len(set(named)) == len(drawn.rows) == 300

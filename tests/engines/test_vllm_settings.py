@@ -56,9 +56,13 @@ def test_what_vllm_may_take_of_the_machine_is_in_no_key() -> None:
     assert len(keys) == 1 and make_key("engine", 1, TransformersSettings(), []) not in keys
 
 
-def test_engines_say_whether_they_can_load_a_student() -> None:
-    assert VllmSettings().loads_students and TransformersSettings().loads_students
-    assert not ServerSettings(("http://x/v1",)).loads_students
+def test_engines_say_before_a_run_whether_they_can_load_its_student() -> None:
+    TransformersSettings().check_student(1024)
+    VllmSettings().check_student(512)
+    with pytest.raises(ValueError, match=r"train.method.rank is 513; .* rank 512 at most"):
+        VllmSettings().check_student(513)
+    with pytest.raises(ValueError, match="engine=server cannot load it"):
+        ServerSettings(("http://x/v1",)).check_student(0)
 
 
 def test_every_draw_has_a_seed_of_its_own_and_consecutive_ones_count_up() -> None:
