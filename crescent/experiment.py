@@ -60,6 +60,8 @@ class EngineSettings(Protocol):
     @property
     def scoring(self) -> "EngineSettings": ...
 
+    def check_student(self, rank: int) -> None: ...
+
     def identity(self, weights: Weights, cache: Path | None) -> str: ...
 
     def check(self, weights: Weights) -> None: ...
@@ -138,11 +140,8 @@ class Experiment:
             raise ConfigError(f"iterations is {self.iterations}; it must be at least 1")
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; it must be 0 or more")
-        if self.iterations > 1 and self.engine.scoring != self.engine:
-            raise ConfigError(
-                f"iterations above 1 need the student in this process; engine={self.engine.name} cannot load it: "
-                "choose engine=transformers"
-            )
+        if self.iterations > 1:
+            self.engine.check_student(getattr(self.train.method, "rank", 0))  # a whole model has no rank
         if self.iterations > 1 and not self.is_self_improvement:
             raise ConfigError(
                 "iterations above 1 need distill=self: a student other than the teacher never asks questions"

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models are tiny; two threads that wait for each other are slower
 os.environ.update(HF_HUB_OFFLINE="1", WANDB_MODE="offline", TOKENIZERS_PARALLELISM="false", HF_DATASETS_OFFLINE="1")
@@ -71,6 +72,23 @@ def save_tiny_model(folder: Path, architecture: str = "llama", template: str | N
     else:
         model = Qwen2ForCausalLM(Qwen2Config(**shape))
     model.save_pretrained(folder)
+    return folder
+
+
+def save_random_adapter(model: Path, folder: Path, rank: int = 4) -> Path:
+    """A LoRA adapter of random weights for the model in a folder, large enough to change what it says."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    adapted: Any = get_peft_model(base, config)
+    torch.manual_seed(0)
+    for name, parameter in adapted.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(parameter, std=0.05)
+    adapted.save_pretrained(folder, save_embedding_layers=False)
     return folder
 
 

@@ -82,6 +82,12 @@ def test_iterations_need_a_student_that_asks() -> None:
         experiment("iterations=2", "distill=organism_small")
 
 
+def test_iterations_need_an_engine_that_can_load_the_student() -> None:
+    with pytest.raises(ConfigError, match="engine=server cannot load it: choose engine=transformers or engine=vllm"):
+        experiment("iterations=2", "engine=server")
+    assert experiment("iterations=2", "engine=vllm").iterations == 2
+
+
 def test_a_mandatory_value_that_is_missing_is_named() -> None:
     with pytest.raises(Exception, match=r"path"):
         experiment("model=hf")

@@ -16,12 +16,17 @@ class Prompt:
     """One completion asked for.
 
     `draw` numbers independent samples of the same text: (seed, text, draw) names one completion. `rendered` text
-    already carries the chat template, special tokens included; other text becomes one user turn.
+    already carries the chat template, special tokens included; other text becomes one user turn. Lone surrogates, which
+    no tokenizer takes, are read as "?".
     """
 
     text: str
     draw: int = 0
     rendered: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.text.isascii():
+            object.__setattr__(self, "text", self.text.encode("utf-8", "replace").decode("utf-8"))
 
 
 @dataclass(frozen=True, slots=True)

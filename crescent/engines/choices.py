@@ -4,6 +4,7 @@ In: a YAML of `conf/engine`. Out: an engine. Importing this loads no model libra
 told at once.
 """
 
+import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,13 @@ from crescent.engines.memory import Need, cache_bytes_per_token, free_bytes
 from crescent.engines.weights import Weights, check, identity, load, local_folder, number_count
 from crescent.store import make_key, not_in_key
 
+MAX_RANK = 512
+"""The largest LoRA rank that vLLM has buffers for."""
+
 if TYPE_CHECKING:
     from crescent.engines.server import ServerEngine
     from crescent.engines.transformers import TransformersEngine
+    from crescent.engines.vllm import VllmEngine
 
 LEAST_TOKENS = 2048  # of a prompt and its answer
 
@@ -45,6 +50,9 @@ class TransformersSettings:
         """The engine that evaluation uses: it needs the model in this process."""
         return self
 
+    def check_student(self, rank: int) -> None:
+        """Raises ValueError if it cannot generate with what a run trains (an adapter's rank, 0: a whole model)."""
+
     def identity(self, weights: Weights, cache: Path | None) -> str:
         """What tells the weights from any other: their content."""
         return identity(weights, cache)
@@ -54,18 +62,8 @@ class TransformersSettings:
         check(weights)
 
     def needs(self, weights: Weights) -> Iterator[Need]:
-        """Memory for the weights and for the cache of one row of `LEAST_TOKENS`; more rows take what is left."""
-        import torch
-        from transformers import AutoConfig
-
-        folder, device = local_folder(weights), torch.device(self._device())
-        item = getattr(torch, weights.dtype).itemsize
-        row = LEAST_TOKENS * cache_bytes_per_token(AutoConfig.from_pretrained(folder), item)
-        yield Need(
-            f"memory to generate with {weights.name} in {weights.dtype} on {device}",
-            number_count(folder) * item + row, free_bytes(device),
-            "Take a smaller model, model.dtype=bfloat16, another engine.device, or engine=server.",
-        )  # fmt: skip
+        """Memory for the weights and the cache of one row; more rows take what is left."""
+        yield _memory(weights, self._device())
 
     def build(self, weights: Weights, identity: str) -> "TransformersEngine":
         """Loads the model. This is where memory is taken."""
@@ -78,6 +76,75 @@ class TransformersSettings:
         from crescent.engines.transformers import best_device
 
         return best_device() if self.device == "auto" else self.device
+
+
+@dataclass(frozen=True, slots=True)
+class VllmSettings:
+    """The `engine: vllm` choice: vLLM in this process's care, in an environment that has it (docs/engines.md).
+
+    No field but `name` changes a result: `max_model_len` below what a prompt and its completion need is refused, never
+    cut to. `kv_cache_gib` None lets vLLM measure a GPU; on a CPU it is a quarter of the free memory, 4 at most.
+    """
+
+    name: str = "vllm"
+    gpu_memory_utilization: float = not_in_key(default=0.85)
+    kv_cache_gib: float | None = not_in_key(default=None)
+    max_model_len: int | None = not_in_key(default=None)
+    tensor_parallel_size: int = not_in_key(default=1)
+    max_batch: int = not_in_key(default=256)
+    compile: bool = not_in_key(default=True)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.gpu_memory_utilization <= 1:
+            raise ValueError(f"engine.gpu_memory_utilization is {self.gpu_memory_utilization}; it must be from 0 to 1")
+        for key in ("kv_cache_gib", "max_model_len", "tensor_parallel_size", "max_batch"):
+            if getattr(self, key) is not None and getattr(self, key) <= 0:
+                raise ValueError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
+
+    @property
+    def scoring(self) -> TransformersSettings:
+        """Evaluation reads log-likelihoods of the model in this process."""
+        return TransformersSettings()
+
+    def check_student(self, rank: int) -> None:
+        """Raises ValueError for an adapter that is too large to be applied while decoding."""
+        if rank > MAX_RANK:
+            raise ValueError(
+                f"train.method.rank is {rank}; with iterations above 1, engine=vllm applies adapters of rank "
+                f"{MAX_RANK} at most: lower it, or choose engine=transformers"
+            )
+
+    def identity(self, weights: Weights, cache: Path | None) -> str:
+        """What tells the weights from any other: their content."""
+        return identity(weights, cache)
+
+    def check(self, weights: Weights) -> None:
+        """Raises ValueError if vLLM is not there, or weights can be seen not to work. Loads nothing."""
+        found = importlib.util.find_spec("vllm")
+        if found is None or found.origin is None:  # a folder of that name is no package
+            raise ValueError(
+                "engine=vllm needs vLLM in the environment that runs crescent: pip install 'crescent-lm[vllm]', best "
+                "in one of its own (docs/engines.md). Or choose engine=transformers, or engine=server."
+            )
+        check(weights)
+
+    def needs(self, weights: Weights) -> Iterator[Need]:
+        """Memory for the weights and the cache of one row, on one device."""
+        from crescent.engines.transformers import best_device
+
+        if self.tensor_parallel_size == 1:
+            yield _memory(weights, best_device())
+
+    def build(self, weights: Weights, identity: str) -> "VllmEngine":
+        """Starts vLLM. This is where memory is taken."""
+        from crescent.engines.vllm import VllmEngine
+        from crescent.engines.vllm_process import Capacity
+
+        self.check(weights)
+        return VllmEngine(weights, identity, Capacity(
+            self.gpu_memory_utilization, self.kv_cache_gib, self.max_model_len, self.tensor_parallel_size,
+            self.max_batch, self.compile,
+        ))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +178,13 @@ class ServerSettings:
         """Evaluation scores weights on disk."""
         return TransformersSettings()
 
+    def check_student(self, rank: int) -> None:
+        """Raises ValueError: a server has the weights it was started with."""
+        raise ValueError(
+            "iterations above 1 ask the student that the run has trained; engine=server cannot load it: choose "
+            "engine=transformers or engine=vllm"
+        )
+
     def identity(self, weights: Weights, cache: Path | None) -> str:
         """The served name: what is behind it cannot be looked at. Give new weights a new name."""
         return make_key("served", 1, {"model": self._served(weights), "revision": weights.revision})
@@ -129,11 +203,26 @@ class ServerSettings:
 
     def build(self, weights: Weights, identity: str) -> "ServerEngine":
         """Opens no connection yet."""
-        from crescent.engines.server import Limits, ServerEngine
+        from crescent.engines.endpoints import Limits
+        from crescent.engines.server import ServerEngine
 
         self.check(weights)
         limits = Limits(self.in_flight, self.samples_per_request, self.patience_seconds, self.timeout_seconds)
-        return ServerEngine(self.urls, self._served(weights), identity, limits)
+        return ServerEngine(self.urls, self._served(weights), identity, limits, weights)
 
     def _served(self, weights: Weights) -> str:
         return self.model or weights.path
+
+
+def _memory(weights: Weights, device: str) -> Need:
+    """For a model and a row of `LEAST_TOKENS`."""
+    import torch
+    from transformers import AutoConfig
+
+    folder, item = local_folder(weights), getattr(torch, weights.dtype).itemsize
+    row = LEAST_TOKENS * cache_bytes_per_token(AutoConfig.from_pretrained(folder), item)
+    return Need(
+        f"memory to generate with {weights.name} in {weights.dtype} on {device}",
+        number_count(folder) * item + row, free_bytes(torch.device(device)),
+        "Take a smaller model, model.dtype=bfloat16, another engine.device, or engine=server.",
+    )  # fmt: skip

@@ -172,6 +172,24 @@ def load_tokenizer(weights: Weights) -> "PreTrainedTokenizerBase":
     return tokenizer
 
 
+def tokenizer_if_here(weights: Weights) -> "PreTrainedTokenizerBase | None":
+    """The tokenizer where it is on this machine already; nothing is fetched."""
+    if not weights.is_local:
+        from huggingface_hub import snapshot_download
+
+        try:
+            here = snapshot_download(
+                weights.path, revision=weights.revision, allow_patterns=list(_CONTENT), local_files_only=True
+            )
+        except Exception:  # not there, or no name of the hub's at all: the client has a class for each
+            return None
+        weights = replace(weights, path=here)
+    try:
+        return load_tokenizer(weights)
+    except (OSError, ValueError):
+        return None
+
+
 def _has_chat_template(folder: Path) -> bool:
     if (folder / "chat_template.jinja").exists() or (folder / "chat_template.json").exists():
         return True

@@ -18,12 +18,25 @@ class Behaviour:
 
     honours_n: bool = True
     honours_temperature: bool = True
+    honours_zero: bool = True
+    honours_limit: bool = True
+    honours_stop: bool = True
     gives_logprobs: bool = True
+    gives_usage: bool = True
+    owned_by: str = ""
+    reads_at_most: int | None = None
+    """Prompts are cut to so many tokens, without a word."""
+    hangs: bool = False
+    """It takes a request and never answers."""
+    poison: str | None = None
+    """A prompt with this text is answered with status 500."""
     takes_logprobs: bool = True
     most_tokens: int | None = None
     context: int | None = None
     failures: int = 0
-    """Requests that are answered with status 503 before it works again."""
+    """Requests that are answered with `failure` before it works again."""
+    failure: int = 503
+    retry_after: str | None = None
     seen: list[dict[str, Any]] = field(default_factory=list)
     busiest: int = 0
 
@@ -65,9 +78,8 @@ def _handler(engine: TransformersEngine, behaviour: Behaviour) -> type[BaseHTTPR
             pass
 
         def do_GET(self) -> None:
-            self._send(
-                200, {"object": "list", "data": [{"id": "tiny", "object": "model", "created": 0, "owned_by": ""}]}
-            )
+            model = {"id": "tiny", "object": "model", "created": 0, "owned_by": behaviour.owned_by}
+            self._send(200, {"object": "list", "data": [model]})
 
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -77,8 +89,13 @@ def _handler(engine: TransformersEngine, behaviour: Behaviour) -> type[BaseHTTPR
                 behaviour.busiest = max(behaviour.busiest, busy[0])
                 failing, behaviour.failures = behaviour.failures > 0, max(0, behaviour.failures - 1)
             try:
+                if behaviour.hangs:
+                    time.sleep(600)
                 if failing:
-                    self._send(503, {"error": {"message": "loading"}})
+                    self._send(behaviour.failure, {"error": {"message": "loading"}})
+                    return
+                if behaviour.poison and behaviour.poison in json.dumps(asked):
+                    self._send(500, {"error": {"message": "this prompt is too much"}})
                     return
                 with turn:
                     status, answer = _answer(engine, behaviour, asked, chat="/chat/" in self.path)
@@ -92,6 +109,8 @@ def _handler(engine: TransformersEngine, behaviour: Behaviour) -> type[BaseHTTPR
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
+            if status == 429 and behaviour.retry_after:
+                self.send_header("Retry-After", behaviour.retry_after)
             self.end_headers()
             self.wfile.write(data)
 
@@ -102,19 +121,23 @@ def _answer(engine: TransformersEngine, behaviour: Behaviour, asked: Any, chat: 
     if "logprobs" in asked and not behaviour.takes_logprobs:
         return 400, {"error": {"message": "unknown field logprobs"}}
     text = asked["messages"][0]["content"] if chat else asked["prompt"]
+    if isinstance(text, list):  # token ids, as servers take them
+        text = str(engine.tokenizer.decode(text))
     prompt = Prompt(text, rendered=not chat)
     context = behaviour.context or engine.context
     length, most = len(engine.encode(prompt)), asked.get("max_tokens")
     if length + (most or 1) > context:
         return 400, {"error": {"message": f"maximum context length is {context} tokens"}}
-    most = min(most or context - length, behaviour.most_tokens or context)
-    stop = asked.get("stop") or ()
+    most = min(most or context - length, behaviour.most_tokens or context) * (1 if behaviour.honours_limit else 2)
+    stop = (asked.get("stop") or ()) if behaviour.honours_stop else ()
     temperature = asked["temperature"] if behaviour.honours_temperature else 0.0
+    temperature = temperature or (0.0 if behaviour.honours_zero else 1.0)
     sampling = Sampling(temperature, asked["top_p"], most, tuple(stop), asked["seed"])
     draws = range(asked["n"] if behaviour.honours_n else 1)
     made = engine.generate([Prompt(text, draw, rendered=not chat) for draw in draws], sampling)
     choices = [_choice(index, one, chat, behaviour) for index, one in enumerate(made)]
-    usage = {"prompt_tokens": length, "completion_tokens": sum(one.new_tokens for one in made), "total_tokens": 0}
+    read = min(length, behaviour.reads_at_most or length)
+    usage = {"prompt_tokens": read, "completion_tokens": sum(one.new_tokens for one in made), "total_tokens": 0}
     kind = "chat.completion" if chat else "text_completion"
     return 200, {
         "id": "x",
@@ -122,7 +145,7 @@ def _answer(engine: TransformersEngine, behaviour: Behaviour, asked: Any, chat: 
         "created": int(time.time()),
         "model": "tiny",
         "choices": choices,
-        "usage": usage,
+        "usage": usage if behaviour.gives_usage else None,
     }
 
 

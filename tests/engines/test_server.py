@@ -1,10 +1,17 @@
 """The server engine against a real HTTP server on loopback that has the faults of real ones."""
 
+import asyncio
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from conftest import save_tiny_model
 from serving import Behaviour, Serving
 
 from crescent.engines import Prompt, Sampling
@@ -36,16 +43,15 @@ def serve(local: TransformersEngine) -> Iterator[Start]:
         serving.stop()
 
 
-def engine(*urls: str, model: str = "tiny", patience_seconds: float = 30) -> ServerEngine:
-    weights = Weights("tiny", "nowhere")
-    return ServerSettings(urls, model=model, patience_seconds=patience_seconds).build(weights, "w")
+def engine(*urls: str, model: str = "tiny", path: str = "nowhere", **limits: Any) -> ServerEngine:
+    return ServerSettings(urls, model=model, **{"patience_seconds": 30.0, **limits}).build(Weights("tiny", path), "w")
 
 
 def test_draws_of_a_prompt_are_asked_for_together(serve: Start) -> None:
     seen = Behaviour()
     made = engine(serve(seen).start()).generate(PROMPTS, DRAWN)
     assert len({one.text for one in made}) == 10
-    assert [asked["n"] for asked in seen.seen] == [4, 5, 5]  # the first finds out what the server honours
+    assert [asked["n"] for asked in seen.seen] == [4, 1, 1, 1, 1, 5, 5]  # at first: what does the server honour?
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour(honours_n=False), Behaviour(honours_n=False, gives_logprobs=False)])
@@ -59,6 +65,57 @@ def test_a_server_that_ignores_sampling_is_refused_by_name(serve: Start) -> None
     url = serve(Behaviour(honours_temperature=False)).start()
     with pytest.raises(ValueError, match=f"{url} ignores temperature: 4 samples at temperature 2 are all"):
         engine(url).generate(PROMPTS, DRAWN)
+
+
+def test_a_server_that_is_never_greedy_is_refused_by_name(serve: Start) -> None:
+    url = serve(Behaviour(honours_zero=False)).start()
+    with pytest.raises(ValueError, match=f"{url} ignores temperature 0: 4 greedy answers are all different"):
+        engine(url).generate(PROMPTS, DRAWN)
+
+
+def test_a_server_that_ignores_the_limit_is_refused_by_name(serve: Start) -> None:
+    url = serve(Behaviour(honours_limit=False)).start()
+    with pytest.raises(ValueError, match=f"{url} ignores max_tokens: it wrote .* where 32 were asked for"):
+        engine(url).generate(PROMPTS, DRAWN)
+
+
+def test_a_server_that_cuts_prompts_is_refused(serve: Start, tiny_llama: Path) -> None:
+    asker = engine(serve(Behaviour(reads_at_most=40)).start(), path=str(tiny_llama))
+    with pytest.raises(ValueError, match=r"the server read 40 tokens of a prompt of .*it cuts long prompts"):
+        asker.generate(["How many?", "Think step by step. " * 30], DRAWN)
+
+
+def test_a_server_that_ignores_stop_strings_is_cut_and_named(serve: Start, caplog: pytest.LogCaptureFixture) -> None:
+    free = engine(serve(Behaviour()).start()).generate(["How?"], Sampling(temperature=0, max_new_tokens=12))[0].text
+    stop = Sampling(temperature=0, max_new_tokens=12, stop=(free[3:5],))
+    made = engine(serve(Behaviour(honours_stop=False)).start()).generate(["How?"], stop)[0]
+    assert (made.text, made.finish_reason) == (free.split(free[3:5])[0], "stop")
+    assert "writes on beyond stop strings" in caplog.text
+
+
+@pytest.mark.parametrize(("owner", "plain"), [("vllm", {"top_k": -1}), ("llamacpp", {"top_k": 0}), ("", {})])
+def test_defaults_of_a_known_server_s_own_are_switched_off(owner: str, plain: dict, serve: Start) -> None:
+    seen = Behaviour(owned_by=owner)
+    engine(serve(seen).start()).generate(PROMPTS, DRAWN)
+    assert all({key: value for key, value in asked.items() if key == "top_k"} == plain for asked in seen.seen)
+    assert all((asked.get("min_p") == 0.0) == bool(owner) for asked in seen.seen)
+
+
+def test_what_a_server_does_not_count_is_counted_with_the_tokenizer(
+    serve: Start, local: TransformersEngine, tiny_llama: Path
+) -> None:
+    mute = Behaviour(takes_logprobs=False, gives_logprobs=False, gives_usage=False)
+    made = engine(serve(mute).start(), path=str(tiny_llama)).generate(PROMPTS, DRAWN)
+    assert [one.prompt_tokens for one in made] == [len(local.encode(prompt)) for prompt in PROMPTS]
+    assert all(0 < one.new_tokens <= 6 for one in made)
+
+
+def test_another_model_behind_the_server_is_noticed(
+    serve: Start, tiny_qwen: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = save_tiny_model(tmp_path / "other", template="{{ messages[0]['content'] }}")
+    engine(serve(Behaviour()).start(), path=str(other)).generate(PROMPTS, DRAWN)
+    assert "serves another model or another chat template" in caplog.text
 
 
 def test_a_server_that_cuts_short_is_named(serve: Start, caplog: pytest.LogCaptureFixture) -> None:
@@ -75,6 +132,64 @@ def test_a_server_without_logprobs_is_asked_without(serve: Start) -> None:
 def test_a_busy_server_is_asked_again(serve: Start, caplog: pytest.LogCaptureFixture) -> None:
     made = engine(serve(Behaviour(failures=3)).start()).generate(PROMPTS, DRAWN)
     assert len(made) == 10 and caplog.text.count("asking again until it does") == 1
+
+
+def test_a_server_without_room_is_left_alone_for_as_long_as_it_asks(
+    serve: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    busy = Behaviour(failures=2, failure=429, retry_after="1")
+    made = engine(serve(busy).start(), patience_seconds=20).generate(PROMPTS, DRAWN)
+    assert len(made) == 10 and "has no room for more" in caplog.text
+
+
+def test_a_request_that_always_fails_ends_the_run_though_others_are_answered(
+    serve: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crescent.engines.endpoints.LONGEST_WAIT", 0.2)
+    kept: list[int] = []
+    url = serve(Behaviour(poison="Question 7?")).start()
+    with pytest.raises(ValueError, match=r"fails on one request again and again .*too much"):
+        engine(url).generate([f"Question {n}?" for n in range(12)], DRAWN, lambda index, _made: kept.append(index))
+    assert sorted(kept) == [n for n in range(12) if n != 7]
+
+
+def test_requests_that_time_out_say_which_setting(serve: Start) -> None:
+    url = serve(Behaviour(hangs=True)).start()
+    with pytest.raises(ValueError, match=r"engine.timeout_seconds, or lower engine.in_flight"):
+        engine(url, timeout_seconds=0.3, patience_seconds=0.5).generate(PROMPTS, DRAWN)
+
+
+def test_thousands_of_prompts_are_worked_through_by_a_bounded_number_of_tasks(serve: Start) -> None:
+    seen, most = Behaviour(), 0
+    asker = engine(serve(seen).start(), in_flight=8)
+
+    def finished(_index: int, _made: object) -> None:
+        nonlocal most
+        most = max(most, len(asyncio.all_tasks()))
+
+    made = asker.generate([f"{n}?" for n in range(600)], Sampling(max_new_tokens=1), finished)
+    assert len(made) == 600 and seen.busiest <= 8 and most <= 8 + 4
+
+
+INTERRUPTED = """
+import sys
+from crescent.engines import Sampling
+from crescent.engines.choices import ServerSettings
+from crescent.engines.weights import Weights
+print("asking", flush=True)
+ServerSettings((sys.argv[1],), model="tiny").build(Weights("tiny", "nowhere"), "w").generate(["How?"] * 50, Sampling())
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_that_waits_for_a_server(sent: signal.Signals, serve: Start) -> None:
+    behaviour = Behaviour(hangs=True)
+    url = serve(behaviour).start()
+    with subprocess.Popen([sys.executable, "-c", INTERRUPTED, url], stdout=-1, stderr=-1, text=True) as asking:
+        while not behaviour.seen:
+            time.sleep(0.05)
+        asking.send_signal(sent)
+        assert asking.wait(timeout=60) != 0  # the server would keep it for 600 s
 
 
 def test_a_server_that_dies_and_returns_loses_nothing(serve: Start, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,132 @@
+"""Patience with servers: who is asked next, how long a server may be gone, and what ends the waiting.
+
+In: a request as a coroutine function of an `Endpoint`. Out: its answer, or a ValueError with the mend. It knows neither
+prompts nor completions: see `server.py`.
+"""
+
+import asyncio
+import email.utils
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import openai
+from openai import AsyncOpenAI
+
+log = logging.getLogger(__name__)
+FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between two attempts, doubling
+MOST_FAULTS = 8  # internal errors on one request while others are answered: that request is the reason
+_FAULTS = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError, openai.ConflictError)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How the servers are used; none of it changes a result."""
+
+    in_flight: int = 256
+    samples_per_request: int = 16
+    patience_seconds: float = 600.0
+    timeout_seconds: float = 600.0
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """One server, the number of requests it is working on, and what makes it sample plainly (see `probe.py`)."""
+
+    url: str
+    client: AsyncOpenAI
+    plain: dict[str, Any] = field(default_factory=dict)
+    busy: int = 0
+    rest_until: float = 0.0
+
+
+Send = Callable[[Endpoint], Awaitable[Any]]
+
+
+class Endpoints:
+    """Servers that share the work. `told` holds what was warned of, so that it is said once."""
+
+    def __init__(self, places: Sequence[Endpoint], limits: Limits, told: set[str]) -> None:
+        self.places, self._limits, self._told = places, limits, told
+        self._answered = time.monotonic()
+
+    async def ask(self, send: Send, place: Endpoint | None = None) -> Any:
+        """The answer of one server, or of the least busy; asked again while it is not there or has no room.
+
+        Only `patience_seconds` in which no request at all was answered end the waiting.
+        """
+        begun, wait, faults = time.monotonic(), FIRST_WAIT, 0
+        while True:
+            chosen = place or min(self.places, key=lambda one: (one.rest_until > time.monotonic(), one.busy))
+            chosen.busy += 1
+            try:
+                answer = await send(chosen)
+                self._answered = time.monotonic()
+                return answer
+            except _FAULTS as error:
+                asked_for = self._asked_for(error)
+                chosen.rest_until = time.monotonic() + (asked_for or wait)
+                faults += isinstance(error, openai.InternalServerError) and error.status_code == 500
+                self._give_up(error, chosen, begun, faults)
+                self.tell(chosen.url, f"{chosen.url} {_state(error)} ({reason(error)}); asking again until it does")
+            except (openai.NotFoundError, openai.AuthenticationError, openai.PermissionDeniedError) as error:
+                raise ValueError(
+                    f"{chosen.url} refuses: {reason(error)}. Look at engine.urls, engine.model, and OPENAI_API_KEY "
+                    "where the server wants a key."
+                ) from None
+            finally:
+                chosen.busy -= 1
+            alone = place is not None or len(self.places) == 1
+            await asyncio.sleep((asked_for if alone else None) or wait * random.uniform(0.5, 1.0))
+            wait = min(LONGEST_WAIT, 2 * wait)
+
+    def tell(self, what: str, message: str) -> None:
+        """A warning, once for each `what`."""
+        if what not in self._told:
+            self._told.add(what)
+            log.warning("%s", message)
+
+    def _give_up(self, error: openai.APIError, chosen: Endpoint, begun: float, faults: int) -> None:
+        """Raises ValueError where more waiting would not help."""
+        if faults >= MOST_FAULTS and self._answered > begun:
+            raise ValueError(
+                f"{chosen.url} fails on one request again and again ({reason(error)}), though it answers others. Its "
+                "own log says why; what was finished is kept."
+            )
+        if time.monotonic() - max(begun, self._answered) <= self._limits.patience_seconds:
+            return
+        mend = "Start it again, or give another engine.urls"
+        if isinstance(error, openai.APITimeoutError):
+            mend = "Raise engine.timeout_seconds, or lower engine.in_flight"
+        raise ValueError(
+            f"{chosen.url} has not answered for {self._limits.patience_seconds:.0f} s ({reason(error)}). {mend}; "
+            "the same command then goes on."
+        ) from None
+
+    def _asked_for(self, error: openai.APIError) -> float | None:
+        """Seconds that the server asks to be left alone for (Retry-After: 7, or a date), within our patience."""
+        if not isinstance(error, openai.APIStatusError):
+            return None
+        value = error.response.headers.get("retry-after")
+        if not value:
+            return None
+        try:
+            seconds = float(value)
+        except ValueError:
+            date = email.utils.parsedate_tz(value)
+            seconds = email.utils.mktime_tz(date) - time.time() if date else 0.0
+        return min(seconds, self._limits.patience_seconds) if seconds > 0 else None
+
+
+def reason(error: BaseException) -> str:
+    """One line, without what the client library puts around it."""
+    cause = error.__cause__ if isinstance(error, openai.APIConnectionError) and error.__cause__ else error
+    text = str(cause).strip() or ("timed out" if isinstance(error, openai.APITimeoutError) else type(cause).__name__)
+    return text.splitlines()[0][:200].rstrip(".")
+
+
+def _state(error: openai.APIError) -> str:
+    return "has no room for more" if isinstance(error, openai.RateLimitError) else "is not answering"
