@@ -248,7 +248,9 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
                 engine.close()
                 report.key, report.records = engine.identity, sum(artifact.info["items"] for artifact in scored)
                 report.reused_records = sum(artifact.info["items"] for artifact in scored if artifact.reused)
-                summary.scores += scores(scored, role, iteration if role == "student" else 0)
+                counted = iteration if role == "student" else 0
+                summary.scores += scores(scored, role, counted)
+                summary.evaluated(scored, role, counted)
             tracker.samples(role, scored)
         teacher = _engine(experiment.engine, trained, store)
     tracker.scores(summary.scores)
