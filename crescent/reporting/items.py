@@ -43,7 +43,7 @@ class SampleReader:
         folder = run.artifact("evaluate", evaluation.key)
         if folder is None:
             return (
-                f"{run.folder}: the samples of {evaluation.task}, {evaluation.shots}-shot, {evaluation.model}, are not at "
+                f"{run.folder}: samples of {evaluation.task}, {evaluation.shots}-shot, {evaluation.model}, are not at "
                 f"{evaluation.path}; say with --store where the store is. Without them differences are unpaired"
             )
         path = folder / SAMPLES
