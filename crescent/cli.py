@@ -94,6 +94,7 @@ def run_job(config: DictConfig) -> None:
     node: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     from crescent.experiment import Experiment, run
     from crescent.narrative import print_paths, print_table
+    from crescent.reporting.single import report_run
     from crescent.summary import Summary
 
     tracking = build_target(_group(node, "tracking"), "tracking")
@@ -110,10 +111,13 @@ def run_job(config: DictConfig) -> None:
     group, name = _names(job, experiment.name)
     with tracking.start(folder, node, group, name) as tracker:
         run(experiment, summary, console, tracker)
+        summary.write()
+        report = report_run(folder)
+        tracker.report(report.differences, report.page)
         place = tracker.place
-    summary.write()
-    print_table(summary.scores)
-    print_paths({"summary": folder / "summary.json", "adapter": summary.artifacts["adapter"], "W&B": place})
+    print_table(summary.scores, report.differences)
+    paths = {"report": report.page} if report.page else {}
+    print_paths({**paths, "summary": folder / "summary.json", "adapter": summary.artifacts["adapter"], "W&B": place})
 
 
 def command() -> str:

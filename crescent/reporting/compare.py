@@ -54,7 +54,8 @@ def _run(asked: argparse.Namespace) -> None:
     if asked.wandb:
         from crescent.reporting.wandb_report import publish
 
-        for line in publish(comparison, page, asked.project, asked.entity):
+        folder = page.parent if page else Path("outputs")
+        for line in publish(comparison, page, asked.project, asked.entity, folder.absolute()):
             console.say(line)
 
 

@@ -42,8 +42,11 @@ def short_labels(rows: Sequence[Row]) -> list[str]:
 
 def accuracy(comparison: Comparison) -> list[Figure]:
     """Per axis: the scores at each of its values. Without axes: before and after."""
+    if not comparison.columns:
+        return []
     if not comparison.axes:
-        return [_before_after(comparison)]
+        found = {row.role for row in comparison.rows}
+        return [_before_after(comparison)] if "base" in found and len(comparison.students) == 1 else []
     return [_per_axis(comparison, place) for place in range(len(comparison.axes))]
 
 
@@ -183,7 +186,8 @@ def training(comparison: Comparison) -> list[Figure]:
 
 
 def _before_after(comparison: Comparison) -> Figure:
-    [base], [student] = ([row for row in comparison.rows if row.role == role][:1] for role in ("base", "student"))
+    [student] = comparison.students
+    base = next(row for row in comparison.rows if row.role == "base")
     columns = [one for one in comparison.columns if one in base.cells and one in student.cells]
 
     def paint(axes: Any) -> None:

@@ -18,9 +18,9 @@ from crescent.console import Console
 from crescent.reporting import axes as axis
 from crescent.reporting import figures
 from crescent.reporting.details import Details, collect
-from crescent.reporting.results import Comparison, Options, compare
+from crescent.reporting.results import Comparison
 from crescent.reporting.rows import Cell, Column, Row
-from crescent.reporting.runs import read
+from crescent.reporting.runs import Run
 from crescent.reporting.tables import p_text, scale, stars_legend
 from crescent.store import write_atomic
 
@@ -35,14 +35,6 @@ KINDS = (
     ("votes", "Votes", "How the draws of a question voted, and the response that became the training answer."),
     ("changes", "Changed answers", "Benchmark questions that became right, or wrong, with training."),
 )  # fmt: skip
-
-
-def write_run_page(folder: Path, console: Console) -> Path:
-    """`report.html` of one run, in its folder. Raises ValueError if the run has no scores or its summary is broken."""
-    run = read(folder)
-    if not run.scores:
-        raise ValueError(f"{folder} has no scores, so there is no report to draw")
-    return write_page(compare([run], Options(), Console(quiet=True)), folder / "report.html", console)
 
 
 def write_page(comparison: Comparison, path: Path, console: Console) -> Path:
@@ -133,13 +125,14 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
     else:
         run = comparison.runs[0]
         facts += [(f"{stage['records']:,}", name) for name, stage in _data_stages(run)]
-    facts.append((f"{up} up, {down} down", f"of {len(cells)} differences are significant after correction"))
+    if cells:
+        facts.append((f"{up} up, {down} down", f"of {len(cells)} differences are significant after correction"))
     facts.append((f"{tokens:,}", "new tokens, generated or trained on; the rest was in the store"))
     facts.append((_duration(seconds), "of work in all stages"))
     return facts
 
 
-def _data_stages(run: Any) -> list[tuple[str, Any]]:
+def _data_stages(run: Run) -> list[tuple[str, Any]]:
     named = (("questions kept", "diversify"), ("training pairs", "vote"))
     return [(name, stage) for name, which in named if (stage := run.stage(which)) is not None]
 

@@ -94,6 +94,8 @@ def rows_of(axes: Axes, point: Point, group: Sequence[Run], notes: list[str]) ->
         title += "" if score.prompting == "none" else f", {score.prompting}"
         key = (role, score.prompting)
         rows.setdefault(key, Row(title, point, role, last, score.prompting, runs))
+    if not rows:  # nothing was scored; its data and its training are still there to be seen
+        return [Row(name, point, "student", max(1, runs[0].last_iteration), "none", runs)]
     return sorted(rows.values(), key=lambda row: ORDER[row.role])
 
 
