@@ -104,6 +104,7 @@ def run_job(config: DictConfig) -> None:
     node: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     from crescent.experiment import Experiment, run
     from crescent.narrative import print_paths, print_table
+    from crescent.reporting.single import report_run
     from crescent.summary import Summary
 
     tracking = build_target(_group(node, "tracking"), "tracking")
@@ -124,9 +125,13 @@ def run_job(config: DictConfig) -> None:
     with stoppable(), summary.ends(), tracking.start(folder, node, group, name) as tracker:
         with experiment.runtime.start() as place:
             run(experiment, summary, console, tracker, place)
+        summary.write()
+        report = report_run(folder)
+        tracker.report(report.differences, report.page)
         tracked = tracker.place
-    print_table(summary.scores)
-    print_paths({"summary": folder / "summary.json", "adapter": summary.artifacts["adapter"], "W&B": tracked})
+    print_table(summary.scores, report.differences)
+    paths = {"report": report.page} if report.page else {}
+    print_paths({**paths, "summary": folder / "summary.json", "adapter": summary.artifacts["adapter"], "W&B": tracked})
 
 
 def _fit_to_run(experiment: "Experiment", check: bool | str, folder: Path, console: Console) -> bool:

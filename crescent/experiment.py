@@ -277,7 +277,9 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
                 engine.close()
                 report.key, report.records = engine.identity, sum(artifact.info["items"] for artifact in scored)
                 report.reused_records = sum(artifact.info["items"] for artifact in scored if artifact.reused)
-                summary.scores += scores(scored, role, iteration if role == "student" else 0, prompting.name)
+                counted = iteration if role == "student" else 0
+                summary.scores += scores(scored, role, counted, prompting.name)
+                summary.evaluated(scored, role, counted, prompting.name)
             tracker.samples(asked_as(role, prompting.name), scored)
         teacher = lazy_engine(experiment.engine, trained, store, place)
     tracker.scores(summary.scores)

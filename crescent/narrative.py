@@ -3,7 +3,6 @@
 In: artifacts and scores. Out: printed lines. It computes nothing that is stored.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -14,6 +13,7 @@ from rich.table import Table
 from crescent.calibration import Labels
 from crescent.console import Console
 from crescent.evaluation.prompting import Baseline, Plain
+from crescent.evaluation.statistics import Difference
 from crescent.records import Decision, Question, Score, decode_lines
 from crescent.stages.answer import Draws
 from crescent.stages.decontaminate import read_hits
@@ -110,38 +110,46 @@ def tell_scoring(console: Console, role: str, name: str, prompting: Plain | Base
     console.say(f"{role}: {name}{how}{without}")
 
 
-def score_table(scores: Sequence[Score]) -> Table:
-    """Primary scores: base, student, difference and its standard error, in percent where a metric is a share.
+def score_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], Difference]) -> Table:
+    """Primary scores: base, student, their difference with its paired standard error and interval, in percent.
 
-    Whole tasks, asked plainly; summary.json has their parts and what prompting brings too.
+    "can show": the smallest difference that such a comparison finds in four of five cases, where the one found is
+    smaller. A difference that could not be paired has no error here.
     """
     scores = [score for score in scores if score.prompting == "none" and "/" not in score.task]
     last = max((score.iteration for score in scores), default=0)
     before = {(s.task, s.shots): s for s in scores if s.primary and s.model == "base"}
     after = {(s.task, s.shots): s for s in scores if s.primary and s.model == "student" and s.iteration == last}
     teacher = {(s.task, s.shots): s for s in scores if s.primary and s.model == "teacher"}
-    table = Table(
-        box=box.SIMPLE_HEAD, title="lm-evaluation-harness, percent; difference = student - base", title_justify="left"
-    )
+    title = "lm-evaluation-harness, percent; difference = student - base, question by question"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     table.add_column("task")
-    for name in ("shots", "n", *(["teacher"] if teacher else []), "base", "student", "difference", "SE"):
-        table.add_column(name, justify="right")
+    names = ("shots", "n", *(["teacher"] if teacher else []), "base", "student", "difference", "SE", "95 %", "can show")
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
     for key, base in before.items():
         student = after[key]
-        error = math.hypot(base.stderr, student.stderr)
         middle = [_percent(teacher[key].value)] if teacher else []
         difference = f"{100 * (student.value - base.value):+.1f}"
         table.add_row(
             base.task, str(base.shots), str(base.n), *middle, _percent(base.value), _percent(student.value), difference,
-            _percent(error),
+            *_errors(differences.get(key)),
         )  # fmt: skip
     return table
 
 
-def print_table(scores: Sequence[Score]) -> None:
+def _errors(found: Difference | None) -> tuple[str, str, str]:
+    """Standard error, interval, and what could have been shown."""
+    if found is None:
+        return "", "", ""
+    shows = _percent(found.detectable) if abs(found.value) < found.detectable else ""
+    return _percent(found.stderr), f"{100 * found.low:+.1f} to {100 * found.high:+.1f}", shows
+
+
+def print_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], Difference]) -> None:
     """The result table on stdout."""
     if scores:
-        RichConsole(width=100).print(score_table(scores))
+        RichConsole(width=110).print(score_table(scores, differences))
     if any(score.prompting != "none" for score in scores):
         RichConsole(width=100).print(prompting_table(scores))
 

@@ -7,7 +7,7 @@ cut off has said what it had. Its fields only grow.
 import json
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from crescent.records import Score
-from crescent.store import write_atomic
+from crescent.store import Artifact, write_atomic
 
 PACKAGES = ("crescent-lm", "torch", "transformers", "peft", "pytorch-lightning", "lm-eval", "hydra-core", "wandb")
 
@@ -52,6 +52,7 @@ class Summary:
     config: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
     scores: list[Score] = field(default_factory=list)
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
     stages: list[StageReport] = field(default_factory=list)
     labels: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[str, str] = field(default_factory=dict)
@@ -80,6 +81,21 @@ class Summary:
         self.stages.append(report)
         self.write()
 
+    def evaluated(self, artifacts: Sequence[Artifact], model: str, iteration: int, prompting: str = "none") -> None:
+        """Says where the samples of scores are, so that runs can be compared question by question."""
+        self.evaluations += [
+            {
+                "model": model,
+                "iteration": iteration,
+                "prompting": prompting,
+                "task": artifact.info["task"],
+                "shots": artifact.info["shots"],
+                "key": artifact.key,
+                "path": str(artifact.path),
+            }
+            for artifact in artifacts
+        ]
+
     def write(self) -> None:
         """Puts what there is into summary.json."""
         if self.folder is not None:
@@ -94,6 +110,7 @@ class Summary:
             "seed": self.seed,
             "config": self.config,
             "scores": [asdict(score) for score in self.scores],
+            "evaluations": self.evaluations,
             "stages": [asdict(stage) for stage in self.stages],
             "labels": self.labels,
             "artifacts": self.artifacts,

@@ -8,6 +8,8 @@ where not. A failing job still finishes its run, so that the next job of a sweep
     labels/{label_accuracy,...,calibration}    where an oracle knows the truth
     score/<model>/<task>/<shots>               the primary metric; others as .../<metric>,<filter>; a base model that
                                                is prompted as base+<prompting>
+    difference/<task>/<shots>                      student - base of the last iteration; .../stderr, low, high, p
+    report                                         report.html
     questions, decisions, contamination, votes, samples/<model>/<task>/<shots>     tables
     artifacts  <name>-pairs (dataset) -> <name>-adapter (model)
 """
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from crescent.calibration import Labels
+from crescent.evaluation.statistics import Difference
 from crescent.records import Ballot, Decision, QAPair, Question, Record, Score, decode_lines
 from crescent.stages.decontaminate import read_hits
 from crescent.stages.diversify import DECISIONS
@@ -61,6 +64,8 @@ class Tracker(Protocol):
 
     def scores(self, scores: Sequence[Score]) -> None: ...
 
+    def report(self, differences: Mapping[tuple[str, int], Difference], page: Path | None) -> None: ...
+
 
 class NoTracker:
     """`tracking=none`."""
@@ -86,6 +91,9 @@ class NoTracker:
         pass
 
     def scores(self, scores: Sequence[Score]) -> None:
+        pass
+
+    def report(self, differences: Mapping[tuple[str, int], Difference], page: Path | None) -> None:
         pass
 
 
@@ -118,6 +126,12 @@ class WandbTracking:
 
         The id is derived from folder and configuration: offline runs cannot be resumed, a repeated job is a new run.
         """
+        with self.start_run(folder, config, group, job, "experiment") as run:
+            yield WandbTracker(run, self.max_table_rows)
+
+    @contextmanager
+    def start_run(self, folder: Path, config: Mapping[str, Any], group: str, job: str, kind: str) -> Iterator[Any]:
+        """The W&B run itself."""
         os.environ["WANDB_DATA_DIR"] = os.environ["WANDB_CACHE_DIR"] = str(folder / "wandb")
         os.environ.setdefault("WANDB_SILENT", "true")
         import wandb
@@ -125,13 +139,13 @@ class WandbTracking:
         (folder / "wandb").mkdir(parents=True, exist_ok=True)
         run_id = make_key("run", 1, {"folder": str(folder), "config": config})
         run = wandb.init(
-            project=self.project, entity=self.entity, dir=folder, group=group, name=job, job_type="experiment",
+            project=self.project, entity=self.entity, dir=folder, group=group, name=job, job_type=kind,
             config=dict(config), mode=_mode(self.mode), id=run_id,
             settings=wandb.Settings(console="off"),
         )  # fmt: skip
         code = 1
         try:
-            yield WandbTracker(run, self.max_table_rows)
+            yield run
             code = 0
         except SystemExit as stopped:
             code = stopped.code if isinstance(stopped.code, int) else 1
@@ -247,6 +261,20 @@ class WandbTracker:
                 values[f"{name}/{score.metric},{score.filter}"] = score.value
         self._run.log(values)
         self._run.summary.update(values)
+
+    def report(self, differences: Mapping[tuple[str, int], Difference], page: Path | None) -> None:
+        """Differences as summary values, to be compared and grouped by any setting; the report as a page."""
+        import wandb
+
+        values: dict[str, Any] = {}
+        for (task, shots), found in differences.items():
+            name = f"difference/{task}/{shots}"
+            errors = {f"{name}/{part}": getattr(found, part) for part in ("stderr", "low", "high", "p")}
+            values |= {name: found.value, **errors}
+        self._run.summary.update(values)
+        if page is not None:
+            values["report"] = wandb.Html(page.read_text(encoding="utf-8"), inject=False)
+        self._run.log(values)
 
     def _table(self, name: str, records: Sequence[Record]) -> None:
         import wandb

@@ -1,0 +1,112 @@
+"""Which settings tell runs apart: the axes of an ablation, found in the configurations themselves.
+
+In: runs. Out: the dotted keys that differ, without those that follow from another, and groups of runs that differ in
+the seed alone.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crescent.reporting.runs import Run
+
+SEED = "seed"
+NO_AXES = ("name", "store", "tracking.", "eval.", "engine.device", "engine.max_batch", "oracle.")
+"""Keys (or, with a dot, groups) that say where and how a run ran, or what of it was measured."""
+ABSENT = None
+
+Axes = tuple[str, ...]
+Point = tuple[Any, ...]
+"""The values of the axes."""
+
+
+def find_axes(runs: Sequence[Run]) -> Axes:
+    """The keys in which runs differ. `dedup.name` stands for all that differs with it (`dedup.max_rewrites` ...)."""
+    differing = [key for key in _keys(runs) if len({_value(run, key) for run in runs}) > 1]
+    candidates = [key for key in differing if key != SEED and not key.startswith(NO_AXES)]
+    axes: list[str] = []
+    for key in sorted(candidates, key=lambda key: (not key.endswith(".name"), key.count("."), candidates.index(key))):
+        if key.rpartition(".")[2] == SEED and _follows(runs, key, [SEED]):
+            continue  # train.seed and vote.seed take the run's
+        named = [axis for axis in axes if axis.endswith(".name") and key.startswith(axis.removesuffix("name"))]
+        if not (named and _follows(runs, key, named)):
+            axes.append(key)
+    return tuple(sorted(axes, key=candidates.index))
+
+
+def differing_evaluation(runs: Sequence[Run]) -> list[str]:
+    """Settings of the evaluation in which runs differ: their scores mean different things."""
+    keys = [key for key in _keys(runs) if key.startswith("eval.") and key not in ("eval.name", "eval.tasks")]
+    ignored = ("eval.loglikelihood_batch", "eval.task_folders", "eval.data")
+    return [key for key in keys if key not in ignored and len({_value(run, key) for run in runs}) > 1]
+
+
+def group(runs: Sequence[Run], axes: Axes) -> dict[Point, list[Run]]:
+    """Runs by their point on the axes, points in order, runs in order of seed."""
+    groups: dict[Point, list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[tuple(_value(run, axis) for axis in axes)].append(run)
+    ordered = sorted(groups, key=lambda point: [_order(value) for value in point])
+    return {point: sorted(groups[point], key=lambda run: run.seed) for point in ordered}
+
+
+def short(axis: str) -> str:
+    """dedup.name is called dedup."""
+    return axis.removesuffix(".name")
+
+
+def label(axes: Axes, point: Point) -> str:
+    """A point as one would write it on the command line: dedup=none vote.draws=3."""
+    return " ".join(f"{short(axis)}={text(value)}" for axis, value in zip(axes, point, strict=True))
+
+
+def text(value: Any) -> str:
+    """A value as one would write it."""
+    if value is ABSENT:
+        return "-"
+    if isinstance(value, tuple):
+        return "[" + ",".join(map(text, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def parse_point(wanted: str, axes: Axes, points: Sequence[Point]) -> Point:
+    """The one point that `KEY=VALUE,...` names. Raises ValueError with what there is."""
+    asked: Mapping[str, str] = dict(part.strip().partition("=")[::2] for part in wanted.split(",") if part.strip())
+    for key in asked:
+        if key not in axes and f"{key}.name" not in axes:
+            there = ", ".join(short(axis) for axis in axes) or "none"
+            raise ValueError(f"--reference names {key}, which does not differ between the runs; the axes are: {there}")
+    found = [
+        point
+        for point in points
+        if all(
+            text(value) == asked.get(short(axis), asked.get(axis, text(value)))
+            for axis, value in zip(axes, point, strict=True)
+        )
+    ]
+    if len(found) != 1:
+        choices = "; ".join(label(axes, point) for point in (found or points))
+        raise ValueError(f"--reference {wanted} fits {len(found)} rows instead of one; choose among: {choices}")
+    return found[0]
+
+
+def _follows(runs: Sequence[Run], key: str, from_keys: Sequence[str]) -> bool:
+    """Whether the values of `from_keys` decide that of `key`."""
+    values: dict[Point, set[Any]] = defaultdict(set)
+    for run in runs:
+        values[tuple(_value(run, one) for one in from_keys)].add(_value(run, key))
+    return all(len(seen) == 1 for seen in values.values())
+
+
+def _keys(runs: Sequence[Run]) -> list[str]:
+    return list(dict.fromkeys(key for run in runs for key in run.settings))
+
+
+def _value(run: Run, key: str) -> Any:
+    return run.seed if key == SEED else run.settings.get(key, ABSENT)
+
+
+def _order(value: Any) -> tuple[int, float, str]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return (0 if value is ABSENT else 2, 0.0, str(value))
+    return (1, float(value), "")

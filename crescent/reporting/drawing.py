@@ -1,0 +1,111 @@
+"""Small SVG figures that follow the page: its colours in light and dark, its typeface, its width.
+
+In: a function that draws on matplotlib axes. Out: an SVG element as text, the same for the same data. Colours are
+written as CSS variables, text stays text. What is drawn is decided in `figures.py`.
+"""
+
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+INK, MUTED, GRID, PAPER = "#010101", "#020202", "#030303", "#040404"
+SERIES = ("#050501", "#050502", "#050503", "#050504", "#050505", "#050506")
+"""Stand-ins that no drawing would choose; the page gives them their colours."""
+VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} | {
+    color: f"--series-{number}" for number, color in enumerate(SERIES)
+}
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "lines.linewidth": 1.6,
+}
+WIDTH = 3.5
+"""Inches: shown 330 to 360 pixels wide, three beside each other on a desk and one on a phone, letters of 12 pixels."""
+
+WIDE = 4.7
+"""Inches, for a figure of one panel."""
+
+
+def series(number: int) -> str:
+    """The colour of the n-th series; after six they begin again."""
+    return SERIES[number % len(SERIES)]
+
+
+def draw(name: str, paint: Callable[[Any], None], height: float = 2.2, columns: int = 1, width: float = WIDTH) -> str:
+    """An SVG of `paint(axes)`, or of `paint([axes, ...])` for more than one column. `name` is read out to those who
+    cannot see it."""
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        made = figure.subplots(1, columns)
+        paint(made if columns == 1 else list(made))
+        text = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+    return _themed(text.getvalue(), name)
+
+
+def few_ticks(axes: Axes) -> None:
+    """At most five numbers on the horizontal scale: more would run into each other on a phone."""
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+
+
+def label_rows(axes: Axes, names: list[str]) -> None:
+    """Names of horizontal rows, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    few_ticks(axes)
+
+
+def _themed(svg: str, name: str) -> str:
+    """The element alone, with variables for colours, without ids that several figures would share, and without the
+    style sheet that matplotlib puts in (it would hold for the whole page)."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<defs>\s*</defs>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r"font: [^;\"]*px[^;\"]*", lambda found: _font(found[0]), svg)
+    for color, variable in VARIABLES.items():
+        svg = svg.replace(color, f"var({variable})")
+    opening, _, rest = svg.partition(">")
+    box = re.search(r'viewBox="[^"]*"', opening)
+    assert box is not None, opening
+    label = name.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    head = f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" {box[0]} role="img" aria-label="{label}"'
+    return re.sub(r"\n+", "\n", f"{head}>{rest}").strip()
+
+
+def _font(found: str) -> str:
+    """The size and weight of a font; the face is the page's."""
+    size = re.search(r"[\d.]+px", found)
+    assert size is not None, found
+    return f"font-size: {size[0]}; font-weight: {'600' if '700' in found or 'bold' in found else '400'}"

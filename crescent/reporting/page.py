@@ -1,0 +1,228 @@
+"""report.html: a comparison, or a single run, as one page that needs no other file and no network.
+
+In: a `Comparison`. Out: the page. What a model wrote is data: the template escapes it, the browsable samples travel as
+JSON in which no tag can begin, the script only ever sets text, and a content security policy forbids any other script.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from crescent.console import Console
+from crescent.reporting import axes as axis
+from crescent.reporting import figures
+from crescent.reporting.details import Details, collect
+from crescent.reporting.results import Comparison
+from crescent.reporting.rows import Cell, Column, Row
+from crescent.reporting.runs import Run
+from crescent.reporting.tables import p_text, scale, stars_legend
+from crescent.store import write_atomic
+
+ASSETS = Path(__file__).parent / "assets"
+MAX_DETAIL_BYTES = 4_000_000
+"""Of browsable samples, so that a page stays below 8 MB."""
+MOST_ENTRIES = 400
+"""Of each kind and configuration; halved until they fit."""
+KINDS = (
+    ("questions", "Questions", "What the model asked and diversification kept."),
+    ("rejections", "Rejections", "Candidates too similar to a kept question, with their rewrites, and invalid ones."),
+    ("votes", "Votes", "How the draws of a question voted, and the response that became the training answer."),
+    ("changes", "Changed answers", "Benchmark questions that became right, or wrong, with training."),
+)  # fmt: skip
+
+
+def write_page(comparison: Comparison, path: Path, console: Console) -> Path:
+    """Writes the page. Raises OSError if it cannot."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, render(comparison, console))
+    return path
+
+
+def render(comparison: Comparison, console: Console) -> str:
+    """The page as text."""
+    with console.progress("report drawn", 7, "parts") as tally:
+        drawn = []
+        for make in (
+            figures.accuracy, figures.differences, figures.cost, figures.diversity, figures.votes, figures.training,
+        ):  # fmt: skip
+            drawn += make(comparison)
+            tally.advance()
+        details, data = _fitting(comparison)
+        tally.advance()
+    script, style = (ASSETS / "page.js").read_text("utf-8"), (ASSETS / "page.css").read_text("utf-8")
+    environment = Environment(
+        loader=FileSystemLoader(ASSETS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value: f"{value:,.0f}"
+    return environment.get_template("page.html").render(
+        title=_title(comparison),
+        comparison=comparison,
+        legend=stars_legend(comparison),
+        facts=_facts(comparison),
+        tables=[_table(comparison, column) for column in comparison.columns],
+        matrix=_matrix(comparison),
+        single=_single(comparison),
+        axes=[axis.short(one) for one in comparison.axes],
+        # panels are our own SVG, script and style our own files; the data cannot leave its element (safe_json)
+        figures=[(f.title, f.caption, [Markup(panel) for panel in f.panels], f.key) for f in drawn],
+        kinds=[(kind, name, what, details.totals.get(kind, 0)) for kind, name, what in KINDS],
+        data=Markup(safe_json(data)),
+        script=Markup(script),
+        style=Markup(style),
+        script_hash=_hash(script),
+        style_hash=_hash(style),
+        origin=_origin(comparison),
+    )
+
+
+def safe_json(value: Any) -> str:
+    """JSON that can stand in a script element: no character in it can begin a tag, a comment or an entity."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def _fitting(comparison: Comparison) -> tuple[Details, dict[str, Any]]:
+    """As many browsable entries as fit."""
+    at_most = MOST_ENTRIES
+    details = collect(comparison, at_most)
+    while True:
+        data = {kind: getattr(details, kind) for kind, _, _ in KINDS}
+        size = len(safe_json(data).encode())
+        if size <= MAX_DETAIL_BYTES or at_most <= 2:
+            return details, data
+        at_most = max(2, min(at_most // 2, int(at_most * MAX_DETAIL_BYTES / size)))
+        details = collect(comparison, at_most)
+
+
+def _title(comparison: Comparison) -> str:
+    names = list(dict.fromkeys(run.experiment for run in comparison.runs))
+    return ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
+
+
+def _facts(comparison: Comparison) -> list[tuple[str, str]]:
+    """The few numbers that a reader wants first."""
+    students = comparison.students
+    cells = [cell for row in students for cell in row.cells.values() if cell.difference is not None]
+    up = sum(bool(cell.stars) and cell.difference.value > 0 for cell in cells if cell.difference)
+    down = sum(bool(cell.stars) and cell.difference.value < 0 for cell in cells if cell.difference)
+    tokens = sum(stage["new_tokens"] for run in comparison.runs for stage in run.stages)
+    seconds = sum(stage["seconds"] for run in comparison.runs for stage in run.stages)
+    facts = []
+    if len(comparison.runs) > 1:
+        facts.append((f"{len(comparison.runs)}", f"runs, {len(students)} configurations"))
+    else:
+        run = comparison.runs[0]
+        facts += [(f"{stage['records']:,}", name) for name, stage in _data_stages(run)]
+    if cells:
+        facts.append((f"{up} up, {down} down", f"of {len(cells)} differences are significant after correction"))
+    facts.append((f"{tokens:,}", "new tokens, generated or trained on; the rest was in the store"))
+    facts.append((_duration(seconds), "of work in all stages"))
+    return facts
+
+
+def _data_stages(run: Run) -> list[tuple[str, Any]]:
+    named = (("questions kept", "diversify"), ("training pairs", "vote"))
+    return [(name, stage) for name, which in named if (stage := run.stage(which)) is not None]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _matrix(comparison: Comparison) -> list[dict[str, Any]]:
+    """Rows of the overview: a point, and one short cell for each task."""
+    lines = []
+    for row in comparison.rows:
+        names = [axis.text(value) for value in row.point] if comparison.axes and row.role == "student" else [row.label]
+        cells = [_short_cell(row.cells.get(column), scale(comparison, column)) for column in comparison.columns]
+        lines.append({"names": names, "student": row.role == "student", "seeds": len(row.seeds), "cells": cells})
+    return lines
+
+
+def _short_cell(cell: Cell | None, factor: float) -> dict[str, str] | None:
+    if cell is None:
+        return None
+    found = cell.difference
+    change = "" if found is None else f"{factor * found.value:+.1f}{cell.stars}{'' if cell.paired else '†'}"
+    verdict = "" if found is None or not cell.stars else ("up" if found.value > 0 else "down")
+    return {"score": f"{factor * cell.score.value:.1f}", "change": change.replace("-", "−"), "verdict": verdict}
+
+
+def _single(comparison: Comparison) -> list[dict[str, str]]:
+    """For one configuration: a line for each task, before and after side by side."""
+    if len(comparison.students) != 1:
+        return []
+    [row] = comparison.students
+    others = {found.role: found for found in comparison.rows if found.role != "student"}
+    lines = []
+    for column in comparison.columns:
+        if column not in row.cells:
+            continue
+        factor = scale(comparison, column)
+        line = _line(row, row.cells[column], factor) | {"name": column.name}
+        for role in ("teacher", "base"):
+            cell = others[role].cells.get(column) if role in others else None
+            line[role] = f"{factor * cell.score.value:.1f}" if cell else "–"
+        lines.append(line)
+    return lines
+
+
+def _table(comparison: Comparison, column: Column) -> dict[str, Any]:
+    """All numbers of one task."""
+    factor = scale(comparison, column)
+    rows = [_line(row, row.cells[column], factor) for row in comparison.rows if column in row.cells]
+    return {"name": column.name, "rows": rows}
+
+
+def _line(row: Row, cell: Cell, factor: float) -> dict[str, str]:
+    score, found = cell.score, cell.difference
+    line = {
+        "name": row.label,
+        "seeds": str(len(row.seeds)) if row.role == "student" else "",
+        "n": f"{score.questions:,}",
+        "score": f"{factor * score.value:.1f}",
+        "score_interval": f"{factor * score.low:.1f} to {factor * score.high:.1f}",
+        "difference": "", "interval": "", "p": "", "shows": "", "changed": "", "verdict": "",
+    }  # fmt: skip
+    if found is not None and cell.p is not None:
+        line |= {
+            "difference": f"{factor * found.value:+.1f}{cell.stars}{'' if cell.paired else '†'}",
+            "interval": f"{factor * found.low:+.1f} to {factor * found.high:+.1f}",
+            "p": p_text(cell.p),
+            "shows": f"{factor * found.detectable:.1f}" if cell.too_small else "",
+            "changed": f"+{found.gained:.0f} / -{found.lost:.0f}" if found.gained or found.lost else "",
+            "verdict": _short_cell(cell, factor)["verdict"],  # type: ignore[index]
+        }
+    return {name: value if name == "name" else value.replace("-", "−") for name, value in line.items()}
+
+
+def _origin(comparison: Comparison) -> list[str]:
+    """Where the numbers come from: code and packages."""
+    commits: Sequence[str] = sorted({run.git for run in comparison.runs if run.git})
+    versions = sorted({f"{name} {value}" for run in comparison.runs for name, value in run.versions.items()})
+    folders = [str(run.folder) for run in comparison.runs]
+    shown = folders if len(folders) <= 4 else [*folders[:3], f"and {len(folders) - 3} more"]
+    return [
+        *(["Commit " + ", ".join(commits)] if commits else []),
+        ", ".join(versions),
+        "Runs: " + ", ".join(shown),
+    ]
+
+
+def _hash(text: str) -> str:
+    """The source expression of a content security policy for this inline text."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,244 @@
+"""What runs came to, side by side: for each configuration and task a score, and its difference to a reference.
+
+In: runs of any number of configurations, tasks and seeds. Out: a `Comparison`. Seeds of one configuration are one row;
+a difference pairs every question with itself under the reference. Stars come from p-values corrected for all
+differences of the table. It prints nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from crescent.console import Console
+from crescent.evaluation.statistics import (
+    Correction,
+    Difference,
+    Estimate,
+    adjust,
+    bootstrap_interval,
+    mean_estimate,
+    paired_difference,
+    unpaired_difference,
+)
+from crescent.records import Score
+from crescent.reporting import axes as axis
+from crescent.reporting.axes import Axes
+from crescent.reporting.items import Items, SampleReader, align
+from crescent.reporting.rows import Cell, Column, Row, evaluation_of, once, rows_of, score_of
+from crescent.reporting.runs import Run
+
+BASE = "base"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to compare. `reference`: "base" (each student with its own base) or KEY=VALUE,... of a row."""
+
+    reference: str = BASE
+    tasks: tuple[str, ...] = ()
+    shots: tuple[int, ...] = ()
+    metric: str | None = None
+    correction: Correction = "holm"
+    interval: Literal["analytic", "bootstrap"] = "analytic"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The whole: rows in order (models as found first), columns in order, remarks about what could not be compared."""
+
+    axes: Axes
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    reference: str
+    options: Options
+    notes: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+    @property
+    def students(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.role == "student")
+
+    @property
+    def differences(self) -> int:
+        """How many differences the correction is for."""
+        return sum(cell.p is not None for row in self.rows for cell in row.cells.values())
+
+
+def compare(runs: Sequence[Run], options: Options, console: Console, notes: Sequence[str] = ()) -> Comparison:
+    """Raises ValueError where the reference or a filter names nothing."""
+    found = axis.find_axes(runs)
+    remarks = list(notes)
+    for key in axis.differing_evaluation(runs):
+        values = ", ".join(sorted({axis.text(run.settings.get(key)) for run in runs}))
+        remarks.append(f"{key} differs between runs ({values}): scores of one task do not mean the same")
+    columns = _columns(runs, options)
+    rows = [row for point, group in axis.group(runs, found).items() for row in rows_of(found, point, group, remarks)]
+    rows = once(rows)
+    if any(row.role == "student" and len(row.seeds) == 2 for row in rows):
+        remarks.append("two seeds tell little of how seeds vary: such intervals are wide; three or more narrow them")
+    with console.progress("compared", len(rows), "rows") as tally:
+        work = _Work(options, SampleReader(), remarks, found, rows)
+        filled = []
+        for row in rows:
+            filled.append(replace(row, cells=work.cells(row, columns)))
+            tally.advance()
+    reference = "each student's own base, before training" if options.reference == BASE else work.reference_label
+    rows = _corrected(filled, options.correction)
+    return Comparison(found, columns, tuple(rows), reference, options, tuple(dict.fromkeys(remarks)), tuple(runs))
+
+
+class _Work:
+    """Fills the cells of rows; knows the reference, and reads each samples file once."""
+
+    def __init__(
+        self, options: Options, reader: SampleReader, notes: list[str], axes: Axes, rows: Sequence[Row]
+    ) -> None:
+        self._options, self._reader, self._notes, self._rows = options, reader, notes, rows
+        self._reference: Row | None = None
+        self.reference_label = BASE
+        if options.reference != BASE:
+            students = {row.point: row for row in rows if row.role == "student" and row.prompting == rows[-1].prompting}
+            point = axis.parse_point(options.reference, axes, list(students))
+            self._reference = students[point]
+            self.reference_label = self._reference.label
+
+    def cells(self, row: Row, columns: Sequence[Column]) -> dict[Column, Cell]:
+        cells = {}
+        for column in columns:
+            scored = [
+                (run, score)
+                for run in row.runs
+                if (score := score_of(run, row, column, self._options.metric)) is not None
+            ]
+            if scored:
+                cells[column] = self._cell(row, column, scored)
+        return cells
+
+    def _cell(self, row: Row, column: Column, scored: Sequence[tuple[Run, Score]]) -> Cell:
+        metric = f"{scored[0][1].metric},{scored[0][1].filter}"
+        tables = [self._items(run, row, column) for run, _ in scored]
+        score = self._estimate(scored, tables, metric)
+        other = self._other(row)
+        if other is None:
+            return Cell(score)
+        pairs = self._pairs(row, other, column)
+        if not pairs:
+            if row.role == "student" and other is not row:
+                self._notes.append(f"{row.label}: {column.name} was not scored for {other.label}; no difference")
+            return Cell(score)
+        after = [self._items(run, row, column) for run, _ in pairs]
+        before = [self._items(run, other, column) for _, run in pairs]
+        difference = self._paired(row, column, after, before, metric)
+        if difference is not None:
+            return Cell(score, difference)
+        if all(isinstance(one, Items) for one in (*after, *before)):
+            return Cell(score)  # different items: no difference can be formed
+        against = [(run, found) for _, run in pairs if (found := score_of(run, other, column, self._options.metric))]
+        return Cell(score, unpaired_difference(score, _from_scores(against)), paired=False)
+
+    def _paired(
+        self, row: Row, column: Column, after: Sequence[Items | None], before: Sequence[Items | None], metric: str
+    ) -> Difference | None:
+        """The paired difference, or None where samples are missing or no question is shared."""
+        tables = [table for table in (*after, *before) if table is not None]
+        if len(tables) < len(after) + len(before):
+            return None
+        values, groups = align(tables, metric)
+        largest = max(len(table.ids) for table in tables)
+        if len(set(groups)) < 2:
+            self._notes.append(f"{row.label}: {column.name} has no items in common with the reference; no difference")
+            return None
+        if values.shape[1] < largest:
+            self._notes.append(
+                f"{row.label}: {column.name} is compared on the {values.shape[1]} questions that all have, of {largest}"
+            )
+        found = paired_difference(values[: len(after)], values[len(after) :], groups)
+        if self._options.interval == "bootstrap":
+            low, high = bootstrap_interval(values[: len(after)], values[len(after) :], groups)
+            found = replace(found, low=low, high=high)
+        return found
+
+    def _estimate(self, scored: Sequence[tuple[Run, Score]], tables: Sequence[Items | None], metric: str) -> Estimate:
+        """The score with its interval; from the summaries alone where questions do not average to it."""
+        reported = _from_scores(scored)
+        known = [table for table in tables if table is not None]
+        if len(known) < len(tables):
+            return reported
+        if len({id(table) for table in known}) == 1:
+            known = known[:1]  # a model as found: all seeds share its samples
+        values, groups = align(known, metric)
+        if len(set(groups)) < 2:
+            return reported
+        found = mean_estimate(values, groups)
+        return found if abs(found.value - reported.value) < 1e-6 else reported
+
+    def _other(self, row: Row) -> Row | None:
+        """What the row is compared with."""
+        if row.is_model_as_found:
+            return None
+        if self._reference is not None:
+            return None if row is self._reference else self._reference
+        return replace(row, role="base", iteration=0, label="base")
+
+    def _pairs(self, row: Row, other: Row, column: Column) -> list[tuple[Run, Run]]:
+        """Runs to pair: a run with its own base; with another configuration by seed, and where fewer than two
+        seeds are shared, in order (independent runs may be paired in any way)."""
+        mine = [run for run in row.runs if score_of(run, row, column, self._options.metric)]
+        theirs = [run for run in other.runs if score_of(run, other, column, self._options.metric)]
+        if other.role == "base":
+            return [(run, run) for run in mine if run in theirs]
+        by_seed = {run.seed: run for run in theirs}
+        shared = [(run, by_seed[run.seed]) for run in mine if run.seed in by_seed]
+        count = min(len(mine), len(theirs))
+        pairs = shared if len(shared) in (count, *range(2, count)) else list(zip(mine, theirs, strict=False))
+        if len(pairs) < max(len(mine), len(theirs)):
+            self._notes.append(f"{row.label}: {column.name} is compared on {len(pairs)} seed(s) that both have")
+        return pairs
+
+    def _items(self, run: Run, row: Row, column: Column) -> Items | None:
+        evaluation = evaluation_of(run, row, column)
+        if evaluation is None:
+            return None
+        found = self._reader.items(run, evaluation)
+        if isinstance(found, str):
+            self._notes.append(found)
+            return None
+        return found
+
+
+def _columns(runs: Sequence[Run], options: Options) -> tuple[Column, ...]:
+    """Every (task, shots), in the order of the runs, that the filters leave."""
+    there = dict.fromkeys(Column(score.task, score.shots) for run in runs for score in run.scores)
+    for what, wanted, known in (
+        ("--task", options.tasks, {column.task for column in there}),
+        ("--shots", options.shots, {column.shots for column in there}),
+    ):
+        for one in wanted:
+            if one not in known:
+                raise ValueError(f"{what} {one} was not scored; there are: {', '.join(map(str, sorted(known)))}")
+    if options.metric is not None:
+        metrics = sorted({f"{score.metric},{score.filter}" for run in runs for score in run.scores})
+        if options.metric not in metrics:
+            raise ValueError(f"--metric {options.metric} was not reported; there are: {'; '.join(metrics)}")
+    return tuple(
+        column
+        for column in there
+        if (not options.tasks or column.task in options.tasks) and (not options.shots or column.shots in options.shots)
+    )
+
+
+def _corrected(rows: Sequence[Row], correction: Correction) -> list[Row]:
+    """p-values corrected over all differences of the table."""
+    places = [(row, column) for row in rows for column, cell in row.cells.items() if cell.difference is not None]
+    raw = [difference.p for row, column in places if (difference := row.cells[column].difference) is not None]
+    for (row, column), p in zip(places, adjust(raw, correction), strict=True):
+        row.cells[column] = replace(row.cells[column], p=p)
+    return list(rows)
+
+
+def _from_scores(scored: Sequence[tuple[Run, Score]]) -> Estimate:
+    """The mean over runs with the harness's own standard errors: what a summary alone can say."""
+    values, errors = [score.value for _, score in scored], [score.stderr for _, score in scored]
+    value, error = sum(values) / len(values), sum(error**2 for error in errors) ** 0.5 / len(errors)
+    count = scored[0][1].n
+    return Estimate(value, error, value - 1.96 * error, value + 1.96 * error, count, count, len(scored))
