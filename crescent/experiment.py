@@ -141,6 +141,7 @@ class Experiment:
             check(self.distill.student)
             self.embedder.check()
             check_evaluation(self.eval)
+            self.train.check()
         except ConfigError:
             raise
         except ValueError as error:
