@@ -170,6 +170,7 @@ class Experiment:
             check(self.distill.student)
             self.embedder.check()
             check_evaluation(self.eval, self.prompting)
+            self.train.check()
         except ConfigError:
             raise
         except ValueError as error:

@@ -14,13 +14,14 @@ from types import FrameType
 from typing import Any, NoReturn
 
 ASKING = (signal.SIGTERM, signal.SIGUSR1)
+STATUS = 128 + signal.SIGTERM  # of a process that was asked to end
 
 
 class Stopped(SystemExit):
     """Asked to end by a signal. A SystemExit, so that event loops and libraries let it pass."""
 
     def __init__(self, signum: int = signal.SIGTERM) -> None:
-        super().__init__(128 + signal.SIGTERM)
+        super().__init__(STATUS)
         self.signum = signum
 
 

@@ -46,7 +46,7 @@ def canonical(value: Any) -> Any:
             raise TypeError(f"{value} cannot be part of a key: only finite numbers can")
         return int(value) if value.is_integer() else value  # 1 and 1.0 are one setting
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        settings = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.metadata.get("key", True)}
+        settings = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if _is_in_key(f, value)}
         return {"class": type(value).__name__, **{name: canonical(item) for name, item in settings.items()}}
     if isinstance(value, Mapping):
         if not all(isinstance(name, str) for name in value):
@@ -60,6 +60,12 @@ def canonical(value: Any) -> Any:
 def not_in_key(**options: Any) -> Any:
     """A dataclass field that cannot change a result (batch size, logging) and so stays out of keys."""
     return field(metadata={"key": False}, **options)
+
+
+def later_in_key(default: Any) -> Any:
+    """A dataclass field that came with a later release: in keys unless it is at `default`, what was done before there was
+    a choice. So results of earlier releases are found."""
+    return field(default=default, metadata={"before": default})
 
 
 def make_key(stage: str, version: int, settings: Any, inputs: Sequence[str] = ()) -> str:
@@ -213,6 +219,12 @@ def write_atomic(path: Path, text: str) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_in_key(setting: dataclasses.Field[Any], owner: Any) -> bool:
+    if "before" in setting.metadata and getattr(owner, setting.name) == setting.metadata["before"]:
+        return False
+    return setting.metadata.get("key", True)
 
 
 def _flush(file: Any) -> None:

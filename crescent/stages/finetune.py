@@ -79,15 +79,23 @@ def _build(
     import torch  # here and below: a run that reuses its artifacts loads no model library
 
     from crescent.engines.weights import load_tokenizer
+    from crescent.training.checkpoint import load_result
     from crescent.training.data import encode_pairs
+    from crescent.training.launch import launch
     from crescent.training.loop import train
 
-    encoded = encode_pairs(pairs, load_tokenizer(weights), settings.max_length)
+    tokenizer = load_tokenizer(weights)
+    encoded = encode_pairs(pairs, tokenizer, settings.max_length)
     _say_counts(encoded, settings, console)
+    if settings.devices > 1:
+        launch(weights, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)  # a new adapter is drawn at random
         model, tokenizer = settings.method.load(weights)
-    steps = train(model, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
+    if settings.devices > 1:
+        steps = load_result(work, model)
+    else:
+        steps = train(model, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
     files = settings.method.save(model, tokenizer, weights, work)
     info = {
         "pairs": len(pairs),

@@ -2,36 +2,41 @@
 
 In: a `TrainingModule` between two steps. Out: the file, or the module put back to where the file was written. The
 frozen weights are not in it: they are loaded as for a new run. The learning rate is a function of the step, dropout is
-seeded by it, and the batches are planned, so nothing else is needed.
+seeded by it, and the batches are planned, so nothing else is needed. Tensors in it are whole, however many processes
+trained: a run that was killed on four devices goes on on two.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from crescent.records import TrainStep, decode
 from crescent.training.module import TrainingModule
+from crescent.training.team import ALONE, Team, whole
 
 FILE = "checkpoint.pt"
 
 
-def save(folder: Path, module: TrainingModule) -> None:
-    """Replaces the checkpoint in `folder` at once, or, if killed, not at all."""
-    optimizer = module.optimizers()
+def save(folder: Path, module: TrainingModule, team: Team = ALONE) -> None:
+    """Replaces the checkpoint in `folder` at once, or, if killed, not at all. All processes of a team must call it."""
+    optimizer: Any = module.optimizers()
     assert not isinstance(optimizer, list)
+    found = optimizer.state_dict()
+    entries = {
+        index: {name: whole(value) if isinstance(value, torch.Tensor) else value for name, value in entry.items()}
+        for index, entry in found["state"].items()
+    }
     state = {
-        "trained": {name: value.detach() for name, value in module.trained_parameters().items()},
-        "optimizer": optimizer.state_dict(),
+        "trained": {name: whole(value) for name, value in module.trained_parameters().items()},
+        "optimizer": {**found, "state": entries},
         "curve": [asdict(step) for step in module.curve],
     }
-    temporary = folder / f"{FILE}.tmp"
-    with open(temporary, "wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, folder / FILE)
+    if team.rank == 0:
+        _replace(folder / FILE, state)
 
 
 def restore(folder: Path, module: TrainingModule) -> str | None:
@@ -49,8 +54,28 @@ def restore(folder: Path, module: TrainingModule) -> str | None:
     shapes = {name: value.shape for name, value in parameters.items()}
     if {name: value.shape for name, value in trained.items()} != shapes:
         return "it holds other parameters than are trained now"
-    with torch.no_grad():
-        for name, value in parameters.items():
-            value.copy_(trained[name])
+    _copy(trained, parameters)
     module.curve, module.optimizer_state = curve, optimizer
     return None
+
+
+def load_result(folder: Path, model: Any) -> list[TrainStep]:
+    """What a team's processes left: its parameters into `model`, which asks for the same gradients, and the curve."""
+    state = torch.load(folder / FILE, map_location="cpu", weights_only=True)
+    _copy(state["trained"], {name: value for name, value in model.named_parameters() if value.requires_grad})
+    return [decode(TrainStep, row) for row in state["curve"]]
+
+
+def _copy(values: Mapping[str, torch.Tensor], parameters: Mapping[str, torch.nn.Parameter]) -> None:
+    with torch.no_grad():
+        for name, value in parameters.items():
+            value.copy_(values[name])
+
+
+def _replace(path: Path, state: dict[str, Any]) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    with open(temporary, "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

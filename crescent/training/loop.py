@@ -6,6 +6,7 @@ same bytes.
 """
 
 import logging
+import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,9 +25,10 @@ from crescent.records import TrainStep
 from crescent.stopping import Stopped, between_steps
 from crescent.training import checkpoint
 from crescent.training.data import Example
+from crescent.training.kernels import apply_kernels
 from crescent.training.module import Batch, Batches, TrainingModule
-from crescent.training.plan import plan_steps
 from crescent.training.settings import TrainSettings
+from crescent.training.team import ALONE, Team
 
 Curve = Callable[[Mapping[str, float], int], None]
 """Called with the metrics of a step and its number."""
@@ -40,21 +42,31 @@ def train(
     folder: Path,
     console: Console,
     curve: Curve | None = None,
+    team: Team = ALONE,
+    say: Callable[[str], None] | None = None,
 ) -> list[TrainStep]:
-    """Trains `model` in place on one device. Raises ValueError or MemoryError with the mend; signals end the run."""
-    steps = plan_steps([len(example.ids) for example in examples], settings.batch_size, settings.epochs, settings.seed)
-    module = TrainingModule(model, settings, len(steps), pad_id, console.say)
+    """Trains `model` in place, as one process of `team`, on its device. `say` takes lines instead of the console.
+
+    Raises ValueError or MemoryError with the mend; signals end the run.
+    """
+    say = say or console.say
+    lengths = [len(example.ids) for example in examples]
+    steps = settings.batching.plan(lengths, settings.batch_size, settings.epochs, settings.seed)
+    module = TrainingModule(model, settings, len(steps), pad_id, say, team)
     fault = checkpoint.restore(folder, module)
     if fault is not None:
-        console.say(f"the checkpoint of an earlier attempt is not used: {fault}. Training begins again.")
+        say(f"the checkpoint of an earlier attempt is not used: {fault}. Training begins again.")
     done = len(module.curve)
     if done:
-        console.say(f"training goes on after step {done} of {len(steps)}")
+        say(f"training goes on after step {done} of {len(steps)}")
     replay(module.curve, curve)
+    if done == len(steps):
+        return module.curve
+    apply_kernels(settings.kernels, model)
     with console.progress("finetune", len(steps) - done, "steps") as tally, _quiet(), torch.random.fork_rng():
-        watch = Watch(tally, curve, folder, settings.checkpoint_every, len(steps))
-        with _honest_signals():
-            _trainer(settings, folder, watch).fit(module, Batches(steps[done:], examples))
+        watch = Watch(tally, curve, folder, settings.checkpoint_every, len(steps), team)
+        with _honest_signals(), module.layout.prepare(model), _checkpointing(model, settings.gradient_checkpointing):
+            _trainer(settings, folder, watch, team).fit(module, Batches(steps[done:], examples))
     return module.curve
 
 
@@ -68,13 +80,18 @@ def replay(steps: Sequence[TrainStep], curve: Curve | None) -> None:
 class Watch(pl.Callback):
     """After each step: the bar, the curve, and every so often a checkpoint."""
 
-    def __init__(self, tally: Tally, curve: Curve | None, folder: Path, every: int, steps: int) -> None:
+    def __init__(
+        self, tally: Tally, curve: Curve | None, folder: Path, every: int, steps: int, team: Team = ALONE
+    ) -> None:
         self._tally, self._curve, self._folder, self._every, self._steps = tally, curve, folder, every, steps
+        self._team = team
         self._last = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The clock starts when the first batch does, not when the model is loaded."""
         self._last = time.monotonic()
+        if self._team.size > 1:  # Lightning's own handler talks to the other processes at once: they would wait forever
+            signal.signal(signal.SIGTERM, lambda *_: self._team.asked.set())
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -88,8 +105,12 @@ class Watch(pl.Callback):
             metrics = {"grad_norm": pl_module.grad_norm, "target_tokens_per_second": rate}
             self._curve({**_metrics(step), **metrics}, step.step)
         self._tally.advance(1, note=f"loss {step.loss:.3f}")
-        if step.step % self._every == 0 and step.step < self._steps:
-            checkpoint.save(self._folder, pl_module)
+        last = step.step == self._steps
+        # a team's last checkpoint is how its result gets out of its processes
+        if (step.step % self._every == 0 and not last) or (last and self._team.size > 1) or pl_module.stopping:
+            checkpoint.save(self._folder, pl_module, self._team)
+        if pl_module.stopping and not last:
+            raise Stopped
         self._last = time.monotonic()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -102,10 +123,11 @@ def _metrics(step: TrainStep) -> dict[str, float]:
     return {"loss": step.loss, "learning_rate": step.learning_rate, "epoch": step.epoch}
 
 
-def _trainer(settings: TrainSettings, folder: Path, watch: Watch) -> pl.Trainer:
+def _trainer(settings: TrainSettings, folder: Path, watch: Watch, team: Team) -> pl.Trainer:
     return pl.Trainer(
         accelerator="auto",
-        devices=1,
+        devices=team.size,
+        strategy=team.lightning(),
         precision=settings.precision,  # pyright: ignore[reportArgumentType] - checked against the ones it may be
         max_epochs=1,  # all epochs are planned as one, so that a run goes on at any step
         callbacks=[watch],
@@ -118,6 +140,20 @@ def _trainer(settings: TrainSettings, folder: Path, watch: Watch) -> pl.Trainer:
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+
+
+@contextmanager
+def _checkpointing(model: Any, wanted: bool) -> Iterator[None]:
+    """Layers forget their activations and compute them again in the backward pass: less memory, about 1/3 more time."""
+    if not wanted:
+        yield
+        return
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    try:
+        yield
+    finally:
+        base.gradient_checkpointing_disable()
 
 
 @contextmanager

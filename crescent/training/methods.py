@@ -1,4 +1,5 @@
-"""What of a model is trained, and what is kept of it: `Lora` (an adapter) or `Full` (the whole model).
+"""What of a model is trained, and what is kept of it: `Lora` (an adapter), `QLora` (an adapter beside weights in 4
+bits) or `Full` (the whole model).
 
 In: a `Weights`. Out: a model ready to train, later the files that hold what it learned, and the `Weights` that load
 them again. Files are equal for equal runs: no paths, no model card, lists in a fixed order.
@@ -8,10 +9,11 @@ import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from crescent.engines.weights import Weights, load
+from crescent.engines.weights import Weights, load, load_tokenizer, local_folder
 from crescent.training.checks import is_real, is_whole, require
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ MODEL = "model"
 
 class Method(Protocol):
     """A way to train a model."""
+
+    def check(self) -> None:
+        """Raises ValueError with the mend where a package is missing. Loads nothing."""
+        ...
 
     def load(self, weights: Weights) -> "tuple[Any, PreTrainedTokenizerBase]":
         """The model on the CPU in train mode, only what is trained asking for gradients, and its tokenizer."""
@@ -58,11 +64,19 @@ class Lora:
         if not isinstance(self.target_modules, str):  # their order cannot change a result, so it must not change a key
             object.__setattr__(self, "target_modules", tuple(sorted(self.target_modules)))
 
+    def check(self) -> None:
+        """peft comes with Crescent."""
+
     def load(self, weights: Weights) -> "tuple[Any, PreTrainedTokenizerBase]":
         """The frozen model with a trainable adapter: a new one, or the one that `weights` has."""
+        model, tokenizer = load(replace(weights, adapter=None, adapter_key=None), "cpu")
+        return self.adapt(model, weights), tokenizer
+
+    def adapt(self, model: Any, weights: Weights) -> Any:
+        """`model`, without adapter, with a trainable one."""
         from peft import LoraConfig, PeftModel, get_peft_model
 
-        model, tokenizer = load(replace(weights, adapter=None, adapter_key=None), "cpu")
+        model.requires_grad_(False)
         model.train()  # loading leaves eval mode, and the layers peft adds take the mode they find
         targets = self.target_modules if isinstance(self.target_modules, str) else list(self.target_modules)
         alpha: Any = self.alpha  # peft declares an int and takes any number
@@ -73,10 +87,10 @@ class Lora:
             # peft 0.21 asks transformers 5.23 for this under its old name: nothing a user can mend
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
             if weights.adapter is None:
-                return get_peft_model(model, config), tokenizer
+                return get_peft_model(model, config)
             adapted = PeftModel.from_pretrained(model, str(weights.adapter), is_trainable=True)
         self._check_same_shape(adapted.peft_config["default"])
-        return adapted.train(), tokenizer
+        return adapted.train()
 
     def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
         """The adapter alone, as safetensors."""
@@ -104,8 +118,69 @@ class Lora:
 
 
 @dataclass(frozen=True, slots=True)
+class QLora:
+    """LoRA beside frozen weights in 4 bits (Dettmers et al., arXiv 2305.14314), kept and computed with by bitsandbytes.
+
+    The adapter is used with the whole weights afterwards, as usual; what rounding to 4 bits costs is in the scores.
+    `quantization` is nf4 or fp4, `double_quantization` quantises the scales too (0.4 bits a weight less).
+    """
+
+    rank: int
+    alpha: float
+    dropout: float
+    target_modules: str | Sequence[str]
+    quantization: Literal["nf4", "fp4"]
+    double_quantization: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "target_modules", self.lora.target_modules)
+
+    @property
+    def lora(self) -> Lora:
+        """The adapter's own settings."""
+        return Lora(self.rank, self.alpha, self.dropout, self.target_modules)
+
+    def check(self) -> None:
+        """Raises ValueError with the mend where bitsandbytes is missing."""
+        if find_spec("bitsandbytes") is None:
+            raise ValueError(
+                "train=qlora needs the package bitsandbytes: pip install 'crescent-lm[qlora]', or choose train=lora"
+            )
+
+    def load(self, weights: Weights) -> "tuple[Any, PreTrainedTokenizerBase]":
+        """The model in 4 bits with a trainable adapter; on this process's GPU where there is one, for that is where
+        bitsandbytes rounds."""
+        import os
+
+        import torch
+        from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+        dtype = getattr(torch, weights.dtype)
+        config = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type=self.quantization, bnb_4bit_compute_dtype=dtype,
+            bnb_4bit_use_double_quant=self.double_quantization,
+        )  # fmt: skip
+        model = AutoModelForCausalLM.from_pretrained(
+            local_folder(weights), dtype=dtype, quantization_config=config, device_map={"": device}
+        )
+        return self.lora.adapt(model, weights), load_tokenizer(weights)
+
+    def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
+        """The adapter alone, as safetensors."""
+        return self.lora.save(model, tokenizer, weights, folder)
+
+    def trained(self, weights: Weights, artifact: Path, key: str) -> Weights:
+        """The same model, not rounded, with the adapter of this artifact instead of any it had."""
+        return self.lora.trained(weights, artifact, key)
+
+
+@dataclass(frozen=True, slots=True)
 class Full:
     """Every weight is trained, in float32; what is saved has the number format that the weights are loaded in."""
+
+    def check(self) -> None:
+        """Nothing more than Crescent itself."""
 
     def load(self, weights: Weights) -> "tuple[Any, PreTrainedTokenizerBase]":
         """The model, an adapter of `weights` merged into it."""

@@ -5,23 +5,26 @@ reads no file, and nothing in it depends on what happened before a step but weig
 on from any step.
 
 Optimisation is manual: Lightning's accumulation averages the means of micro-batches, which weighs a short response's
-tokens more than a long one's. Here the loss is the sum over target tokens divided by their number in the whole step.
+tokens more than a long one's. Here the loss is the sum over target tokens divided by their number in the whole step,
+over all micro-batches and all processes. Gradients are added up over processes once a step, after the last micro-batch:
+so each process may split its share as its memory allows.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch.nn.functional import cross_entropy
 
 from crescent.records import TrainStep
-from crescent.training.data import IGNORED, Example, collate
+from crescent.training.data import Example
 from crescent.training.plan import Step
 from crescent.training.schedule import rate_factor
 from crescent.training.settings import TrainSettings
+from crescent.training.sharding import shard
+from crescent.training.team import ALONE, Team, like, whole
 
 
 class Batch:
@@ -50,26 +53,33 @@ class Batches:
 class TrainingModule(pl.LightningModule):
     """Trains what of `model` asks for gradients. `steps` is their number in the whole run, `say` prints one line.
 
-    `curve` holds the steps done. `optimizer_state` is what an earlier attempt left, or None.
+    `curve` holds the steps done. `optimizer_state` is what an earlier attempt left, or None. `stopping` says that a
+    process of the team was asked to stop, and is the same in all of them after each step.
     """
 
     def __init__(
-        self, model: Any, settings: TrainSettings, steps: int, pad_id: int, say: Callable[[str], None]
-    ) -> None:
+        self, model: Any, settings: TrainSettings, steps: int, pad_id: int, say: Callable[[str], None],
+        team: Team = ALONE,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.automatic_optimization = False
         self.model = model
         self.curve: list[TrainStep] = []
         self.grad_norm = 0.0
         self.optimizer_state: dict[str, Any] | None = None
-        self.micro_batch_size = settings.micro_batch_size
-        self._settings, self._steps, self._pad_id, self._say = settings, steps, pad_id, say
-        base = model.get_base_model() if hasattr(model, "get_base_model") else model
-        self._trims_logits = "logits_to_keep" in inspect.signature(base.forward).parameters
+        self.micro_batch_tokens = settings.micro_batch_tokens
+        self.stopping = False
+        self.layout = settings.batching.layout()
+        self._settings, self._steps, self._pad_id, self._say, self._team = settings, steps, pad_id, say, team
 
     def trained_parameters(self) -> dict[str, torch.nn.Parameter]:
-        """What is trained, by name."""
+        """What is trained, by name; of a sharded model this process's shards."""
         return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
+
+    def configure_model(self) -> None:
+        """Called by Lightning once the processes know each other."""
+        if self._team.shards_weights:
+            shard(self.model, self.device_mesh)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; weight decay on matrices only, not on norms and biases."""
@@ -83,7 +93,7 @@ class TrainingModule(pl.LightningModule):
             [group for group in groups if group["params"]], lr=self._settings.learning_rate, fused=fused
         )
         if self.optimizer_state is not None:
-            optimizer.load_state_dict(self.optimizer_state)
+            _load(optimizer, self.optimizer_state)
             self.optimizer_state = None
         return optimizer
 
@@ -91,6 +101,8 @@ class TrainingModule(pl.LightningModule):
         """One optimiser step. Raises ValueError where training diverges, MemoryError where one sequence is too much."""
         settings, optimizer = self._settings, self.optimizers()
         assert not isinstance(optimizer, list)
+        if batch_idx == 0:
+            self.layout.check(self.model, batch.examples)
         rate = settings.learning_rate * rate_factor(
             batch.number - 1, self._steps, settings.warmup_ratio, settings.schedule
         )
@@ -98,7 +110,7 @@ class TrainingModule(pl.LightningModule):
             group["lr"] = rate
         loss = self._gradients(batch)
         norm = torch.nn.utils.clip_grad_norm_(self.trained_parameters().values(), settings.max_grad_norm)
-        self.grad_norm = float(norm)
+        self.grad_norm = float(whole(norm))
         if not math.isfinite(self.grad_norm):
             raise ValueError(
                 f"training diverged at step {batch.number} (gradient norm {self.grad_norm}): lower "
@@ -110,52 +122,99 @@ class TrainingModule(pl.LightningModule):
         self.curve.append(TrainStep(batch.number, batch.epoch, round(loss, 6), round(rate, 12), targets))
 
     def _gradients(self, batch: Batch) -> float:
-        """The step's gradients and its loss, with micro-batches made smaller until they fit in memory."""
+        """The step's gradients and its loss, added up over the team."""
+        targets = sum(example.target_tokens for example in batch.examples)
+        loss = self._own_gradients(batch, targets)
+        self._team.add_up_gradients(self.trained_parameters().values())
+        if self._team.size == 1:
+            return loss
+        asked = float(self._team.asked.is_set())
+        sums = self._team.add_up(torch.tensor([loss, asked], dtype=torch.float64, device=self.device))
+        self.stopping = bool(sums[1] > 0)
+        return float(sums[0])
+
+    def _own_gradients(self, batch: Batch, targets: int) -> float:
+        """Of this process's share, with micro-batches made smaller until they fit in memory."""
+        examples = self._team.share(batch.examples)
         while True:
-            torch.manual_seed(self._settings.seed * 1_000_003 + batch.number)  # dropout depends on the step alone
+            # dropout depends on the step and the process alone
+            torch.manual_seed(self._settings.seed * 1_000_003 + batch.number + 1_000_000_007 * self._team.rank)
             try:
-                return self._accumulate(batch.examples)
+                return self._accumulate(self._groups(batch, examples), targets)
             except (MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
-                size = min(self.micro_batch_size, len(batch.examples))
-                if size == 1:
-                    longest = max(len(example.ids) for example in batch.examples)
-                    raise MemoryError(
-                        f"out of memory with one sequence of {longest} tokens: lower train.max_length, or take a "
-                        "smaller model"
-                    ) from error
-            self._shrink(size // 2)  # outside of `except`: the error held the tensors of the failed attempt
+                tokens = self._smaller(examples, error)
+            self._shrink(tokens)  # outside of `except`: the error held the tensors of the failed attempt
 
-    def _accumulate(self, examples: Sequence[Example]) -> float:
-        targets = sum(example.target_tokens for example in examples)
+    def _groups(self, batch: Batch, examples: list[Example]) -> list[list[Example]]:
+        """The micro-batches of this process. With sharded weights every process must make equally many."""
+        groups = self.layout.groups(examples, self.micro_batch_tokens)
+        if self._team.shards_weights:
+            shares = [self._team.share(batch.examples, rank) for rank in range(self._team.size)]
+            most = max(len(self.layout.groups(share, self.micro_batch_tokens)) for share in shares)
+            groups += [[] for _ in range(most - len(groups))]
+        return groups
+
+    def _accumulate(self, groups: Sequence[Sequence[Example]], targets: int) -> float:
         total = torch.zeros((), device=self.device)
-        for start in range(0, len(examples), self.micro_batch_size):
-            loss = self.summed_loss(examples[start : start + self.micro_batch_size]) / targets
-            self.manual_backward(loss)
-            total += loss.detach()
+        # Lightning's wrapper would add up after each backward pass, and as many in every process
+        alone = self.trainer.model.no_sync() if self._team.size > 1 and not self._team.shards_weights else nullcontext()  # type: ignore[union-attr,operator]
+        with alone:
+            for group in groups:
+                loss = self._loss_of(group) / targets
+                self.manual_backward(loss * self._team.size if self._team.shards_weights else loss)
+                total += loss.detach()
         return float(total)
+
+    def _loss_of(self, group: Sequence[Example]) -> torch.Tensor:
+        if group:
+            return self.summed_loss(group)
+        idle = Example("", (self._pad_id, self._pad_id), 1)  # a pass that only keeps step with the others
+        return self.summed_loss([idle]) * 0
 
     def summed_loss(self, examples: Sequence[Example]) -> torch.Tensor:
         """Nats, summed over the target tokens of `examples`; a scalar."""
-        ids, labels = collate(examples, self._pad_id, self.device)
-        first = min(example.prompt_tokens for example in examples)  # no logits are needed before the token that
-        assert first > 0, "a chat template renders a prompt of at least one token"  # predicts the first target
-        if self._trims_logits:
-            logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=ids.shape[1] - first + 1).logits
-        else:
-            logits = self.model(input_ids=ids, use_cache=False).logits[:, first - 1 :]
-        return cross_entropy(
-            logits[:, :-1].flatten(0, 1).float(), labels[:, first:].flatten(), ignore_index=IGNORED, reduction="sum"
-        )
+        return self.layout.summed_loss(self.model, examples, self._pad_id, self.device)
 
-    def _shrink(self, size: int) -> None:
-        self.micro_batch_size = size
+    def _smaller(self, examples: Sequence[Example], error: Exception) -> int:
+        """Half of what was in memory. Raises MemoryError where that was one sequence, or where others would wait."""
+        largest = max(self.layout.groups(examples, self.micro_batch_tokens), key=_tokens)
+        longest = max(len(example.ids) for example in examples)
+        if len(largest) == 1:
+            raise MemoryError(
+                f"out of memory with one sequence of {longest} tokens: lower train.max_length, set "
+                "train.gradient_checkpointing=true, or take a smaller model"
+            ) from error
+        if self._team.shards_weights:
+            raise MemoryError(
+                f"out of memory with {_tokens(largest)} tokens on one device: lower train.micro_batch_tokens, which is "
+                f"{self.micro_batch_tokens}"
+            ) from error
+        return min(self.micro_batch_tokens, _tokens(largest)) // 2
+
+    def _shrink(self, tokens: int) -> None:
+        self.micro_batch_tokens = tokens
         for value in self.trained_parameters().values():
             value.grad = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        self._say(f"out of memory: training goes on with train.micro_batch_size={size}; results stay the same")
+        self._say(f"out of memory: training goes on with train.micro_batch_tokens={tokens}; results stay the same")
+
+
+def _tokens(examples: Sequence[Example]) -> int:
+    """What padding makes of them: never less than what lies in memory."""
+    return max((len(example.ids) for example in examples), default=0) * len(examples)
+
+
+def _load(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """The state of a checkpoint, whose tensors are whole, into an optimiser whose parameters may be sharded."""
+    parameters = [value for group in optimizer.param_groups for value in group["params"]]
+    state = {**state, "state": {
+        index: {name: like(value, parameters[index]) if value.ndim else value for name, value in entry.items()}
+        for index, entry in state["state"].items()
+    }}  # fmt: skip
+    optimizer.load_state_dict(state)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

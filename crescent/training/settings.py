@@ -6,10 +6,13 @@ key and the mend. Loads neither torch nor a model library.
 
 from dataclasses import dataclass, replace
 
-from crescent.store import not_in_key
+from crescent.store import later_in_key, not_in_key
+from crescent.training.batching import GROUPED, Packed, Padded
 from crescent.training.checks import is_real, is_whole, require
-from crescent.training.methods import Full, Lora
+from crescent.training.kernels import Kernels, check_kernels
+from crescent.training.methods import Full, Lora, QLora
 from crescent.training.schedule import SCHEDULES
+from crescent.training.team import Strategy, check_team
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
 
@@ -18,11 +21,12 @@ PRECISIONS = ("auto", "32-true", "bf16-mixed")
 class TrainSettings:
     """One fine-tuning. `batch_size` is sequences per optimiser step, `max_length` tokens of prompt and response.
 
-    `micro_batch_size` is how many sequences are in memory at once; gradients do not depend on it beyond float noise
-    (with dropout above 0 it also decides which masks are drawn). `warmup_ratio` is a share of all steps.
+    `micro_batch_tokens` is how many tokens are in memory at once on each device, padding counted; gradients do not
+    depend on it beyond float noise (with dropout above 0 it also decides which masks are drawn), nor on `devices`.
+    `warmup_ratio` is a share of all steps.
     """
 
-    method: Lora | Full
+    method: Lora | QLora | Full
     learning_rate: float
     epochs: int
     batch_size: int
@@ -34,13 +38,18 @@ class TrainSettings:
     seed: int
     precision: str
     name: str = not_in_key()
-    micro_batch_size: int = not_in_key()
+    micro_batch_tokens: int = not_in_key()
     checkpoint_every: int = not_in_key()
+    batching: Padded | Packed = later_in_key(GROUPED)  # noqa: RUF009 - a field with metadata, as not_in_key() is
+    kernels: Kernels = later_in_key("none")  # noqa: RUF009
+    gradient_checkpointing: bool = not_in_key(default=False)
+    devices: int = not_in_key(default=1)
+    strategy: Strategy = not_in_key(default="ddp")  # noqa: RUF009
 
     def __post_init__(self) -> None:
         wanted = "a node whose _target_ is a training method, as in conf/train"
-        require(isinstance(self.method, Lora | Full), "method", self.method, wanted)
-        for key in ("epochs", "batch_size", "micro_batch_size", "checkpoint_every"):
+        require(isinstance(self.method, Lora | QLora | Full), "method", self.method, wanted)
+        for key in ("epochs", "batch_size", "micro_batch_tokens", "checkpoint_every", "devices"):
             value = getattr(self, key)
             require(is_whole(value) and value >= 1, key, value, "a whole number from 1")
         require(is_whole(self.max_length) and self.max_length >= 2, "max_length", self.max_length, "2 tokens or more")
@@ -53,6 +62,15 @@ class TrainSettings:
         require(is_real(decay) and 0 <= decay < float("inf"), "weight_decay", decay, "0 or more")
         require(self.schedule in SCHEDULES, "schedule", self.schedule, ", ".join(SCHEDULES))
         require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
+        if self.devices > 1 and self.strategy == "fsdp":
+            wanted = "lora or full with train.strategy=fsdp: weights in 4 bits are not sharded here (take strategy=ddp)"
+            require(not isinstance(self.method, QLora), "name", self.name, wanted)
+
+    def check(self) -> None:
+        """Raises ValueError with the mend where this machine cannot train so. Loads torch only if it must."""
+        self.method.check()
+        check_kernels(self.kernels)
+        check_team(self.devices)
 
     def resolved(self) -> "TrainSettings":
         """The same with `precision` decided for this machine, as it belongs in a key: it changes results."""

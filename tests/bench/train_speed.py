@@ -31,7 +31,7 @@ def settings(full: bool) -> TrainSettings:
     return TrainSettings(
         name="bench", method=Full() if full else lora, learning_rate=1e-3, epochs=1, batch_size=32, max_length=256,
         schedule="cosine", warmup_ratio=0.05, weight_decay=0.0, max_grad_norm=1.0, seed=0, precision="32-true",
-        micro_batch_size=32, checkpoint_every=50,
+        micro_batch_tokens=32 * 256, checkpoint_every=50,
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from crescent.training.settings import TrainSettings
 SETTINGS = TrainSettings(
     name="lora", method=Lora(rank=4, alpha=8, dropout=0.1, target_modules="all-linear"), learning_rate=0.01, epochs=2,
     batch_size=4, max_length=128, schedule="cosine", warmup_ratio=0.1, weight_decay=0.01, max_grad_norm=1.0, seed=0,
-    precision="32-true", micro_batch_size=4, checkpoint_every=2,
+    precision="32-true", micro_batch_tokens=4 * 128, checkpoint_every=2,
 )  # fmt: skip
 PAIRS = [
     QAPair(f"q{n}", f"Tom has {n} apples and gives {n // 2} to Ann." + " Think." * (n % 5), f"#### {n - n // 2}",

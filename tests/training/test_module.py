@@ -14,13 +14,14 @@ from crescent.engines.weights import Weights
 from crescent.training.data import Example
 from crescent.training.loop import train
 from crescent.training.methods import Full, Lora
-from crescent.training.module import TrainingModule
+from crescent.training.module import Batch, TrainingModule
+from crescent.training.plan import Step
 from crescent.training.settings import TrainSettings
 
 SETTINGS = TrainSettings(
     name="lora", method=Lora(rank=4, alpha=8, dropout=0.0, target_modules="all-linear"), learning_rate=0.01, epochs=1,
     batch_size=6, max_length=64, schedule="constant", warmup_ratio=0.0, weight_decay=0.1, max_grad_norm=1.0, seed=0,
-    precision="32-true", micro_batch_size=6, checkpoint_every=50,
+    precision="32-true", micro_batch_tokens=6 * 64, checkpoint_every=50,
 )  # fmt: skip
 EXAMPLES = [
     Example(str(row), tuple(3 + (7 * row + 5 * place) % 300 for place in range(8 + 3 * row)), 2 + row)
@@ -50,10 +51,10 @@ def trained(folder: Path, scratch: Path, settings: TrainSettings) -> dict[str, t
     return {name: value.detach() for name, value in model.named_parameters() if value.requires_grad}
 
 
-def gradients(folder: Path, micro_batch_size: int) -> dict[str, torch.Tensor]:
-    module = TrainingModule(load(folder), replace(SETTINGS, micro_batch_size=micro_batch_size), 1, PAD, print)
+def gradients(folder: Path, micro_batch_tokens: int) -> dict[str, torch.Tensor]:
+    module = TrainingModule(load(folder), replace(SETTINGS, micro_batch_tokens=micro_batch_tokens), 1, PAD, print)
     module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign,assignment]  # no Trainer here
-    module._accumulate(EXAMPLES)
+    module._gradients(Batch(Step(1, 1, tuple(range(6))), EXAMPLES))
     return {name: value.grad for name, value in module.trained_parameters().items() if value.grad is not None}
 
 
@@ -68,9 +69,9 @@ def test_the_loss_is_the_sum_over_target_tokens(kind: str, request: pytest.Fixtu
     torch.testing.assert_close(TrainingModule(model, SETTINGS, 1, PAD, print).summed_loss(EXAMPLES), expected)
 
 
-@pytest.mark.parametrize("size", [1, 2, 4])
-def test_gradients_do_not_depend_on_the_micro_batch(tiny_llama: Path, size: int) -> None:
-    whole, parts = gradients(tiny_llama, 6), gradients(tiny_llama, size)
+@pytest.mark.parametrize("tokens", [1, 40, 80])
+def test_gradients_do_not_depend_on_the_micro_batch(tiny_llama: Path, tokens: int) -> None:
+    whole, parts = gradients(tiny_llama, 6 * 64), gradients(tiny_llama, tokens)
     assert whole and any(value.abs().max() > 1e-4 for value in whole.values())
     for name, value in whole.items():
         torch.testing.assert_close(parts[name], value, rtol=1e-4, atol=1e-6)
@@ -103,7 +104,7 @@ def test_running_out_of_memory_halves_the_micro_batch_and_goes_on(
     expected = trained(tiny_llama, tmp_path / "enough", SETTINGS)
     monkeypatch.setattr(TrainingModule, "summed_loss", short_of_memory)
     train(model, EXAMPLES, PAD, SETTINGS, tmp_path, Console())
-    assert capsys.readouterr().err.count("train.micro_batch_size=1") == 1
+    assert capsys.readouterr().err.count("train.micro_batch_tokens=34;") == 1
     found = dict(model.named_parameters())
     for name, value in expected.items():
         torch.testing.assert_close(found[name].detach(), value, rtol=1e-3, atol=1e-4)

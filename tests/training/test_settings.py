@@ -8,15 +8,20 @@ import pytest
 import yaml
 
 from crescent.composition import build
-from crescent.store import make_key
-from crescent.training.methods import Full, Lora
+from crescent.store import canonical, make_key
+from crescent.training.batching import Packed, Padded
+from crescent.training.methods import Full, Lora, QLora
 from crescent.training.settings import TrainSettings
 
 CONF = Path(__file__).parents[2] / "conf" / "train"
+LATER = ("batching", "kernels")
+CHOSEN = {"batching": "grouped"}
 
 
 def node(name: str = "lora", **changes: Any) -> dict[str, Any]:
-    return yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8")) | {"seed": 0} | changes
+    choices = {group: yaml.safe_load((CONF / group / f"{choice}.yaml").read_text()) for group, choice in CHOSEN.items()}
+    node = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8")) | {"seed": 0} | choices | changes
+    return {key: value for key, value in node.items() if key != "defaults"}
 
 
 def settings_of(node: dict[str, Any]) -> TrainSettings:
@@ -25,14 +30,15 @@ def settings_of(node: dict[str, Any]) -> TrainSettings:
 
 def test_the_shipped_settings_are_read() -> None:
     assert isinstance(settings_of(node("lora")).method, Lora)
+    assert isinstance(settings_of(node("qlora")).method, QLora)
     assert isinstance(settings_of(node("full")).method, Full)
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [("learning_rate", 0), ("learning_rate", "1e-3"), ("epochs", 0), ("epochs", 1.5), ("batch_size", 0), ("seed", None),
-     ("micro_batch_size", 0), ("max_length", 1), ("schedule", "cosin"), ("warmup_ratio", 2), ("weight_decay", -1),
-     ("max_grad_norm", 0), ("seed", -1), ("precision", "16"), ("checkpoint_every", 0)],
+     ("micro_batch_tokens", 0), ("max_length", 1), ("schedule", "cosin"), ("warmup_ratio", 2), ("weight_decay", -1),
+     ("max_grad_norm", 0), ("seed", -1), ("precision", "16"), ("checkpoint_every", 0), ("devices", 0)],
 )  # fmt: skip
 def test_an_impossible_value_is_named_in_one_line(key: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"^train\.{key} is .*; it must be .+$") as error:
@@ -57,11 +63,52 @@ def test_unknown_and_missing_keys_are_named() -> None:
 def test_a_key_holds_what_changes_results_and_only_that() -> None:
     settings = settings_of(node())
     key = make_key("finetune", 1, settings)
-    same = replace(settings, micro_batch_size=1, checkpoint_every=7, name="other")
+    same = replace(settings, micro_batch_tokens=1, checkpoint_every=7, name="other", devices=2, strategy="fsdp")
     assert make_key("finetune", 1, same) == key
     assert make_key("finetune", 1, replace(settings, precision="bf16-mixed")) != key
     assert make_key("finetune", 1, replace(settings, seed=1)) != key
+    assert make_key("finetune", 1, replace(settings, batching=Packed(1))) != key
+    assert make_key("finetune", 1, replace(settings, kernels="liger")) != key
+
+
+def test_the_default_has_the_key_it_had_before_there_were_choices() -> None:
+    before = {name: value for name, value in canonical(settings_of(node())).items() if name not in LATER}
+    assert canonical(settings_of(node())) == before
+    later = replace(settings_of(node()), batching=Padded(pool_batches=16, name="another name"))
+    assert canonical(later) == before
 
 
 def test_precision_is_decided_before_the_key() -> None:
     assert settings_of(node()).resolved().precision in ("32-true", "bf16-mixed")
+
+
+def test_an_order_that_cannot_be_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^train\.batching\.pool_batches is 0"):
+        settings_of(node(batching={**node()["batching"], "pool_batches": 0}))
+
+
+def test_sharding_weights_in_four_bits_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"train\.strategy=fsdp: weights in 4 bits are not sharded"):
+        settings_of(node("qlora", devices=2, strategy="fsdp"))
+
+
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crescent.training.methods.find_spec", lambda name: None)
+    monkeypatch.setattr("crescent.training.kernels.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"crescent-lm\[qlora\].*train=lora"):
+        settings_of(node("qlora")).check()
+    with pytest.raises(ValueError, match=r"crescent-lm\[liger\].*train\.kernels=none"):
+        settings_of(node(kernels="liger")).check()
+
+
+def test_fused_kernels_are_refused_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crescent.training.kernels.find_spec", lambda name: True)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"needs a CUDA GPU.*train\.kernels=none"):
+        settings_of(node(kernels="liger")).check()
+
+
+def test_more_devices_than_there_are_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(ValueError, match=r"train\.devices is 4 and this machine shows 1 GPU.*train\.devices=1"):
+        settings_of(node(devices=4)).check()

@@ -1,0 +1,35 @@
+"""Fused kernels for the layers around attention: the choice `train.kernels`.
+
+In: a model. Out: the same model with its norms, rotary positions and gated products computed by Liger's Triton kernels
+(`liger`), or untouched (`none`). The loss is not taken from them: ours is summed over target tokens only.
+"""
+
+from importlib.util import find_spec
+from typing import Any, Literal
+
+Kernels = Literal["none", "liger"]
+
+
+def check_kernels(kernels: Kernels) -> None:
+    """Raises ValueError with the mend where they cannot run here."""
+    if kernels == "none":
+        return
+    if find_spec("liger_kernel") is None:
+        raise ValueError(
+            "train.kernels=liger needs the package liger-kernel: pip install 'crescent-lm[liger]', or choose "
+            "train.kernels=none"
+        )
+    import torch  # here, so that composing a run stays fast
+
+    if not torch.cuda.is_available():
+        raise ValueError("train.kernels=liger needs a CUDA GPU, and this machine shows none: choose train.kernels=none")
+
+
+def apply_kernels(kernels: Kernels, model: Any) -> None:
+    """Patches the layers of `model` in place."""
+    if kernels == "none":
+        return
+    from liger_kernel.transformers import _apply_liger_kernel_to_instance as apply  # as transformers' own Trainer does
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    apply(model=base, cross_entropy=False, fused_linear_cross_entropy=False)

@@ -1,0 +1,186 @@
+"""Training in several processes: started for the training alone, watched, and ended with it.
+
+In: what one process would get. Out: the model's trained parameters in the checkpoint of the scratch folder, from where
+they are read into a model of the caller's. The processes are new ones (`python -m crescent.training.worker`): the
+caller may hold locks, a GPU and threads that a fork must not copy. None of them outlives the caller: they end when the
+pipe from it closes, whatever ended it.
+"""
+
+import json
+import os
+import pickle
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crescent.console import Console
+from crescent.engines.weights import Weights
+from crescent.stopping import STATUS, Stopped
+from crescent.training.data import Example
+from crescent.training.loop import Curve
+from crescent.training.settings import TrainSettings
+from crescent.training.team import Team
+
+TASK = "task.pickle"
+STOP = b"stop\n"
+GRACE_SECONDS = 120.0
+"""From a polite request to end until force: a step in flight and its checkpoint."""
+_ERRORS = {"ValueError": ValueError, "MemoryError": MemoryError}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What each process reads."""
+
+    settings: TrainSettings
+    weights: Weights
+    examples: Sequence[Example]
+    pad_id: int
+    port: int
+
+
+def launch(
+    weights: Weights, examples: Sequence[Example], pad_id: int, settings: TrainSettings, folder: Path,
+    console: Console, curve: Curve | None = None,
+) -> None:  # fmt: skip
+    """Trains in `settings.devices` processes; the last checkpoint in `folder` is the result.
+
+    Raises ValueError or MemoryError with a process's own message, RuntimeError where one ended without a word. SIGTERM
+    ends all after the step in hand, with its status.
+    """
+    task = Task(settings, weights, examples, pad_id, _free_port())
+    (folder / TASK).write_bytes(pickle.dumps(task))
+    with ExitStack() as stack:
+        team = [stack.enter_context(_process(folder, rank, settings.devices)) for rank in range(settings.devices)]
+        stop = threading.Event()
+        stack.enter_context(_on_sigterm(stop))
+        with console.progress("finetune", _steps(settings, examples), "steps") as tally:
+            for message in _messages(team, stop):
+                _show(message, console, curve, tally)
+        if stop.is_set():
+            raise Stopped
+        _raise_fault(team, folder)
+
+
+def _steps(settings: TrainSettings, examples: Sequence[Example]) -> int:
+    return settings.epochs * -(-len(examples) // settings.batch_size)
+
+
+def _show(message: Mapping[str, Any], console: Console, curve: Curve | None, tally: Any) -> None:
+    if "say" in message:
+        console.say(message["say"])
+        return
+    if curve is not None:
+        curve(message["metrics"], message["step"])
+    tally.advance(1, note=f"loss {message['metrics']['loss']:.3f}")
+
+
+@contextmanager
+def _process(folder: Path, rank: int, size: int) -> "Iterator[subprocess.Popen[bytes]]":
+    """One process, ended when the context does. Its messages come through its stdout; the rest is in a log."""
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // size))
+    environment = {
+        **os.environ, "LOCAL_RANK": str(rank), "NODE_RANK": "0", "WORLD_SIZE": str(size), "OMP_NUM_THREADS": threads,
+    }  # fmt: skip
+    with open(folder / f"rank-{rank}.log", "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "crescent.training.worker", str(folder)], env=environment, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=log, start_new_session=True,  # Ctrl-C is for this process to pass on
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.close()  # to it, the end of this process
+            process.wait()
+            process.stdout.close()
+
+
+def _messages(team: "Sequence[subprocess.Popen[bytes]]", stop: threading.Event) -> Iterator[Mapping[str, Any]]:
+    """What the processes say, until all have ended; when one ends badly the others are ended too."""
+    lines: queue.Queue[bytes] = queue.Queue()
+    readers = [threading.Thread(target=_pump, args=(process, lines), daemon=True) for process in team]
+    for reader in readers:
+        reader.start()
+    asked = 0.0
+    while any(reader.is_alive() for reader in readers) or not lines.empty():
+        with suppress(queue.Empty):
+            yield json.loads(lines.get(timeout=0.2))
+        if stop.is_set() and not asked:
+            asked = time.monotonic()
+            for process in team:
+                _ask_to_stop(process)
+        failed = any(process.poll() not in (None, 0, STATUS) for process in team)
+        if failed or (asked and time.monotonic() - asked > GRACE_SECONDS):
+            for process in team:
+                process.kill()
+
+
+def _pump(process: "subprocess.Popen[bytes]", lines: "queue.Queue[bytes]") -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.put(line)
+
+
+def _ask_to_stop(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(STOP)
+        process.stdin.flush()
+    except BrokenPipeError:
+        pass  # it ended by itself just now
+
+
+@contextmanager
+def _on_sigterm(stop: threading.Event) -> Iterator[None]:
+    """Sets `stop` on SIGTERM; in a thread other than the main one signals cannot be caught, and nothing is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _raise_fault(team: "Sequence[subprocess.Popen[bytes]]", folder: Path) -> None:
+    """The message of the first process that failed by itself."""
+    for process in team:
+        process.wait()
+    for rank in range(len(team)):
+        file = folder / f"fault-{rank}.json"
+        if file.exists():
+            fault = json.loads(file.read_text(encoding="utf-8"))
+            file.unlink()
+            raise _ERRORS[fault["kind"]](fault["text"])
+    bad = [rank for rank, process in enumerate(team) if process.returncode not in (0, STATUS)]
+    if bad:
+        own = [rank for rank in bad if team[rank].returncode != -signal.SIGKILL] or bad
+        log = (folder / f"rank-{own[0]}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise RuntimeError(
+            f"training process {own[0]} of {len(team)} ended with status {team[own[0]].returncode}"
+            + (f": {log[-1]}" if log else "; the system may have ended it, as it does when memory runs out")
+        )
+
+
+def write_fault(folder: Path, team: Team, error: Exception) -> None:
+    """For `_raise_fault` of the process that waits."""
+    kind = "MemoryError" if isinstance(error, MemoryError) else "ValueError"
+    text = json.dumps({"kind": kind, "text": str(error)})
+    (folder / f"fault-{team.rank}.json").write_text(text, encoding="utf-8")
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]

@@ -1,0 +1,125 @@
+"""How the sequences of one step lie in memory: padded, or packed end to end.
+
+In: examples and a limit in tokens. Out: groups of examples that fit in memory together, and the loss of a group. Both
+layouts give the same loss up to rounding. They know no optimiser and no order of training.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from crescent.training.data import IGNORED, Example, collate
+from crescent.training.packing import Segments, attention_of, check_separate, packed_attention
+
+
+class Layout(Protocol):
+    """One way to lay sequences in memory."""
+
+    def groups(self, examples: Sequence[Example], max_tokens: int) -> list[list[Example]]:
+        """`examples` in groups of at most `max_tokens` in memory, padding counted; a longer one is alone."""
+        ...
+
+    def prepare(self, model: Any) -> Any:
+        """A context in which `model` can be trained in this layout."""
+        ...
+
+    def check(self, model: Any, examples: Sequence[Example]) -> None:
+        """Raises ValueError where `model` cannot be trained in this layout."""
+        ...
+
+    def summed_loss(self, model: Any, examples: Sequence[Example], pad_id: int, device: Any) -> torch.Tensor:
+        """Nats, summed over the target tokens of `examples`; a scalar."""
+        ...
+
+
+class PaddedLayout:
+    """One sequence a row, short ones filled up on the right."""
+
+    def groups(self, examples: Sequence[Example], max_tokens: int) -> list[list[Example]]:
+        """Runs of neighbours: the plan sorts a step by length, so neighbours need little padding."""
+        groups: list[list[Example]] = []
+        longest = 0
+        for example in examples:
+            longest = max(longest, len(example.ids))
+            if groups and longest * (len(groups[-1]) + 1) <= max_tokens:
+                groups[-1].append(example)
+            else:
+                groups.append([example])
+                longest = len(example.ids)
+        return groups
+
+    def prepare(self, model: Any) -> Any:
+        """Nothing is changed."""
+        return attention_of(model)
+
+    def check(self, model: Any, examples: Sequence[Example]) -> None:
+        """Any causal model can be: its attention never looks to the right, where all padding is."""
+
+    def summed_loss(self, model: Any, examples: Sequence[Example], pad_id: int, device: Any) -> torch.Tensor:
+        """Logits only from the first position that predicts a target of any row."""
+        ids, labels = collate(examples, pad_id, device)
+        first = min(example.prompt_tokens for example in examples)  # no logits are needed before the token that
+        assert first > 0, "a chat template renders a prompt of at least one token"  # predicts the first target
+        if takes_logits_to_keep(model):
+            logits = model(input_ids=ids, use_cache=False, logits_to_keep=ids.shape[1] - first + 1).logits
+        else:
+            logits = model(input_ids=ids, use_cache=False).logits[:, first - 1 :]
+        return cross_entropy(
+            logits[:, :-1].flatten(0, 1).float(), labels[:, first:].flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+
+
+class PackedLayout:
+    """All sequences end to end in one row; positions begin again with each, and attention does not cross."""
+
+    def groups(self, examples: Sequence[Example], max_tokens: int) -> list[list[Example]]:
+        """Few rows of at most `max_tokens`: the longest first, each into the first row that has room."""
+        rows: list[list[int]] = []
+        room: list[int] = []
+        for index in sorted(range(len(examples)), key=lambda index: -len(examples[index].ids)):
+            length = len(examples[index].ids)
+            row = next((at for at, left in enumerate(room) if left >= length), None)
+            if row is None:
+                row = len(rows)
+                rows.append([])
+                room.append(max_tokens)
+            rows[row].append(index)
+            room[row] -= length
+        return [[examples[index] for index in sorted(row)] for row in rows]
+
+    def prepare(self, model: Any) -> Any:
+        """Attention within each sequence while the context lasts."""
+        return packed_attention(model)
+
+    def check(self, model: Any, examples: Sequence[Example]) -> None:
+        """Two sequences packed must score as they do alone."""
+        check_separate(model, [example.ids for example in examples])
+
+    def summed_loss(self, model: Any, examples: Sequence[Example], pad_id: int, device: Any) -> torch.Tensor:
+        """Logits at the positions that predict a target and nowhere else."""
+        segments = Segments.of([len(example.ids) for example in examples], device)
+        ids = torch.tensor([[token for example in examples for token in example.ids]], device=device)
+        keep: list[int] = []
+        targets: list[int] = []
+        start = 0
+        for example in examples:
+            keep += range(start + example.prompt_tokens - 1, start + len(example.ids) - 1)
+            targets += example.ids[example.prompt_tokens :]
+            start += len(example.ids)
+        places = torch.tensor(keep, device=device)
+        arguments = {"input_ids": ids, "position_ids": segments.positions, "use_cache": False, "segments": segments}
+        if takes_logits_to_keep(model):
+            logits = model(**arguments, logits_to_keep=places).logits[0]
+        else:
+            logits = model(**arguments).logits[0, places]
+        return cross_entropy(logits.float(), torch.tensor(targets, device=device), reduction="sum")
+
+
+def takes_logits_to_keep(model: Any) -> bool:
+    """Whether the model can be asked for some logits only."""
+    import inspect
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return "logits_to_keep" in inspect.signature(base.forward).parameters

@@ -1,0 +1,178 @@
+"""Attention within each of several sequences that lie end to end in one row.
+
+In: queries, keys and values of the row, and where its sequences begin. Out: what each sequence gives alone. Registered
+with transformers under a name of its own, so that any model that asks its attention from there can be packed; the
+models make no mask for it, which is what would cost the square of the row's length.
+
+On CUDA in half precision PyTorch's variable-length flash attention does it in one call; elsewhere each sequence is one
+call of `scaled_dot_product_attention`, which on a CPU was faster than padding them (see docs/training.md).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+NAME = "crescent_packed"
+FLASH_HEAD = 256
+"""The largest head that flash attention takes."""
+PROBE_TOKENS = 24
+TOLERANCES = {torch.float32: 0.001, torch.bfloat16: 0.05, torch.float16: 0.05}
+"""Root mean square of the difference, in standard deviations of the logits: rounding is less, a neighbour is more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Where the sequences of a row lie. `bounds` int32 (sequences + 1,), `positions` int64 (1, tokens)."""
+
+    lengths: tuple[int, ...]
+    bounds: torch.Tensor
+    positions: torch.Tensor
+
+    @classmethod
+    def of(cls, lengths: Sequence[int], device: Any) -> "Segments":
+        """The segments of sequences of these lengths, in this order."""
+        bounds = torch.zeros(len(lengths) + 1, dtype=torch.int32)
+        bounds[1:] = torch.tensor(lengths).cumsum(0)
+        positions = torch.cat([torch.arange(length) for length in lengths])[None]
+        return cls(tuple(lengths), bounds.to(device), positions.to(device))
+
+
+def attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    segments: Segments | None = None,
+    **others: Any,
+) -> tuple[torch.Tensor, None]:
+    """Causal attention in each segment. Tensors (1, heads, tokens, size) in, (1, tokens, heads, size) out."""
+    if others.get("s_aux") is not None or others.get("position_bias") is not None:
+        raise ValueError(
+            "train/batching=packed: this model's attention has sinks or a position bias, which packing does not know: "
+            "choose train/batching=grouped"
+        )
+    assert query.shape[0] == 1 and attention_mask is None, "a packed batch is one row"
+    if segments is None:  # a model that does not hand its arguments on: the check before training finds it
+        segments = Segments.of([query.shape[2]], query.device)
+    if _flash(query, softcap, dropout):
+        return _varlen(query, key, value, scaling, sliding_window, segments), None
+    outs = [
+        _attend_one(q, k, v, scaling, sliding_window, softcap, dropout)
+        for q, k, v in zip(
+            query.split(segments.lengths, 2), key.split(segments.lengths, 2), value.split(segments.lengths, 2),
+            strict=True,
+        )
+    ]  # fmt: skip
+    return torch.cat(outs, 2).transpose(1, 2).contiguous(), None
+
+
+def _flash(query: torch.Tensor, softcap: float | None, dropout: float) -> bool:
+    half = query.dtype in (torch.bfloat16, torch.float16)
+    plain = softcap is None and dropout == 0.0 and query.shape[-1] <= FLASH_HEAD
+    if not (query.is_cuda and half and plain and find_spec("torch.nn.attention.varlen")):  # torch 2.10 and later
+        return False
+    return torch.cuda.get_device_capability(query.device)[0] >= 8
+
+
+def _varlen(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, window: int | None, at: Segments
+) -> torch.Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    heads, keys = query.shape[1], key.shape[1]
+    if heads != keys:  # written out: the flash kernels share heads, but not in every build
+        key, value = (x.repeat_interleave(heads // keys, 1) for x in (key, value))
+    rows = [x[0].transpose(0, 1).contiguous() for x in (query, key, value)]
+    longest = max(at.lengths)
+    left = -1 if window is None or window >= longest else window - 1
+    return varlen_attn(*rows, at.bounds, at.bounds, longest, longest, scale=scaling, window_size=(left, 0))[None]  # type: ignore[index]
+
+
+def _attend_one(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, window: int | None,
+    softcap: float | None, dropout: float,
+) -> torch.Tensor:  # fmt: skip
+    tokens, shared = query.shape[2], query.shape[1] != key.shape[1]
+    plain = window is None or tokens <= window
+    if plain and softcap is None:
+        return scaled_dot_product_attention(
+            query, key, value, is_causal=True, scale=scaling, dropout_p=dropout, enable_gqa=shared
+        )
+    mask = torch.ones(tokens, tokens, dtype=torch.bool, device=query.device).tril()
+    if not plain:
+        assert window is not None
+        mask = mask.triu(1 - window)
+    if softcap is None:
+        return scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, scale=scaling, dropout_p=dropout, enable_gqa=shared
+        )
+    key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = softcap * torch.tanh(query @ key.transpose(2, 3) * scale / softcap)
+    chances = scores.masked_fill(~mask, float("-inf")).softmax(-1, dtype=torch.float32).to(query.dtype)
+    return torch.nn.functional.dropout(chances, dropout) @ value
+
+
+@contextmanager
+def attention_of(model: Any) -> Iterator[None]:
+    """The model's own attention, unchanged."""
+    yield
+
+
+@contextmanager
+def packed_attention(model: Any) -> Iterator[None]:
+    """`model` attends within segments; afterwards as before. Raises ValueError where its attention cannot be chosen."""
+    from transformers import AttentionInterface
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    before = base.config._attn_implementation
+    AttentionInterface.register(NAME, attend)
+    base.set_attn_implementation(NAME)
+    if base.config._attn_implementation != NAME:
+        raise ValueError(_refusal(base))
+    try:
+        yield
+    finally:
+        base.set_attn_implementation(before)
+
+
+def check_separate(model: Any, sequences: Sequence[Sequence[int]]) -> None:
+    """Raises ValueError if two sequences in one row do not score as they do alone (state-space layers, for one)."""
+    parts = [list(ids)[:PROBE_TOKENS] for ids in sequences[:2]]
+    if len(parts) < 2:
+        return
+    device, was_training = next(model.parameters()).device, model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            alone = torch.cat([_logits(model, [ids], device) for ids in parts])
+            together = _logits(model, parts, device)
+    finally:
+        model.train(was_training)
+    error = (alone.float() - together.float()).square().mean().sqrt() / alone.float().std()
+    if not error <= TOLERANCES[together.dtype]:
+        raise ValueError(_refusal(model.get_base_model() if hasattr(model, "get_base_model") else model))
+
+
+def _logits(model: Any, sequences: list[list[int]], device: Any) -> torch.Tensor:
+    segments = Segments.of([len(ids) for ids in sequences], device)
+    ids = torch.tensor([[token for ids in sequences for token in ids]], device=device)
+    found = model(input_ids=ids, position_ids=segments.positions, use_cache=False, segments=segments)
+    return found.logits[0]
+
+
+def _refusal(base: Any) -> str:
+    return (
+        f"train/batching=packed: sequences of a {base.config.model_type} model would see each other in one row: choose "
+        "train/batching=grouped"
+    )

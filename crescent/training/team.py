@@ -1,0 +1,113 @@
+"""The processes that train together: how many, who is who, what each takes, and sums over all of them.
+
+In: `train.devices` and `train.strategy`. Out: a `Team`, its Lightning strategy, and the shares of a step. Every process
+knows the whole plan, so that the number of target tokens of a step needs no talk between them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+
+Strategy = Literal["ddp", "fsdp"]
+T = TypeVar("T")
+BUCKET_ELEMENTS = 16_000_000
+"""Gradients that travel together: enough to hide latency, little beside the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Process `rank` of `size`, which split the sequences of each step (`ddp`) and the weights too (`fsdp`).
+
+    `asked` is set when this process is to stop; all stop after the same step.
+    """
+
+    rank: int = 0
+    size: int = 1
+    strategy: Strategy = "ddp"
+    asked: Event = field(default_factory=Event, compare=False)
+
+    @property
+    def shards_weights(self) -> bool:
+        """Whether a forward pass needs every process at the same time."""
+        return self.size > 1 and self.strategy == "fsdp"
+
+    def share(self, items: Sequence[T], rank: int | None = None) -> list[T]:
+        """What this process (or `rank`) takes of a step: neighbours are alike in length, so shares are in work."""
+        return list(items[self.rank if rank is None else rank :: self.size])
+
+    def lightning(self) -> Any:
+        """The strategy for Lightning's Trainer."""
+        if self.size == 1:
+            return "auto"
+        if self.strategy == "fsdp":
+            from pytorch_lightning.strategies import ModelParallelStrategy
+
+            return ModelParallelStrategy(data_parallel_size=self.size, tensor_parallel_size=1)
+        from pytorch_lightning.strategies import DDPStrategy
+
+        return DDPStrategy()
+
+    def add_up(self, values: "torch.Tensor") -> "torch.Tensor":
+        """The sum over all processes, in place."""
+        if self.size > 1:
+            import torch.distributed
+
+            torch.distributed.all_reduce(values)
+        return values
+
+    def add_up_gradients(self, parameters: "Iterable[torch.nn.Parameter]") -> None:
+        """Every process gets the sum of all gradients. With sharded weights the backward pass has done it."""
+        if self.size == 1 or self.shards_weights:
+            return
+        import torch
+
+        bucket: list[torch.Tensor] = []
+        for parameter in parameters:
+            if parameter.grad is None:  # a process without a share of this step
+                parameter.grad = torch.zeros_like(parameter)
+            if bucket and (bucket[0].dtype != parameter.grad.dtype or sum(g.numel() for g in bucket) > BUCKET_ELEMENTS):
+                self._add_up_bucket(bucket)
+                bucket = []
+            bucket.append(parameter.grad)
+        self._add_up_bucket(bucket)
+
+    def _add_up_bucket(self, gradients: "list[torch.Tensor]") -> None:
+        import torch
+
+        flat = self.add_up(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+
+ALONE = Team()
+
+
+def check_team(devices: int) -> None:
+    """Raises ValueError with the mend where this machine has too few GPUs; without any, processes share the CPU."""
+    if devices == 1:
+        return
+    import torch  # here, so that composing a run stays fast
+
+    found = torch.cuda.device_count()
+    if 0 < found < devices:
+        raise ValueError(f"train.devices is {devices} and this machine shows {found} GPU(s): set train.devices={found}")
+
+
+def whole(value: "torch.Tensor") -> "torch.Tensor":
+    """A sharded tensor put together (every process must ask), or the tensor itself."""
+    gather = getattr(value, "full_tensor", None)
+    return value.detach() if gather is None else gather().detach()
+
+
+def like(value: "torch.Tensor", model: "torch.Tensor") -> "torch.Tensor":
+    """`value`, whole, laid out over processes as `model` is."""
+    if not hasattr(model, "full_tensor"):
+        return value
+    from torch.distributed.tensor import distribute_tensor
+
+    sharded: Any = model
+    return distribute_tensor(value.to(sharded.device), sharded.device_mesh, sharded.placements)
