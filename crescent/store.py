@@ -63,7 +63,7 @@ def not_in_key(**options: Any) -> Any:
 
 
 def later_in_key(default: Any) -> Any:
-    """A dataclass field that came with a later release: in keys unless it is at `default`, which is what was done before
+    """A dataclass field that came with a later release: in keys unless it is at `default`, what there was before
     there was a choice. So results of earlier releases are found."""
     return field(default=default, metadata={"before": default})
 

@@ -149,11 +149,14 @@ def _checkpointing(model: Any, wanted: bool) -> Iterator[None]:
         yield
         return
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    try:
-        yield
-    finally:
-        base.gradient_checkpointing_disable()
+    with warnings.catch_warnings():
+        # transformers 5.23 has new names for these, and releases before it only the old ones
+        warnings.filterwarnings("ignore", r"`gradient_checkpointing_\w+` is deprecated", FutureWarning)
+        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        try:
+            yield
+        finally:
+            base.gradient_checkpointing_disable()
 
 
 @contextmanager

@@ -1,0 +1,249 @@
+"""What a training will take: bytes on each device, optimiser steps, arithmetic. Nothing is loaded or computed.
+
+In: a model's config, the settings, and how long the sequences are. Out: an `Estimate`. The model's own code is run once
+with tensors that have shapes and no content (PyTorch's fake tensors), and what autograd would keep is added up; so the
+estimate follows any architecture, adapter and number format. With P parameters, A of them trained, T tokens in memory
+at once, S bytes a number in the model's format:
+
+    weights       P S   (train=full: 4 P; train=qlora: 0.5 a weight of a linear layer, its scales, and S for the rest)
+    adapter       4 A
+    gradients     4 A
+    optimizer     8 A   (two moments in float32)
+    activations   what the layers keep for the backward pass: sum over saved tensors; with gradient checkpointing only the
+                  layers' inputs, T x hidden x S each, and what one layer keeps beyond the head
+    head          logits, their logarithms and gradients: what is kept at the loss, and as much again as it flows back
+
+With strategy=fsdp the first four are divided by the devices, and two layers are whole. Not in it: the allocator's
+fragments and the libraries' own (about 0.5 GB on CUDA).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from crescent.engines.weights import Weights
+from crescent.training.batching import Packed
+from crescent.training.methods import Full, QLora
+from crescent.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+SCALE_BYTES = {False: 4 / 64, True: 1 / 64 + 4 / 64 / 256}
+"""Of one weight in 4 bits, by double quantisation: a scale for 64 weights, in 8 bits with one of its own for 256."""
+SIZES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The sequences to train on: how many, their mean length and the longest, in tokens."""
+
+    sequences: int
+    mean_tokens: float
+    longest: int
+
+    @classmethod
+    def of(cls, lengths: Sequence[int]) -> "Corpus":
+        """Of sequences of these lengths. Raises ValueError where there is none."""
+        if not lengths:
+            raise ValueError("there are no sequences to estimate a training for")
+        return cls(len(lengths), sum(lengths) / len(lengths), max(lengths))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Bytes on each device, and counts of the whole run. `flops` counts 4 for each frozen parameter and token, 6 for each
+    trained one, embeddings and attention left out."""
+
+    weights: int
+    adapter: int
+    gradients: int
+    optimizer: int
+    activations: int
+    head: int
+    micro_batch_tokens: int
+    steps: int
+    tokens: int
+    flops: float
+
+    @property
+    def total(self) -> int:
+        """Bytes on each device at the peak."""
+        return self.weights + self.adapter + self.gradients + self.optimizer + self.activations + self.head
+
+
+def estimate(
+    config: "PretrainedConfig",
+    settings: TrainSettings,
+    corpus: Corpus,
+    device: Literal["cpu", "cuda"],
+    dtype: str = "float32",
+) -> Estimate:
+    """`dtype` is the format the weights are loaded in (`model.dtype`)."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if device == "cuda" else "32-true"
+    tokens = _tokens_at_once(settings, corpus)
+    model = _model(config, settings, dtype)
+    counts = _count(model)
+    with FakeTensorMode():
+        _make_fake(model)
+        kept = _kept(model, settings, tokens, corpus.mean_tokens, precision)
+    full, quantised = isinstance(settings.method, Full), isinstance(settings.method, QLora)
+    size = 4 if full else SIZES[dtype]
+    weights = size * counts.frozen if not full else 4 * counts.trained
+    if quantised:
+        assert isinstance(settings.method, QLora)
+        weights += round(counts.linear * (0.5 + SCALE_BYTES[settings.method.double_quantization] - size))
+    parts = settings.devices if settings.strategy == "fsdp" else 1
+    layers = config.get_text_config().num_hidden_layers
+    whole = 2 * weights // layers if parts > 1 else 0
+    trained = counts.trained
+    steps = settings.epochs * math.ceil(corpus.sequences / settings.batch_size)
+    seen = round(settings.epochs * corpus.sequences * corpus.mean_tokens)
+    flops = seen * (6.0 * counts.matrices_trained + 4.0 * counts.matrices_frozen)
+    return Estimate(
+        weights // parts + whole, 0 if full else 4 * trained // parts, 4 * trained // parts, 8 * trained // parts,
+        kept.layers, kept.rest, tokens, steps, seen, flops,
+    )  # fmt: skip
+
+
+def _tokens_at_once(settings: TrainSettings, corpus: Corpus) -> int:
+    share = min(math.ceil(settings.batch_size / settings.devices), corpus.sequences)
+    longest = min(corpus.longest, settings.max_length)
+    step = share * (corpus.mean_tokens if isinstance(settings.batching, Packed) else longest)
+    return max(longest, min(settings.micro_batch_tokens, math.ceil(step)))
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Parameters: trained and frozen, of linear layers that are quantised, of matrices that tokens are multiplied by."""
+
+    trained: int = 0
+    frozen: int = 0
+    linear: int = 0
+    matrices_trained: int = 0
+    matrices_frozen: int = 0
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Bytes at the peak, inside decoder layers and outside."""
+
+    layers: int = 0
+    rest: int = 0
+
+
+def _model(config: Any, settings: TrainSettings, dtype: str) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype)).train()
+        method = settings.method
+        if isinstance(method, Full):
+            return model.float()
+        return (method.lora if isinstance(method, QLora) else method).adapt(model, Weights("estimated", "."))
+
+
+def _make_fake(model: Any) -> None:
+    """Tensors without content, but of a device: number formats are mixed by device (autocast), and not on `meta`."""
+    import torch
+
+    made: dict[int, Any] = {}  # tied weights stay tied
+    for part in model.modules():
+        for name, value in part._parameters.items():
+            if value is not None:
+                empty = torch.empty(value.shape, dtype=value.dtype)
+                part._parameters[name] = made.setdefault(
+                    id(value), torch.nn.Parameter(empty, requires_grad=value.requires_grad)
+                )
+        for name, value in part._buffers.items():
+            if value is not None:
+                part._buffers[name] = torch.empty(value.shape, dtype=value.dtype)
+
+
+def _count(model: Any) -> _Counts:
+    import torch
+
+    counts = _Counts()
+    for value in model.parameters():
+        if value.requires_grad:
+            counts.trained += value.numel()
+        else:
+            counts.frozen += value.numel()
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    head = base.get_output_embeddings()
+    for part in model.modules():
+        if isinstance(part, torch.nn.Linear):
+            if part.weight.requires_grad:
+                counts.matrices_trained += part.weight.numel()
+            else:
+                counts.matrices_frozen += part.weight.numel()
+            if part is not head and not part.weight.requires_grad:
+                counts.linear += part.weight.numel()
+    return counts
+
+
+def _kept(model: Any, settings: TrainSettings, tokens: int, mean: float, precision: str) -> _Kept:
+    """What one micro-batch keeps, and at its peak."""
+    import torch
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    units = set(base._no_split_modules or ())
+    layers = [part for part in base.modules() if type(part).__name__ in units]
+    rows = max(1, round(tokens / max(1.0, mean)))
+    length = math.ceil(tokens / rows)
+    with _tally(model, layers) as kept, torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+        logits = model(input_ids=torch.zeros(rows, length, dtype=torch.long), use_cache=False).logits
+        targets = torch.zeros(rows * length, dtype=torch.long)
+        torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets, reduction="sum")
+    hidden = rows * length * base.config.get_text_config().hidden_size * logits.element_size()
+    flowing = logits.numel() * (4 + logits.element_size())  # gradients of the logits, in float32 and then as they are
+    if settings.gradient_checkpointing:
+        # one layer is computed again when the head's tensors are gone, so only the larger of the two counts
+        one, head = kept.layers // max(1, len(layers)), kept.rest + flowing
+        kept.layers = len(layers) * hidden + max(0, one - head)
+    kept.rest += flowing
+    return kept
+
+
+@contextmanager
+def _tally(model: Any, layers: Sequence[Any]) -> Iterator[_Kept]:
+    """Adds up each storage once that autograd saves, parameters left out."""
+    import torch
+
+    kept, depth = _Kept(), [0]
+    seen = {value.untyped_storage()._cdata for value in (*model.parameters(), *model.buffers())}
+    alive = []  # a storage that is freed could give its address to another
+
+    def save(value: Any) -> Any:
+        storage = value.untyped_storage()
+        if storage._cdata not in seen:
+            seen.add(storage._cdata)
+            alive.append(value)
+            if depth[0]:
+                kept.layers += storage.nbytes()
+            else:
+                kept.rest += storage.nbytes()
+        return value
+
+    def enter(*_: Any) -> None:
+        depth[0] += 1
+
+    def leave(*_: Any) -> None:
+        depth[0] -= 1
+
+    hooks = [hook for layer in layers for hook in (
+        layer.register_forward_pre_hook(enter), layer.register_forward_hook(leave)
+    )]  # fmt: skip
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(save, lambda value: value):
+            yield kept
+    finally:
+        for hook in hooks:
+            hook.remove()
