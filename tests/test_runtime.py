@@ -105,12 +105,18 @@ def test_a_run_in_this_process_imports_no_ray() -> None:
 RAY = ("runtime=ray", "runtime.shard=4", "tracking=none")
 
 
+def finished(folder: Path) -> int:
+    """Bytes of completions on disk, committed or not."""
+    return sum(file.stat().st_size for kind in ("work", "artifacts", "ledgers")
+               for file in (folder / "outputs" / "store" / kind).rglob("*.jsonl"))  # fmt: skip
+
+
 def start(folder: Path) -> subprocess.Popen[str]:
-    """A run on Ray, as soon as it has finished completions."""
+    """A run on Ray, as soon as it has finished completions of its own."""
+    before = finished(folder)
     process = subprocess.Popen(command(*RAY), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 120
-    while not any((folder / "outputs/store/work").glob("*/*.jsonl")) and process.poll() is None:
-        assert time.monotonic() < until
+    until = time.monotonic() + 240
+    while finished(folder) == before and process.poll() is None and time.monotonic() < until:
         time.sleep(0.02)
     return process
 
