@@ -135,25 +135,26 @@ def reported(console: Console, command: str) -> Iterator[None]:
         if not _running or not list(_running[0].folder.glob(f"*/{FILE}")):
             raise
         fault = next(iter(str(error).splitlines()), type(error).__name__)
-    finally:
-        failed = _report(_running[0], console, command, fault) if _running else False
-    if failed or fault:
+    except (SystemExit, KeyboardInterrupt):
+        if _running:
+            _report(_running[0], console)
+        raise
+    if _running and (not _report(_running[0], console) or fault):
+        if fault:
+            console.say(f"the launcher ended with: {fault}")
+        console.say(f"Mend what failed; the same command does only what is missing: {command}")
         raise SystemExit(1)
 
 
-def _report(plan: Plan, console: Console, command: str, fault: str) -> bool:
-    """Prints what became of each job; whether there is one that did not finish."""
+def _report(plan: Plan, console: Console) -> bool:
+    """Prints what became of each job; whether all of them finished."""
     statuses = {status["job"]: status for status in _statuses(plan.folder)}
     jobs = range(max(len(plan.jobs), 1 + max(statuses, default=-1)))
     states = [_state(statuses.get(job)) for job in jobs]
     console.heading(f"Sweep: {', '.join(f'{states.count(state)} {state}' for state in dict.fromkeys(states))}")
     for line in _shortened([_line(plan, job, statuses.get(job)) for job in jobs]):
         console.say(line)
-    if fault:
-        console.say(f"the launcher ended with: {fault}")
-    if any(state != "finished" for state in states):
-        console.say(f"Mend what failed; the same command does only what is missing: {command}")
-    return any(state != "finished" for state in states)
+    return all(state == "finished" for state in states)
 
 
 def _state(status: Mapping[str, Any] | None) -> str:
