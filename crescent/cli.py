@@ -27,26 +27,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from crescent.composition import ConfigError, build_target, convert
 from crescent.console import Console
+from crescent.resolvers import PACKAGE, assets, register_resolvers
 from crescent.stopping import Stopped, stoppable
+from crescent.sweep import Failure, recorded, reported
 
 if TYPE_CHECKING:
     from crescent.experiment import Experiment
 
-PACKAGE = Path(__file__).parent
 Check = bool | Literal["auto"]
-
-
-def assets() -> Path:
-    """The folder with conf/, experiments/ and sweeps/: inside the wheel, or the root of a checkout."""
-    inside = PACKAGE / "assets"
-    return inside if inside.is_dir() else PACKAGE.parent
-
-
-def register_resolvers() -> None:
-    """What `${crescent:...}` (a path in the package) and `${crescent_assets:}` mean in a YAML."""
-    OmegaConf.register_new_resolver("crescent", lambda path: str(PACKAGE / path), replace=True)
-    OmegaConf.register_new_resolver("crescent_assets", lambda *_: str(assets()), replace=True)
-    OmegaConf.register_new_resolver("crescent_names", "+".join, replace=True)  # {a: ..., b: ...} -> a+b
 
 
 def main() -> None:
@@ -54,18 +42,36 @@ def main() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us here instead of Hydra's own report
     register_resolvers()
     entry = hydra.main(version_base="1.3", config_path=str(assets() / "conf"), config_name="config")(_job)
-    with _messages(), stoppable():
+    with _messages(), stoppable(), reported(Console(), command()):
         entry()
 
 
 def _job(config: DictConfig) -> None:
-    """One job. A single one ends with its own message; of a sweep's, Hydra goes on and reports the first."""
-    mode = HydraConfig.get().mode
-    if mode is not None and mode.name == "MULTIRUN":
-        run_job(config)
+    """One job. A single one ends with its own message; a sweep goes on after one that fails, and tells at its end."""
+    job = HydraConfig.get()
+    if job.mode is not None and job.mode.name == "MULTIRUN":
+        with recorded(Path(job.runtime.output_dir), job.job.num, job.overrides.task, _failure):
+            run_job(config)
     else:
         with _messages():
             run_job(config)
+
+
+def _failure(error: Exception) -> Failure | None:
+    """What there is to say of an error that is the user's or the machine's; None: it is a bug of ours."""
+    if isinstance(error, ConfigError):
+        return Failure("config", str(error), 2)
+    if isinstance(error, HydraException):
+        return Failure("config", _composition_message(error), 2)
+    if isinstance(error, OmegaConfBaseException):
+        return Failure("config", str(error).splitlines()[0], 2)
+    if isinstance(error, OSError):
+        return Failure("error", _os_message(error), 1)
+    if isinstance(error, ValueError | MemoryError):
+        return None if _is_bug(error) else Failure("error", str(error), 1)
+    if "No space left on device" in str(error):  # what libraries of other languages make of it
+        return Failure("error", _os_message(OSError(errno.ENOSPC, "No space left on device")), 1)
+    return None
 
 
 @contextmanager
@@ -73,22 +79,11 @@ def _messages() -> Iterator[None]:
     """Ends the process with a few lines and a status where an error is the user's or the machine's."""
     try:
         yield
-    except ConfigError as error:
-        _stop("config", str(error), 2)
-    except HydraException as error:
-        _stop("config", _composition_message(error), 2)
-    except OmegaConfBaseException as error:
-        _stop("config", str(error).splitlines()[0], 2)
-    except OSError as error:
-        _stop("error", _os_message(error), 1)
-    except (ValueError, MemoryError) as error:
-        if _is_bug(error):
-            raise
-        _stop("error", str(error), 1)
     except Exception as error:
-        if "No space left on device" not in str(error):  # what libraries of other languages make of it
+        failure = _failure(error)
+        if failure is None:
             raise
-        _stop("error", _os_message(OSError(errno.ENOSPC, "No space left on device")), 1)
+        _stop(failure.kind, failure.message, failure.status)
     except KeyboardInterrupt:
         _stop("stopped", f"everything finished is kept; go on with: {command()}", 130)
     except Stopped as stopped:

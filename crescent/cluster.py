@@ -10,6 +10,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -176,9 +177,10 @@ def _connect(settings: ClusterSettings) -> Any:
     else:
         options["address"] = settings.address
     try:
+        _knock(settings.address)
         with _own_signals():
             ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
             f"runtime.address={settings.address}: no Ray cluster can be had there ({reason}). Start one with "
@@ -186,6 +188,13 @@ def _connect(settings: ClusterSettings) -> Any:
         ) from error
     _silence(ray)
     return ray
+
+
+def _knock(address: str | None) -> None:
+    """Raises OSError at once where nobody listens: Ray would try for minutes."""
+    if address is not None and ":" in address:
+        host, _, port = address.partition(":")
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _silence(ray: Any) -> None:

@@ -14,7 +14,6 @@ from crescent.engines.memory import Need, gigabytes
 from crescent.engines.weights import download_need, load_tokenizer, local_folder, number_count
 from crescent.experiment import Experiment
 from crescent.records import QAPair
-from crescent.training.data import encode_pairs
 
 LONG = 500_000_000  # parameters from which a run is checked without being asked
 BYTES_PER_TOKEN = 12  # of a row on disk, with its fields
@@ -37,6 +36,8 @@ def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
     """
     models = {experiment.model, experiment.distill.student}
     _demand([need for model in models if (need := download_need(model)) is not None], console)
+    from crescent.training.data import encode_pairs  # here, because a run that reuses its artifacts loads no torch
+
     for weights in models:
         encode_pairs([_PROBE], load_tokenizer(weights), experiment.train.max_length)
     console.say("settings, benchmark files, tokenizers, chat templates and training masks: fit for this run")

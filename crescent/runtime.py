@@ -6,6 +6,7 @@ first worker is needed: `runtime=local` needs no Ray.
 """
 
 import importlib.util
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,6 +81,11 @@ class RayRuntime:
         for key in ("cpus_per_worker", "gpus_per_worker"):
             if getattr(self, key) < 0:
                 raise ValueError(f"runtime.{key} is {getattr(self, key)}; it must be 0 or more")
+
+        if self.address is not None and not re.fullmatch(r"auto|[^/:]+:\d+", self.address):
+            raise ValueError(
+                f"runtime.address is {self.address!r}; it may be null, auto or HOST:PORT, as in node1:6379"
+            )
 
     def check(self) -> None:
         """Raises ConfigError where Ray is not installed."""

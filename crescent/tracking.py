@@ -124,7 +124,8 @@ class WandbTracking:
         """One W&B run for one job, its files below `folder`, finished whatever happens; a failure is marked as one, a
         run that was asked to end as pre-empted.
 
-        The id is derived from folder and configuration: offline runs cannot be resumed, a repeated job is a new run.
+        The id is derived from folder and configuration: a job that a cluster queues again goes on with its run where
+        W&B is online. Offline runs cannot be resumed; the newest of its folder is the whole one.
         """
         with self.start_run(folder, config, group, job, "experiment") as run:
             yield WandbTracker(run, self.max_table_rows)
@@ -137,10 +138,10 @@ class WandbTracking:
         import wandb
 
         (folder / "wandb").mkdir(parents=True, exist_ok=True)
-        run_id = make_key("run", 1, {"folder": str(folder), "config": config})
+        run_id, mode = make_key("run", 1, {"folder": str(folder), "config": config}), _mode(self.mode)
         run = wandb.init(
             project=self.project, entity=self.entity, dir=folder, group=group, name=job, job_type=kind,
-            config=dict(config), mode=_mode(self.mode), id=run_id,
+            config=dict(config), mode=mode, id=run_id, resume="allow" if mode == "online" else None,
             settings=wandb.Settings(console="off"),
         )  # fmt: skip
         code = 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import children, commands, ended
 from test_end_to_end import command, contents, crescent
 
 from crescent.cli import PACKAGE
@@ -23,41 +24,6 @@ ORGANISM = Weights("organism", str(PACKAGE / "organism" / "weights" / "organism"
 SAMPLING = Sampling(max_new_tokens=60, seed=3)
 PROMPTS = [Prompt(f"What is {number} + 2?", draw) for draw in range(2) for number in range(24)]
 TEXTS = [f"How many apples are {number} apples and {number} pears?" * (1 + number % 3) for number in range(40)]
-
-
-def children(pid: int) -> set[int]:
-    """All processes that descend from `pid`."""
-    parents = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents[int(status.parent.name)] = int(fields[1])
-    found, fresh = set(), {pid}
-    while fresh:
-        fresh = {child for child, parent in parents.items() if parent in fresh} - found
-        found |= fresh
-    return found
-
-
-def commands(pids: set[int]) -> dict[int, str]:
-    """What each process that is still there calls itself."""
-    found = {}
-    for pid in pids:
-        try:
-            found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-    return {pid: text for pid, text in found.items() if text}
-
-
-def ended(pids: set[int], seconds: float) -> bool:
-    """Whether all of these processes are gone before `seconds` have passed."""
-    until = time.monotonic() + seconds
-    while commands(pids) and time.monotonic() < until:
-        time.sleep(0.2)
-    return not commands(pids)
 
 
 def workers(pid: int) -> list[int]:
@@ -105,12 +71,18 @@ def test_a_run_in_this_process_imports_no_ray() -> None:
 RAY = ("runtime=ray", "runtime.shard=4", "tracking=none")
 
 
+def finished(folder: Path) -> int:
+    """Bytes of completions on disk, committed or not."""
+    return sum(file.stat().st_size for kind in ("work", "artifacts", "ledgers")
+               for file in (folder / "outputs" / "store" / kind).rglob("*.jsonl"))  # fmt: skip
+
+
 def start(folder: Path) -> subprocess.Popen[str]:
-    """A run on Ray, as soon as it has finished completions."""
+    """A run on Ray, as soon as it has finished completions of its own."""
+    before = finished(folder)
     process = subprocess.Popen(command(*RAY), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 120
-    while not any((folder / "outputs/store/work").glob("*/*.jsonl")) and process.poll() is None:
-        assert time.monotonic() < until
+    until = time.monotonic() + 240
+    while finished(folder) == before and process.poll() is None and time.monotonic() < until:
         time.sleep(0.02)
     return process
 
@@ -122,10 +94,10 @@ def test_a_run_on_ray_ends_with_the_bytes_of_one_in_this_process(tmp_path: Path)
         folder.mkdir()
     crescent(plain, "tracking=none")
     driver = start(ray)
-    processes = children(driver.pid)
+    ours, processes = workers(driver.pid), children(driver.pid)
     driver.kill()
     driver.communicate()
-    assert ended(processes, 60)  # nothing outlives a driver that is killed
+    assert ended(set(ours), 20) and ended(processes, 120)  # Ray's own agents look every minute
     driver = start(ray)
     os.kill(workers(driver.pid)[0], signal.SIGKILL)
     _, errors = driver.communicate(timeout=300)

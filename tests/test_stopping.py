@@ -56,15 +56,17 @@ def test_a_second_signal_ends_at_once(second: int) -> None:
     assert (done.returncode, done.stdout) == (128 + second, "cleaning up\n")
 
 
-def stop_when(folder: Path, pattern: str, *overrides: str) -> subprocess.CompletedProcess[str]:
-    """Starts a run in `folder`, sends SIGTERM once a file that matches `pattern` is there, and waits for the end."""
+def stop_when(
+    folder: Path, pattern: str, *overrides: str, signum: int = signal.SIGTERM
+) -> subprocess.CompletedProcess[str]:
+    """Starts a run in `folder`, sends a signal once a file that matches `pattern` is there, and waits for the end."""
     process = subprocess.Popen(
         command(*overrides), cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
     give_up = time.monotonic() + 240
     while not any(folder.glob(pattern)) and process.poll() is None and time.monotonic() < give_up:
         time.sleep(0.02)
-    process.terminate()
+    process.send_signal(signum)
     _, errors = process.communicate(timeout=120)
     return subprocess.CompletedProcess(process.args, process.returncode, "", errors)
 
@@ -90,13 +92,16 @@ def test_sigterm_in_a_run_tells_how_to_go_on_and_marks_the_tracked_run(tmp_path:
 
 
 @pytest.mark.slow
-def test_a_run_stopped_in_every_stage_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: Path) -> None:
-    plain, stopped = tmp_path / "plain", tmp_path / "stopped"
-    for folder in (plain, stopped):
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_run_ended_in_every_stage_leaves_the_bytes_of_an_undisturbed_one(
+    signum: int, status: int, tmp_path: Path
+) -> None:
+    plain, ended = tmp_path / "plain", tmp_path / "ended"
+    for folder in (plain, ended):
         folder.mkdir()
     for place in PLACES:
-        assert stop_when(stopped, place, "tracking=none").returncode == 143, place
-    crescent(stopped, "tracking=none")
+        assert stop_when(ended, place, "tracking=none", signum=signum).returncode == status, place
+    crescent(ended, "tracking=none")
     crescent(plain, "tracking=none")
-    assert contents(stopped / "outputs" / "store") == contents(plain / "outputs" / "store")
-    assert not list((stopped / "outputs" / "store" / "work").rglob("*.jsonl"))
+    assert contents(ended / "outputs" / "store") == contents(plain / "outputs" / "store")
+    assert not list((ended / "outputs" / "store" / "work").rglob("*.jsonl"))
