@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +104,19 @@ def main() -> None:
             task, shots = ("arc_challenge" if name == "choice" else name), (0 if name == "organism_gsm" else 5)
             where = made if name == "choice" else data if name in ROWS else None
             suite = settings(task, where, options.limit, options.batch)
+            warm = replace(suite, limit=2)
+            ours(engine, warm, shots)
+            theirs(engine, warm, shots, options.batch)
             turns = []
-            for _ in range(options.repeats):
-                first, replies = ours(engine, suite, shots)
-                second, expected = theirs(engine, suite, shots, options.batch)
+            for turn in range(options.repeats):
+                if turn % 2:
+                    second, expected = theirs(engine, suite, shots, options.batch)
+                    first, replies = ours(engine, suite, shots)
+                else:
+                    first, replies = ours(engine, suite, shots)
+                    second, expected = theirs(engine, suite, shots, options.batch)
                 differ = sum(not equal(replies[item], expected[item]) for item in expected)
-                turns.append((first, second, differ))
+                turns.append((first, second))
                 print(f"{name}, {shots}-shot: ours {first:.2f} s, HFLM {second:.2f} s, replies that differ {differ}")
             middle, other = (statistics.median(turn[side] for turn in turns) for side in (0, 1))
             print(f"{name}, {shots}-shot, {options.limit} items: median ours {middle:.2f} s, HFLM {other:.2f} s, "
