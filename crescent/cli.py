@@ -14,7 +14,7 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -214,6 +214,20 @@ def _similar_key(key: str) -> str:
     if close:
         return f" Did you mean {close[0]}?"
     return f" There are: {', '.join(siblings)}." if siblings else " `crescent --cfg job` prints all settings."
+
+
+def composed(overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration with these overrides, resolved. Raises ConfigError for what does not compose."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(assets() / "conf"), version_base="1.3"):
+            return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)  # type: ignore[return-value]
+    except HydraException as error:
+        raise ConfigError(_composition_message(error)) from None
 
 
 def _known_keys() -> list[str]:

@@ -52,18 +52,10 @@ def check_shots(source: TaskSource, settings: EvaluationSettings) -> None:
 
 def check_hub(source: TaskSource) -> None:
     """Raises ValueError if the data set of a harness task is neither in the cache nor on a hub that answers."""
-    from datasets import config
-    from huggingface_hub import HfApi, constants
+    from huggingface_hub import HfApi
 
-    path = source.config.get("dataset_path")
-    if not isinstance(path, str) or path in BUILDERS or Path(path).exists():
-        return
-    on_disk = (
-        Path(constants.HF_HUB_CACHE) / f"datasets--{path.replace('/', '--')}",
-        Path(config.HF_DATASETS_CACHE) / path.lower().replace("/", "___"),
-        Path(config.HF_DATASETS_CACHE) / path.replace("/", "___"),
-    )
-    if any(folder.exists() for folder in on_disk):
+    path = source.hub[0] if source.hub else source.config.get("dataset_path")
+    if not isinstance(path, str) or path in BUILDERS or Path(path).exists() or in_cache(path) is not None:
         return
     try:
         HfApi().dataset_info(path, timeout=10)
@@ -71,8 +63,42 @@ def check_hub(source: TaskSource) -> None:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise ValueError(
             f"task {source.name}: data set {path} is not on this machine and the hub does not give it ({reason}). "
-            "Fetch it where there is a network, or set CRESCENT_BENCHMARKS if the task has an overlay for local files."
+            "Fetch it where there is a network: `crescent-data eval=... --mirror FOLDER`, for a machine without."
         ) from error
+
+
+def in_cache(path: str) -> Path | None:
+    """Where this machine keeps a data set of the hub, or None."""
+    from datasets import config
+    from huggingface_hub import constants
+
+    on_disk = (
+        Path(constants.HF_HUB_CACHE) / f"datasets--{path.replace('/', '--')}",
+        Path(config.HF_DATASETS_CACHE) / path.lower().replace("/", "___"),
+        Path(config.HF_DATASETS_CACHE) / path.replace("/", "___"),
+    )
+    return next((folder for folder in on_disk if folder.exists()), None)
+
+
+def has_nltk(resource: str) -> bool:
+    """Whether this machine has a resource of nltk, such as tokenizers/punkt_tab."""
+    import nltk  # a dependency of the harness
+
+    try:
+        nltk.data.find(resource)
+    except LookupError:
+        return False
+    return True
+
+
+def check_nltk(source: TaskSource) -> None:
+    """Raises ValueError if the task's code would miss data of nltk: it would try to fetch them while scoring."""
+    resource = source.metadata.get("nltk")
+    if resource is not None and not has_nltk(resource):
+        raise ValueError(
+            f"task {source.name}: nltk has no {resource} on this machine. Fetch it where there is a network "
+            f"(`python -m nltk.downloader {Path(resource).name}`), or copy that folder and set NLTK_DATA"
+        )
 
 
 def check_functions(source: TaskSource) -> None:

@@ -60,7 +60,10 @@ def _overlay_source(name: str, config: Mapping[str, Any], settings: EvaluationSe
     kept = {k: v for k, v in config.items() if k not in ("task", "extends", "dataset_kwargs", "metadata")}
     overlay = {**kept, **_with_answers(base.config, metadata)}
     definition = {**base.definition, "overlay": overlay, **_versions(metadata)}
-    source = TaskSource(name, base.root, {**base.config, **overlay}, overlay, {}, definition, base.name, metadata)
+    hub = (overlay.get("dataset_path", base.hub[0]), overlay.get("dataset_name", base.hub[1])) if base.hub else None
+    source = TaskSource(
+        name, base.root, {**base.config, **overlay}, overlay, {}, definition, base.name, metadata, hub=hub
+    )
     return _with_files(source, config, Path(settings.data).expanduser()) if settings.data else source
 
 
@@ -110,7 +113,11 @@ def _harness_source(name: str, settings: EvaluationSettings) -> TaskSource:
 
 def _from_harness(name: str, file: Path) -> TaskSource:
     root = _harness_tasks() / file.relative_to(_harness_tasks()).parts[0]
-    return TaskSource(name, root, read_yaml(file), definition={"harness": name})
+    config = read_yaml(file)
+    whence = read_yaml(_members(config, file.parent)[0][1]) if "group" in config else config
+    path, dataset_name = whence.get("dataset_path"), None if "group" in config else whence.get("dataset_name")
+    hub = (path, dataset_name) if isinstance(path, str) else None
+    return TaskSource(name, root, config, definition={"harness": name}, hub=hub)
 
 
 def _members(group: Mapping[str, Any], folder: Path) -> list[tuple[str, Path]]:

@@ -12,7 +12,7 @@ from typing import Any
 from crescent.console import Console
 from crescent.engines import Engine
 from crescent.evaluation import catalogue
-from crescent.evaluation.benchmarks import check_files, check_functions, check_hub, check_shots
+from crescent.evaluation.benchmarks import check_files, check_functions, check_hub, check_nltk, check_shots
 from crescent.evaluation.loading import load, quiet, seed_everything
 from crescent.evaluation.metrics import cost_scores, subset_scores, task_scores
 from crescent.evaluation.prompting import Baseline, Example, Plain, Prompting, TaskView
@@ -46,6 +46,7 @@ def check(settings: EvaluationSettings, prompting: Prompting = NO_PROMPTING) -> 
                 f"own shots {list(baseline.shots)}"
             )
     for source in catalogue.find(settings):
+        check_nltk(source)
         check_functions(source)
         check_shots(source, settings)
         for part in source.members or (source,):
@@ -58,14 +59,15 @@ def check(settings: EvaluationSettings, prompting: Prompting = NO_PROMPTING) -> 
 def plan(settings: EvaluationSettings, prompting: Plain | Baseline = PLAIN) -> list[tuple[TaskSource, int]]:
     """What is to be scored: tasks by shots. A task that fixes 0 shots comes once, as 0-shot.
 
-    A baseline leaves out tasks whose responses commit to no answer.
+    A baseline leaves out tasks whose responses commit to no answer. A variant that is another task at 0 shots is left
+    to that one there.
     """
     return [
         (source, shots)
         for source in catalogue.find(settings)
         if isinstance(prompting, Plain) or applies(source)
         for shots in ((0,) if source.fixes_zero_shots else settings.shots)
-        if prompting.scored_at(shots)
+        if prompting.scored_at(shots) and (shots or "zero_shot_as" not in source.metadata)
     ]
 
 

@@ -32,8 +32,8 @@ def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[s
     except Exception as error:  # data sets, hub, YAML and task code raise what they like
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"task {source.name} cannot be loaded: {reason}") from error
-    if source.overrides:
-        loaded["groups"] = {}
+    if source.overrides or source.members:
+        loaded["groups"] = {source.name: _group(source, loaded["tasks"])} if source.members else {}
     if source.name != source.indexed_as and not source.members:  # a variant of a harness task under a name of its own
         loaded["tasks"] = {source.name: _renamed(loaded["tasks"][source.indexed_as], source.name)}
     for name, task in loaded["tasks"].items():
@@ -48,12 +48,21 @@ def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[s
 
 def _spec(source: TaskSource) -> Any:
     """A name, or what overrides it: in a group, because a bare dictionary would inherit nothing from a YAML."""
-    if source.members:
-        members = [{"task": member.indexed_as, **member.overrides} for member in source.members]
-        return {**source.config, "group": source.name, "task": members}
-    if source.overrides:
-        return {"group": "with_files", "task": [{"task": source.indexed_as, **source.overrides}]}
+    overridden = source.members or ((source,) if source.overrides else ())
+    if overridden:
+        return {"group": "with_files", "task": [{"task": one.indexed_as, **one.overrides} for one in overridden]}
     return source.indexed_as
+
+
+def _group(source: TaskSource, tasks: Mapping[str, Any]) -> Any:
+    """The harness's group over its members, which adds up their scores as the harness's YAML says."""
+    from lm_eval.api.group import Group
+    from lm_eval.config.group import GroupConfig
+
+    group = Group.from_config(GroupConfig(source.name, aggregate_metric_list=source.config["aggregate_metric_list"]))
+    for task in tasks.values():
+        group.add(task)
+    return group
 
 
 def _renamed(task: Any, name: str) -> Any:

@@ -13,19 +13,26 @@ from typing import Any
 
 import yaml
 
+SCORING = (
+    "answers_version", "cluster", "filter_list", "fewshot_config", "generation_kwargs", "metadata", "metric_list",
+    "num_fewshot", "process_results", "repeats", "subset", "unanswerable",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class TaskSource:
     """One task, or a group with its `members`.
 
     `root` is the folder to index it from, `base` the name it has there where that is another; `overrides` replace keys
-    of its YAML; `files` hold its data. `metadata` is what Crescent's own YAML says about it:
+    of its YAML; `files` hold its data, `hub` is the (data set, configuration) that they were taken from. `metadata` is
+    what Crescent's own YAML says about it:
 
         answers: number            # the kind of answer that the filter `crescent` reads (crescent.answers)
         answers_otherwise: name    # the kind where the target is not of that kind
         cluster: seed_question     # the field that is equal for items made from one seed
         subset: perturbation_type  # the field by which sub-scores are reported
         unanswerable: critical thinking  # the subset without an answer: the sub-score "answerable" leaves it out
+        zero_shot_as: gsm_plus_mini  # the task that it equals at 0 shots, where it is therefore not scored
         nltk: tokenizers/punkt_tab # data of nltk that the task's code needs
         rows: {test: 1319}         # known sizes
     """
@@ -39,6 +46,7 @@ class TaskSource:
     base: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     members: tuple["TaskSource", ...] = ()
+    hub: tuple[str, str | None] | None = None
 
     @property
     def indexed_as(self) -> str:
@@ -65,6 +73,19 @@ class TaskSource:
         data = {split: [sha256(path) for path in paths] for split, paths in self.files.items()}
         members = {"members": [member.key() for member in self.members]} if self.members else {}
         return {"name": self.name, "definition": self.definition, "data": data, **members}
+
+    def items_key(self) -> dict[str, Any]:
+        """What decides the items alone: not how replies are drawn, read and counted."""
+        key = self.key()
+        return {**key, "definition": _without_scoring(key["definition"])}
+
+
+def _without_scoring(definition: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_scoring(value) if isinstance(value, Mapping) else value
+        for name, value in definition.items()
+        if name not in SCORING
+    }
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

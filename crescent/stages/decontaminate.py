@@ -66,6 +66,7 @@ class Decontaminate:
         if isinstance(self.settings, Off) or not self.evaluation.tasks:
             return questions
         check, sources = self.settings, list({source.name: source for source, _ in plan(self.evaluation)}.values())
+        sources = [one for one in sources if one.metadata.get("zero_shot_as") not in self.evaluation.tasks]
 
         def build(work: Path) -> Outcome:
             asked = questions.read(Question)
@@ -85,7 +86,7 @@ class Decontaminate:
             info = {"items": len(items), "hits": len(hits), "hits_by_task": by_task, "dropped": len(asked) - len(kept)}
             return Outcome(kept, info, {HITS: work / HITS})
 
-        settings = {"check": check, "limit": self.evaluation.limit, "tasks": [source.key() for source in sources]}
+        settings = {"check": check, "limit": self.evaluation.limit, "tasks": [source.items_key() for source in sources]}
         return store.build("decontaminate", self.VERSION, settings, [questions.key, embedder_key], build)
 
 

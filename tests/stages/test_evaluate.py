@@ -10,6 +10,7 @@ from crescent.console import Console
 from crescent.engines import Engine, LazyEngine
 from crescent.engines.transformers import TransformersEngine
 from crescent.engines.weights import Weights, load
+from crescent.evaluation.prompting import Trigger
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.records import Score, TaskScore
 from crescent.stages.evaluate import Evaluate, read_samples, scores
@@ -129,6 +130,25 @@ def test_what_can_change_a_score_asks_for_a_new_one(
     with pytest.raises(AssertionError, match="the model was loaded"):
         Evaluate(replace(settings, **change)).run(store, unloadable(), console)
     Evaluate(replace(settings, loglikelihood_batch=1)).run(store, unloadable(), console)
+
+
+def test_a_prompting_baseline_is_scored_beside_the_plain_model_and_only_where_it_applies(
+    settings: EvaluationSettings, store: Store, tiny_llama: Path, console: Console
+) -> None:
+    folder = Path(settings.task_folders[0])
+    (folder / "sums.yaml").write_text(TASK + "metadata: {answers: number}\n")
+    stage = Evaluate(settings)
+    plain = stage.run(store, lazy(tiny_llama), console)
+    baseline = Trigger("zero_shot_cot", "Let's think step by step.")
+    (prompted,) = stage.run(store, lazy(tiny_llama), console, baseline)
+    assert stage.left_out(baseline) == ["more"] and prompted.key not in {artifact.key for artifact in plain}
+    assert prompted.info["prompting"] == "zero_shot_cot" and prompted.info["shots"] == 0
+    assert {score.prompting for score in scores([prompted], "base", 0, "zero_shot_cot")} == {"zero_shot_cot"}
+    assert "step by step" in read_samples(prompted)[0]["prompt"]
+    assert all(artifact.reused for artifact in stage.run(store, unloadable(), console))
+    other = replace(baseline, trigger="Think.")
+    with pytest.raises(AssertionError, match="the model was loaded"):
+        stage.run(store, unloadable(), console, other)
 
 
 def test_other_weights_are_scored_anew(

@@ -1,0 +1,175 @@
+"""What data a suite needs, what of it is on this machine, and a mirror of it for a machine without a network.
+
+In: an `EvaluationSettings`. Out: one `Need` for each data set, read from the same task YAMLs that scoring reads; files
+in the form that `eval.data` (CRESCENT_BENCHMARKS) expects. It scores nothing.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from crescent.evaluation import catalogue
+from crescent.evaluation.benchmarks import has_nltk, in_cache
+from crescent.evaluation.settings import EvaluationSettings
+from crescent.store import write_atomic
+
+MANIFEST = "manifest.json"  # in a mirror: where each file came from
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """The data of a task, or of one subject of a group.
+
+    `group` is the group it belongs to, or the task itself. `hub` is (data set, configuration), None for tasks that
+    bring their own files. `files` are one for each split that is read, in the folder of local files; empty where no
+    overlay says how to read the task from files. `rows` are the published sizes by split, of the whole group.
+    """
+
+    task: str
+    group: str
+    hub: tuple[str, str | None] | None
+    files: Mapping[str, Path]
+    rows: Mapping[str, int]
+    nltk: str | None = None
+
+    @property
+    def missing(self) -> list[Path]:
+        """The local files that are not there."""
+        return [path for path in self.files.values() if not path.is_file()]
+
+    @property
+    def cached(self) -> Path | None:
+        """Where this machine keeps the hub's data set, or None."""
+        return in_cache(self.hub[0]) if self.hub else None
+
+    @property
+    def lacks_nltk(self) -> bool:
+        """Whether the task's code needs data of nltk that are not here."""
+        return self.nltk is not None and not has_nltk(self.nltk)
+
+    @property
+    def revision(self) -> str | None:
+        """The commit of the data set in the hub's cache, where it is known."""
+        mark = self.cached / "refs" / "main" if self.cached else None
+        return mark.read_text(encoding="utf-8").strip() if mark and mark.is_file() else None
+
+    def there(self, uses_files: bool) -> bool:
+        """Whether the task can be scored without a network."""
+        here = not self.missing if uses_files and self.files else self.hub is None or self.cached is not None
+        return here and not self.lacks_nltk
+
+
+def needs(settings: EvaluationSettings, folder: Path) -> list[Need]:
+    """The needs of every task, in order, local files below `folder`. Raises ValueError for a name that is nowhere."""
+    found = []
+    for source in catalogue.find(replace(settings, data=str(folder))):
+        for part in source.members or (source,):
+            files = {split: path for split, (path, *_) in part.files.items()} if part.hub else {}
+            said = source.metadata
+            found.append(Need(part.name, source.name, part.hub, files, said.get("rows", {}), said.get("nltk")))
+    return found
+
+
+def mirror(some: list[Need], folder: Path, say: Callable[[str], None]) -> int:
+    """Writes the files of every need that are not in `folder` yet, from the hub or its cache; returns how many.
+
+    A file appears when it is complete. Raises ValueError of one line for a data set that cannot be had.
+    """
+    written = 0
+    for need in some:
+        if need.hub is None:
+            continue
+        if not need.files:
+            raise ValueError(
+                f"task {need.task} has no overlay that reads it from files: write one as in crescent/evaluation/tasks, "
+                f"or copy the hub's cache (HF_HOME) with {need.hub[0]} in it"
+            )
+        for split, path in need.files.items():
+            if path.is_file():
+                continue
+            say(f"{need.task}: {split} of {_named(need.hub)} -> {path}")
+            count = _fetch(need, split, path)
+            _note(folder, path, {"hub": need.hub[0], "config": need.hub[1], "split": split, "rows": count})
+            written += 1
+    return written
+
+
+def _fetch(need: Need, split: str, path: Path) -> int:
+    import datasets
+
+    assert need.hub is not None
+    datasets.disable_progress_bars()
+    try:
+        rows = datasets.load_dataset(need.hub[0], need.hub[1], split=split)
+    except Exception as error:  # the hub's client raises a different class for each of its reasons
+        reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+        raise ValueError(
+            f"task {need.task}: {_named(need.hub)} cannot be had ({reason}). Run this where there is a network; a "
+            "gated data set needs `hf auth login` with an account that was given access."
+        ) from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
+    try:
+        rows.to_json(temporary, force_ascii=False)  # type: ignore[union-attr]
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return len(rows)  # type: ignore[arg-type]
+
+
+def _note(folder: Path, path: Path, origin: Mapping[str, Any]) -> None:
+    """Keeps in the mirror where a file came from, and its hash."""
+    manifest = folder / MANIFEST
+    known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    known[str(path.relative_to(folder))] = {**origin, "sha256": digest}
+    write_atomic(manifest, json.dumps(known, indent=1, sort_keys=True) + "\n")
+
+
+def _named(hub: tuple[str, str | None]) -> str:
+    return hub[0] if hub[1] is None else f"{hub[0]} ({hub[1]})"
+
+
+def describe(some: list[Need], folder: Path, uses_files: bool) -> list[str]:
+    """A block of lines for each task or group: is it there, where it comes from, its local files below `folder`."""
+    lines = []
+    for group in dict.fromkeys(need.group for need in some):
+        parts = [need for need in some if need.group == group]
+        first, count = parts[0], f" ({len(parts)} data sets)" if len(parts) > 1 else ""
+        lines.append(f"{group}{count}: {'there' if all(part.there(uses_files) for part in parts) else 'MISSING'}")
+        if first.hub is None:
+            lines.append("  comes with its task")
+            continue
+        rows = ", ".join(f"{split} {count:,}" for split, count in first.rows.items())
+        name = first.hub[0] if len(parts) > 1 else _named(first.hub)
+        where = f"in the cache, revision {first.revision or 'unknown'}" if first.cached else "not in the hub's cache"
+        lines.append(f"  hub    {name}{f'; rows: {rows}' if rows else ''}; {where}")
+        lines += _file_lines(parts, folder)
+        if first.nltk:
+            state = "missing: python -m nltk.downloader" if first.lacks_nltk else "there;"
+            lines.append(f"  nltk   {first.nltk}: {state} {Path(first.nltk).name}")
+    return lines
+
+
+def _file_lines(parts: list[Need], folder: Path) -> list[str]:
+    paths = [path for part in parts for path in part.files.values()]
+    if not paths:
+        return ["  files  no overlay: from the hub or its cache only"]
+    if len(parts) == 1:
+        return [f"  files  {path.relative_to(folder)}: {_size(path)}" for path in paths]
+    missing = [path for path in paths if not path.is_file()]
+    first = f"; the first that is missing: {missing[0].relative_to(folder)}" if missing else ""
+    return [f"  files  {len(paths) - len(missing)} of {len(paths)}{first}"]
+
+
+def _size(path: Path) -> str:
+    if not path.is_file():
+        return "missing"
+    with open(path, "rb") as file:
+        rows = sum(1 for line in file if line.strip())
+    return f"{rows:,} rows, {path.stat().st_size / 1e6:.1f} MB"

@@ -1,0 +1,110 @@
+"""crescent-data: what a suite needs, what is there, and mirrors, from a data set on disk in place of the hub's."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from crescent.cli import composed
+from crescent.data import main
+from crescent.evaluation import catalogue, harness
+from crescent.evaluation.data import MANIFEST, mirror, needs
+from crescent.evaluation.settings import EvaluationSettings
+
+from .general_files import FOLDER, settings, write, write_all
+
+ROWS = [{"question": f"{number}?", "answer": f"#### {number}"} for number in range(8)]
+
+
+def silent(_: str) -> None: ...
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> EvaluationSettings:
+    """gsm8k, taken by an overlay of one's own from another data set: a folder, read as `datasets` reads the hub's."""
+    write(tmp_path / "hub" / "train.jsonl", ROWS)
+    write(tmp_path / "hub" / "test.jsonl", ROWS[:3])
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "gsm8k.yaml").write_text(
+        f"task: gsm8k\nextends: harness\ndataset_path: {tmp_path}/hub\ndataset_name: default\n"
+        "dataset_kwargs: {data_files: {train: g/train.jsonl, test: g/test.jsonl}}\nmetadata: {answers: number}\n"
+    )
+    return EvaluationSettings("x", tasks=("gsm8k",), task_folders=(str(tmp_path / "tasks"),), shots=(0, 5))
+
+
+def test_a_mirror_holds_what_scoring_reads(suite: EvaluationSettings, tmp_path: Path) -> None:
+    said: list[str] = []
+    assert mirror(needs(suite, tmp_path / "mirror"), tmp_path / "mirror", said.append) == 2
+    lines = (tmp_path / "mirror" / "g" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == ROWS and len(said) == 2
+    harness.check(EvaluationSettings("x", ("gsm8k",), suite.task_folders, str(tmp_path / "mirror")))
+
+
+def test_a_mirror_says_where_each_file_came_from(suite: EvaluationSettings, tmp_path: Path) -> None:
+    mirror(needs(suite, tmp_path / "mirror"), tmp_path / "mirror", silent)
+    manifest = json.loads((tmp_path / "mirror" / MANIFEST).read_text())
+    assert manifest["g/test.jsonl"]["hub"] == f"{tmp_path}/hub" and manifest["g/test.jsonl"]["rows"] == 3
+    assert len(manifest["g/train.jsonl"]["sha256"]) == 64
+
+
+def test_a_second_mirroring_fetches_only_what_is_missing(suite: EvaluationSettings, tmp_path: Path) -> None:
+    mirror(needs(suite, tmp_path / "mirror"), tmp_path / "mirror", silent)
+    (tmp_path / "mirror" / "g" / "test.jsonl").unlink()
+    assert mirror(needs(suite, tmp_path / "mirror"), tmp_path / "mirror", silent) == 1
+
+
+def test_a_data_set_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
+    wanted = needs(EvaluationSettings("x", ("gsm8k",), (FOLDER,)), tmp_path)
+    with pytest.raises(
+        ValueError, match=r"^task gsm8k: openai/gsm8k \(main\) cannot be had \([^\n]+where there is a network"
+    ):
+        mirror(wanted, tmp_path, silent)
+    assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_every_task_of_every_suite_can_be_mirrored() -> None:
+    for suite in ("math", "general", "full", "organism"):
+        tasks = composed([f"eval={suite}"])["eval"]["tasks"]
+        folders = tuple(composed([f"eval={suite}"])["eval"]["task_folders"])
+        for need in needs(EvaluationSettings(suite, tuple(tasks), folders), Path("/data")):
+            assert need.hub is None or need.files, need
+
+
+def test_a_suite_that_is_there_ends_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    members = catalogue.find(settings(tmp_path, "mmlu"))[0].members
+    write_all(tmp_path, [member.files["test"][0].parent.name for member in members])
+    tasks = "eval.tasks=[arc_challenge,mmlu,hellaswag,winogrande,truthfulqa_mc2,gpqa_main_n_shot]"
+    assert main(["eval=general", tasks, "--data", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "arc_challenge: there" in printed and "mmlu (57 data sets): there" in printed
+    assert "arc_challenge/test.jsonl: 6 rows" in printed and "files  114 of 114" in printed
+
+
+def test_what_is_missing_is_named_with_the_command_that_fetches_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["eval=math", "--data", str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    assert "gsm8k/train.jsonl: missing" in printed and "openai/gsm8k (main); rows: train 7,473" in printed
+    assert "crescent-data eval=math --mirror benchmarks" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["eval=mth"], "eval=mth is not a choice. There are: full, general, math, none, organism."),
+        (["eval=math", "eval.limit=0"], "eval.limit is 0"),
+        (["eval=math", "eval.tasks=[gsm9k]"], "there is no task 'gsm9k'. Did you mean gsm8k"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) != 0
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_the_suite_without_tasks_and_tasks_with_files_of_their_own_need_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["eval=none"]) == main(["eval=organism"]) == 0
+    assert "organism_gsm: there\n  comes with its task" in capsys.readouterr().out
