@@ -131,6 +131,21 @@ def test_runs_with_different_suites_are_compared_where_they_meet(sweep: Path, tm
     assert any("plus, 0-shot was not scored for dedup=rejection" in note for note in found.notes)
 
 
+def test_a_prompting_baseline_is_compared_with_plainly_asking_the_same_model(sweep: Path, tmp_path: Path) -> None:
+    raw = json.loads((sweep / "0" / "summary.json").read_text())
+    named = {"student": ("base", 0, "zero_shot_cot"), "base": ("base", 0, "none")}
+
+    def renamed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        new = [dict(zip(("model", "iteration", "prompting"), named[row["model"]], strict=True)) for row in rows]
+        return [{**row, **names} for row, names in zip(rows, new, strict=True)]
+
+    changes = {"scores": renamed(raw["scores"]), "evaluations": renamed(raw["evaluations"])}
+    found = compared(copy(sweep / "0", tmp_path / "prompted", **changes))
+    expected = compared(sweep / "0").students[0].cells[Column("gsm", 0)].difference
+    row = next(row for row in found.rows if row.prompting == "zero_shot_cot")
+    assert row.label == "base (made up), zero_shot_cot" and row.cells[Column("gsm", 0)].difference == expected
+
+
 def test_a_run_that_was_repeated_counts_once(sweep: Path, tmp_path: Path) -> None:
     copy(sweep / "0", tmp_path / "z")
     found = compared(sweep / "0", tmp_path / "z")
