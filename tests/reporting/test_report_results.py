@@ -121,6 +121,13 @@ def test_runs_without_scores_and_corrupt_summaries_are_named_and_the_rest_compar
     assert any("c/summary.json is no summary of a run" in note for note in found.notes)
 
 
+def test_fields_that_a_later_version_adds_are_passed_over(sweep: Path, tmp_path: Path) -> None:
+    raw = json.loads((sweep / "0" / "summary.json").read_text())
+    grown = {name: [{**row, "later": 1} for row in raw[name]] for name in ("scores", "evaluations", "stages")}
+    found = compared(copy(sweep / "0", tmp_path / "later", **grown, later=1))
+    assert not found.notes and found.students[0].cells[Column("gsm", 0)].paired
+
+
 def test_runs_with_different_suites_are_compared_where_they_meet(sweep: Path, tmp_path: Path) -> None:
     raw = json.loads((sweep / "6" / "summary.json").read_text())
     scores = [score for score in raw["scores"] if score["task"] == "gsm"]
