@@ -64,6 +64,14 @@ def test_a_run_ends_with_a_table_and_paths(run: tuple[Path, str]) -> None:
     assert all(word in printed for word in ("organism_gsm", "base", "student", "difference", "SE", "summary", "W&B"))
 
 
+def test_a_run_leaves_a_report_and_paired_errors(run: tuple[Path, str]) -> None:
+    folder = run[0] / "outputs" / "latest"
+    assert "report" in run[1] and (folder / "report.html").stat().st_size < 8e6
+    evaluations = summary(folder)["evaluations"]
+    assert [one["model"] for one in evaluations] == ["base"] * 4 + ["student"] * 4
+    assert all((Path(one["path"]) / "samples.jsonl").is_file() for one in evaluations)
+
+
 def test_the_summary_has_the_fields_other_tools_read(run: tuple[Path, str]) -> None:
     seen = summary(run[0] / "outputs" / "latest")
     assert {"experiment", "overrides", "seed", "scores", "stages", "git", "versions"} <= seen.keys()
@@ -96,6 +104,7 @@ def test_the_offline_tracked_run_is_read_back_from_disk(run: tuple[Path, str]) -
         "labels/label_accuracy",
         "train/loss",
         "score/student/organism_gsm/0",
+        "difference/organism_gsm/0/stderr",
     ):
         assert name in text
     tables = {file.name.split("_")[0] for file in first.glob("wandb/offline-run-*/files/media/table/*")}
@@ -121,6 +130,7 @@ def test_a_weaker_student_is_taught_and_the_teacher_is_scored_too(run: tuple[Pat
     crescent(folder, "distill=organism_small", "eval.tasks=[organism_gsm]", "tracking=none")
     seen = summary(folder / "outputs" / "latest")
     assert {score["model"] for score in seen["scores"]} == {"teacher", "base", "student"}
+    assert (folder / "outputs" / "latest" / "report.html").is_file()
     assert next(s for s in seen["stages"] if s["stage"] == "answer")["new_tokens"] == 0
 
 

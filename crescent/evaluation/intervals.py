@@ -6,6 +6,7 @@ effective is decided in `statistics.py`.
 """
 
 import math
+from typing import Any
 
 from scipy.optimize import brentq
 
@@ -42,7 +43,8 @@ def difference_interval(gained: float, lost: float, questions: float, quantile: 
     def limit(target: float, inner: float, outer: float) -> float:
         if distance(inner, target) * distance(outer, target) > 0:
             return outer  # no possible difference is that far away
-        return float(brentq(distance, inner, outer, args=(target,), xtol=1e-10))
+        found: Any = brentq(distance, inner, outer, args=(target,), xtol=1e-10)
+        return float(found)
 
     low = limit(quantile, value, -EDGE)
     high = limit(-quantile, value, EDGE)

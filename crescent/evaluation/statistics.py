@@ -11,7 +11,7 @@ second sample, crossed with the questions: see `_variance`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -181,7 +181,8 @@ def adjust(p_values: Sequence[float], correction: Correction = "holm") -> list[f
     from statsmodels.stats.multitest import multipletests
 
     method = {"holm": "holm", "bh": "fdr_bh"}[correction]
-    return [float(value) for value in multipletests(np.asarray(p_values), method=method)[1]]
+    found: Any = multipletests(np.asarray(p_values), method=method)
+    return [float(value) for value in found[1]]
 
 
 def _variance(table: NDArray[np.float64], group: NDArray[np.intp]) -> _Variance:
@@ -239,7 +240,8 @@ def _p_value(value: float, variance: _Variance) -> float:
         return variance.half_width(1 - 10**log_p) - abs(value)
 
     smallest = -15.0  # beyond it, 1 - p is 1 in double precision
-    return float(10 ** brentq(reach, smallest, 0.0)) if reach(smallest) > 0 else 10**smallest
+    found: Any = brentq(reach, smallest, 0.0) if reach(smallest) > 0 else smallest
+    return float(10**found)
 
 
 def _detectable(limits: tuple[float, float], variance: _Variance) -> float:

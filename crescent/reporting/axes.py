@@ -5,7 +5,7 @@ the seed alone.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from crescent.reporting.runs import Run
@@ -71,7 +71,8 @@ def text(value: Any) -> str:
 
 def parse_point(wanted: str, axes: Axes, points: Sequence[Point]) -> Point:
     """The one point that `KEY=VALUE,...` names. Raises ValueError with what there is."""
-    asked: Mapping[str, str] = dict(part.strip().partition("=")[::2] for part in wanted.split(",") if part.strip())
+    parts = (part.strip().partition("=") for part in wanted.split(",") if part.strip())
+    asked = {key: value for key, _, value in parts}
     for key in asked:
         if key not in axes and f"{key}.name" not in axes:
             there = ", ".join(short(axis) for axis in axes) or "none"

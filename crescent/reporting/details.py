@@ -121,7 +121,10 @@ def _questions(row: Row, questions: Sequence[Question], decisions: Sequence[Deci
 
 
 def _rejections(row: Row, questions: Sequence[Question], decisions: Sequence[Decision]) -> list[Entry]:
-    """Rewritten and dropped candidates beside what they were too similar to; invalid ones with the reason."""
+    """Rewritten and dropped candidates; invalid ones with the reason.
+
+    The neighbour is that of the last judgement: of a rewritten candidate, what its rewrite lies nearest to.
+    """
     texts = {question.id: question.text for question in questions}
     entries = []
     for decision in decisions:
@@ -136,7 +139,7 @@ def _rejections(row: Row, questions: Sequence[Question], decisions: Sequence[Dec
                 neighbour=texts.get(decision.nearest_id or ""),
                 cosine=decision.cosine if decision.nearest_id else None,
                 rewrites=decision.rewrites,
-                reason=decision.reason,
+                reason=None if decision.verdict == "rewritten" else decision.reason,
             )
         )
     return entries

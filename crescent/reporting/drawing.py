@@ -65,7 +65,8 @@ def series(number: int) -> str:
 def draw(name: str, paint: Callable[[Any], None], height: float = 2.2, columns: int = 1, width: float = WIDTH) -> str:
     """An SVG of `paint(axes)`, or of `paint([axes, ...])` for more than one column. `name` is read out to those who
     cannot see it."""
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
+    style: Any = {**STYLE, "svg.hashsalt": name}  # matplotlib types the keys one by one
+    with matplotlib.rc_context(style):
         figure = Figure(figsize=(width, height), layout="constrained")
         made = figure.subplots(1, columns)
         paint(made if columns == 1 else list(made))

@@ -45,6 +45,8 @@ def accuracy(comparison: Comparison) -> list[Figure]:
     if not comparison.columns:
         return []
     if not comparison.axes:
+        if comparison.runs[0].last_iteration > 1:
+            return [_by_iteration(comparison)]
         found = {row.role for row in comparison.rows}
         return [_before_after(comparison)] if "base" in found and len(comparison.students) == 1 else []
     return [_per_axis(comparison, place) for place in range(len(comparison.axes))]
@@ -206,6 +208,35 @@ def _before_after(comparison: Comparison) -> Figure:
     return Figure(
         "Before and after", caption, (draw("Scores before and after", paint, 1 + 0.36 * len(columns), width=WIDE),)
     )
+
+
+def _by_iteration(comparison: Comparison) -> Figure:
+    """Scores of the first run over its passes of self-improvement; pass 0 is the base."""
+    run = comparison.runs[0]
+
+    def paint(axes: Any, column: Column) -> None:
+        factor = scale(comparison, column)
+        for at in range(run.last_iteration + 1):
+            for score in run.scores:
+                model = "student" if at else "base"
+                place = (score.model, score.iteration, score.task, score.shots)
+                if score.primary and place == (model, at, column.task, column.shots):
+                    value, half = factor * score.value, factor * 1.96 * score.stderr
+                    axes.plot([at, at], [value - half, value + half], color=series(0), linewidth=1.3)
+                    axes.plot(at, value, "o", color=series(0), ms=5)
+        axes.set_xticks(range(run.last_iteration + 1))
+        axes.set_xlabel("pass of self-improvement")
+        axes.set_ylabel("percent right" if factor == 100 else column.task)
+        axes.set_title(column.name)
+
+    panels = [
+        draw(f"{column.name} by pass", lambda axes, column=column: paint(axes, column)) for column in comparison.columns
+    ]
+    caption = (
+        "Scores after each pass, with 95 % intervals of their own; pass 0 is the model before training. The table "
+        "compares the last pass with pass 0."
+    )
+    return Figure("Pass by pass", caption, tuple(panels))
 
 
 def _per_axis(comparison: Comparison, place: int) -> Figure:

@@ -99,7 +99,7 @@ def align(tables: Sequence[Items], metric: str) -> tuple[NDArray[np.float64], tu
             ]
         )
         groups = tuple(first.groups[places[0][identity]] for identity in kept)
-    finite = np.isfinite(values).all(axis=0)
+    finite = np.asarray(np.isfinite(values).all(axis=0))
     return values[:, finite], tuple(group for group, use in zip(groups, finite, strict=True) if use)
 
 

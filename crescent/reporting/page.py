@@ -119,12 +119,11 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
     down = sum(bool(cell.stars) and cell.difference.value < 0 for cell in cells if cell.difference)
     tokens = sum(stage["new_tokens"] for run in comparison.runs for stage in run.stages)
     seconds = sum(stage["seconds"] for run in comparison.runs for stage in run.stages)
-    facts = []
+    facts: list[tuple[str, str]] = []
     if len(comparison.runs) > 1:
         facts.append((f"{len(comparison.runs)}", f"runs, {len(students)} configurations"))
     else:
-        run = comparison.runs[0]
-        facts += [(f"{stage['records']:,}", name) for name, stage in _data_stages(run)]
+        facts += [(f"{stage['records']:,}", name) for run in comparison.runs for name, stage in _data_stages(run)]
     if cells:
         facts.append((f"{up} up, {down} down", f"of {len(cells)} differences are significant after correction"))
     facts.append((f"{tokens:,}", "new tokens, generated or trained on; the rest was in the store"))

@@ -24,7 +24,7 @@ from crescent.records import Score
 from crescent.reporting import axes as axis
 from crescent.reporting.axes import Axes
 from crescent.reporting.items import Items, SampleReader, align
-from crescent.reporting.rows import Cell, Column, Row, evaluation_of, once, rows_of, score_of
+from crescent.reporting.rows import Cell, Column, Row, evaluation_of, once, rows_of, score_of, weights_name
 from crescent.reporting.runs import Run
 
 BASE = "base"
@@ -174,8 +174,12 @@ class _Work:
 
     def _other(self, row: Row) -> Row | None:
         """What the row is compared with."""
-        if row.is_model_as_found:
+        if row.role == "teacher" or (row.role == "base" and (self._reference is not None or row.prompting == "none")):
             return None
+        if row.role == "base":  # a prompting baseline: what does it gain over plainly asking the same model?
+            name = weights_name(row.runs[0], "base")
+            plain = (one for one in self._rows if (one.role, one.prompting) == ("base", "none"))
+            return next((one for one in plain if weights_name(one.runs[0], "base") == name), None)
         if self._reference is not None:
             return None if row is self._reference else self._reference
         return replace(row, role="base", iteration=0, label="base")
@@ -186,7 +190,7 @@ class _Work:
         mine = [run for run in row.runs if score_of(run, row, column, self._options.metric)]
         theirs = [run for run in other.runs if score_of(run, other, column, self._options.metric)]
         if other.role == "base":
-            return [(run, run) for run in mine if run in theirs]
+            return [(run, run if run in theirs else theirs[0]) for run in mine if theirs]
         by_seed = {run.seed: run for run in theirs}
         shared = [(run, by_seed[run.seed]) for run in mine if run.seed in by_seed]
         count = min(len(mine), len(theirs))

@@ -90,7 +90,7 @@ def rows_of(axes: Axes, point: Point, group: Sequence[Run], notes: list[str]) ->
     for score in (score for run in runs for score in run.scores):
         role: Role = score.model  # type: ignore[assignment]
         last = max(run.last_iteration for run in runs) if role == "student" else 0
-        title = name if role == "student" else f"{role} ({_weights_name(runs[0], role)})"
+        title = name if role == "student" else f"{role} ({weights_name(runs[0], role)})"
         title += "" if score.prompting == "none" else f", {score.prompting}"
         key = (role, score.prompting)
         rows.setdefault(key, Row(title, point, role, last, score.prompting, runs))
@@ -132,6 +132,7 @@ def evaluation_of(run: Run, row: Row, column: Column) -> Evaluation | None:
     return None
 
 
-def _weights_name(run: Run, role: str) -> str:
+def weights_name(run: Run, role: str) -> str:
+    """What the configuration calls the model of that role."""
     key = "model.name" if role == "teacher" else "distill.student.name"
     return str(run.settings.get(key, "?"))

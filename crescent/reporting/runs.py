@@ -7,11 +7,11 @@ for again: where the summary says, in a folder that is given, and beside the run
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from crescent.records import Score, decode
+from crescent.records import Score
 
 SUMMARY = "summary.json"
 PASSED_BY = {"wandb", ".hydra", "artifacts", "ledgers", "work", "embeddings", "locks", ".git", ".venv"}
@@ -85,8 +85,8 @@ def read(folder: Path, store: Path | None = None) -> Run:
     path = folder / SUMMARY
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        scores = tuple(decode(Score, row) for row in raw["scores"])
-        evaluations = tuple(Evaluation(**row) for row in raw.get("evaluations", ()))
+        scores = tuple(Score(**_known(Score, row)) for row in raw["scores"])
+        evaluations = tuple(Evaluation(**_known(Evaluation, row)) for row in raw.get("evaluations", ()))
         stages = tuple({"tokens": 0, "new_tokens": 0, "seconds": 0.0, "info": {}, **stage} for stage in raw["stages"])
         seed, name, settings = int(raw["seed"]), str(raw["experiment"]), dict(flatten(raw.get("config", {})))
         versions, labels = dict(raw.get("versions", {})), tuple(raw.get("labels", ()))
@@ -129,6 +129,11 @@ def flatten(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]
             yield from flatten(value, f"{path}{name}.")
         else:
             yield f"{path}{name}", tuple(value) if isinstance(value, list) else value
+
+
+def _known(kind: type, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that `kind` has: a summary's fields only grow, so a later version's are passed over."""
+    return {one.name: row[one.name] for one in fields(kind)}
 
 
 def _below(root: Path) -> Iterator[Path]:

@@ -4,6 +4,7 @@ In: a `Comparison`, and the page if it was written. Out: lines that say where it
 uploads it. The report's specification is made without a login; only `publish` talks to W&B.
 """
 
+import shlex
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,11 +35,11 @@ def publish(comparison: Comparison, page: Path | None, project: str, entity: str
         pending = [directory, *(one for run in comparison.runs for one in offline_folders(run.folder))]
         return [
             "offline: log in (wandb login), upload with the next line, then give the same command again for the report",
-            f"wandb sync {' '.join(map(str, pending))}",
+            shlex.join(["wandb", "sync", *map(str, pending)]),
         ]
     lines = [f"W&B run of the comparison: {place}"]
     try:
-        report = specification(comparison, project, entity)
+        report = specification(comparison, project, str(entity))
     except ImportError:
         return [*lines, INSTALL]
     report.save()
@@ -49,8 +50,9 @@ def specification(comparison: Comparison, project: str, entity: str) -> Any:
     """The report: the table, bars grouped by each axis for each task, the runs. Needs wandb-workspaces, no login."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it still uses what its own dependency calls deprecated
-        import wandb_workspaces.reports.v2 as reports
+        from wandb_workspaces.reports import v2
 
+        reports: Any = v2  # it exports more than it declares
         blocks: list[Any] = [
             reports.TableOfContents(),
             reports.H1("Results"),

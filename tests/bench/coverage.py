@@ -14,6 +14,7 @@ from crescent.evaluation.statistics import paired_difference
 
 PLAIN = [(20, 0.25, 0.1), (50, 0.25, 0.1), (100, 0.2, 0.1), (500, 0.2, 0.1), (1319, 0.1, 0.08)]
 RARE = [(100, 0.05, 0.02), (300, 0.02, 0.01), (500, 0.01, 0.01), (1319, 0.01, 0.005)]
+ANY_RARE = (100, 300, 1319)
 MANY = [(100, 0.6, 0.05), (500, 0.9, 0.02)]
 CLUSTERED = [(20, 8, 0.2, 0.1), (60, 8, 0.2, 0.1), (250, 8, 0.1, 0.05), (100, 3, 0.03, 0.01)]
 SEEDS = [(2, 0.0), (2, 0.02), (3, 0.0), (3, 0.02), (3, 0.05), (5, 0.0), (5, 0.02), (5, 0.05)]
@@ -28,6 +29,12 @@ def covered(changes: np.ndarray, truth: float, names: list[str] | None = None) -
 def plain(draw: np.random.Generator, size: int, gain: float, loss: float) -> bool:
     at = draw.random(size)
     return covered((at < gain).astype(float) - (at > 1 - loss), gain - loss)
+
+
+def any_rare(draw: np.random.Generator, size: int) -> bool:
+    """Gain and loss drawn anew from 0.005 to 0.06: for fixed ones, coverage jumps because counts are whole numbers."""
+    gain, loss = draw.uniform(0.005, 0.06, 2)
+    return plain(draw, size, gain, loss)
 
 
 def clustered(draw: np.random.Generator, groups: int, members: int, gain: float, loss: float, uneven: bool) -> bool:
@@ -55,6 +62,8 @@ def main() -> None:
     cases: list[tuple[str, object]] = []
     for size, gain, loss in (*PLAIN, *RARE, *MANY):
         cases.append((f"{size} questions, gain {gain}, loss {loss}", (plain, size, gain, loss)))
+    for size in ANY_RARE:
+        cases.append((f"{size} questions, gain and loss anywhere from 0.005 to 0.06", (any_rare, size)))
     for groups, members, gain, loss in CLUSTERED:
         for uneven in (False, True):
             sizes = f"1 to {members}" if uneven else f"{members}"

@@ -114,15 +114,15 @@
     meta.append(make("span", `verdict ${entry.verdict in verdicts ? entry.verdict.replace(" ", "-") : ""}`, verdicts[entry.verdict] || entry.verdict));
     if (entry.task) meta.append(make("span", "", entry.task));
     if (entry.round) meta.append(make("span", "", `round ${entry.round}`));
-    if (entry.cosine) meta.append(make("span", "", `cosine ${entry.cosine.toFixed(2)} to its nearest`));
+    if (entry.cosine) meta.append(make("span", "", `cosine ${entry.cosine.toFixed(2)} to the nearest kept`));
     if (entry.rewrites) meta.append(make("span", "", `${entry.rewrites} rewrite${entry.rewrites > 1 ? "s" : ""}`));
     if (entry.agreement !== undefined) meta.append(make("span", "", `agreement ${Math.round(100 * entry.agreement)} %`));
     if (entry.reason) meta.append(make("span", "", entry.reason));
     if (!filters[0].label.hidden) meta.append(make("span", "", entry.row));
-    const body = make("div", "texts");
+    const body = make("div", entry.before === undefined ? "texts" : "texts four");
     body.append(kind === "questions" ? paragraph(entry.text) : part(kind === "rejections" ? "Asked" : "Question", entry.text));
-    if (entry.neighbour !== undefined) body.append(part("Too similar to", entry.neighbour));
     if (entry.rewrite !== undefined) body.append(part("Kept instead", entry.rewrite));
+    if (entry.neighbour !== undefined) body.append(part(entry.rewrite === undefined ? "Nearest kept question" : "Nearest kept question, after the rewrite", entry.neighbour));
     if (entry.counts) body.append(bars(entry));
     if (entry.response !== undefined) body.append(part("Training answer", entry.response));
     if (entry.target !== undefined) body.append(part("Right answer", entry.target));

@@ -1,0 +1,26 @@
+"""Made-up sweeps in the real files, once a session."""
+
+from pathlib import Path
+
+import pytest
+from synthetic_sweep import Sweep
+
+SCRIPT = '<script>document.title = "broken"</script><img src=x onerror="document.title=1"> & "quoted" '
+
+
+@pytest.fixture(scope="session")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2 x 2 configurations in 3 seeds, 200 items of two tasks."""
+    folder = tmp_path_factory.mktemp("sweep")
+    small = Sweep(folder, ("none", "rejection"), (1, 5), tasks=("gsm", "plus"), shots=(0,), items=200, questions=60)
+    return small.build()
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two configurations whose questions hold HTML and a script."""
+    folder = tmp_path_factory.mktemp("hostile")
+    small = Sweep(
+        folder, ("none", "rejection"), (5,), (0,), ("gsm",), shots=(0,), items=120, questions=60, prefix=SCRIPT
+    )
+    return small.build()

@@ -1,0 +1,112 @@
+"""report.html as text: one file, nothing loaded, nothing that a model wrote can run."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from crescent.console import Console
+from crescent.reporting import page
+from crescent.reporting.results import Comparison, Options, compare
+from crescent.reporting.runs import read, read_all
+from crescent.reporting.single import report_run
+
+
+def compared(*paths: Path) -> Comparison:
+    runs, notes = read_all(paths)
+    return compare(runs, Options(), Console(quiet=True), notes)
+
+
+@pytest.fixture(scope="module")
+def drawn(sweep: Path) -> str:
+    return page.render(compared(sweep), Console(quiet=True))
+
+
+class Elements(HTMLParser):
+    """All elements with their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def data(text: str) -> dict[str, list[dict[str, str]]]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])
+
+
+def test_the_page_loads_nothing(drawn: str) -> None:
+    elements = Elements(drawn).found
+    places = [value for _, attributes in elements for name, value in attributes.items() if name in ("src", "href")]
+    assert places and all(value is not None and value.startswith(("#", "data:")) for value in places)
+    assert "url(http" not in drawn and "@import" not in drawn
+
+
+def test_only_the_pages_own_script_is_allowed_and_its_hash_is_right(drawn: str) -> None:
+    policy = next(a["content"] for tag, a in Elements(drawn).found if a.get("http-equiv") == "Content-Security-Policy")
+    [script] = re.findall(r"<script>(.*?)</script>", drawn, re.DOTALL)
+    assert policy is not None and f"script-src '{page._hash(script)}'" in policy and "default-src 'none'" in policy
+
+
+def test_nothing_that_a_model_wrote_becomes_an_element(hostile: Path) -> None:
+    text = page.render(compared(hostile), Console(quiet=True))
+    assert [tag for tag, _ in Elements(text).found].count("script") == 2 and "<img" not in text
+    assert data(text)["questions"][0]["text"].startswith("<script>document.title")
+
+
+def test_json_in_a_script_element_cannot_end_it() -> None:
+    text = page.safe_json(["</script><!--", "&\u2028"])
+    assert not set("<>&\u2028") & set(text) and json.loads(text) == ["</script><!--", "&\u2028"]
+
+
+def test_every_figure_has_a_name_and_a_sentence(drawn: str) -> None:
+    assert drawn.count("<svg") >= 10 and drawn.count('role="img" aria-label=') == drawn.count("<svg")
+    assert drawn.count("<figcaption") == drawn.count("<figure>") == 7
+
+
+def test_figures_take_their_colours_from_the_page(drawn: str) -> None:
+    svgs = "".join(re.findall(r"<svg.*?</svg>", drawn, re.DOTALL))
+    assert not re.findall(r"(?:fill|stroke): #", svgs) and "var(--series-0)" in svgs
+
+
+def test_a_page_is_the_same_for_the_same_runs(sweep: Path, drawn: str) -> None:
+    assert page.render(compared(sweep), Console(quiet=True)) == drawn
+
+
+def test_browsable_samples_shrink_until_they_fit(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "MAX_DETAIL_BYTES", 40_000)
+    details, shown = page._fitting(compared(sweep))
+    assert len(json.dumps(shown)) < 45_000 and details.totals["questions"] == 240 and shown["questions"]
+
+
+def test_changed_answers_are_those_that_the_statistics_count(sweep: Path) -> None:
+    found = compared(sweep / "0")
+    _, shown = page._fitting(found)
+    differences = [cell.difference for cell in found.students[0].cells.values() if cell.difference]
+    for verdict in ("gained", "lost"):
+        listed = sum(entry["verdict"] == verdict for entry in shown["changes"])
+        assert listed == sum(getattr(one, verdict) for one in differences) > 0
+
+
+def test_a_run_without_scores_still_shows_its_data(sweep: Path, tmp_path: Path) -> None:
+    raw = json.loads((sweep / "0" / "summary.json").read_text())
+    (tmp_path / "summary.json").write_text(json.dumps({**raw, "scores": []}))
+    text = page.render(compare([read(tmp_path)], Options(), Console(quiet=True)), Console(quiet=True))
+    assert "Nothing was scored" in text and data(text)["questions"]
+
+
+def test_a_page_that_cannot_be_drawn_loses_nothing(
+    sweep: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "summary.json").write_text((sweep / "0" / "summary.json").read_text())
+    (tmp_path / "report.html").mkdir()
+    found = report_run(tmp_path)
+    assert found.page is None and ("gsm", 0) in found.differences
+    assert "the report could not be drawn" in caplog.text
