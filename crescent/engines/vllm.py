@@ -16,6 +16,7 @@ from typing import Any
 
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import encode, seed_of
+from crescent.engines.guard import Guard
 from crescent.engines.vllm_process import Capacity, model_context, start
 from crescent.engines.weights import Weights, load_tokenizer
 
@@ -43,7 +44,12 @@ class VllmEngine:
         self.tokenizer = load_tokenizer(weights)
         self.context = model_context(weights)
         self._asked = 0
-        self._llm, self._adapter = start(weights, capacity)
+        self._guard = Guard()
+        try:
+            self._llm, self._adapter = start(weights, capacity, self._guard)
+        except BaseException:
+            self._guard.release()
+            raise
         self._most = int(self._llm.model_config.max_model_len)
 
     def generate(
@@ -77,6 +83,7 @@ class VllmEngine:
     def close(self) -> None:
         """Ends vLLM's process, and with it all memory it held."""
         self._llm.engine_core.shutdown()
+        self._guard.release()
         del self._llm
         gc.collect()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crescent.engines.choices import MAX_RANK
+from crescent.engines.guard import Guard
 from crescent.engines.weights import Weights, local_folder
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, MAX_RANK)
@@ -23,6 +24,7 @@ _ENVIRONMENT = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # binding needs rights that containers seldom give
     "VLLM_LOGGING_LEVEL": "ERROR",  # its warnings name nothing that a user of Crescent can mend
     "VLLM_NO_USAGE_STATS": "1",
+    "SPT_NOENV": "1",  # the titles that it gives its processes would else overwrite their environment, and the mark
 }
 
 
@@ -62,9 +64,9 @@ def check_adapter(weights: Weights) -> None:
         )
 
 
-def start(weights: Weights, capacity: Capacity) -> tuple[Any, Any]:
+def start(weights: Weights, capacity: Capacity, guard: Guard) -> tuple[Any, Any]:
     """vLLM's engine and the adapter to ask it with. Raises ValueError of one line where it cannot start."""
-    with _environment():
+    with _environment(), guard.marking():
         return _start(weights, capacity)
 
 

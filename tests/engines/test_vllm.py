@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -30,8 +31,11 @@ QUESTIONS = [f"Tom has {n} apples and gives {n // 3} to Ann. How many apples are
 
 def vllm_processes() -> list[psutil.Process]:
     """What vLLM has started below this process, under the titles that it gives them."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if any(part.startswith("VLLM::") for part in child.cmdline())]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # ended meanwhile
+            found += [child] if any(part.startswith("VLLM::") for part in child.cmdline()) else []
+    return found
 
 
 @pytest.fixture(scope="module")
