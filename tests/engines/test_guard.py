@@ -17,9 +17,9 @@ with guard.marking():
     inside = subprocess.Popen(sleeping, stdout=-1, start_new_session=True)
 outside = subprocess.Popen(sleeping, stdout=-1, start_new_session=True)
 inside.stdout.readline(), outside.stdout.readline()
-print(inside.pid, outside.pid, flush=True)
 if sys.argv[1] == "release":
     guard.release()
+print(inside.pid, outside.pid, flush=True)
 time.sleep(600)
 """
 
