@@ -5,7 +5,9 @@ ask it with; or a ValueError of one line with the mend. It generates nothing: se
 """
 
 import json
+import multiprocessing.connection
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,13 +100,29 @@ def _start(weights: Weights, capacity: Capacity) -> tuple[Any, Any]:
             enable_prefix_caching=True, stream_interval=_NEVER, disable_log_stats=True, use_tqdm_on_load=False,
             generation_config="auto", **options,
         )  # fmt: skip
-        return LLMEngine.from_engine_args(arguments), adapter
+        engine = LLMEngine.from_engine_args(arguments)
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0][:300].rstrip(".")
         raise ValueError(
             f"vLLM could not start with {weights.name} ({reason}); its own messages are above. Memory is set by "
             "engine.gpu_memory_utilization (GPU) and engine.kv_cache_gib, the context by engine.max_model_len."
         ) from error
+    _tell_of_death(engine)
+    return engine, adapter
+
+
+def _tell_of_death(engine: Any) -> None:
+    """Puts the death of vLLM's process where a caller waits for its output: vLLM 0.32 lets that one wait for ever."""
+    from vllm.v1.engine.exceptions import EngineDeadError  # pyright: ignore
+
+    client = engine.engine_core
+    sentinels = [process.sentinel for process in client.resources.engine_manager.processes]
+
+    def wait_and_tell() -> None:
+        multiprocessing.connection.wait(sentinels)
+        client.outputs_queue.put(EngineDeadError())
+
+    threading.Thread(target=wait_and_tell, daemon=True).start()
 
 
 @contextmanager
