@@ -1,9 +1,9 @@
 """Ends processes whose starter was killed: vLLM's own outlive it otherwise, and hold on to a GPU's memory.
 
 In: a mark that every process to end carries in its environment. Out: a `Guard`, a small process that waits on a pipe
-from this one. The pipe closing without a word means that this process is gone, whatever killed it; the guard then kills
-what carries the mark. Run as a script it is that process; it imports nothing but the standard library. It works where
-there is a /proc; elsewhere it guards nothing.
+from this one. When the pipe closes, because this process is done or because it is gone, whatever killed it, the guard
+kills what carries the mark. Run as a script it is that process; it imports nothing but the standard library. It works
+where there is a /proc; elsewhere it guards nothing.
 """
 
 import os
@@ -19,7 +19,7 @@ VARIABLE = "CRESCENT_GUARDED"
 
 
 class Guard:
-    """`with guard.marking(): start()`, and `guard.release()` when the processes have been ended in order."""
+    """`with guard.marking(): start()`, and in the end `guard.finish()`."""
 
     def __init__(self) -> None:
         self._mark = uuid.uuid4().hex
@@ -36,15 +36,13 @@ class Guard:
         finally:
             del os.environ[VARIABLE]
 
-    def release(self) -> None:
-        """Nothing is left to guard."""
-        assert self._process.stdin is not None
-        self._process.communicate(b"released\n")
+    def finish(self) -> None:
+        """Ends what is still there of the marked processes, now."""
+        self._process.communicate()
 
 
 def _wait_and_kill(mark: bytes) -> None:
-    if sys.stdin.buffer.readline():
-        return
+    sys.stdin.buffer.read()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             marked = mark in (folder / "environ").read_bytes().split(b"\0")

@@ -48,7 +48,7 @@ class VllmEngine:
         try:
             self._llm, self._adapter = start(weights, capacity, self._guard)
         except BaseException:
-            self._guard.release()
+            self._guard.finish()
             raise
         self._most = int(self._llm.model_config.max_model_len)
 
@@ -92,7 +92,7 @@ class VllmEngine:
     def close(self) -> None:
         """Ends vLLM's process, and with it all memory it held."""
         self._llm.engine_core.shutdown()
-        self._guard.release()
+        self._guard.finish()
         del self._llm
         gc.collect()
 
