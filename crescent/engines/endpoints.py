@@ -72,7 +72,9 @@ class Endpoints:
                 faults += isinstance(error, openai.InternalServerError) and error.status_code == 500
                 self._give_up(error, chosen, begun, faults)
                 self.tell(chosen.url, f"{chosen.url} {_state(error)} ({reason(error)}); asking again until it does")
-            except (openai.NotFoundError, openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            except (openai.BadRequestError, openai.UnprocessableEntityError):
+                raise  # the request's own fault: who sent it knows what can be left out
+            except openai.APIStatusError as error:
                 raise ValueError(
                     f"{chosen.url} refuses: {reason(error)}. Look at engine.urls, engine.model, and OPENAI_API_KEY "
                     "where the server wants a key."

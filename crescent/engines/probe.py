@@ -52,14 +52,17 @@ Ask = Callable[[Request, Sampling, Endpoint], Awaitable[list[Completion]]]
 async def check_model(endpoints: Endpoints, model: str, honours: Honours) -> None:
     """Raises ValueError if a server does not serve the model; notes its context and how it samples plainly."""
     for place in endpoints.places:
-        listed = await endpoints.ask(lambda one: one.client.models.list(), place)
-        served = {entry.id: entry for entry in listed.data}
+        # As plain JSON: the client's own list fails on a web page that is answered with status 200.
+        listed = await endpoints.ask(lambda one: one.client.get("/models", cast_to=object), place)
+        if not isinstance(listed, dict) or "data" not in listed:
+            raise ValueError(f"engine.urls: {place.url} lists no models; most servers' addresses end in /v1")
+        served = {entry["id"]: entry for entry in listed["data"]}
         if model not in served:
             raise ValueError(f"engine.model: {place.url} does not serve {model!r}; it has {', '.join(served)}")
-        context = (served[model].model_extra or {}).get("max_model_len")
+        context = served[model].get("max_model_len")
         if isinstance(context, int):
             honours.context = min(context, honours.context or context)
-        honours.plain[place.url] = place.plain = dict(_PLAIN.get(served[model].owned_by or "", {}))
+        honours.plain[place.url] = place.plain = dict(_PLAIN.get(served[model].get("owned_by", ""), {}))
 
 
 async def find_out(ask: Ask, places: Sequence[Endpoint], prompts: Sequence[Prompt], honours: Honours) -> None:

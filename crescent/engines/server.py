@@ -138,7 +138,7 @@ class _Work:
                 answer = await self._endpoints.ask(lambda one: self._send(one, request.prompt, options), place)
                 limited = "max_tokens" in options
                 return self._reader.read(answer, request, sampling, limited, self._endpoints.tell)
-            except openai.BadRequestError as error:
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 text = str(error).lower()
                 if "logprob" in text and self._honours.logprobs:
                     self._honours.logprobs = False

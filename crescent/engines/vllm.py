@@ -9,13 +9,14 @@ Every draw has a seed of its own: with one seed for the engine, a run that goes 
 """
 
 import gc
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import encode, seed_of
+from crescent.engines.guard import Guard
 from crescent.engines.vllm_process import Capacity, model_context, start
 from crescent.engines.weights import Weights, load_tokenizer
 
@@ -43,7 +44,12 @@ class VllmEngine:
         self.tokenizer = load_tokenizer(weights)
         self.context = model_context(weights)
         self._asked = 0
-        self._llm, self._adapter = start(weights, capacity)
+        self._guard = Guard()
+        try:
+            self._llm, self._adapter = start(weights, capacity, self._guard)
+        except BaseException:
+            self._guard.finish()
+            raise
         self._most = int(self._llm.model_config.max_model_len)
 
     def generate(
@@ -54,6 +60,8 @@ class VllmEngine:
         A prompt that fills the model's context gets an empty completion with finish_reason "length". Raises ValueError
         where `engine.max_model_len` would cut what the model itself has room for, and where vLLM's process dies.
         """
+        from vllm.v1.engine.exceptions import EngineDeadError  # pyright: ignore
+
         asked = [Prompt(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
         completions: list[Completion | None] = [None] * len(asked)
 
@@ -70,13 +78,21 @@ class VllmEngine:
                 continue
             for places in request.places:
                 hand_out(places, Completion("", "length", len(request.ids), 0, 0.0))
-        for places, made in self._run(requests, sampling):
-            hand_out(places, made)
+        try:
+            with closing(self._run(requests, sampling)) as samples:
+                for places, made in samples:
+                    hand_out(places, made)
+        except EngineDeadError:
+            raise ValueError(
+                "vLLM's process has died (its own messages are above; most often memory ran out). What was finished is "
+                "kept. Lower engine.max_batch or engine.gpu_memory_utilization; the same command then goes on."
+            ) from None
         return [completion for completion in completions if completion is not None]
 
     def close(self) -> None:
         """Ends vLLM's process, and with it all memory it held."""
         self._llm.engine_core.shutdown()
+        self._guard.finish()
         del self._llm
         gc.collect()
 
@@ -102,7 +118,9 @@ class VllmEngine:
                 requests.append(_Request(prompts[run[0][0]], ids, limit, tuple(run)))
         return requests
 
-    def _run(self, requests: Sequence[_Request], sampling: Sampling) -> Iterator[tuple[tuple[int, ...], Completion]]:
+    def _run(
+        self, requests: Sequence[_Request], sampling: Sampling
+    ) -> Generator[tuple[tuple[int, ...], Completion], None, None]:
         """Each sample as it is finished. vLLM's queue is kept full, and no longer than that."""
         waiting, open_requests, samples = iter(requests), dict[str, _Request](), 0
         exhausted = False
@@ -115,7 +133,7 @@ class VllmEngine:
                         break
                     name = self._add(request, sampling)
                     open_requests[name], samples = request, samples + len(request.places)
-                for answer in self._step() if open_requests else ():
+                for answer in self._llm.step() if open_requests else ():
                     request = open_requests[answer.request_id]
                     for output in answer.outputs:
                         if output.finish_reason is not None:
@@ -140,17 +158,6 @@ class VllmEngine:
         )  # fmt: skip
         self._llm.add_request(name, {"prompt_token_ids": request.ids}, parameters, lora_request=self._adapter)
         return name
-
-    def _step(self) -> list[Any]:
-        from vllm.v1.engine.exceptions import EngineDeadError  # pyright: ignore
-
-        try:
-            return self._llm.step()
-        except EngineDeadError:
-            raise ValueError(
-                "vLLM's process has died (its own messages are above; most often memory ran out). What was finished is "
-                "kept. Lower engine.max_batch or engine.gpu_memory_utilization; the same command then goes on."
-            ) from None
 
     def _completion(self, output: Any, request: _Request, sampling: Sampling) -> Completion:
         if output.finish_reason not in ("stop", "length"):

@@ -5,13 +5,16 @@ ask it with; or a ValueError of one line with the mend. It generates nothing: se
 """
 
 import json
+import multiprocessing.connection
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from crescent.engines.choices import MAX_RANK
+from crescent.engines.guard import Guard
 from crescent.engines.weights import Weights, local_folder
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, MAX_RANK)
@@ -23,6 +26,7 @@ _ENVIRONMENT = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # binding needs rights that containers seldom give
     "VLLM_LOGGING_LEVEL": "ERROR",  # its warnings name nothing that a user of Crescent can mend
     "VLLM_NO_USAGE_STATS": "1",
+    "SPT_NOENV": "1",  # the titles that it gives its processes would else overwrite their environment, and the mark
 }
 
 
@@ -62,9 +66,9 @@ def check_adapter(weights: Weights) -> None:
         )
 
 
-def start(weights: Weights, capacity: Capacity) -> tuple[Any, Any]:
+def start(weights: Weights, capacity: Capacity, guard: Guard) -> tuple[Any, Any]:
     """vLLM's engine and the adapter to ask it with. Raises ValueError of one line where it cannot start."""
-    with _environment():
+    with _environment(), guard.marking():
         return _start(weights, capacity)
 
 
@@ -96,13 +100,29 @@ def _start(weights: Weights, capacity: Capacity) -> tuple[Any, Any]:
             enable_prefix_caching=True, stream_interval=_NEVER, disable_log_stats=True, use_tqdm_on_load=False,
             generation_config="auto", **options,
         )  # fmt: skip
-        return LLMEngine.from_engine_args(arguments), adapter
+        engine = LLMEngine.from_engine_args(arguments)
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0][:300].rstrip(".")
         raise ValueError(
             f"vLLM could not start with {weights.name} ({reason}); its own messages are above. Memory is set by "
             "engine.gpu_memory_utilization (GPU) and engine.kv_cache_gib, the context by engine.max_model_len."
         ) from error
+    _tell_of_death(engine)
+    return engine, adapter
+
+
+def _tell_of_death(engine: Any) -> None:
+    """Puts the death of vLLM's process where a caller waits for its output: vLLM 0.32 lets that one wait for ever."""
+    from vllm.v1.engine.exceptions import EngineDeadError  # pyright: ignore
+
+    client = engine.engine_core
+    sentinels = [process.sentinel for process in client.resources.engine_manager.processes]
+
+    def wait_and_tell() -> None:
+        multiprocessing.connection.wait(sentinels)
+        client.outputs_queue.put(EngineDeadError())
+
+    threading.Thread(target=wait_and_tell, daemon=True).start()
 
 
 @contextmanager

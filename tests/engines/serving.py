@@ -78,8 +78,18 @@ def _handler(engine: TransformersEngine, behaviour: Behaviour) -> type[BaseHTTPR
             pass
 
         def do_GET(self) -> None:
+            if not self.path.startswith("/v1/"):
+                self._send_text("<html>a web page</html>")
+                return
             model = {"id": "tiny", "object": "model", "created": 0, "owned_by": behaviour.owned_by}
             self._send(200, {"object": "list", "data": [model]})
+
+        def _send_text(self, page: str) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page.encode())
 
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -228,6 +228,19 @@ def test_a_model_that_is_not_served_is_named_with_what_is(serve: Start) -> None:
         engine(serve(Behaviour()).start(), model="llama").generate(PROMPTS, DRAWN)
 
 
+def test_an_address_of_a_web_page_is_named_with_the_mend(serve: Start) -> None:
+    with pytest.raises(ValueError, match=r"lists no models; most servers' addresses end in /v1"):
+        engine(serve(Behaviour()).start().removesuffix("/v1")).generate(PROMPTS, DRAWN)
+
+
+@pytest.mark.parametrize(
+    ("status", "mend"), [(401, "OPENAI_API_KEY"), (402, "engine.urls"), (422, "refuses a request")]
+)
+def test_a_refusal_is_one_line(status: int, mend: str, serve: Start) -> None:
+    with pytest.raises(ValueError, match=f"refuses.*{mend}|{mend}"):
+        engine(serve(Behaviour(failures=99, failure=status)).start()).generate(PROMPTS, DRAWN)
+
+
 def test_a_limit_beyond_the_server_s_context_is_left_to_the_server(serve: Start) -> None:
     made = engine(serve(Behaviour(context=64)).start()).generate(PROMPTS[:2], Sampling(max_new_tokens=500, seed=1))
     assert all(0 < one.new_tokens < 64 for one in made)
