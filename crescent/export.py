@@ -62,7 +62,9 @@ def _student(run: Path) -> Weights:
     """The weights a run trained, with the adapter it made."""
     file = run / "summary.json"
     if not file.exists():
-        raise ValueError(f"{run} holds no summary.json: give the folder of a run that has ended, such as outputs/latest")
+        raise ValueError(
+            f"{run} holds no summary.json: give the folder of a run that has ended, such as outputs/latest"
+        )
     summary: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     place = summary.get("artifacts", {}).get(ADAPTER)
     if place is None:
