@@ -3,10 +3,11 @@
     pip install trl;  [CRESCENT_BENCHMARKS=DIR] python tests/bench/train_against_trl.py [--data organism|gsm8k]
                       [--steps 8] [--rounds 3]
 
-LoRA of the organism, 32 sequences a step, one epoch, float32, fused AdamW, loss on the response only. TRL is given its
-own choices: padded in random order, grouped by length, and without padding (its packed row with positions per sequence,
-the sequences of a step kept together so that steps are equal). Both get token ids and labels; seconds are those of the
-processor on one thread for the training call, so that other work on the machine does not count. The last line compares our default and our best with the best of TRL, paired by round.
+LoRA of the organism, 32 sequences a step, one epoch, float32, fused AdamW, loss on the response only. TRL is given
+its own choices: padded in random order, grouped by length, and without padding (its packed row with positions per
+sequence, the sequences of a step kept together so that steps are equal). Both get token ids and labels; seconds are
+those of the processor on one thread for the training call, so that other work on the machine does not count. The last
+line compares our default and our best with the best of TRL, paired by round.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def theirs(data: list[Example], **choice: Any) -> tuple[float, float]:
     """(seconds, mean loss). TRL logs no loss by step here, as logging costs time."""
     from datasets import Dataset
     from peft import LoraConfig
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTConfig, SFTTrainer  # pyright: ignore[reportMissingImports, reportPrivateImportUsage]
 
     torch.manual_seed(0)
     model, tokenizer = load(ORGANISM, "cpu")

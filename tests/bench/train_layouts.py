@@ -2,10 +2,11 @@
 
     [CRESCENT_BENCHMARKS=DIR] python tests/bench/train_layouts.py [--data organism|gsm8k] [--steps 8] [--rounds 5]
 
-LoRA of the organism, 32 sequences a step, in float32. Each round trains the same pairs in each layout, in random turn;
-ratios are paired by round. Tokens are real ones (no padding), seconds those of the processor on one thread for the
-whole training call, so that other work on the machine does not count. The ceiling is padded tokens over real ones in a
-plain random order: what leaving out the padding could bring where each token costs the same. Packed and padded take the same sequences in the same steps: the last line compares their losses.
+LoRA of the organism, 32 sequences a step, in float32. Each round trains the same pairs in each layout, in random
+turn; ratios are paired by round. Tokens are real ones (no padding), seconds those of the processor on one thread for
+the whole training call, so that other work on the machine does not count. The ceiling is padded tokens over real ones
+in a plain random order: what leaving out the padding could bring where each token costs the same. Packed and padded
+take the same sequences in the same steps: the last line compares their losses.
 """
 
 import argparse
