@@ -57,7 +57,7 @@ def theirs(data: list[Example], **choice: Any) -> tuple[float, float]:
             output_dir=folder, per_device_train_batch_size=SETTINGS.batch_size, num_train_epochs=1, use_cpu=True,
             bf16=False, learning_rate=SETTINGS.learning_rate, lr_scheduler_type="cosine", optim="adamw_torch_fused",
             max_grad_norm=1.0, report_to="none", save_strategy="no", logging_strategy="no", disable_tqdm=True,
-            gradient_checkpointing=False, max_length=SETTINGS.max_length, dataloader_num_workers=0, **choice,
+            gradient_checkpointing=False, max_length=None, dataloader_num_workers=0, **choice,
         )  # fmt: skip
         trainer: Any = SFTTrainer(
             model=model, args=config, train_dataset=rows, processing_class=tokenizer, peft_config=lora
