@@ -1,6 +1,6 @@
 """A run's student as a plain Hugging Face folder, its adapter merged: `crescent-export outputs/latest DEST`.
 
-In: the folder of a run. Out: a folder that vLLM, SGLang, llama.cpp's converter or `from_pretrained` take as they take any
+In: the folder of a run. Out: a folder that vLLM, SGLang, llama.cpp's converter or `from_pretrained` take as any other
 model: the weights that the run scored, in the number format they were scored in, with tokenizer, chat template and
 generation config. It trains and scores nothing, and leaves the run as it is.
 """
@@ -22,7 +22,7 @@ ADAPTER, MODEL = "adapter", "model"
 
 def main() -> None:
     """The console script."""
-    parser = argparse.ArgumentParser(prog="crescent-export", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="crescent-export", description="Writes a run's student, merged.")
     parser.add_argument("run", type=Path, help="the folder of a run, such as outputs/latest")
     parser.add_argument("destination", type=Path, help="a folder to make")
     options = parser.parse_args()
@@ -72,8 +72,8 @@ def _student(run: Path) -> Weights:
     artifact = Path(place)
     if (artifact / MODEL).is_dir():
         raise ValueError(
-            f"{run} trained every weight (train=full), so there is no adapter to merge: {artifact / MODEL} is the model "
-            "as it is served"
+            f"{run} trained every weight (train=full), so there is no adapter to merge: {artifact / MODEL} is the "
+            "model as it is served"
         )
     if not (artifact / ADAPTER).is_dir():
         raise ValueError(f"the adapter of {run} is not at {artifact}: run the same command again, it is built anew")

@@ -39,6 +39,13 @@ def test_every_choice_and_every_overlay_composes(choice: str) -> None:
         assert (group == "model" and name == "hf") or getattr(made, group).name == name
 
 
+@pytest.mark.parametrize("choice", sorted(f.stem for f in (ROOT / "conf" / "train" / "batching").glob("*.yaml")))
+@pytest.mark.parametrize("train", sorted(f.stem for f in (ROOT / "conf" / "train").glob("*.yaml")))
+def test_every_layout_composes_with_every_way_to_train(train: str, choice: str) -> None:
+    made = experiment(f"train={train}", f"train/batching={choice}").train
+    assert made.name == train and made.batching.name == choice
+
+
 def test_the_folders_hold_no_yaml_that_is_no_choice() -> None:
     assert {f.name for f in (ROOT / "conf").glob("*.yaml")} == {"config.yaml"}
 
@@ -64,6 +71,9 @@ MISTAKES = [
     ("model.dtype=int3", "model.dtype is 'int3'"),
     ("train.learning_rate=0", "train.learning_rate is 0"),
     ("train.method.rank=0", "train.method.rank is 0"),
+    ("train.strategy=dpp", "train.strategy is 'dpp'; it may be ddp, fsdp"),
+    ("train.kernels=fast", "train.kernels is 'fast'; it may be none, liger"),
+    ("train.batching.pool_batches=0", "train.batching.pool_batches is 0"),
     ("eval.limit=0", "eval.limit is 0"),
     ("eval.shots=5", "eval.shots is 5; it must be a list"),
     ("tracking.mode=sometimes", "tracking.mode is 'sometimes'; it may be auto"),

@@ -9,7 +9,7 @@ at once, S bytes a number in the model's format:
     adapter       4 A
     gradients     4 A
     optimizer     8 A   (two moments in float32)
-    activations   what the layers keep for the backward pass: sum over saved tensors; with gradient checkpointing only the
+    activations   what the layers keep for the backward pass: sum over saved tensors; with checkpointing only the
                   layers' inputs, T x hidden x S each, and what one layer keeps beyond the head
     head          logits, their logarithms and gradients: what is kept at the loss, and as much again as it flows back
 
@@ -54,8 +54,8 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Bytes on each device, and counts of the whole run. `flops` counts 4 for each frozen parameter and token, 6 for each
-    trained one, embeddings and attention left out."""
+    """Bytes on each device, and counts of the whole run. `flops` counts 4 for each frozen parameter and token, 6 for
+    each trained one, embeddings and attention left out."""
 
     weights: int
     adapter: int
@@ -121,7 +121,7 @@ def _tokens_at_once(settings: TrainSettings, corpus: Corpus) -> int:
 
 @dataclass(slots=True)
 class _Counts:
-    """Parameters: trained and frozen, of linear layers that are quantised, of matrices that tokens are multiplied by."""
+    """Parameters: trained and frozen, of linear layers that are quantised, of matrices that multiply tokens."""
 
     trained: int = 0
     frozen: int = 0

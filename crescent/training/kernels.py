@@ -29,7 +29,10 @@ def apply_kernels(kernels: Kernels, model: Any) -> None:
     """Patches the layers of `model` in place."""
     if kernels == "none":
         return
-    from liger_kernel.transformers import _apply_liger_kernel_to_instance as apply  # as transformers' own Trainer does
+    # as transformers' own Trainer does
+    from liger_kernel.transformers import (  # pyright: ignore[reportMissingImports]
+        _apply_liger_kernel_to_instance as apply,
+    )
 
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     apply(model=base, cross_entropy=False, fused_linear_cross_entropy=False)

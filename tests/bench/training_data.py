@@ -42,4 +42,5 @@ def examples(data: str, count: int) -> list[Example]:
 
 
 def _rows(file: Path) -> list[Any]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    with file.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
