@@ -7,10 +7,11 @@ told by `forecast.py`.
 
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from crescent.console import Console
-from crescent.engines.memory import Need, gigabytes
+from crescent.engines.memory import Need, free_bytes, gigabytes
 from crescent.engines.weights import download_need, load_tokenizer, local_folder, number_count
 from crescent.experiment import Experiment
 from crescent.records import QAPair
@@ -41,7 +42,8 @@ def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
     for weights in models:
         encode_pairs([_PROBE], load_tokenizer(weights), experiment.train.max_length)
     console.say("settings, benchmark files, tokenizers, chat templates and training masks: fit for this run")
-    _demand([*experiment.engine.needs(experiment.model), *disk_needs(experiment, folder)], console)
+    generation = experiment.engine.needs(experiment.model)
+    _demand([*generation, training_need(experiment), *disk_needs(experiment, folder)], console)
 
 
 def _demand(needs: Sequence[Need], console: Console) -> None:
@@ -50,6 +52,25 @@ def _demand(needs: Sequence[Need], console: Console) -> None:
     short = [need for need in needs if need.bytes > need.free]
     if short:
         raise ValueError("\n".join(need.message() for need in short))
+
+
+def training_need(experiment: Experiment) -> Need:
+    """Memory to train on one sequence of `train.max_length` at a time: what no smaller micro-batch can do without."""
+    import torch
+    from transformers import AutoConfig
+
+    from crescent.training.estimate import Corpus, estimate
+
+    student, settings = experiment.distill.student, experiment.train
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    longest = settings.max_length
+    least = replace(settings, micro_batch_tokens=longest)
+    corpus = Corpus(experiment.num_questions, longest / 2, longest)
+    taken = estimate(AutoConfig.from_pretrained(local_folder(student)), least, corpus, device, student.dtype).total
+    return Need(
+        f"memory to train {student.name} (train={settings.name}) on {device}", taken, free_bytes(torch.device(device)),
+        "Take train=qlora, train.gradient_checkpointing=true, a smaller train.max_length, or a smaller student.",
+    )  # fmt: skip
 
 
 def disk_needs(experiment: Experiment, folder: Path) -> Iterator[Need]:

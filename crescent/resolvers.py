@@ -18,7 +18,7 @@ def assets() -> Path:
 
 
 def register_resolvers() -> None:
-    """`${crescent:path}` is a path in the package, `${crescent_assets:}` the folder of conf/, `${crescent_names:...}` the
+    """`${crescent:path}` is a path in the package, `${crescent_assets:}` the folder of conf/, `${crescent_names:x}` the
     elements of a list, or the keys of a mapping, as a+b."""
     OmegaConf.register_new_resolver("crescent", lambda path: str(PACKAGE / path), replace=True)
     OmegaConf.register_new_resolver("crescent_assets", lambda *_: str(assets()), replace=True)
