@@ -151,17 +151,26 @@ def check_separate(model: Any, sequences: Sequence[Sequence[int]]) -> None:
     parts = [list(ids)[:PROBE_TOKENS] for ids in sequences[:2]]
     if len(parts) < 2:
         return
-    device, was_training = next(model.parameters()).device, model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            alone = torch.cat([_logits(model, [ids], device) for ids in parts])
-            together = _logits(model, parts, device)
-    finally:
-        model.train(was_training)
+    device = next(model.parameters()).device
+    with torch.no_grad(), _without_dropout(model):
+        alone = torch.cat([_logits(model, [ids], device) for ids in parts])
+        together = _logits(model, parts, device)
     error = (alone.float() - together.float()).square().mean().sqrt() / alone.float().std()
     if not error <= TOLERANCES[together.dtype]:
         raise ValueError(_refusal(model.get_base_model() if hasattr(model, "get_base_model") else model))
+
+
+@contextmanager
+def _without_dropout(model: Any) -> Iterator[None]:
+    """Eval mode, but for the layers of bitsandbytes: on a CPU they repack their weights for inference in it."""
+    modes = {part: part.training for part in model.modules()}
+    for part in modes:
+        part.training = type(part).__module__.startswith("bitsandbytes")
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
 
 
 def _logits(model: Any, sequences: list[list[int]], device: Any) -> torch.Tensor:

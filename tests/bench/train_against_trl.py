@@ -12,6 +12,7 @@ line compares our default and our best with the best of TRL, paired by round.
 
 import argparse
 import random
+import sys
 import tempfile
 import time
 import warnings
@@ -91,6 +92,7 @@ def main() -> None:
     for turn in range(options.rounds):
         for name in random.Random(turn).sample(list(contenders), len(contenders)):
             seconds[name].append(contenders[name](data)[0])
+            print(f"  round {turn}, {name}: {seconds[name][-1]:.1f} s", file=sys.stderr, flush=True)
     best = min((name for name in contenders if name.startswith("TRL")), key=lambda name: sum(seconds[name]))
     print(f"{options.data}: {len(data)} pairs, {tokens / len(data):.0f} tokens each, {options.steps} steps")
     print(f"| | tokens/CPU s (median) | times {best} (range) |")

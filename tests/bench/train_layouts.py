@@ -11,6 +11,7 @@ take the same sequences in the same steps: the last line compares their losses.
 
 import argparse
 import random
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -63,6 +64,7 @@ def main() -> None:
         for name in random.Random(turn).sample(list(LAYOUTS), len(LAYOUTS)):
             spent, losses[name] = once(name, data)
             seconds[name].append(spent)
+            print(f"  round {turn}, {name}: {spent:.1f} s", file=sys.stderr, flush=True)
     ceiling = padding("padded", data)
     print(f"{options.data}: {len(data)} pairs, {tokens / len(data):.0f} tokens each, ceiling {ceiling:.3f}")
     print("| layout | tokens/CPU s (median) | padding | times padded (range) | share of the ceiling % |")
