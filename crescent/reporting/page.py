@@ -67,6 +67,7 @@ def render(comparison: Comparison, console: Console) -> str:
     return environment.get_template("page.html").render(
         title=_title(comparison),
         comparison=comparison,
+        models=_models(comparison),
         legend=stars_legend(comparison),
         facts=_facts(comparison),
         tables=[_table(comparison, column) for column in comparison.columns],
@@ -109,6 +110,15 @@ def _fitting(comparison: Comparison) -> tuple[Details, dict[str, Any]]:
 def _title(comparison: Comparison) -> str:
     names = list(dict.fromkeys(run.experiment for run in comparison.runs))
     return ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
+
+
+def _models(comparison: Comparison) -> str:
+    """Who teaches whom, where that is one pair."""
+    pairs = {(run.settings.get("model.name"), run.settings.get("distill.student.name")) for run in comparison.runs}
+    if len(pairs) > 1 or None in next(iter(pairs)):
+        return ""
+    [(teacher, student)] = pairs
+    return f"{teacher} teaches itself" if teacher == student else f"{teacher} teaches {student}"
 
 
 def _facts(comparison: Comparison) -> list[tuple[str, str]]:
