@@ -160,7 +160,7 @@ def prompting_table(scores: Sequence[Score]) -> Table:
         box=box.SIMPLE_HEAD, title="prompting the base model, or training it; tokens per question", title_justify="left"
     )
     table.add_column("task")
-    table.add_column("model")
+    table.add_column("model", no_wrap=True)
     for name in ("shots", "n", "percent", "SE", "prompt tokens", "new tokens"):
         table.add_column(name, justify="right")
     last = max(score.iteration for score in scores)

@@ -107,7 +107,8 @@ def score_task(
             fewshot_as_multiturn=settings.fewshot_as_multiturn,
         )
     grouping = Grouping(source.metadata.get("cluster"), source.metadata.get("subset"))
-    samples = merge(results["samples"], grouping, _costs(loaded, model.usage))
+    merged = merge(results["samples"], grouping, _costs(loaded, model.usage))
+    samples = [{**sample, "prompting": prompting.name} for sample in merged]
     scores = task_scores(source.name, shots, results["results"][source.name], settings.primary)
     scores += subset_scores(source.name, shots, samples, source.metadata.get("unanswerable"), settings.primary)
     scores += cost_scores(source.name, shots, samples)

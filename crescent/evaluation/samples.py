@@ -23,7 +23,7 @@ from crescent.records import text_id
 Sample = dict[str, Any]
 """task, doc_id, item, cluster, subset (text or None), doc_hash, doc (the item's own fields), prompt, prompt_hash,
 target, response, filtered (by filter), metrics (by "metric,filter"), prompt_tokens and new_tokens (None where nothing
-was generated). `response` is text, or [log-probability, is greedy] of each choice."""
+was generated), prompting (the baseline, or none). `response` is text, or [log-probability, is greedy] of choices."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,9 +64,8 @@ def test_a_data_set_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
 
 def test_every_task_of_every_suite_can_be_mirrored() -> None:
     for suite in ("math", "general", "full", "organism"):
-        tasks = composed([f"eval={suite}"])["eval"]["tasks"]
-        folders = tuple(composed([f"eval={suite}"])["eval"]["task_folders"])
-        for need in needs(EvaluationSettings(suite, tuple(tasks), folders), Path("/data")):
+        node = composed([f"eval={suite}"])["eval"]
+        for need in needs(EvaluationSettings(suite, tuple(node["tasks"]), tuple(node["task_folders"])), Path("/data")):
             assert need.hub is None or need.files, need
 
 

@@ -145,6 +145,7 @@ def test_a_prompting_baseline_is_scored_beside_the_plain_model_and_only_where_it
     assert prompted.info["prompting"] == "zero_shot_cot" and prompted.info["shots"] == 0
     assert {score.prompting for score in scores([prompted], "base", 0, "zero_shot_cot")} == {"zero_shot_cot"}
     assert "step by step" in read_samples(prompted)[0]["prompt"]
+    assert {sample["prompting"] for sample in read_samples(prompted)} == {"zero_shot_cot"}
     assert all(artifact.reused for artifact in stage.run(store, unloadable(), console))
     other = replace(baseline, trigger="Think.")
     with pytest.raises(AssertionError, match="the model was loaded"):
