@@ -61,10 +61,12 @@ class Summary:
     @contextmanager
     def ends(self) -> Iterator[None]:
         """Writes how the run ended, whatever ends it."""
-        self.status = "failed"
         try:
             yield
             self.status = "finished"
+        except Exception:
+            self.status = "failed"
+            raise
         except (SystemExit, KeyboardInterrupt):
             self.status = "stopped"
             raise

@@ -11,6 +11,7 @@ import pytest
 from test_end_to_end import command, contents, crescent, inspect
 
 from crescent.stopping import Stopped, between_steps, stoppable
+from crescent.summary import Summary
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR1])
@@ -54,6 +55,16 @@ with stoppable():
 def test_a_second_signal_ends_at_once(second: int) -> None:
     done = subprocess.run([sys.executable, "-c", TWICE, str(int(second))], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (128 + second, "cleaning up\n")
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError, "failed"), (Stopped, "stopped")])
+def test_a_summary_says_how_its_run_ended(error: type[BaseException], status: str, tmp_path: Path) -> None:
+    summary = Summary("x", 0, [], folder=tmp_path)
+    with pytest.raises(error), summary.ends():
+        summary.write()
+        assert json.loads((tmp_path / "summary.json").read_text())["status"] == "running"
+        raise error
+    assert json.loads((tmp_path / "summary.json").read_text())["status"] == status
 
 
 def stop_when(

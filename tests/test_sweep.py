@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 from processes import children, commands
 from test_end_to_end import command, contents, summary
 
+from crescent.resolvers import assets, register_resolvers
 from crescent.sweep import Plan
 
 PLAIN = ("eval=none", "tracking=none")
@@ -44,6 +46,14 @@ def test_a_plan_names_what_varies() -> None:
 def test_a_long_plan_is_shortened() -> None:
     plan = Plan(Path("m"), tuple((f"seed={seed}",) for seed in range(100)), "BasicLauncher")
     assert plan.lines()[-1] == "... and 60 more"
+
+
+def test_the_slurm_preset_queues_jobs_again() -> None:
+    register_resolvers()
+    with initialize_config_dir(str(assets() / "conf"), version_base="1.3"):
+        config = compose("config", overrides=["hydra/launcher=slurm"], return_hydra_config=True)
+    launcher = config.hydra.launcher
+    assert launcher._target_.endswith("SlurmLauncher") and launcher.max_num_timeout == 100
 
 
 def test_every_failed_job_is_named_at_the_end_with_its_mend(tmp_path: Path) -> None:
