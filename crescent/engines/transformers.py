@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.continuous import ContinuousDecoder, has_flash_attention, why_not
+from crescent.engines.encoding import encode
 from crescent.engines.padded import PaddedDecoder
 from crescent.engines.rows import Row, Work
 from crescent.engines.sampling import uniforms
@@ -75,15 +76,7 @@ class TransformersEngine:
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
         """Token ids as the model reads them, with at most one begin-of-sequence token."""
-        if prompt.rendered:
-            ids: Any = self.tokenizer(prompt.text, add_special_tokens=False)["input_ids"]
-        else:
-            turn = [{"role": "user", "content": prompt.text}]
-            encoded: Any = self.tokenizer.apply_chat_template(turn, add_generation_prompt=True, return_dict=True)
-            ids = encoded["input_ids"]
-        bos = self.tokenizer.bos_token_id
-        assert bos is None or tuple(ids[:2]) != (bos, bos), "two begin-of-sequence tokens: text was templated twice"
-        return tuple(ids)
+        return tuple(encode(prompt, self.tokenizer))
 
     def _choose(self, batching: Batching) -> Literal["padded", "continuous"]:
         """What "auto" means for this model here, said in one line.
