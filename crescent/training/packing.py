@@ -5,7 +5,7 @@ with transformers under a name of its own, so that any model that asks its atten
 models make no mask for it, which is what would cost the square of the row's length.
 
 On CUDA in half precision PyTorch's variable-length flash attention does it in one call; elsewhere each sequence is one
-call of `scaled_dot_product_attention`, which on a CPU was faster than padding them (see docs/training.md).
+call of `scaled_dot_product_attention`, which on a CPU was faster than padding them (tests/bench/train_layouts.py).
 """
 
 from collections.abc import Iterator, Sequence
