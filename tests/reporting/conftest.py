@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from synthetic_sweep import Sweep
+
+from .synthetic_sweep import Sweep
 
 SCRIPT = '<script>document.title = "broken"</script><img src=x onerror="document.title=1"> & "quoted" '
 
