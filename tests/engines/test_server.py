@@ -172,10 +172,11 @@ def test_thousands_of_prompts_are_worked_through_by_a_bounded_number_of_tasks(se
 
 
 INTERRUPTED = """
-import sys
+import signal, sys
 from crescent.engines import Sampling
 from crescent.engines.choices import ServerSettings
 from crescent.engines.weights import Weights
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 print("asking", flush=True)
 ServerSettings((sys.argv[1],), model="tiny").build(Weights("tiny", "nowhere"), "w").generate(["How?"] * 50, Sampling())
 """
@@ -189,7 +190,10 @@ def test_a_signal_ends_a_run_that_waits_for_a_server(sent: signal.Signals, serve
         while not behaviour.seen:
             time.sleep(0.05)
         asking.send_signal(sent)
-        assert asking.wait(timeout=60) != 0  # the server would keep it for 600 s
+        try:
+            assert asking.wait(timeout=60) != 0  # the server would keep it for 600 s
+        finally:
+            asking.kill()
 
 
 def test_a_server_that_dies_and_returns_loses_nothing(serve: Start, caplog: pytest.LogCaptureFixture) -> None:
