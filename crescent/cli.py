@@ -124,7 +124,7 @@ def run_job(config: DictConfig) -> None:
         report = report_run(folder)
         tracker.report(report.differences, report.page)
         tracked = tracker.place
-    print_table(summary.scores, report.differences)
+    print_table(summary.scores, report.differences, summary.iterations)
     paths = {"report": report.page} if report.page else {}
     print_paths({**paths, "summary": folder / "summary.json", "adapter": summary.artifacts["adapter"], "W&B": tracked})
 

@@ -61,6 +61,10 @@ class Judge(Protocol):
         """Judges one round, adds what is kept to the pool, and returns one decision a candidate, in order."""
         ...
 
+    def remember(self, questions: Sequence[Question]) -> None:
+        """Puts questions into the pool unjudged: those that an earlier run of the loop has kept."""
+        ...
+
 
 class Dedup(Protocol):
     """The settings of a strategy; `open` starts an empty pool."""
@@ -104,6 +108,9 @@ class KeepAll:
     def judge(self, candidates: Sequence[Candidate]) -> list[Judged]:
         return [keep(candidate, "not compared") for candidate in candidates]
 
+    def remember(self, questions: Sequence[Question]) -> None:
+        """There is no pool."""
+
 
 def normalise(text: str) -> str:
     """Text up to case, Unicode form, punctuation at the edges and runs of white space."""
@@ -133,6 +140,9 @@ class ExactJudge:
                 self._seen[form] = text_id(candidate.text)
             judged.append(keep(candidate, "new") if twin is None else drop(candidate, "same text", twin, 1.0))
         return judged
+
+    def remember(self, questions: Sequence[Question]) -> None:
+        self._seen |= {normalise(question.text): question.id for question in questions}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +193,18 @@ class MinHashJudge:
         if shared and max(shared) >= self._settings.min_jaccard:
             twin = self._ids[found[shared.index(max(shared))]]
             return drop(candidate, f"{max(shared):.0%} of its shingles shared", twin)
+        self._insert(text_id(candidate.text), shingles, sketch)
+        return keep(candidate, "new")
+
+    def remember(self, questions: Sequence[Question]) -> None:
+        for question in questions:
+            shingles = self._cut(question.text)
+            self._insert(question.id, shingles, self._sketch(shingles))
+
+    def _insert(self, question_id: str, shingles: frozenset[str], sketch: Any) -> None:
         self._index.insert(len(self._ids), sketch)
         self._shingles.append(shingles)
-        self._ids.append(text_id(candidate.text))
-        return keep(candidate, "new")
+        self._ids.append(question_id)
 
     def _cut(self, text: str) -> frozenset[str]:
         words = normalise(mask_numbers(text) if self._settings.numbers == "mask" else text).split() or [""]
@@ -258,6 +276,13 @@ class PoolJudge:
             similar = self._admit(waiting, judged)
             waiting = self._rewrite(similar, judged)
         return [judged[place] for place in sorted(judged)]
+
+    def remember(self, questions: Sequence[Question]) -> None:
+        texts = [question.text for question in questions]
+        vectors = self._tools.embed([mask_numbers(text) for text in texts] if self._numbers == "mask" else texts)
+        self._pool = self._pool or Pool(vectors.shape[1], folder=self._tools.folder)
+        self._pool.add(vectors)
+        self._kept += questions
 
     def _admit(self, candidates: Sequence[Candidate], judged: dict[int, Judged]) -> list[Similar]:
         """Keeps what is new; returns the others with their neighbour and its cosine."""
@@ -336,6 +361,12 @@ class PaperJudge:
                 single.append(row)
         judged |= self._against_pool([candidates[row] for row in single], vectors[single])
         return [judged[place] for place in sorted(judged)]
+
+    def remember(self, questions: Sequence[Question]) -> None:
+        vectors = self._tools.embed([question.text for question in questions])
+        self._pool = self._pool or Pool(vectors.shape[1], folder=self._tools.folder)
+        self._pool.add(vectors)
+        self._kept += questions
 
     def _against_pool(self, candidates: Sequence[Candidate], vectors: np.ndarray) -> dict[int, Judged]:
         self._pool = self._pool or Pool(vectors.shape[1], folder=self._tools.folder)

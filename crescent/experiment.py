@@ -4,9 +4,11 @@ In: an `Experiment`. Out: a filled `Summary`, with every artifact in the store. 
 method. What each step does is in `stages/`; what is printed of it, in `narrative.py`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,30 +25,28 @@ from crescent.evaluation.harness import PLAIN
 from crescent.evaluation.harness import check as check_evaluation
 from crescent.evaluation.prompting import Baseline, Plain, Prompting
 from crescent.evaluation.settings import EvaluationSettings
-from crescent.narrative import (
-    tell_contamination,
-    tell_diversified,
-    tell_labels,
-    tell_scoring,
-    tell_trained,
-    tell_voted,
-)
-from crescent.records import Question
+from crescent.iterating import Figures, Iterate, figures
+from crescent.narrative import tell_contamination, tell_labels, tell_scoring, tell_trained
+from crescent.records import Question, Score
 from crescent.runtime import Here, LocalRuntime, Place
 from crescent.similarity import EmbedderSettings
+from crescent.sources import Bench, Source, Steps
+from crescent.sources.own import OwnQuestions
 from crescent.stages.answer import Answer
 from crescent.stages.decontaminate import Contamination, Decontaminate
 from crescent.stages.diversify import Diversify
 from crescent.stages.elicit import Elicit
 from crescent.stages.evaluate import Evaluate, scores
 from crescent.stages.finetune import Finetune
+from crescent.stages.gather import Gather
 from crescent.stages.vote import Vote, read_ballots
-from crescent.store import Artifact, Store, make_key
+from crescent.store import Store, make_key
 from crescent.summary import StageReport, Summary
 from crescent.tracking import Tracker, asked_as
 from crescent.training.settings import TrainSettings
 from crescent.voting import Rule
 
+log = logging.getLogger(__name__)
 OF_THE_COMMAND = ("tracking", "check")
 """Nodes of the configuration that say how a run is watched, and change nothing in it."""
 
@@ -133,6 +133,8 @@ class Experiment:
     eval: EvaluationSettings
     prompting: Prompting
     store: str
+    source: Source = field(default_factory=OwnQuestions)
+    iterate: Iterate = field(default_factory=Iterate)
     runtime: Runtime = field(default_factory=LocalRuntime)
 
     def __post_init__(self) -> None:
@@ -171,6 +173,7 @@ class Experiment:
             self.embedder.check()
             check_evaluation(self.eval, self.prompting)
             self.train.check()
+            self.source.check(self.domain.answer)
         except ConfigError:
             raise
         except ValueError as error:
@@ -188,6 +191,7 @@ class Experiment:
                 Decontaminate(self.contamination, self.eval),
                 Answer(self.domain.solve, _sampling(self.answer, self.seed, "answer")),
                 Vote(self.vote, self.domain.answer, self.domain.equality),
+                Gather(self.source.num_pairs),
                 Finetune(self.train),
                 Evaluate(self.eval),
             )  # fmt: skip
@@ -206,6 +210,7 @@ class Stages:
     decontaminate: Decontaminate
     answer: Answer
     vote: Vote
+    gather: Gather
     finetune: Finetune
     evaluate: Evaluate
 
@@ -219,39 +224,27 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
     embedder_key = _embedder_key(experiment.embedder, store)
     embedder = place.embedder(experiment.embedder, store.root / "embeddings" / embedder_key)
     teacher = lazy_engine(experiment.engine, experiment.model, store, place)
-    student, student_identity = experiment.distill.student, _identity(experiment.distill.student, store)
+    student, source, iterate = experiment.distill.student, experiment.source, experiment.iterate
+    steps = Steps(experiment.domain, stages.elicit, stages.diversify, stages.answer, stages.vote)
+    asked, made, learner = [], [], student
     for iteration in range(1, experiment.iterations + 1):
         if experiment.iterations > 1:
             console.heading(f"iteration {iteration} of {experiment.iterations}")
+        report_stage = partial(_stage, summary, tracker, iteration)
 
-        console.heading("1-2 Elicit and diversify: the model asks, questions too similar to a kept one are sent back")
-        with _stage(summary, tracker, "diversify", iteration) as report:
-            questions, elicited = stages.diversify.run(
-                stages.elicit, store, teacher, embedder.embed, embedder_key, console
-            )
-            _fill(report, questions, tokens=questions.info["rewrite_tokens"], new_tokens=elicited.rewrite_tokens)
-            with _stage(summary, tracker, "elicit", iteration, seconds=elicited.seconds) as elicit_report:
-                elicit_report.key, elicit_report.records, elicit_report.reused_records = elicited.counts
-                elicit_report.tokens, elicit_report.new_tokens = elicited.tokens, elicited.new_tokens
-            report.seconds -= elicited.seconds  # rounds are elicited while diversification asks for them
-        tell_diversified(console, questions)
-        with _stage(summary, tracker, "decontaminate", iteration) as report:
+        # 1-2: elicit and diversify (source=crescent), or seed data and what is made of them
+        bench = Bench(
+            steps, store, teacher, embedder.embed, embedder_key, console, report_stage, iterate.not_again(asked)
+        )
+        questions = source.ask(bench)
+        with report_stage("decontaminate") as report:
             checked = stages.decontaminate.run(questions, store, embedder.embed, embedder_key)
-            _fill(report, checked)
+            report.fill(checked)
         tell_contamination(console, checked)
 
-        rule = experiment.vote
-        console.heading(f"3 Answer and vote ({rule.name}): up to {rule.draws} draws of each question")
-        texts = checked.read(Question)
-        with _stage(summary, tracker, "answer", iteration) as report:
-            draws = stages.answer.run(texts, stages.vote.wanted(store), rule.draws, store, teacher, console)
-            report.key, report.records, report.reused_records = draws.key, draws.count, draws.reused
-            report.tokens, report.new_tokens = draws.tokens, draws.generated_tokens
-        with _stage(summary, tracker, "vote", iteration) as report:
-            pairs = stages.vote.run(checked, texts, draws.solutions, draws.key, store)
-            _fill(report, pairs)
-        tell_voted(console, pairs, texts, draws)
-        labels = calibrate(texts, read_ballots(pairs), experiment.oracle)
+        # 3: answer, then reach consensus
+        pairs = source.label(bench, questions, checked)
+        labels = calibrate(checked.read(Question), read_ballots(pairs), experiment.oracle)
         if labels is not None:
             tell_labels(console, labels)
             tracker.labels(iteration, labels)
@@ -259,19 +252,26 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
         tracker.data(iteration, questions, checked, pairs)
         teacher.close()
         embedder.release()
+        asked.append(questions)
+        made.append(stages.gather.take(pairs, store, console))
+        taken = stages.gather.together(iterate.training_data(made), store)
+        seen = figures(iteration, questions, pairs, taken.records, labels.info if labels else None)
+        if _watch(experiment, seen, summary, tracker) and iterate.on_collapse == "stop":
+            break
 
-        console.heading(f"4 Finetune: {student.name} on {pairs.records} pairs ({experiment.train.name})")
-        with _stage(summary, tracker, "finetune", iteration) as report:
-            adapter = stages.finetune.run(store, student, student_identity, pairs, console, tracker.curve(iteration))
-            _fill(report, adapter, tokens=adapter.info["target_tokens"])
-        trained = stages.finetune.trained(student, adapter)
+        console.heading(f"4 Finetune: {student.name} on {taken.records} pairs ({experiment.train.name})")
+        with report_stage("finetune") as report:
+            curve = tracker.curve(iteration)
+            adapter = stages.finetune.run(store, learner, _identity(learner, store), taken, console, curve)
+            report.fill(adapter, tokens=adapter.info["target_tokens"])
+        trained = stages.finetune.trained(learner, adapter)
         tell_trained(console, adapter)
         tracker.adapter(iteration, adapter)
-        summary.artifacts.update(questions=str(questions.path), pairs=str(pairs.path), adapter=str(adapter.path))
+        summary.artifacts.update(questions=str(questions.path), pairs=str(taken.path), adapter=str(adapter.path))
 
         console.heading(f"5 Evaluate: eval={experiment.eval.name}, before and after, by lm-evaluation-harness")
         for role, weights, prompting in _to_score(experiment, trained, first=iteration == 1):
-            with _stage(summary, tracker, "evaluate", iteration) as report:
+            with report_stage("evaluate") as report:
                 engine = lazy_engine(experiment.engine.scoring, weights, store, Here())
                 tell_scoring(console, role, weights.name, prompting, stages.evaluate.left_out(prompting))
                 scored = stages.evaluate.run(store, engine, console, prompting)
@@ -282,26 +282,47 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
                 summary.scores += scores(scored, role, counted, prompting.name)
                 summary.evaluated(scored, role, counted, prompting.name)
             tracker.samples(asked_as(role, prompting.name), scored)
-        teacher = lazy_engine(experiment.engine, trained, store, place)
+        seen = replace(seen, score=_mean_score(summary.scores, iteration))
+        if _watch(experiment, seen, summary, tracker) and iterate.on_collapse == "stop":
+            break
+        teacher, learner = lazy_engine(experiment.engine, trained, store, place), iterate.learner(student, trained)
     tracker.scores(summary.scores)
+
+
+def _watch(experiment: Experiment, seen: Figures, summary: Summary, tracker: Tracker) -> bool:
+    """Notes the figures of an iteration, in place of those it had before it was scored, and says whether they tell of a
+    collapse. Each sign is told once."""
+    rows = [row for row in summary.iterations if row["iteration"] != seen.iteration]
+    said = [line for row in summary.iterations if row not in rows for line in row["collapse"]]
+    first = Figures(**{name: value for name, value in rows[0].items() if name != "collapse"}) if rows else seen
+    falls = experiment.iterate.falls(first, seen)
+    for line in falls:
+        if line not in said:
+            log.warning("iteration %d may be collapsing: %s", seen.iteration, line)
+    summary.iterations = [*rows, {**asdict(seen), "collapse": falls}]
+    summary.write()
+    tracker.iteration(summary.iterations[-1])
+    return bool(falls)
+
+
+def _mean_score(found: Sequence[Score], iteration: int) -> float | None:
+    """The mean of a student's primary scores; None where nothing is scored."""
+    values = [
+        score.value
+        for score in found
+        if score.primary and score.model == "student" and score.iteration == iteration and "/" not in score.task
+    ]
+    return round(sum(values) / len(values), 4) if values else None
 
 
 @contextmanager
 def _stage(
-    summary: Summary, tracker: Tracker, name: str, iteration: int, seconds: float = 0.0
+    summary: Summary, tracker: Tracker, iteration: int, name: str, seconds: float = 0.0
 ) -> Iterator[StageReport]:
     """Times a stage, `seconds` of it spent before, and reports it."""
     with summary.stage(name, iteration, seconds) as report:
         yield report
     tracker.stage(report)
-
-
-def _fill(report: StageReport, artifact: Artifact, tokens: int = 0, new_tokens: int | None = None) -> None:
-    """The counts of one artifact."""
-    report.key, report.records, report.info = artifact.key, artifact.records, artifact.info
-    report.reused_records = artifact.records if artifact.reused else 0
-    report.tokens = tokens
-    report.new_tokens = (0 if artifact.reused else tokens) if new_tokens is None else new_tokens
 
 
 def _to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tuple[str, Weights, Plain | Baseline]]:

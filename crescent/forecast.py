@@ -55,6 +55,9 @@ class Probe:
 
 def forecast(experiment: Experiment, console: Console) -> list[Forecast]:
     """Forecasts of all stages. Raises ValueError where the model writes no question at all."""
+    if not experiment.source.elicits:
+        console.say(f"source={experiment.source.name}: its work is not forecast; it has no bait to be probed")
+        return []
     store = Store(Path(experiment.store).absolute())
     engine = lazy_engine(experiment.engine, experiment.model, store, Here())
     probe = measure(experiment, store, engine)

@@ -5,6 +5,7 @@ In: artifacts and scores. Out: printed lines. It computes nothing that is stored
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.console import Console as RichConsole
@@ -84,6 +85,14 @@ def tell_voted(console: Console, pairs: Artifact, questions: Sequence[Question],
     console.example("a vote", f"{questions[shown].text}\n\nvotes of {ballot.draws} draws: {votes}\n\nkept:\n{chosen}")
 
 
+def tell_selected(console: Console, pairs: Artifact) -> None:
+    """Counts of pairs that were selected without a vote."""
+    info = pairs.info
+    lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
+    kinds = ", ".join(f"{kind} {count}" for kind, count in info["pairs_by_kind"].items())
+    console.say(f"{info['pairs']} training pairs ({kinds}) from {info['questions']} questions ({lost}){_reused(pairs)}")
+
+
 def tell_labels(console: Console, labels: Labels) -> None:
     """Where the truth is known: how right one draw is, how right the labels are, and whether agreement tells."""
     console.say(
@@ -138,6 +147,22 @@ def score_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], D
     return table
 
 
+def iteration_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One line for each pass of self-improvement: what went in, how varied and how right it was, what came out."""
+    table = Table(box=box.SIMPLE_HEAD, title="by iteration; shares in percent", title_justify="left")
+    names = ("iteration", "pairs", "trained on", "diversity", "largest cluster", "valid", "agreement", "labels right",
+             "mean score", "collapse")  # fmt: skip
+    for name in names:
+        table.add_column(name, justify="right")
+    for row in rows:
+        shares = (row[name] for name in ("largest_cluster", "valid", "agreement", "label_accuracy", "score"))
+        diversity = "" if row["diversity"] is None else f"{row['diversity']:.1f}"
+        signs = ", ".join(line.split()[0] for line in row["collapse"])
+        counts = (str(row[name]) for name in ("iteration", "pairs", "trained_on"))
+        table.add_row(*counts, diversity, *("" if one is None else _percent(one) for one in shares), signs)
+    return table
+
+
 def _errors(found: Difference | None) -> tuple[str, str, str]:
     """Standard error, interval, and what could have been shown."""
     if found is None:
@@ -146,12 +171,18 @@ def _errors(found: Difference | None) -> tuple[str, str, str]:
     return _percent(found.stderr), f"{100 * found.low:+.1f} to {100 * found.high:+.1f}", shows
 
 
-def print_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], Difference]) -> None:
-    """The result table on stdout."""
+def print_table(
+    scores: Sequence[Score],
+    differences: Mapping[tuple[str, int], Difference],
+    iterations: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """The result tables on stdout."""
     if scores:
         RichConsole(width=110).print(score_table(scores, differences))
     if any(score.prompting != "none" for score in scores):
         RichConsole(width=100).print(prompting_table(scores))
+    if len(iterations) > 1:
+        RichConsole(width=110).print(iteration_table(iterations))
 
 
 def prompting_table(scores: Sequence[Score]) -> Table:

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 Verdict = Literal["accepted", "rewritten", "dropped", "invalid"]
+BALLOTS = "ballots.jsonl"  # beside QAPairs: how the draws of every question voted
+GOLDS = "golds.jsonl"  # beside Questions that come from a seed set: what their answers are to be
 
 
 class Record(Protocol):
@@ -119,6 +121,19 @@ class QAPair:
     votes: int
     draws: int
     agreement: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """What a seed set says of one question: its answer, and for a seed itself the worked solution ("" for others).
+
+    `kind` is how the question came about: seed, rephrased, self_verification, fobar.
+    """
+
+    question_id: str
+    answer: str
+    solution: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,13 @@ class StageReport:
     seconds: float = 0.0
     info: Mapping[str, Any] = field(default_factory=dict)
 
+    def fill(self, artifact: Artifact, tokens: int = 0, new_tokens: int | None = None) -> None:
+        """The counts of one artifact."""
+        self.key, self.records, self.info = artifact.key, artifact.records, artifact.info
+        self.reused_records = artifact.records if artifact.reused else 0
+        self.tokens = tokens
+        self.new_tokens = (0 if artifact.reused else tokens) if new_tokens is None else new_tokens
+
 
 @dataclass(slots=True)
 class Summary:
@@ -55,6 +62,7 @@ class Summary:
     evaluations: list[dict[str, Any]] = field(default_factory=list)
     stages: list[StageReport] = field(default_factory=list)
     labels: list[dict[str, Any]] = field(default_factory=list)
+    iterations: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[str, str] = field(default_factory=dict)
     status: str = "running"
 
@@ -115,6 +123,7 @@ class Summary:
             "evaluations": self.evaluations,
             "stages": [asdict(stage) for stage in self.stages],
             "labels": self.labels,
+            "iterations": self.iterations,
             "artifacts": self.artifacts,
             "git": git_commit(),
             "versions": {name: version(name) for name in PACKAGES},

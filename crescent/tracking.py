@@ -6,6 +6,7 @@ where not. A failing job still finishes its run, so that the next job of a sweep
     stage/<stage>/{records,reused_records,tokens,new_tokens,seconds, and its counters}
     train/{loss,learning_rate,grad_norm,...}   over train/step
     labels/{label_accuracy,...,calibration}    where an oracle knows the truth
+    iteration/{diversity,valid,agreement,label_accuracy,score,...}; collapse, where a figure fell too far
     score/<model>/<task>/<shots>               the primary metric; others as .../<metric>,<filter>; a base model that
                                                is prompted as base+<prompting>
     difference/<task>/<shots>                      student - base of the last iteration; .../stderr, low, high, p
@@ -58,6 +59,8 @@ class Tracker(Protocol):
 
     def labels(self, iteration: int, labels: Labels) -> None: ...
 
+    def iteration(self, figures: Mapping[str, Any]) -> None: ...
+
     def adapter(self, iteration: int, adapter: Artifact) -> None: ...
 
     def samples(self, model: str, artifacts: Sequence[Artifact]) -> None: ...
@@ -82,6 +85,9 @@ class NoTracker:
         pass
 
     def labels(self, iteration: int, labels: Labels) -> None:
+        pass
+
+    def iteration(self, figures: Mapping[str, Any]) -> None:
         pass
 
     def adapter(self, iteration: int, adapter: Artifact) -> None:
@@ -173,6 +179,7 @@ class WandbTracker:
     def __init__(self, run: Any, max_table_rows: int) -> None:
         self._run, self._max_rows = run, max_table_rows
         self._pairs: Any = None
+        self._collapse: dict[str, None] = {}
         run.define_metric("train/step")
         run.define_metric("train/*", step_metric="train/step")
 
@@ -225,6 +232,15 @@ class WandbTracker:
         curve = wandb.plot.line(table, "agreement", "right", title=title)
         self._run.log({**logged, "labels/calibration": curve, "iteration": iteration})
         self._run.summary.update(logged)
+
+    def iteration(self, figures: Mapping[str, Any]) -> None:
+        """A pass in figures; the signs of a collapse, of all passes, as one text of the summary."""
+        numbers = {f"iteration/{name}": value for name, value in figures.items() if isinstance(value, int | float)}
+        self._run.log({**numbers, "iteration": figures["iteration"]})
+        signs = [f"iteration {figures['iteration']}: {line}" for line in figures["collapse"]]
+        if signs:
+            self._collapse.update(dict.fromkeys(signs))
+            self._run.summary["collapse"] = "; ".join(self._collapse)
 
     def adapter(self, iteration: int, adapter: Artifact) -> None:
         """The adapter as an artifact that was made from the data set's."""
@@ -296,6 +312,9 @@ class WandbTracker:
 
 
 def _first(path: Path, kind: type[Any], count: int) -> list[Any]:
+    """The first records of a file; none where the source of the pairs makes no such file."""
+    if not path.exists():
+        return []
     with open(path, encoding="utf-8") as lines:
         return list(islice(decode_lines(kind, lines), count))
 

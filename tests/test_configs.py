@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -15,7 +16,11 @@ from crescent.experiment import Experiment
 
 ROOT = assets()
 CHOICES = [f"{f.parent.name}={f.stem}" for f in sorted((ROOT / "conf").glob("*/*.yaml"))]
-OVERLAYS = [f"+{f.parent.name}={f.stem}" for d in ("experiments", "sweeps") for f in sorted((ROOT / d).glob("*.yaml"))]
+SWEEPS = sorted(f.stem for f in (ROOT / "sweeps").glob("*.yaml"))
+OVERLAYS = [
+    f"+{f.parent.relative_to(ROOT)}={f.stem}"
+    for f in sorted([*(ROOT / "experiments").rglob("*.yaml"), *(ROOT / "sweeps").glob("*.yaml")])
+]
 
 
 def composed(*overrides: str) -> dict[str, Any]:
@@ -35,7 +40,7 @@ def experiment(*overrides: str) -> Experiment:
 def test_every_choice_and_every_overlay_composes(choice: str) -> None:
     made = experiment(choice, *(["model.path=x"] if choice == "model=hf" else []))
     group, _, name = choice.lstrip("+").partition("=")
-    if group not in ("experiments", "sweeps", "tracking"):
+    if group.partition("/")[0] not in ("experiments", "sweeps", "tracking"):
         assert (group == "model" and name == "hf") or getattr(made, group).name == name
 
 
@@ -44,6 +49,31 @@ def test_every_choice_and_every_overlay_composes(choice: str) -> None:
 def test_every_layout_composes_with_every_way_to_train(train: str, choice: str) -> None:
     made = experiment(f"train={train}", f"train/batching={choice}").train
     assert made.name == train and made.batching.name == choice
+
+
+def parameters_of(sweep: str) -> dict[str, list[str]]:
+    """The overrides of a multirun preset, each with its values."""
+    node = yaml.safe_load((ROOT / "sweeps" / f"{sweep}.yaml").read_text())
+    return {key: str(values).split(",") for key, values in node["hydra"]["sweeper"]["params"].items()}
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_every_value_of_a_sweep_composes(sweep: str) -> None:
+    parameters = parameters_of(sweep)
+    for place in range(max(map(len, parameters.values()))):
+        point = [f"{key}={values[place % len(values)]}" for key, values in parameters.items()]
+        assert experiment(f"+sweeps={sweep}", *point).name == sweep
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_a_wandb_sweep_runs_the_jobs_of_the_preset_of_its_name(sweep: str) -> None:
+    node = yaml.safe_load((ROOT / "sweeps" / "wandb" / f"{sweep}.yaml").read_text())
+    program, *overrides, arguments = node["command"]
+    found = {key: list(map(str, values["values"])) for key, values in node["parameters"].items()}
+    assert (program, arguments, found) == ("crescent", "${args_no_hyphens}", parameters_of(sweep))
+    point = [f"{key}={values[-1]}" for key, values in found.items()]
+    alone, preset = composed(*overrides, *point), composed(f"+sweeps={sweep}", *point)
+    assert alone == preset
 
 
 def test_the_folders_hold_no_yaml_that_is_no_choice() -> None:
@@ -65,6 +95,9 @@ MISTAKES = [
     ("num_questions=0", "num_questions is 0"),
     ("seed=-1", "seed is -1"),
     ("iterations=0", "iterations is 0"),
+    ("iterate.start=first", "iterate.start is 'first'; it may be base, last"),
+    ("iterate.min_valid=70", "iterate.min_valid is 70"),
+    ("source.num_pairs=0", "source.num_pairs is 0"),
     ("elicit.top_p=0", "elicit.top_p is 0"),
     ("answer.temperature=-1", "answer.temperature is -1"),
     ("engine.device=tpu", "engine.device is 'tpu'"),

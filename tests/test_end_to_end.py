@@ -167,3 +167,15 @@ def test_iterations_make_the_student_the_next_teacher(tmp_path: Path) -> None:
     seen = summary(tmp_path / "outputs" / "latest")
     keys = {stage["key"] for stage in seen["stages"] if stage["stage"] == "elicit"}
     assert len(keys) == 2 and [s["iteration"] for s in seen["scores"] if s["primary"]] == [0, 1, 2]
+
+
+def test_every_source_ends_with_as_many_pairs_as_asked_or_says_how_many(run: tuple[Path, str]) -> None:
+    folder, _ = run
+    sources = ["crescent", "seed_gold", "teacher_answers", "answer_augmentation", "rephrase", "metamath"]
+    few = ["source.num_pairs=8", "source.max_seeds=12", "eval=none", "contamination=off"]
+    for source in sources:
+        mine = [one for one in few if source != "crescent" or "max_seeds" not in one]
+        crescent(folder, f"source={source}", *mine, "tracking=none" if source != "metamath" else "tracking=wandb")
+        seen = summary(folder / "outputs" / "latest")
+        trained = next(stage for stage in seen["stages"] if stage["stage"] == "finetune")
+        assert trained["info"]["pairs"] == 8, source

@@ -70,17 +70,26 @@ class Diversify:
                 raise ValueError(f"domain.modify does not contain {part}; the model must be shown both questions")
 
     def run(
-        self, stream: Stream, store: Store, engine: LazyEngine, embed: Embed, embedder_key: str, console: Console
+        self,
+        stream: Stream,
+        store: Store,
+        engine: LazyEngine,
+        embed: Embed,
+        embedder_key: str,
+        console: Console,
+        earlier: Sequence[Artifact] = (),
     ) -> tuple[Artifact, "Elicited"]:
         """The questions, and what eliciting them took.
 
-        `embedder_key` tells embedders apart. Raises ValueError when no valid question came out at all.
+        `embedder_key` tells embedders apart; questions of `earlier` artifacts count as kept already. Raises ValueError
+        when no valid question came out at all.
         """
         elicited: list[Elicited] = []
 
         def build(work: Path) -> Outcome:
             with console.progress("questions kept", self.num_questions, "questions") as tally:
                 pulled = _Pull(self, stream, store, engine, embed, tally)
+                pulled.remember([question for artifact in earlier for question in artifact.read(Question)])
                 pulled.until_enough()
             elicited.append(pulled.elicited())
             diversity = pulled.diversity(embed)
@@ -90,7 +99,7 @@ class Diversify:
                 file.writelines(encode(decision) + "\n" for decision in pulled.decisions)
             return Outcome(pulled.kept, {**pulled.info(), **diversity}, {DECISIONS: work / DECISIONS})
 
-        inputs = [stream.stream_key(engine), embedder_key]
+        inputs = [stream.stream_key(engine), embedder_key, *(artifact.key for artifact in earlier)]
         questions = store.build("diversify", self.VERSION, self, inputs, build)
         info = questions.info
         reused = Elicited(inputs[0], info["candidates"], info["candidates"], info["elicit_tokens"], 0, 0.0, 0)
@@ -132,6 +141,11 @@ class _Pull:
         self.acceptance: list[float] = []
         self._rewrite_tokens = self._new_rewrite_tokens = self._rewrites = self._barren = 0
         self._seconds = 0.0
+
+    def remember(self, questions: Sequence[Question]) -> None:
+        """New questions are compared with these as well."""
+        if questions:
+            self._judge.remember(questions)
 
     def until_enough(self) -> None:
         stage = self._stage

@@ -13,11 +13,9 @@ from typing import ClassVar, Literal
 
 from crescent.answers import extract
 from crescent.answers.symbolic import SymbolicEquality
-from crescent.records import Ballot, QAPair, Question, Solution, decode_lines, encode
+from crescent.records import BALLOTS, Ballot, QAPair, Question, Solution, decode_lines, encode
 from crescent.store import Artifact, Outcome, Store
 from crescent.voting import Rule, Verdict, used
-
-BALLOTS = "ballots.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,209 @@
+"""The baselines that begin with seed data, each given as many pairs as what it is compared with.
+
+In: a `Bench`, and a JSONL file of questions with answers (`source.seeds`). Out: Questions, then QAPairs. Every class is
+one choice; `num_pairs` is the most that is trained on, and where seeds and draws give fewer, the run says so.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crescent.sources import Bench, answer_and_vote
+from crescent.sources.seed_set import SeedSet
+from crescent.stages.rewrite import Fobar, Rephrased, SelfVerification
+from crescent.stages.select import Distinct
+from crescent.store import Artifact
+
+KINDS = ("seed", "rephrased", "self_verification", "fobar")
+
+
+@dataclass(frozen=True, slots=True)
+class SeedGold:
+    """`source=seed_gold`: the seeds with their own worked solutions; the teacher writes nothing."""
+
+    seeds: str
+    num_pairs: int
+    max_seeds: int | None = None
+    name: str = "seed_gold"
+    elicits: bool = False
+
+    def __post_init__(self) -> None:
+        self.seed_set.check_counts()
+
+    @property
+    def seed_set(self) -> SeedSet:
+        return SeedSet(self.seeds, self.max_seeds, self.num_pairs)
+
+    def check(self, kind: str) -> None:
+        self.seed_set.check(kind)
+
+    def ask(self, bench: Bench) -> Artifact:
+        return self.seed_set.ask(bench)
+
+    def label(self, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+        """Takes the seed set's word."""
+        return self.seed_set.select(bench, questions, checked, "gold", draws=0)
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherAnswers:
+    """`source=teacher_answers`: the teacher answers the seeds, and what it says is believed: no gold, no vote.
+
+    Every seed is answered once; more often, with different texts, only where that is needed for `num_pairs`. (The
+    same of Crescent's own questions is source=crescent with vote=single.)
+    """
+
+    seeds: str
+    num_pairs: int
+    max_seeds: int | None = None
+    name: str = "teacher_answers"
+    elicits: bool = False
+
+    def __post_init__(self) -> None:
+        self.seed_set.check_counts()
+
+    @property
+    def seed_set(self) -> SeedSet:
+        return SeedSet(self.seeds, self.max_seeds, self.num_pairs)
+
+    def check(self, kind: str) -> None:
+        self.seed_set.check(kind)
+
+    def ask(self, bench: Bench) -> Artifact:
+        return self.seed_set.ask(bench)
+
+    def label(self, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+        """Believes each draw that has an answer."""
+        draws = math.ceil(self.num_pairs / max(1, checked.records))
+        return self.seed_set.select(bench, questions, checked, "believed", draws)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerAugmentation:
+    """`source=answer_augmentation`: rejection sampling (Yuan et al., arXiv 2308.01825, section 3.3).
+
+    The teacher answers each seed `draws` times; draws that reach the gold answer are kept, of one seed only those that
+    differ in their list of equations (`distinct=equations`, the paper's rule) or in their words (`text`).
+    """
+
+    seeds: str
+    num_pairs: int
+    draws: int
+    distinct: Distinct
+    max_seeds: int | None = None
+    name: str = "answer_augmentation"
+    elicits: bool = False
+
+    def __post_init__(self) -> None:
+        _check_draws(self.draws)
+        self.seed_set.check_counts()
+
+    @property
+    def seed_set(self) -> SeedSet:
+        return SeedSet(self.seeds, self.max_seeds, self.num_pairs)
+
+    def check(self, kind: str) -> None:
+        self.seed_set.check(kind)
+
+    def ask(self, bench: Bench) -> Artifact:
+        return self.seed_set.ask(bench)
+
+    def label(self, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+        """Keeps what reaches the gold answer."""
+        return self.seed_set.select(bench, questions, checked, "right", self.draws, self.distinct)
+
+
+@dataclass(frozen=True, slots=True)
+class Rephrase:
+    """`source=rephrase`: the teacher says each seed in other words `per_seed` times (`rephrase` is the prompt), answers
+    what it wrote, and the majority wins as in Crescent: the gold answers are not looked at."""
+
+    seeds: str
+    num_pairs: int
+    per_seed: int
+    rephrase: str
+    max_seeds: int | None = None
+    name: str = "rephrase"
+    elicits: bool = False
+
+    def __post_init__(self) -> None:
+        self.seed_set.check_counts()
+        Rephrased(self.rephrase, self.per_seed)
+
+    @property
+    def seed_set(self) -> SeedSet:
+        return SeedSet(self.seeds, self.max_seeds, self.num_pairs)
+
+    def check(self, kind: str) -> None:
+        self.seed_set.check(kind)
+
+    def ask(self, bench: Bench) -> Artifact:
+        """The rephrased seeds alone."""
+        return self.seed_set.rewrite(bench, (Rephrased(self.rephrase, self.per_seed),), with_seeds=False)
+
+    def label(self, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+        """Answers and votes."""
+        return answer_and_vote(bench, checked)
+
+
+@dataclass(frozen=True, slots=True)
+class MetaMath:
+    """`source=metamath`: the four kinds of Yu et al. (arXiv 2309.12284, section 3), kept where the teacher's answer is
+    the one that must come out: the seeds answered again, rephrased seeds, and two ways to ask for one of their
+    numbers (see `crescent.backward`).
+
+    `shares` divides `num_pairs` among seed, rephrased, self_verification and fobar; what a kind cannot give (a teacher
+    that rephrases badly) the others do. Up to `draws` answers of a question are kept if their texts differ, and up to
+    `per_seed` questions of each other kind are made of a seed. Only numbers can be asked for backwards.
+    """
+
+    seeds: str
+    num_pairs: int
+    draws: int
+    per_seed: int
+    rephrase: str
+    declare: str
+    verify: str
+    fobar: str
+    shares: Mapping[str, float]
+    max_seeds: int | None = None
+    name: str = "metamath"
+    elicits: bool = False
+
+    def __post_init__(self) -> None:
+        _check_draws(self.draws)
+        self.seed_set.check_counts()
+        if set(self.shares) != set(KINDS) or abs(sum(self.shares.values()) - 1) > 0.01:
+            raise ValueError(f"source.shares must name {', '.join(KINDS)} with shares that add up to 1")
+        _ = self.ways  # building them checks their prompts
+
+    @property
+    def seed_set(self) -> SeedSet:
+        return SeedSet(self.seeds, self.max_seeds, self.num_pairs)
+
+    @property
+    def ways(self) -> tuple[Rephrased, SelfVerification, Fobar]:
+        """How questions are made of seeds."""
+        return (
+            Rephrased(self.rephrase, self.per_seed),
+            SelfVerification(self.declare, self.verify, self.per_seed),
+            Fobar(self.fobar, self.per_seed),
+        )
+
+    def check(self, kind: str) -> None:
+        if kind != "number":
+            raise ValueError(f"source=metamath asks for numbers backwards; domain.answer is {kind!r}, not number")
+        self.seed_set.check(kind)
+
+    def ask(self, bench: Bench) -> Artifact:
+        """Seeds, rephrased ones, and questions asked backwards."""
+        return self.seed_set.rewrite(bench, self.ways, with_seeds=True)
+
+    def label(self, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+        """Keeps what reaches the answer that must come out, by shares."""
+        return self.seed_set.select(bench, questions, checked, "right", self.draws, "text", self.shares)
+
+
+def _check_draws(draws: int) -> None:
+    if draws < 1:
+        raise ValueError(f"source.draws is {draws}; it must be at least 1")
