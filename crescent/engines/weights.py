@@ -105,7 +105,7 @@ def identity(weights: Weights, cache: Path | None = None) -> str:
     if cache is not None:
         cache.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(cache, json.dumps(known, indent=1, sort_keys=True))
-    about = {"files": content, "dtype": weights.dtype, "adapter": weights.adapter_key}
+    about: dict[str, Any] = {"files": content, "dtype": weights.dtype, "adapter": weights.adapter_key}
     if weights.template != "chat":
         about["template"] = COMPLETION
     return make_key("weights", 1, about)

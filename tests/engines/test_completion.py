@@ -19,7 +19,7 @@ def test_questions_are_asked_and_trained_in_one_plain_form(tmp_path: Path) -> No
     assert tokenizer.decode(encode(Prompt("Question:"), tokenizer)) == "<s>Question:"
     [example] = encode_pairs([QAPair("q", "How many?", "7", "7", 1, 1, 1.0)], tokenizer, 99).examples
     assert list(example.ids[: example.prompt_tokens]) == asked
-    assert tokenizer.decode(example.ids[example.prompt_tokens :]) == " 7<|end|>"
+    assert tokenizer.decode(list(example.ids[example.prompt_tokens :])) == " 7<|end|>"
 
 
 def test_worked_examples_are_separated_as_in_a_plain_text(tmp_path: Path) -> None:
