@@ -15,7 +15,8 @@ class Domain:
     """`bait` asks for one question; `modify` holds {question} and {neighbour}; `solve` holds {question}.
 
     `answer` is a kind of `crescent.answers`; with `equality=symbolic` answers that are equal by algebra vote together.
-    Questions shorter than `min_chars` or longer than `max_chars` are invalid.
+    Questions shorter than `min_chars` or longer than `max_chars` are invalid. `ask_stop` and `solve_stop` are texts
+    that end a question and an answer, for models that would go on with the next (domain=math_completion).
     """
 
     name: str
@@ -26,6 +27,8 @@ class Domain:
     equality: Literal["canonical", "symbolic"] = "canonical"
     min_chars: int = 20
     max_chars: int = 2000
+    ask_stop: tuple[str, ...] = ()
+    solve_stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.bait.strip():

@@ -182,14 +182,15 @@ class Experiment:
     def stages(self) -> "Stages":
         """The stages with their settings."""
         try:
+            asking = _sampling(self.elicit, self.seed, "elicit", self.domain.ask_stop)
             return Stages(
-                Elicit(self.domain.bait, _sampling(self.elicit, self.seed, "elicit"), self.elicit.round_size),
+                Elicit(self.domain.bait, asking, self.elicit.round_size),
                 Diversify(
-                    self.dedup, self.domain.modify, _sampling(self.elicit, self.seed, "elicit"), self.num_questions,
+                    self.dedup, self.domain.modify, asking, self.num_questions,
                     self.elicit.max_rounds, self.domain.min_chars, self.domain.max_chars,
                 ),
                 Decontaminate(self.contamination, self.eval),
-                Answer(self.domain.solve, _sampling(self.answer, self.seed, "answer")),
+                Answer(self.domain.solve, _sampling(self.answer, self.seed, "answer", self.domain.solve_stop)),
                 Vote(self.vote, self.domain.answer, self.domain.equality),
                 Gather(self.source.num_pairs),
                 Finetune(self.train),
@@ -356,8 +357,8 @@ def _embedder_key(settings: EmbedderSettings, store: Store) -> str:
     return make_key("embedder", 2, settings, [_identity(Weights("embedder", settings.path), store)])
 
 
-def _sampling(node: Elicitation | Answering, seed: int, key: str) -> Sampling:
+def _sampling(node: Elicitation | Answering, seed: int, key: str, stop: tuple[str, ...]) -> Sampling:
     try:
-        return Sampling(node.temperature, node.top_p, node.max_new_tokens, seed=seed)
+        return Sampling(node.temperature, node.top_p, node.max_new_tokens, stop, seed)
     except ValueError as error:
         raise ConfigError(f"{key}.{error}") from None

@@ -144,7 +144,13 @@ def test_the_seed_reaches_every_draw_and_the_training() -> None:
 
 def test_a_model_without_a_chat_template_is_refused_before_it_is_loaded() -> None:
     with pytest.raises(ConfigError, match="no chat template"):
-        experiment("model=organism_base").check()
+        experiment("model=organism_base", "model.template=chat").check()
+    experiment("+experiments=completion").check()
+
+
+def test_a_server_is_not_asked_in_plain_text() -> None:
+    with pytest.raises(ConfigError, match=r"model\.template=completion: choose engine=transformers"):
+        experiment("+experiments=completion", "engine=server").check()
 
 
 def test_a_model_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:

@@ -191,6 +191,11 @@ class ServerSettings:
 
     def check(self, weights: Weights) -> None:
         """Raises ValueError for weights that a server cannot be given."""
+        if weights.template != "chat":
+            raise ValueError(
+                f"engine=server asks in chat turns; {weights.name} has model.template={weights.template}: choose "
+                "engine=transformers"
+            )
         if weights.adapter is not None:
             raise ValueError(
                 f"engine=server cannot answer with {weights.name} after training: serve the student under a name of "

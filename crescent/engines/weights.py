@@ -11,7 +11,7 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from crescent.engines.memory import Need
 from crescent.store import make_key, write_atomic
@@ -19,6 +19,15 @@ from crescent.store import make_key, write_atomic
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+Template = Literal["chat", "completion"]
+# How a model that was never chat-tuned is asked: the form of most questions with answers in its pretraining. A prompt
+# that begins with "Question:" is in that form already and is left as it is. Training adds the end of the answer.
+COMPLETION = (
+    "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'assistant' %}"
+    "{{ ' ' + message['content'] }}{% if loop.last %}{{ eos_token }}{% else %}{{ '\n\n' }}{% endif %}"
+    "{% elif message['content'].startswith('Question:') %}{{ message['content'] }}"
+    "{% else %}{{ 'Question: ' + message['content'] + '\nAnswer:' }}{% endif %}{% endfor %}"
+)
 DTYPES = ("float32", "bfloat16", "float16")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
 # Files that decide what a model computes; the rest of a repository (README, originals, ONNX) does not.
@@ -27,7 +36,11 @@ _CONTENT = ("*.safetensors", "*.bin", "*.json", "*.jinja", "tokenizer.model", "m
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A model by hub id or folder, its number format in memory, and an adapter to merge into it (a folder)."""
+    """A model by hub id or folder, its number format in memory, and an adapter to merge into it (a folder).
+
+    `template`: "chat" is the model's own chat template; "completion" asks a model without one in plain text, as
+    `COMPLETION` has it.
+    """
 
     name: str
     path: str
@@ -35,6 +48,7 @@ class Weights:
     revision: str | None = None
     adapter: Path | None = None
     adapter_key: str | None = None
+    template: Template = "chat"
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -63,10 +77,11 @@ def check(weights: Weights) -> None:
         raise ValueError(f"model.path: {folder} holds no config.json. Save a model there with save_pretrained().")
     if not any((folder / name).exists() for name in TOKENIZER_FILES):
         raise ValueError(f"model.path: {folder} holds no tokenizer. Save one there with tokenizer.save_pretrained().")
-    if not _has_chat_template(folder):
+    if weights.template == "chat" and not _has_chat_template(folder):
         raise ValueError(
-            f"model {weights.name!r} has no chat template ({folder}): Crescent asks it in chat turns. "
-            "Choose a chat model, or add a chat_template.jinja to the folder."
+            f"model {weights.name!r} has no chat template ({folder}): Crescent asks it in chat turns. Choose a chat "
+            "model, add a chat_template.jinja to the folder, or ask in plain text: model.template=completion "
+            "domain=math_completion."
         )
 
 
@@ -90,7 +105,10 @@ def identity(weights: Weights, cache: Path | None = None) -> str:
     if cache is not None:
         cache.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(cache, json.dumps(known, indent=1, sort_keys=True))
-    return make_key("weights", 1, {"files": content, "dtype": weights.dtype, "adapter": weights.adapter_key})
+    about: dict[str, Any] = {"files": content, "dtype": weights.dtype, "adapter": weights.adapter_key}
+    if weights.template != "chat":
+        about["template"] = COMPLETION
+    return make_key("weights", 1, about)
 
 
 def local_folder(weights: Weights) -> Path:
@@ -162,6 +180,8 @@ def load_tokenizer(weights: Weights) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(local_folder(weights))
+    if weights.template == "completion":
+        tokenizer.chat_template = COMPLETION  # so that engines, masks and the harness all ask in one way
     if tokenizer.chat_template is None:
         raise ValueError(
             f"model {weights.name!r} has no chat template: Crescent asks it in chat turns. Choose a chat model."

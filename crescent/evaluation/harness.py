@@ -90,7 +90,9 @@ def score_task(
     from crescent.evaluation.model import HarnessModel
 
     title = f"{source.name}, {shots}-shot" + ("" if isinstance(prompting, Plain) else f", {prompting.name}")
-    inner = HarnessModel(engine, console, title, settings.max_new_tokens, settings.seed, settings.loglikelihood_batch)
+    inner = HarnessModel(
+        engine, console, title, settings.max_new_tokens, settings.seed, settings.loglikelihood_batch, settings.stop
+    )
     with quiet():
         loaded = load(source, shots, settings)
         model = _prompted(inner, source, loaded, settings, prompting)

@@ -35,8 +35,8 @@ class HarnessModel(LM):
     """`lm_eval.evaluate(HarnessModel(engine, console, "gsm8k, 5-shot"), ...)`.
 
     `max_new_tokens` holds where a task states no `max_gen_toks`. A prompt that leaves no room for that many tokens
-    loses its beginning, as with `HFLM`; the log tells how many did. `completions` are those of the last
-    `generate_until`, in its order.
+    loses its beginning, as with `HFLM`; the log tells how many did. `stop` ends answers beside what the task says.
+    `completions` are those of the last `generate_until`, in its order.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class HarnessModel(LM):
         max_new_tokens: int = 256,
         seed: int = 0,
         loglikelihood_batch: int = 16,
+        stop: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if not isinstance(engine, LocalEngine):
@@ -57,6 +58,7 @@ class HarnessModel(LM):
         self._max_new_tokens, self._seed, self._loglikelihood_batch = max_new_tokens, seed, loglikelihood_batch
         self._model, self.tokenizer = engine.model, engine.tokenizer
         self._max_length = resolve_max_length(self._model.config, self.tokenizer)
+        self._stop = tuple(stop)
         self.completions: list[Completion] = []
         self._bos = _added_bos(self.tokenizer)
 
@@ -151,7 +153,7 @@ class HarnessModel(LM):
             temperature=options.get("temperature", 0.0) if drawn else 0.0,
             top_p=options.get("top_p", 1.0) if drawn else 1.0,
             max_new_tokens=options["max_gen_toks"],
-            stop=tuple(stop for stop in options["until"] if stop),
+            stop=(*(stop for stop in options["until"] if stop), *self._stop),
             seed=self._seed,
         )
 

@@ -6,7 +6,7 @@ their files exist is checked in `harness.check`. It opens no file.
 
 from dataclasses import dataclass
 
-from crescent.store import not_in_key
+from crescent.store import later_in_key, not_in_key
 
 PRIMARY = (
     "exact_match,flexible-extract",
@@ -27,7 +27,8 @@ class EvaluationSettings:
     `max_new_tokens` holds for a task that states no `max_gen_toks` itself (the harness would take 256). Without
     `chat_template` the model reads plain text, as the harness asks base models. With
     `fewshot_as_multiturn` worked examples are turns of a conversation, else text in one user turn. `limit` scores the
-    first items only. `seed` draws the worked examples.
+    first items only. `stop` are texts that end an answer beside those of the task: a model that was never chat-tuned
+    goes on with the next question. `seed` draws the worked examples.
     """
 
     name: str
@@ -43,6 +44,7 @@ class EvaluationSettings:
     seed: int = 1234
     primary: tuple[str, ...] = PRIMARY
     loglikelihood_batch: int = not_in_key(default=16)
+    stop: tuple[str, ...] = later_in_key(())
 
     def __post_init__(self) -> None:
         if len(set(self.tasks)) < len(self.tasks):

@@ -61,8 +61,10 @@ class Evaluate:
         """All that decides a score beside the model. The suite's name and its other tasks do not."""
         settings = self.settings
         baseline = {} if isinstance(prompting, Plain) else {"prompting": prompting}
+        stop = {"stop": settings.stop} if settings.stop else {}
         return {
             **baseline,
+            **stop,
             "task": source.key(),
             "shots": shots,
             "limit": settings.limit,
