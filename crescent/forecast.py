@@ -66,7 +66,7 @@ def forecast(experiment: Experiment, console: Console) -> list[Forecast]:
         f"probe: {probe.tokens_per_second:,.0f} new tokens/s; {probe.questions:.0%} of the raw texts are questions of "
         f"{probe.round_tokens:.0f} tokens, answers have {probe.answer_tokens:.0f}"
     )
-    made = [*_generation(experiment, probe), _training(experiment, probe, console), _evaluation(experiment, probe)]
+    made = [*_generation(experiment, probe), _training(experiment, probe), _evaluation(experiment, probe)]
     for one in made:
         console.say(one.line())
     total = duration(sum(one.seconds for one in made))
@@ -114,7 +114,7 @@ def _generation(experiment: Experiment, probe: Probe) -> list[Forecast]:
     ]
 
 
-def _training(experiment: Experiment, probe: Probe, console: Console) -> Forecast:
+def _training(experiment: Experiment, probe: Probe) -> Forecast:
     settings = experiment.train
     steps = settings.epochs * math.ceil(experiment.num_questions / settings.batch_size)
     seconds, tokens = _train_step(experiment, probe.pairs, settings)

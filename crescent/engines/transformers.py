@@ -81,7 +81,8 @@ class TransformersEngine:
     def _choose(self, batching: Batching) -> Literal["padded", "continuous"]:
         """What "auto" means for this model here, said in one line.
 
-        On a CPU padded batches were faster at every size and spread of lengths measured (tests/bench/engine_speed.py).
+        On a CPU padded batches were the faster for the organism, of mixed lengths (tests/bench/engine_speed.py). Larger
+        models, and any model on a GPU, have not been measured: what is chosen there follows from how the two work.
         """
         size, reason = self.model.num_parameters(), why_not(self.model)
         if batching == "continuous" and reason is not None:
