@@ -1,0 +1,16 @@
+"""Dedup strategies: what happens to a question that is too similar to one already kept.
+
+In: the valid questions of one round, in order. Out: for each, whether it is kept, as what text, and why. A strategy
+sees the pool only through `Tools`: an embedder, and a way to ask the model for rewrites in full batches. It knows no
+store and no round but its own.
+"""
+
+from crescent.dedup.judging import Candidate, Dedup, Judge, Judged, Rewrite, Tools
+from crescent.dedup.meaning import Drop, Rejection
+from crescent.dedup.paper import Paper
+from crescent.dedup.wording import Exact, KeepAll, MinHash
+
+__all__ = [
+    "Candidate", "Dedup", "Drop", "Exact", "Judge", "Judged", "KeepAll", "MinHash", "Paper", "Rejection", "Rewrite",
+    "Tools",
+]  # fmt: skip

@@ -1,0 +1,109 @@
+"""Strategies that compare meanings: `drop` and `rejection`, against everything kept so far.
+
+Cosines are of unit vectors (all-MiniLM-L6-v2 by default). `min_cosine` is the similarity from which a question counts
+as a duplicate.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep
+from crescent.dedup.settings import Numbers, check_cosine
+from crescent.records import Question
+from crescent.similarity import Pool, mask_numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """`dedup=drop`: a question at least `min_cosine` similar to one kept before is dropped."""
+
+    name: str = "drop"
+    min_cosine: float = 0.85
+    numbers: Numbers = "keep"
+
+    def __post_init__(self) -> None:
+        check_cosine(self.min_cosine, self.numbers)
+
+    def open(self, tools: Tools) -> "PoolJudge":
+        return PoolJudge(tools, self.min_cosine, self.numbers, max_rewrites=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """`dedup=rejection`: a similar question goes back to the model beside its neighbour to be modified, and the rewrite
+    is judged again, at most `max_rewrites` times; then it is dropped."""
+
+    name: str = "rejection"
+    min_cosine: float = 0.85
+    numbers: Numbers = "keep"
+    max_rewrites: int = 3
+
+    def __post_init__(self) -> None:
+        check_cosine(self.min_cosine, self.numbers)
+        if self.max_rewrites < 1:
+            raise ValueError(f"dedup.max_rewrites is {self.max_rewrites}; it must be at least 1 (or choose dedup=drop)")
+
+    def open(self, tools: Tools) -> "PoolJudge":
+        return PoolJudge(tools, self.min_cosine, self.numbers, self.max_rewrites)
+
+
+Similar = tuple[Candidate, Question, float]
+"""A candidate that was not admitted, its neighbour, and their cosine."""
+
+
+class PoolJudge:
+    """Judges against everything accepted so far, the candidates' own round included."""
+
+    def __init__(self, tools: Tools, min_cosine: float, numbers: Numbers, max_rewrites: int) -> None:
+        self._tools, self._min_cosine, self._numbers, self._max_rewrites = tools, min_cosine, numbers, max_rewrites
+        self._pool: Pool | None = None
+        self._kept: list[Question] = []
+
+    def judge(self, candidates: Sequence[Candidate]) -> list[Judged]:
+        judged: dict[int, Judged] = {}
+        waiting = list(candidates)
+        while waiting:
+            similar = self._admit(waiting, judged)
+            waiting = self._rewrite(similar, judged)
+        return [judged[place] for place in sorted(judged)]
+
+    def remember(self, questions: Sequence[Question]) -> None:
+        texts = [question.text for question in questions]
+        vectors = self._tools.embed([mask_numbers(text) for text in texts] if self._numbers == "mask" else texts)
+        self._pool = self._pool or Pool(vectors.shape[1], folder=self._tools.folder)
+        self._pool.add(vectors)
+        self._kept += questions
+
+    def _admit(self, candidates: Sequence[Candidate], judged: dict[int, Judged]) -> list[Similar]:
+        """Keeps what is new; returns the others with their neighbour and its cosine."""
+        texts = [mask_numbers(c.text) if self._numbers == "mask" else c.text for c in candidates]
+        vectors = self._tools.embed(texts)
+        self._pool = self._pool or Pool(vectors.shape[1], folder=self._tools.folder)
+        found = self._pool.admit(vectors, self._min_cosine)
+        similar = []
+        for row, candidate in enumerate(candidates):
+            cosine = float(found.cosine[row])
+            neighbour = self._kept[found.nearest[row]] if found.nearest[row] >= 0 else None
+            if found.admitted[row]:
+                judged[candidate.place] = keep(candidate, "new", neighbour.id if neighbour else None, cosine)
+                self._kept.append(judged[candidate.place].kept)
+            else:
+                assert neighbour is not None, "an empty pool admits everything"
+                similar.append((candidate, neighbour, cosine))
+        return similar
+
+    def _rewrite(self, similar: Sequence[Similar], judged: dict[int, Judged]) -> list[Candidate]:
+        """Asks for rewrites of what may still be rewritten, in one batch; the rest is dropped."""
+        asked = [one for one in similar if one[0].rewrites < self._max_rewrites]
+        for candidate, near, cosine in similar:
+            if candidate.rewrites >= self._max_rewrites:
+                judged[candidate.place] = drop(candidate, "too similar", near.id, cosine)
+        rewritten = []
+        texts = self._tools.rewrite([(candidate.text, near.text) for candidate, near, _ in asked]) if asked else []
+        for (candidate, near, cosine), text in zip(asked, texts, strict=True):
+            after = replace(candidate, text=text or candidate.text, rewrites=candidate.rewrites + 1)
+            if text is None:
+                judged[after.place] = drop(after, "unusable rewrite", near.id, cosine)
+            else:
+                rewritten.append(after)
+        return rewritten

@@ -1,0 +1,138 @@
+"""Strategies that look at words alone, or at nothing: `none`, `exact` and `minhash`. They need no model."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep
+from crescent.dedup.settings import Numbers, check_numbers
+from crescent.records import Question, text_id
+from crescent.similarity import mask_numbers
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAll:
+    """`dedup=none`: every valid question is kept, a literal repeat too (the ablation without diversification)."""
+
+    name: str = "none"
+
+    def open(self, tools: Tools) -> "KeepAll":
+        return self
+
+    def judge(self, candidates: Sequence[Candidate]) -> list[Judged]:
+        return [keep(candidate, "not compared") for candidate in candidates]
+
+    def remember(self, questions: Sequence[Question]) -> None:
+        """There is no pool."""
+
+
+def normalise(text: str) -> str:
+    """Text up to case, Unicode form, punctuation at the edges and runs of white space."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(" .!?\"'")
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """`dedup=exact`: a question whose normalised text was seen before is dropped."""
+
+    name: str = "exact"
+
+    def open(self, tools: Tools) -> "ExactJudge":
+        return ExactJudge()
+
+
+class ExactJudge:
+    def __init__(self) -> None:
+        self._seen: dict[str, str] = {}
+
+    def judge(self, candidates: Sequence[Candidate]) -> list[Judged]:
+        judged = []
+        for candidate in candidates:
+            form = normalise(candidate.text)
+            twin = self._seen.get(form)
+            if twin is None:
+                self._seen[form] = text_id(candidate.text)
+            judged.append(keep(candidate, "new") if twin is None else drop(candidate, "same text", twin, 1.0))
+        return judged
+
+    def remember(self, questions: Sequence[Question]) -> None:
+        self._seen |= {normalise(question.text): question.id for question in questions}
+
+
+@dataclass(frozen=True, slots=True)
+class MinHash:
+    """`dedup=minhash`: a question that shares at least `min_jaccard` of its word shingles with a kept one is dropped.
+
+    Candidates come from locality-sensitive hashing (Broder 1997; datasketch), tuned for recall, and their Jaccard
+    similarity is then computed exactly. No model is needed, and wording alone counts.
+    """
+
+    name: str = "minhash"
+    min_jaccard: float = 0.7
+    shingle_words: int = 3
+    permutations: int = 128
+    numbers: Numbers = "keep"
+
+    def __post_init__(self) -> None:
+        check_numbers(self.numbers)
+        if not 0 < self.min_jaccard <= 1:
+            raise ValueError(f"dedup.min_jaccard is {self.min_jaccard}; it is a share of shingles, above 0 and up to 1")
+        if self.shingle_words < 1:
+            raise ValueError(f"dedup.shingle_words is {self.shingle_words}; it must be at least 1")
+        if not 16 <= self.permutations <= 1024:
+            raise ValueError(f"dedup.permutations is {self.permutations}; it may be 16 to 1024 (128 is usual)")
+
+    def open(self, tools: Tools) -> "MinHashJudge":
+        return MinHashJudge(self)
+
+
+class MinHashJudge:
+    def __init__(self, settings: MinHash) -> None:
+        from datasketch import MinHashLSH
+
+        self._settings = settings
+        level = min(0.9, settings.min_jaccard)  # only of the candidates; the index cannot be built for 1
+        self._index = MinHashLSH(level, settings.permutations, weights=(0.1, 0.9))
+        self._shingles: list[frozenset[str]] = []
+        self._ids: list[str] = []
+
+    def judge(self, candidates: Sequence[Candidate]) -> list[Judged]:
+        return [self._judge(candidate) for candidate in candidates]
+
+    def _judge(self, candidate: Candidate) -> Judged:
+        shingles = self._cut(candidate.text)
+        sketch = self._sketch(shingles)
+        found: list[int] = sorted(self._index.query(sketch))  # type: ignore[type-var]
+        shared = [_jaccard(shingles, self._shingles[at]) for at in found]
+        if shared and max(shared) >= self._settings.min_jaccard:
+            twin = self._ids[found[shared.index(max(shared))]]
+            return drop(candidate, f"{max(shared):.0%} of its shingles shared", twin)
+        self._insert(text_id(candidate.text), shingles, sketch)
+        return keep(candidate, "new")
+
+    def remember(self, questions: Sequence[Question]) -> None:
+        for question in questions:
+            shingles = self._cut(question.text)
+            self._insert(question.id, shingles, self._sketch(shingles))
+
+    def _insert(self, question_id: str, shingles: frozenset[str], sketch: Any) -> None:
+        self._index.insert(len(self._ids), sketch)
+        self._shingles.append(shingles)
+        self._ids.append(question_id)
+
+    def _cut(self, text: str) -> frozenset[str]:
+        words = normalise(mask_numbers(text) if self._settings.numbers == "mask" else text).split() or [""]
+        size = min(self._settings.shingle_words, len(words))
+        return frozenset(" ".join(words[at : at + size]) for at in range(len(words) - size + 1))
+
+    def _sketch(self, shingles: frozenset[str]) -> Any:
+        from datasketch import MinHash as Sketch
+
+        sketch = Sketch(num_perm=self._settings.permutations)
+        sketch.update_batch([shingle.encode("utf-8", "surrogatepass") for shingle in sorted(shingles)])
+        return sketch
+
+
+def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other)
