@@ -58,7 +58,7 @@ class Ledger:
     _rows: dict[tuple[str, int], Solution] = field(init=False, default_factory=dict)
     _read_bytes: int = field(init=False, default=0)
 
-    VERSION = 1
+    VERSION = 2
 
     def __post_init__(self) -> None:
         self.key = make_key("ledger", self.VERSION, self._about(), [self.engine.identity])

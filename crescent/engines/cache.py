@@ -6,7 +6,9 @@ at every step, and again whenever a row leaves; here a step writes one column, a
 Rows are aligned at their end: row r holds its tokens in the last columns, and an attention mask hides what is before.
 """
 
+import math
 from collections.abc import Sequence
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import Any
 
 import torch
@@ -47,6 +49,20 @@ class GrowingLayer(CacheLayerMixin):
         assert self.keys is not None and self.values is not None
         return self.keys, self.values
 
+    def place(self, slots: torch.Tensor, new: "GrowingLayer", indices: torch.Tensor) -> None:
+        """See the function of that name."""
+        columns = slice(self._length - new.get_seq_length(), self._length)
+        self._keys[slots, :, columns] = new._keys[indices, :, : new._length]
+        self._values[slots, :, columns] = new._values[indices, :, : new._length]
+
+    def compact(self, to: Sequence[int], moved: Sequence[int], width: int, count: int) -> None:
+        """See the function of that name."""
+        if moved:
+            columns = slice(self._length - width, self._length)
+            self._keys[to, :, columns] = self._keys[moved, :, columns]
+            self._values[to, :, columns] = self._values[moved, :, columns]
+        self.hold(self._keys[:count], self._values[:count], self._length)
+
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """(length, offset) of the attention mask."""
         return self.get_seq_length() + query_length, 0
@@ -72,30 +88,48 @@ def growing_cache(config: Any) -> Cache:
     return Cache(layers=[GrowingLayer() for _ in DynamicCache(config=config).layers])
 
 
-def exchange(parts: Sequence[tuple[Cache, torch.Tensor]], width: int) -> Cache:
+def exchange(parts: Sequence[tuple[Cache, torch.Tensor]], width: int, room: int = ROOM) -> Cache:
     """One cache from rows of several: of each part the rows `indices`, and of them the last `width` columns.
 
-    A narrower part is aligned at the end; what is before it is zeros, to be hidden by the mask.
+    A narrower part is aligned at the end; what is before it is zeros, to be hidden by the mask. There is `room` for so
+    many more columns: on a CPU columns that are never written take no memory.
     """
     layers = []
     for number in range(len(parts[0][0].layers)):
         sources: list[tuple[Any, torch.Tensor]] = [(cache.layers[number], indices) for cache, indices in parts]
         layer = GrowingLayer()
-        keys = _aligned([(source.keys, indices) for source, indices in sources], width)
+        keys = _aligned([(source.keys, indices) for source, indices in sources], width, room)
         layer.dtype, layer.device = keys.dtype, keys.device
-        layer.hold(keys, _aligned([(source.values, indices) for source, indices in sources], width), width)
+        layer.hold(keys, _aligned([(source.values, indices) for source, indices in sources], width, room), width)
         layers.append(layer)
     return Cache(layers=layers)
 
 
-def _aligned(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], width: int) -> torch.Tensor:
-    """Rows of several buffers in one with `ROOM` more columns than `width`, aligned at column `width`."""
+def place(cache: Cache, slots: torch.Tensor, new: Cache, indices: torch.Tensor) -> None:
+    """Writes rows `indices` of another cache, which is no wider, over the rows `slots`, aligned at the end.
+
+    What is before them is left as it was, to be hidden by the mask.
+    """
+    for mine, theirs in zip(cache.layers, new.layers, strict=True):
+        assert isinstance(mine, GrowingLayer) and isinstance(theirs, GrowingLayer)
+        mine.place(slots, theirs, indices)
+
+
+def compact(cache: Cache, to: Sequence[int], moved: Sequence[int], width: int, count: int) -> None:
+    """Moves rows, which have their tokens in the last `width` columns, into the places of others, and leaves the first
+    `count` rows. Nothing else is copied."""
+    for layer in cache.layers:
+        assert isinstance(layer, GrowingLayer)
+        layer.compact(list(to), list(moved), width, count)
+
+
+def _aligned(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], width: int, room: int) -> torch.Tensor:
+    """Rows of several buffers in one with `room` more columns than `width`, aligned at column `width`."""
     first = parts[0][0]
     rows = sum(len(indices) for _, indices in parts)
-    buffer, row = first.new_empty(rows, first.shape[1], width + ROOM, first.shape[3]), 0
+    buffer, row = _zeros(first, (rows, first.shape[1], width + room, first.shape[3])), 0
     for old, indices in parts:
         mine, used = buffer[row : row + len(indices)], min(width, old.shape[2])
-        mine[:, :, : width - used] = 0  # hidden by the mask, but a number: nothing times NaN is NaN
         torch.index_select(old[:, :, old.shape[2] - used :], 0, indices, out=mine[:, :, width - used : width])
         row += len(indices)
     return buffer
@@ -103,6 +137,19 @@ def _aligned(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], width: int) -> 
 
 def _wider(buffer: torch.Tensor, columns: int) -> torch.Tensor:
     rows, heads, filled, size = buffer.shape
-    wide = buffer.new_zeros(rows, heads, columns, size)
+    wide = _zeros(buffer, (rows, heads, columns, size))
     wide[:, :, :filled] = buffer
     return wide
+
+
+def _zeros(like: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """Zeros: what the mask hides must be numbers, as nothing times NaN is NaN. On a CPU they are the system's untouched
+    pages, which take neither time nor memory until they are written; torch would write them all."""
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    count = math.prod(shape) * like.element_size()
+    try:
+        pages = mmap(-1, count, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"{count:,} bytes of keys and values: {error}") from error
+    return torch.frombuffer(pages, dtype=like.dtype).view(shape)

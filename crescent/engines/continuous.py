@@ -5,7 +5,6 @@ the same call gives other text when its batches form differently. `mean_logprob`
 so at other temperatures than 1 it is not the model's own.
 """
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from transformers.generation.continuous_batching.utils import WorkloadHints
 from crescent.engines import Sampling
 from crescent.engines.cache import can_grow
 from crescent.engines.memory import cache_bytes_per_token, free_bytes
-from crescent.engines.rows import Row, Work
+from crescent.engines.rows import Row, Work, torch_seed
 
 PAGE = {"cpu": 32, "cuda": 256}  # tokens: what flash attention reads at once, and small where nothing is gained by more
 CACHE_SHARE = {"cpu": 0.25, "cuda": 0.8}  # of free memory; the library's own choice on a CPU took 7.5 GB
@@ -111,11 +110,5 @@ class ContinuousDecoder:
         together = min(self._max_rows, len(rows))
         return ContinuousBatchingConfig(
             page_size=page, num_blocks=min(affordable, together * pages_a_row), max_requests_per_batch=together,
-            max_batch_tokens=max(PASS_TOKENS[kind], together), return_logprobs=True, seed=_seed(rows),
+            max_batch_tokens=max(PASS_TOKENS[kind], together), return_logprobs=True, seed=torch_seed(rows),
         )  # fmt: skip
-
-
-def _seed(rows: Sequence[Row]) -> int:
-    """Another for other draws: their first numbers are functions of (seed, prompt, draw)."""
-    digest = hashlib.sha256(b"".join(row.uniform[:1].tobytes() for row in rows)).digest()
-    return int.from_bytes(digest[:4], "big") >> 1

@@ -3,6 +3,7 @@
 In: tokens as they are chosen. Out: completions, handed out as they are finished. It runs no model.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,29 +11,45 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from crescent.engines import Completion, Finished, FinishReason, Sampling
+from crescent.engines.sampling import generator
 
 
 @dataclass(slots=True)
 class Row:
-    """One completion being written: `limit` new tokens at most; `uniform` numbers choose them, one each."""
+    """One completion being written: `limit` new tokens at most, chosen by random numbers that `key` decides."""
 
     index: int
     prompt_ids: tuple[int, ...]
     limit: int
-    uniform: np.ndarray
+    key: bytes
     tokens: list[int] = field(default_factory=list)
     logprob: float = 0.0
     finish: FinishReason | None = None
+    _numbers: np.random.Generator | None = None
 
     @property
     def longest(self) -> int:
         """Tokens of prompt and answer, if it is written to its limit."""
         return len(self.prompt_ids) + self.limit
 
+    @property
+    def length(self) -> int:
+        """Tokens of prompt and answer so far."""
+        return len(self.prompt_ids) + len(self.tokens)
+
     def begin_again(self) -> None:
         """Forgets what was written."""
         self.tokens.clear()
-        self.logprob = 0.0
+        self.logprob, self._numbers = 0.0, None
+
+    def wait(self, out: np.ndarray) -> None:
+        """Fills `out` [vocabulary] with exponential numbers: those of the next token, so to be called once for each.
+
+        Doubles: single ones are 0 once in eight million, and a token that waits for 0 wins however unlikely it is.
+        """
+        if self._numbers is None:
+            self._numbers = generator(self.key)
+        self._numbers.standard_exponential(out=out)
 
 
 class Work:
@@ -82,3 +99,9 @@ class Stops:
         for stop in self._stops:
             text = text.split(stop, 1)[0]
         return text
+
+
+def torch_seed(rows: Sequence[Row]) -> int:
+    """A seed for a generator of torch that all rows of a call share: another for other draws."""
+    digest = hashlib.sha256(b"".join(row.key for row in rows)).digest()
+    return int.from_bytes(digest[:4], "big") >> 1

@@ -1,11 +1,16 @@
-"""Which token comes next: a pure function of logits and one random number, with a mark on close calls.
+"""Which token comes next: a pure function of logits and random numbers, with a mark on close calls.
 
-In: logits [rows, vocabulary] and, for each row, one uniform number that is a function of (seed, prompt, draw, step).
-Out: tokens and whether rounding noise could have changed each choice. It runs no model.
+In: logits [rows, vocabulary] and random numbers of the same shape, one for each token that could be chosen. Out: tokens
+and whether rounding noise could have changed each choice. It runs no model.
 
 Batches of different shape give logits that differ in their last bits. A choice further than `TOLERANCE` from its
 alternative cannot be changed by that; a close one is marked, and the engine decides it again on the row alone. So the
 text of (seed, prompt, draw) does not depend on what else was in the batch.
+
+A token is drawn by a race (Gumbel-max; Maddison, Tarlow and Minka, arXiv 1411.0030): each token has a waiting time, and
+the shortest one, divided by the token's probability, wins. The runner-up is within a tolerance of t nats with
+probability t at most, however flat the distribution is. (The interval of a cumulative distribution that holds one
+uniform number is the same draw, but with 16,000 tokens alike two of three choices are close to an edge.)
 """
 
 import hashlib
@@ -14,42 +19,62 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-TOLERANCE = 2e-5  # float32 logits of different batch shapes were seen to move probabilities by up to 2e-6
+TOLERANCE = 2e-4  # nats: float32 logits of different batch shapes were seen to differ by up to 1e-5
+MASS_TOLERANCE = 2e-5  # of a cumulative probability, seen to differ by up to 1e-6
 
 
-def uniforms(seed: int, prompt_ids: Sequence[int], draw: int, count: int) -> np.ndarray:
-    """`count` uniform numbers in [0, 1) for one completion, from a counter-based generator (Philox)."""
+def random_key(seed: int, prompt_ids: Sequence[int], draw: int) -> bytes:
+    """16 bytes that decide all random numbers of one completion."""
     text = f"{seed}:{draw}:" + ",".join(map(str, prompt_ids))
-    key = np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key)).random(count)
+    return hashlib.sha256(text.encode()).digest()[:16]
+
+
+def generator(key: bytes) -> np.random.Generator:
+    """Random numbers from a key, by a counter-based generator (Philox)."""
+    return np.random.Generator(np.random.Philox(key=np.frombuffer(key, dtype=np.uint64)))
 
 
 def choose(
-    logits: torch.Tensor, uniform: torch.Tensor, temperature: float, top_p: float
+    logits: torch.Tensor, waits: torch.Tensor | None, temperature: float, top_p: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The next token of each row and whether the choice was close.
 
-    logits: float [rows, vocabulary]; uniform: float64 [rows]. Returns int64 [rows] and bool [rows]. Temperature 0 is
-    greedy. Otherwise the token is the one whose interval of the cumulative distribution holds the uniform number;
-    `top_p` < 1 keeps the smallest set of tokens with that mass (Holtzman et al., arXiv 1904.09751).
+    logits: float [rows, vocabulary]; waits: exponential numbers of mean 1 [rows, vocabulary], not looked at (None will
+    do) where temperature is 0: that is greedy. Returns int64 [rows] and bool [rows]. `top_p` < 1 keeps the smallest set
+    of tokens with that mass (Holtzman et al., arXiv 1904.09751).
     """
-    if temperature == 0:
-        best = logits.topk(2, dim=-1)
-        return best.indices[:, 0], best.values[:, 0] - best.values[:, 1] < 100 * TOLERANCE
-    probabilities = torch.softmax(logits.float() / temperature, dim=-1)
-    close = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
-    if top_p < 1:
-        probabilities, close = _nucleus(probabilities, top_p)
-    cumulative = probabilities.double().cumsum(dim=-1)
-    target = (uniform.to(cumulative.device) * cumulative[:, -1]).unsqueeze(1)
-    tokens = torch.searchsorted(cumulative, target, right=True).clamp(max=logits.shape[-1] - 1)
-    above = cumulative.gather(1, tokens) - target
-    below = target - cumulative.gather(1, (tokens - 1).clamp(min=0)).where(tokens > 0, torch.full_like(target, -1.0))
-    return tokens.squeeze(1), close | (torch.minimum(above, below).squeeze(1) < TOLERANCE)
+    if temperature == 0 or waits is None:
+        return _first(logits, TOLERANCE)
+    scaled, tolerance = logits.float() / temperature, TOLERANCE / min(1.0, temperature)
+    raced = scaled - waits.to(scaled.dtype).log()
+    if top_p >= 1:
+        return _first(raced, tolerance)
+    kept, doubtful = _nucleus(scaled, top_p, tolerance)
+    never = torch.full_like(raced, -torch.inf)
+    tokens, _ = _first(raced.where(kept, never), tolerance)
+    winner, close = _first(raced.where(kept | doubtful, never), tolerance)
+    return tokens, close | doubtful.gather(1, winner.unsqueeze(1)).squeeze(1)
 
 
-def _nucleus(probabilities: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
-    ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
+def _first(values: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where each row is largest [rows], and whether its second largest value is within the tolerance [rows]."""
+    best = values.topk(2, dim=-1)
+    return best.indices[:, 0], best.values[:, 0] - best.values[:, 1] < tolerance
+
+
+def _nucleus(scaled: torch.Tensor, top_p: float, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which tokens are in the nucleus, and which could be on its other side by rounding [rows, vocabulary] each."""
+    ordered, order = torch.softmax(scaled, dim=-1).sort(dim=-1, descending=True, stable=True)
     before = ordered.cumsum(dim=-1) - ordered
-    kept = torch.zeros_like(probabilities).scatter(1, order, ordered.where(before < top_p, torch.zeros_like(ordered)))
-    return kept, (before - top_p).abs().amin(dim=-1) < TOLERANCE
+    inside = before < top_p
+    edge = (before - top_p).abs() < MASS_TOLERANCE
+    last = inside.sum(dim=-1, keepdim=True) - 1
+    beside = torch.cat([last, (last + 1).clamp(max=ordered.shape[-1] - 1)], dim=-1)
+    around = ordered.gather(1, beside)
+    alike = (around[:, 1:] >= around[:, :1] * (1 - tolerance)) & (beside[:, 1:] > last)
+    edge |= torch.zeros_like(edge).scatter(1, beside, alike.expand_as(beside))
+    most = ordered.where(edge, torch.zeros_like(ordered)).amax(dim=-1, keepdim=True)
+    least = ordered.where(edge, torch.ones_like(ordered)).amin(dim=-1, keepdim=True)
+    doubtful = (ordered <= most * (1 + tolerance)) & (ordered >= least * (1 - tolerance))
+    blank = torch.zeros_like(inside)
+    return blank.scatter(1, order, inside), blank.scatter(1, order, doubtful)

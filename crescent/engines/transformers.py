@@ -18,7 +18,7 @@ from crescent.engines.continuous import ContinuousDecoder, has_flash_attention, 
 from crescent.engines.encoding import encode
 from crescent.engines.padded import PaddedDecoder
 from crescent.engines.rows import Row, Work
-from crescent.engines.sampling import uniforms
+from crescent.engines.sampling import random_key
 
 log = logging.getLogger(__name__)
 Batching = Literal["auto", "padded", "continuous"]
@@ -125,8 +125,8 @@ class TransformersEngine:
         for index, prompt in enumerate(asked):
             prompt_ids = ids[prompt.text, 0, prompt.rendered]
             limit = max(0, min(sampling.max_new_tokens, self.context - len(prompt_ids)))
-            uniform = uniforms(sampling.seed, prompt_ids, prompt.draw, limit if sampling.temperature > 0 else 0)
-            rows.append(Row(index, prompt_ids, limit, uniform, finish=None if limit else "length"))
+            key = random_key(sampling.seed, prompt_ids, prompt.draw)
+            rows.append(Row(index, prompt_ids, limit, key, finish=None if limit else "length"))
         return rows
 
 

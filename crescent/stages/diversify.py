@@ -50,7 +50,7 @@ class Diversify:
     `modify` is the prompt that asks for a rewrite, with {question} and {neighbour} in it.
     """
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     dedup: Dedup
     modify: str

@@ -21,7 +21,7 @@ from crescent.store import Artifact, Outcome, Store, make_key
 class Elicit:
     """`round_size` completions of `bait` make one shard (the paper: 550 rounds of 100 at temperature 1)."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     bait: str
     sampling: Sampling

@@ -57,7 +57,7 @@ class Rephrased:
     def __post_init__(self) -> None:
         _require("rephrase", self.prompt, "{question}")
         if self.per_seed < 1:
-            raise ValueError(f"source.per_seed is {self.per_seed}; it must be at least 1")
+            raise ValueError(f"source.method.per_seed is {self.per_seed}; it must be at least 1")
 
     def drafts(self, question: Question, gold: Gold) -> list[Draft]:
         text = fill(self.prompt, question=question.text)
@@ -121,7 +121,7 @@ class Written:
 class Rewrite:
     """Makes questions in several ways. `with_seeds`: the seeds themselves come first."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     ways: tuple[Way, ...]
     sampling: Sampling

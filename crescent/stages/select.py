@@ -48,7 +48,7 @@ class Select:
             raise ValueError(f"source.num_pairs is {self.num_pairs}; it must be at least 1")
         for kind, share in (self.shares or {}).items():
             if not 0 <= share <= 1:
-                raise ValueError(f"source.shares.{kind} is {share}; it is a share of the pairs, from 0 to 1")
+                raise ValueError(f"source.method.shares.{kind} is {share}; it is a share of the pairs, from 0 to 1")
 
     def run(
         self,

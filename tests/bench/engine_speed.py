@@ -7,8 +7,8 @@
 worked examples. `llama`: 100 M parameters drawn at random, prompts of 20 to 600 tokens, answers of 40 tokens on average
 (one token in forty ends a turn) and at most 160. All draw at temperature 1 without top-p, each `--draws` times from
 every prompt. `generate` takes prompts in the order they come; it and `continuous` have the batch size that was fastest
-in a trial over a sixth of the prompts. Systems take turns; a ratio is of two runs of the same turn. Loading is not
-counted.
+in a trial over a sixth of the prompts (at least 16), and vLLM the number of threads. Systems take turns; a ratio is of
+two runs of the same turn. Loading is not counted.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from crescent.engines.weights import Weights, load
 
 ORGANISM = PACKAGE / "organism" / "weights" / "organism"
 QUESTIONS = PACKAGE / "organism" / "tasks" / "data" / "organism_gsm.jsonl"
-ROWS = (32, 64, 128, 256, 512)
+ROWS = (8, 16, 32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,9 @@ def continuous(rows: int) -> System:
     return run
 
 
-def vllm(python: str, folder: Path, script: Path) -> Callable[[Work], tuple[float, int]]:
+def vllm(python: str, folder: Path, threads: int) -> Callable[[Work], tuple[float, int]]:
     """Runs in its own environment and tells its own seconds, so that loading is not counted."""
+    script = Path(__file__).with_name("vllm_offline.py")
 
     def run(work: Work) -> tuple[float, int]:
         with tempfile.TemporaryDirectory() as place:
@@ -120,8 +121,7 @@ def vllm(python: str, folder: Path, script: Path) -> Callable[[Work], tuple[floa
             each = {"max_tokens": work.max_new_tokens, "n": work.draws}
             rows = [{"prompt_token_ids": ids, **each} for ids in work.ids]
             asks.write_text("".join(json.dumps(row) + "\n" for row in rows))
-            threads = str(torch.get_num_threads())
-            command = [python, str(script), str(folder), str(asks), "--threads", threads]
+            command = [python, str(script), str(folder), str(asks), "--threads", str(threads)]
             command += ["--stop-token-ids", *map(str, _ends(work.model))] if len(_ends(work.model)) > 1 else []
             done = subprocess.run(command, capture_output=True, text=True, check=True)
         told = json.loads(done.stdout.strip().splitlines()[-1])
@@ -189,11 +189,12 @@ def timed(system: Any, work: Work) -> float:
     return made / (time.perf_counter() - start)
 
 
-def best(make: Callable[[int], System], name: str, work: Work) -> System:
-    """The system at its fastest batch size, in a trial."""
-    rates = {rows: timed(make(rows), work.part(len(work.prompts) // 6)) for rows in ROWS}
-    print(f"{name}, trial by rows: " + ", ".join(f"{rows}: {rate:,.0f}/s" for rows, rate in rates.items()), flush=True)
-    return make(max(rates, key=lambda rows: rates[rows]))
+def best(make: Callable[[int], Any], name: str, work: Work, of: str = "rows", values: Sequence[int] = ROWS) -> Any:
+    """The system at its fastest batch size (or number of threads), in a trial."""
+    trial = work.part(max(len(work.prompts) // 6, min(len(work.prompts), 16)))
+    rates = {value: timed(make(value), trial) for value in values}
+    print(f"{name}, trial by {of}: " + ", ".join(f"{at}: {rate:,.0f}/s" for at, rate in rates.items()), flush=True)
+    return make(max(rates, key=lambda value: rates[value]))
 
 
 def main() -> None:
@@ -203,6 +204,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--systems", default="crescent,generate,continuous")
+    parser.add_argument("--rows", type=int, nargs="+", default=ROWS, help="batch sizes to try")
     parser.add_argument("--vllm-python", default=".venv-vllm/bin/python")
     options = parser.parse_args()
     set_verbosity_error()
@@ -213,11 +215,12 @@ def main() -> None:
     named = options.systems.split(",")
     systems: dict[str, Any] = {"crescent": crescent}
     if "generate" in named:
-        systems["generate"] = best(plain_generate, "generate", work)
+        systems["generate"] = best(plain_generate, "generate", work, values=options.rows)
     if "continuous" in named:
-        systems["continuous"] = best(continuous, "continuous", work)
+        systems["continuous"] = best(continuous, "continuous", work, values=options.rows)
     if "vllm" in named:
-        systems["vllm"] = vllm(options.vllm_python, folder, Path(__file__).with_name("vllm_offline.py"))
+        threads = sorted({1, torch.get_num_threads()})
+        systems["vllm"] = best(lambda count: vllm(options.vllm_python, folder, count), "vllm", work, "threads", threads)
     rates: dict[str, list[float]] = {name: [] for name in systems}
     for turn in range(options.pairs):
         for name in [*systems][turn % len(systems) :] + [*systems][: turn % len(systems)]:
