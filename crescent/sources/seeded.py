@@ -7,6 +7,7 @@ one choice; `num_pairs` is the most that is trained on, and where seeds and draw
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 from crescent.sources import Bench, answer_and_vote
 from crescent.sources.seed_set import SeedSet
@@ -17,14 +18,30 @@ from crescent.store import Artifact
 KINDS = ("seed", "rephrased", "self_verification", "fobar")
 
 
-@dataclass(frozen=True, slots=True)
-class SeedGold:
-    """`source=seed_gold`: the seeds with their own worked solutions; the teacher writes nothing."""
+class Method(Protocol):
+    """How pairs are made of seeds. `numbers_only`: it serves no other kind of answer."""
 
+    numbers_only: ClassVar[bool]
+
+    def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
+        """The questions."""
+        ...
+
+    def label(self, seeds: SeedSet, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+        """Pairs of the `checked` ones of `questions`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """A `source` choice that begins with seed data: the file, and what is made of it. Of the seeds the first
+    `max_seeds` are taken (None: all)."""
+
+    name: str
     seeds: str
     num_pairs: int
+    method: Method
     max_seeds: int | None = None
-    name: str = "seed_gold"
     elicits: bool = False
 
     def __post_init__(self) -> None:
@@ -32,17 +49,36 @@ class SeedGold:
 
     @property
     def seed_set(self) -> SeedSet:
+        """The file and the numbers."""
         return SeedSet(self.seeds, self.max_seeds, self.num_pairs)
 
     def check(self, kind: str) -> None:
+        """Raises ValueError where this kind of answer, or a line of the file, is of no use."""
+        if self.method.numbers_only and kind != "number":
+            raise ValueError(f"source={self.name} asks for numbers backwards; domain.answer is {kind!r}, not number")
         self.seed_set.check(kind)
 
     def ask(self, bench: Bench) -> Artifact:
-        return self.seed_set.ask(bench)
+        """The questions."""
+        return self.method.ask(self.seed_set, bench)
 
     def label(self, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+        """The pairs."""
+        return self.method.label(self.seed_set, bench, questions, checked)
+
+
+@dataclass(frozen=True, slots=True)
+class SeedGold:
+    """`source=seed_gold`: the seeds with their own worked solutions; the teacher writes nothing."""
+
+    numbers_only: ClassVar[bool] = False
+
+    def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
+        return seeds.ask(bench)
+
+    def label(self, seeds: SeedSet, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
         """Takes the seed set's word."""
-        return self.seed_set.select(bench, questions, checked, "gold", draws=0)
+        return seeds.select(bench, questions, checked, "gold", draws=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +89,15 @@ class TeacherAnswers:
     same of Crescent's own questions is source=crescent with vote=single.)
     """
 
-    seeds: str
-    num_pairs: int
-    max_seeds: int | None = None
-    name: str = "teacher_answers"
-    elicits: bool = False
+    numbers_only: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        self.seed_set.check_counts()
+    def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
+        return seeds.ask(bench)
 
-    @property
-    def seed_set(self) -> SeedSet:
-        return SeedSet(self.seeds, self.max_seeds, self.num_pairs)
-
-    def check(self, kind: str) -> None:
-        self.seed_set.check(kind)
-
-    def ask(self, bench: Bench) -> Artifact:
-        return self.seed_set.ask(bench)
-
-    def label(self, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+    def label(self, seeds: SeedSet, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
         """Believes each draw that has an answer."""
-        draws = math.ceil(self.num_pairs / max(1, checked.records))
-        return self.seed_set.select(bench, questions, checked, "believed", draws)
+        draws = math.ceil(seeds.num_pairs / max(1, checked.records))
+        return seeds.select(bench, questions, checked, "believed", draws)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,31 +108,19 @@ class AnswerAugmentation:
     differ in their list of equations (`distinct=equations`, the paper's rule) or in their words (`text`).
     """
 
-    seeds: str
-    num_pairs: int
+    numbers_only: ClassVar[bool] = False
     draws: int
     distinct: Distinct
-    max_seeds: int | None = None
-    name: str = "answer_augmentation"
-    elicits: bool = False
 
     def __post_init__(self) -> None:
         _check_draws(self.draws)
-        self.seed_set.check_counts()
 
-    @property
-    def seed_set(self) -> SeedSet:
-        return SeedSet(self.seeds, self.max_seeds, self.num_pairs)
+    def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
+        return seeds.ask(bench)
 
-    def check(self, kind: str) -> None:
-        self.seed_set.check(kind)
-
-    def ask(self, bench: Bench) -> Artifact:
-        return self.seed_set.ask(bench)
-
-    def label(self, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+    def label(self, seeds: SeedSet, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
         """Keeps what reaches the gold answer."""
-        return self.seed_set.select(bench, questions, checked, "right", self.draws, self.distinct)
+        return seeds.select(bench, questions, checked, "right", self.draws, self.distinct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,30 +128,18 @@ class Rephrase:
     """`source=rephrase`: the teacher says each seed in other words `per_seed` times (`rephrase` is the prompt), answers
     what it wrote, and the majority wins as in Crescent: the gold answers are not looked at."""
 
-    seeds: str
-    num_pairs: int
+    numbers_only: ClassVar[bool] = False
     per_seed: int
     rephrase: str
-    max_seeds: int | None = None
-    name: str = "rephrase"
-    elicits: bool = False
 
     def __post_init__(self) -> None:
-        self.seed_set.check_counts()
         Rephrased(self.rephrase, self.per_seed)
 
-    @property
-    def seed_set(self) -> SeedSet:
-        return SeedSet(self.seeds, self.max_seeds, self.num_pairs)
-
-    def check(self, kind: str) -> None:
-        self.seed_set.check(kind)
-
-    def ask(self, bench: Bench) -> Artifact:
+    def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
         """The rephrased seeds alone."""
-        return self.seed_set.rewrite(bench, (Rephrased(self.rephrase, self.per_seed),), with_seeds=False)
+        return seeds.rewrite(bench, (Rephrased(self.rephrase, self.per_seed),), with_seeds=False)
 
-    def label(self, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+    def label(self, seeds: SeedSet, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
         """Answers and votes."""
         return answer_and_vote(bench, checked)
 
@@ -157,8 +155,7 @@ class MetaMath:
     `per_seed` questions of each other kind are made of a seed. Only numbers can be asked for backwards.
     """
 
-    seeds: str
-    num_pairs: int
+    numbers_only: ClassVar[bool] = True
     draws: int
     per_seed: int
     rephrase: str
@@ -166,20 +163,12 @@ class MetaMath:
     verify: str
     fobar: str
     shares: Mapping[str, float]
-    max_seeds: int | None = None
-    name: str = "metamath"
-    elicits: bool = False
 
     def __post_init__(self) -> None:
         _check_draws(self.draws)
-        self.seed_set.check_counts()
         if set(self.shares) != set(KINDS) or abs(sum(self.shares.values()) - 1) > 0.01:
-            raise ValueError(f"source.shares must name {', '.join(KINDS)} with shares that add up to 1")
+            raise ValueError(f"source.method.shares must name {', '.join(KINDS)} with shares that add up to 1")
         _ = self.ways  # building them checks their prompts
-
-    @property
-    def seed_set(self) -> SeedSet:
-        return SeedSet(self.seeds, self.max_seeds, self.num_pairs)
 
     @property
     def ways(self) -> tuple[Rephrased, SelfVerification, Fobar]:
@@ -190,20 +179,15 @@ class MetaMath:
             Fobar(self.fobar, self.per_seed),
         )
 
-    def check(self, kind: str) -> None:
-        if kind != "number":
-            raise ValueError(f"source=metamath asks for numbers backwards; domain.answer is {kind!r}, not number")
-        self.seed_set.check(kind)
-
-    def ask(self, bench: Bench) -> Artifact:
+    def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
         """Seeds, rephrased ones, and questions asked backwards."""
-        return self.seed_set.rewrite(bench, self.ways, with_seeds=True)
+        return seeds.rewrite(bench, self.ways, with_seeds=True)
 
-    def label(self, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+    def label(self, seeds: SeedSet, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
         """Keeps what reaches the answer that must come out, by shares."""
-        return self.seed_set.select(bench, questions, checked, "right", self.draws, "text", self.shares)
+        return seeds.select(bench, questions, checked, "right", self.draws, "text", self.shares)
 
 
 def _check_draws(draws: int) -> None:
     if draws < 1:
-        raise ValueError(f"source.draws is {draws}; it must be at least 1")
+        raise ValueError(f"source.method.draws is {draws}; it must be at least 1")

@@ -8,7 +8,7 @@ import pytest
 from crescent.backward import masks, split_ask, states
 from crescent.console import Console
 from crescent.records import Ballot, Gold, QAPair, Question, Solution, decode_lines
-from crescent.sources.seeded import MetaMath
+from crescent.sources.seeded import MetaMath, Seeded
 from crescent.stages.gather import Gather
 from crescent.stages.rewrite import Fobar, SelfVerification
 from crescent.stages.seeds import Seeds, read_golds, read_seeds
@@ -138,6 +138,6 @@ def test_backward_questions_are_refused_where_answers_are_no_numbers() -> None:
     shares = {"seed": 0.25, "rephrased": 0.25, "self_verification": 0.25, "fobar": 0.25}
     prompts = ("{question}", "{question} {answer}", "{story} {statement}", "{question} {answer}")
     with pytest.raises(ValueError, match=r"domain\.answer is 'name'"):
-        MetaMath("x.jsonl", 4, 1, 1, *prompts, shares).check("name")
+        Seeded("metamath", "x.jsonl", 4, MetaMath(1, 1, *prompts, shares)).check("name")
     with pytest.raises(ValueError, match="add up to 1"):
-        MetaMath("x.jsonl", 4, 1, 1, *prompts, {**shares, "seed": 0.9})
+        MetaMath(1, 1, *prompts, {**shares, "seed": 0.9})
