@@ -1,15 +1,14 @@
 """How the sequences of a run are ordered and laid in memory: the choice `train/batching`.
 
-In: the lengths of all examples. Out: the plan of the run's steps, and the layout of each step. Loads no torch: these
-are settings. A step has the same number of sequences whatever the layout, so that the loss is the same number.
+In: nothing. Out: how far sequences are sorted by length (`plan.py` makes the steps of it), and the layout of each step.
+Loads no torch: these are settings. A step has the same number of sequences whatever the layout, so that the loss is the
+same number.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from crescent.training.checks import is_whole, require
-from crescent.training.plan import Step, plan_steps
 
 if TYPE_CHECKING:
     from crescent.training.layouts import Layout
@@ -18,8 +17,9 @@ if TYPE_CHECKING:
 class Batching(Protocol):
     """An order and a layout."""
 
-    def plan(self, lengths: Sequence[int], batch_size: int, epochs: int, seed: int) -> list[Step]:
-        """The steps of the whole run."""
+    @property
+    def pool_batches(self) -> int:
+        """Batches whose sequences are sorted by length together (see `plan_steps`); 1 is a plain random order."""
         ...
 
     def layout(self) -> "Layout":
@@ -42,10 +42,6 @@ class Padded:
     def __post_init__(self) -> None:
         _check_pool(self.pool_batches)
 
-    def plan(self, lengths: Sequence[int], batch_size: int, epochs: int, seed: int) -> list[Step]:
-        """Every example once an epoch."""
-        return plan_steps(lengths, batch_size, epochs, seed, self.pool_batches)
-
     def layout(self) -> "Layout":
         """Rows of one sequence each."""
         from crescent.training.layouts import PaddedLayout
@@ -63,10 +59,6 @@ class Packed:
 
     def __post_init__(self) -> None:
         _check_pool(self.pool_batches)
-
-    def plan(self, lengths: Sequence[int], batch_size: int, epochs: int, seed: int) -> list[Step]:
-        """Every example once an epoch."""
-        return plan_steps(lengths, batch_size, epochs, seed, self.pool_batches)
 
     def layout(self) -> "Layout":
         """One row of many sequences."""

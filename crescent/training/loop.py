@@ -27,6 +27,7 @@ from crescent.training import checkpoint
 from crescent.training.data import Example
 from crescent.training.kernels import apply_kernels
 from crescent.training.module import Batch, Batches, TrainingModule
+from crescent.training.plan import plan_steps
 from crescent.training.settings import TrainSettings
 from crescent.training.team import ALONE, Team
 
@@ -51,7 +52,7 @@ def train(
     """
     say = say or console.say
     lengths = [len(example.ids) for example in examples]
-    steps = settings.batching.plan(lengths, settings.batch_size, settings.epochs, settings.seed)
+    steps = plan_steps(lengths, settings.batch_size, settings.epochs, settings.seed, settings.batching.pool_batches)
     module = TrainingModule(model, settings, len(steps), pad_id, say, team)
     fault = checkpoint.restore(folder, module)
     if fault is not None:

@@ -25,6 +25,7 @@ from crescent.console import Console
 from crescent.training.batching import Packed, Padded
 from crescent.training.data import Example
 from crescent.training.loop import train
+from crescent.training.plan import plan_steps
 
 LAYOUTS = {"padded": Padded(1), "grouped": Padded(16), "packed": Packed(1), "grouped and packed": Packed(16)}
 
@@ -43,7 +44,7 @@ def once(name: str, data: list[Example]) -> tuple[float, list[float]]:
 def padding(name: str, data: list[Example]) -> float:
     """Tokens with padding over tokens without."""
     lengths = [len(example.ids) for example in data]
-    steps = LAYOUTS[name].plan(lengths, SETTINGS.batch_size, 1, SETTINGS.seed)
+    steps = plan_steps(lengths, SETTINGS.batch_size, 1, SETTINGS.seed, LAYOUTS[name].pool_batches)
     return sum(len(step.rows) * max(lengths[row] for row in step.rows) for step in steps) / sum(lengths)
 
 
