@@ -8,11 +8,12 @@ Rows are aligned at their end: row r holds its tokens in the last columns, and a
 
 import math
 from collections.abc import Sequence
+from inspect import signature
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import Any
 
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, DynamicSlidingWindowLayer
 
 ROOM = 64  # columns for tokens to come, allotted at a time
@@ -81,6 +82,11 @@ def can_grow(config: Any) -> bool:
     kinds = {type(layer) for layer in DynamicCache(config=config).layers}
     chunked = "chunked_attention" in (getattr(config.get_text_config(decoder=True), "layer_types", None) or ())
     return kinds <= {DynamicLayer, DynamicSlidingWindowLayer} and not chunked
+
+
+def cache_argument(model: PreTrainedModel) -> str:
+    """What a model's `forward` calls its cache: `past_key_values` before transformers 5.24 and in models outside it."""
+    return "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
 
 
 def growing_cache(config: Any) -> Cache:

@@ -1,86 +1,44 @@
 """Decoding in padded batches whose finished rows make room for waiting ones.
 
 In: rows with their prompts. Out: the same rows, written. Longest prompts come first, so that little is padded and
-memory is refused at once or never; a prompt that is drawn several times is read once. On a CPU in float32 the text of a
-row does not depend on its batch (see `sampling.py`).
+memory is refused at once or never. On a CPU in float32 the text of a row does not depend on its batch (see
+`sampling.py`).
 """
 
 import gc
 import logging
 from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import DynamicCache, PreTrainedModel
-from transformers.cache_utils import Cache
+from transformers import PreTrainedModel
 
-from crescent.engines.blocks import attention_by_blocks, blocks_of, in_blocks, is_of_use
-from crescent.engines.cache import ROOM, can_grow, compact, exchange, growing_cache, place
-from crescent.engines.memory import cache_bytes_per_token, free_bytes
+from crescent.engines.batch import Batch, Batcher
 from crescent.engines.rows import Row, Work, torch_seed
 from crescent.engines.sampling import choose
 
 log = logging.getLogger(__name__)
-CACHE_SHARE = 0.25  # of free memory that a batch's cache may take: while rows are exchanged there are two of it
-PROMPT_TOKENS = 16_384  # read in one pass, padding included
-FEW = 1 / 8  # a share of rows: as many must have ended before waiting ones take their places
-MOST_ROOM = 2048  # columns for tokens to come
-WIDER = 1.5  # than its rows need: a batch that is more is copied to the width that they need
-SLACK_TOKENS = 64  # of padding that cost as much as reading the weights once more
-BLOCK_BYTES = 1 << 18  # of padding in one layer that cost as much as another call
-LEAST_BYTES = 32 << 20  # read in the time that a step of the smallest model takes
-MANY = 1 / 4  # a share of rows: with none waiting, the batch is made smaller when as many have ended
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Rows in the model: `logits` [rows, vocabulary] choose the next token, at `positions` [rows]."""
-
-    rows: list[Row]
-    cache: Cache
-    mask: torch.Tensor
-    logits: torch.Tensor
-    positions: torch.Tensor
-
-    @property
-    def live(self) -> list[int]:
-        return [index for index, row in enumerate(self.rows) if row.finish is None]
-
-    @property
-    def width(self) -> int:
-        """Columns that are filled."""
-        return self.cache.get_seq_length()
-
-
-Ids = tuple[int, ...]
-Part = tuple[_Batch, torch.Tensor]
-"""A batch, and which of its rows are taken [rows], one of them as often as wanted."""
 
 
 class PaddedDecoder:
     """Decodes rows with a model; `ends` [any] are the tokens that end a turn. `reference` decides close calls alone."""
 
     def __init__(self, model: PreTrainedModel, pad_id: int, ends: torch.Tensor, max_rows: int, reference: bool) -> None:
-        self._model, self._pad_id, self._ends, self._reference = model, pad_id, ends, reference
-        self._grows, self._max_rows = can_grow(model.config), max_rows
-        self._grouped = self._grows and is_of_use(model)
-        self._weight_bytes = model.num_parameters() * model.dtype.itemsize
-        self._token_bytes = cache_bytes_per_token(model.config, model.dtype.itemsize)
+        self._model, self._ends, self._reference = model, ends, reference
+        self._batcher = Batcher(model, pad_id, max_rows)
 
     def run(self, rows: Sequence[Row], work: Work) -> None:
         """Writes all rows. Raises MemoryError where one alone does not fit."""
         self._generator = torch.Generator(self._model.device).manual_seed(torch_seed(rows))
         while waiting := sorted((row for row in rows if row.finish is None), key=_longest_first):
             try:
-                with torch.inference_mode(), attention_by_blocks(self._model) if self._grouped else nullcontext():
+                with torch.inference_mode(), self._batcher.attention():
                     self._decode(waiting, work)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
-                self._shrink(min(self._max_rows, len(waiting)), waiting[0])
+                self._shrink(min(self._batcher.max_rows, len(waiting)), waiting[0])
             for row in waiting:
                 if row.finish is None:
                     row.begin_again()
@@ -92,8 +50,8 @@ class PaddedDecoder:
                 f"out of memory for one prompt of {len(longest.prompt_ids)} tokens. "
                 "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
             )
-        self._max_rows = rows // 2
-        log.warning("out of memory with %d rows in a batch; going on with %d", rows, self._max_rows)
+        self._batcher.max_rows = rows // 2
+        log.warning("out of memory with %d rows in a batch; going on with %d", rows, self._batcher.max_rows)
         gc.collect()
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -101,7 +59,7 @@ class PaddedDecoder:
     def _decode(self, waiting: list[Row], work: Work) -> None:
         waiting, batch = list(waiting), None
         while True:
-            batch = self._exchange(batch, waiting)
+            batch = self._batcher.exchange(batch, waiting)
             if batch is None:
                 return
             tokens = self._next_tokens(batch, work)
@@ -109,160 +67,9 @@ class PaddedDecoder:
             if not batch.live and not waiting:
                 return
             if batch.live:
-                self._step(batch, tokens)
+                self._batcher.step(batch, tokens)
 
-    def _exchange(self, batch: _Batch | None, waiting: list[Row]) -> _Batch | None:
-        """The batch with waiting rows, taken from the list, in place of finished ones, where that is worth a pass."""
-        if batch is None or not batch.live:
-            return self._begin(self._take(waiting, waiting[0].longest, 0)) if waiting else None
-        live = batch.live
-        ended = len(batch.rows) - len(live)
-        many = ended >= max(1, MANY * len(batch.rows))
-        if not (waiting and self._grows):
-            return self._keep(batch, live) if many else batch
-        longest = max([waiting[0].longest, *(batch.rows[index].longest for index in live)])
-        room = self._fitting(longest) - len(live)
-        if room < max(1, FEW * self._max_rows) and not many:
-            return batch
-        if room < max(1, FEW * len(live)) or self._pads_too_much(batch, live, waiting, room):
-            return self._keep(batch, live) if many else batch
-        rows = self._take(waiting, longest, len(live))
-        parts = self._read(rows)
-        used, new = int(batch.mask[live].sum(dim=1).max()), max(part.width for part, _ in parts)
-        if len(rows) <= ended and new <= batch.width <= WIDER * max(used, new):
-            return self._place(batch, rows, parts)
-        kept = torch.tensor(live, device=self._model.device)
-        return _gather([*(batch.rows[at] for at in live), *rows], [(batch, kept), *parts])
-
-    def _begin(self, rows: list[Row]) -> _Batch:
-        """A new batch."""
-        parts = self._read(rows)
-        if self._grows:
-            return _gather(rows, parts)
-        [(prompts, index)] = parts
-        return self._select(prompts, index, rows) if len(prompts.rows) < len(rows) else prompts
-
-    def _pads_too_much(self, batch: _Batch, live: list[int], waiting: list[Row], room: int) -> bool:
-        """Whether waiting rows are so much shorter that each step would read more padding than weights."""
-        if self._grouped:
-            return False
-        used = max(batch.rows[index].length for index in live)
-        padding = min(room, len(waiting)) * (used - len(waiting[0].prompt_ids)) * self._token_bytes
-        return padding > max(self._weight_bytes, LEAST_BYTES)
-
-    def _take(self, waiting: list[Row], longest: int, live: int) -> list[Row]:
-        """The first waiting rows that fit beside `live` others; where a cache cannot be put together from several,
-        those whose prompts are read in one pass."""
-        count = min(len(waiting), max(1, self._fitting(longest) - live))
-        if not self._grows:
-            first = self._passes(list(dict.fromkeys(row.prompt_ids for row in waiting[:count])))[0]
-            count = sum(row.prompt_ids in first for row in waiting[:count])
-        taken = waiting[:count]
-        del waiting[:count]
-        return taken
-
-    def _fitting(self, longest: int) -> int:
-        """How many rows of `longest` tokens may be in the batch."""
-        budget = CACHE_SHARE * free_bytes(self._model.device)
-        return int(max(1, min(self._max_rows, budget // (self._token_bytes * (longest + ROOM)))))
-
-    def _passes(self, prompts: list[Ids]) -> list[set[Ids]]:
-        """Distinct prompts, long ones first, that are read together: no more than `PROMPT_TOKENS`, and (where caches
-        can be put together) so alike in length that the padding costs less than another pass."""
-        slack = SLACK_TOKENS * max(1.0, LEAST_BYTES / self._weight_bytes) if self._grows else float("inf")
-        passes: list[set[Ids]] = []
-        width, padding = 0, 0
-        for prompt in prompts:
-            padding += width - len(prompt)
-            if not passes or padding > slack or (len(passes[-1]) + 1) * width > PROMPT_TOKENS:
-                passes.append(set())
-                width, padding = len(prompt), 0
-            passes[-1].add(prompt)
-        return passes
-
-    def _read(self, rows: list[Row]) -> list[Part]:
-        """The distinct prompts of the rows, read, pass by pass, and which of them each row has."""
-        parts, start = [], 0
-        for prompts in self._passes(list(dict.fromkeys(row.prompt_ids for row in rows))):
-            stop = start
-            while stop < len(rows) and rows[stop].prompt_ids in prompts:
-                stop += 1
-            parts.append(self._read_together(rows[start:stop]))
-            start = stop
-        return parts
-
-    def _read_together(self, rows: list[Row]) -> Part:
-        """One pass over the distinct prompts of rows."""
-        distinct: dict[Ids, int] = {}
-        for row in rows:
-            distinct.setdefault(row.prompt_ids, len(distinct))
-        width, device = max(map(len, distinct)), self._model.device
-        ids = torch.tensor([(self._pad_id,) * (width - len(prompt)) + prompt for prompt in distinct], device=device)
-        lengths = torch.tensor([len(prompt) for prompt in distinct], device=device)
-        mask = (torch.arange(width, device=device) >= width - lengths.unsqueeze(1)).long()
-        cache = growing_cache(self._model.config) if self._grows else DynamicCache(config=self._model.config)
-        logits = self._forward(ids, mask, (mask.cumsum(dim=1) - 1).clamp(min=0), cache)
-        index = torch.tensor([distinct[row.prompt_ids] for row in rows], device=device)
-        return _Batch(rows[: len(distinct)], cache, mask, logits, lengths), index
-
-    def _keep(self, batch: _Batch, live: list[int]) -> _Batch:
-        """The batch without its finished rows: the last of the live ones move into their places."""
-        if not self._grows:
-            return self._select(batch, torch.tensor(live, device=self._model.device), [batch.rows[at] for at in live])
-        count = len(live)
-        free = [at for at in range(count) if batch.rows[at].finish is not None]
-        moved = [at for at in live if at >= count]
-        order = list(range(count))
-        for to, at in zip(free, moved, strict=True):
-            order[to] = at
-        width = max((batch.rows[at].length for at in moved), default=0)
-        compact(batch.cache, free, moved, min(width, batch.width), count)
-        index = torch.tensor(order, device=self._model.device)
-        rows = [batch.rows[at] for at in order]
-        return _Batch(rows, batch.cache, batch.mask[index], batch.logits[index], batch.positions[index])
-
-    def _select(self, batch: _Batch, index: torch.Tensor, rows: list[Row]) -> _Batch:
-        """Rows of a batch whose cache does not grow."""
-        cache: Any = batch.cache
-        cache.batch_select_indices(index)
-        return _Batch(rows, batch.cache, batch.mask[index], batch.logits[index], batch.positions[index])
-
-    def _place(self, batch: _Batch, rows: list[Row], parts: Sequence[Part]) -> _Batch:
-        """The batch with `rows` in the places of finished ones, the last places first: there are the shorter rows.
-        Only what was read of their prompts is copied."""
-        free = [at for at, row in enumerate(batch.rows) if row.finish is not None][-len(rows) :]
-        for slot, row in zip(free, rows, strict=True):
-            batch.rows[slot] = row
-        start = 0
-        for prompts, index in parts:
-            slots = torch.tensor(free[start : start + len(index)], device=self._model.device)
-            start += len(index)
-            place(batch.cache, slots, prompts.cache, index)
-            batch.mask[slots] = _last(prompts.mask, batch.width)[index]
-            batch.logits[slots], batch.positions[slots] = prompts.logits[index], prompts.positions[index]
-        return batch
-
-    def _step(self, batch: _Batch, tokens: torch.Tensor) -> None:
-        """Feeds the chosen tokens. Finished rows go along and are not looked at; their positions stand still."""
-        batch.mask = torch.cat([batch.mask, batch.mask.new_ones(len(batch.rows), 1)], dim=1)
-        blocks = None
-        if self._grouped:
-            lengths = [0 if row.finish is not None else row.length for row in batch.rows]
-            blocks = blocks_of(lengths, BLOCK_BYTES * len(batch.cache.layers) / self._token_bytes)
-        with in_blocks(blocks):
-            batch.logits = self._forward(tokens.unsqueeze(1), batch.mask, batch.positions.unsqueeze(1), batch.cache)
-        going = torch.tensor([row.finish is None for row in batch.rows], device=tokens.device)
-        batch.positions = batch.positions + going.long()
-
-    def _forward(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Cache) -> torch.Tensor:
-        """Logits [rows, vocabulary] after the last token."""
-        model: Any = self._model
-        return model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]  # fmt: skip
-
-    def _next_tokens(self, batch: _Batch, work: Work) -> torch.Tensor:
+    def _next_tokens(self, batch: Batch, work: Work) -> torch.Tensor:
         """The next token of each row [rows]; close calls of live rows are decided again on the row alone."""
         sampling, live, logits = work.sampling, batch.live, batch.logits.float()
         waits = self._waits(batch, live) if sampling.temperature > 0 else None
@@ -278,7 +85,7 @@ class PaddedDecoder:
             batch.rows[index].logprob += nats[index]
         return tokens
 
-    def _waits(self, batch: _Batch, live: Sequence[int]) -> torch.Tensor:
+    def _waits(self, batch: Batch, live: Sequence[int]) -> torch.Tensor:
         """Exponential numbers [rows, vocabulary]: each live row's own, or, with no reference, the device's."""
         if not self._reference:
             return torch.empty_like(batch.logits, dtype=torch.float32).exponential_(generator=self._generator)
@@ -287,7 +94,7 @@ class PaddedDecoder:
             batch.rows[index].wait(waits[index])
         return torch.from_numpy(waits)
 
-    def _finish(self, batch: _Batch, tokens: torch.Tensor, work: Work) -> None:
+    def _finish(self, batch: Batch, tokens: torch.Tensor, work: Work) -> None:
         """Hands out the rows that ended with these tokens."""
         ended = torch.isin(tokens, self._ends).tolist()
         for index in batch.live:
@@ -301,9 +108,8 @@ class PaddedDecoder:
 
     def _mean_logprob(self, row: Row) -> float:
         mean = row.logprob / len(row.tokens)
-        if (
-            self._reference and abs(abs(mean) * 100 % 1 - 0.5) < 1e-3
-        ):  # too near a rounding edge to be told from a batch
+        near_an_edge = abs(abs(mean) * 100 % 1 - 0.5) < 1e-3  # of rounding: a batch could decide it otherwise
+        if self._reference and near_an_edge:
             logits = self._logits_alone(row)[len(row.prompt_ids) - 1 : -1]
             chosen = logits.gather(1, torch.tensor(row.tokens, device=logits.device).unsqueeze(1)).squeeze(1)
             return float((chosen - logits.logsumexp(dim=-1)).double().mean())
@@ -316,29 +122,8 @@ class PaddedDecoder:
         return model(input_ids=ids, use_cache=False).logits[0].float()
 
 
-def _gather(rows: list[Row], parts: Sequence[Part]) -> _Batch:
-    """One batch of rows of several, no wider than it has to be."""
-    width = max(int(part.mask[index].sum(dim=1).max()) for part, index in parts)
-    room = ROOM
-    if parts[0][0].mask.device.type == "cpu":  # where room costs nothing
-        room = min(MOST_ROOM, max(row.limit - len(row.tokens) for row in rows))
-    return _Batch(
-        rows,
-        exchange([(part.cache, index) for part, index in parts], width, room),
-        torch.cat([_last(part.mask, width)[index] for part, index in parts]),
-        torch.cat([part.logits[index] for part, index in parts]),
-        torch.cat([part.positions[index] for part, index in parts]),
-    )
-
-
 def _longest_first(row: Row) -> tuple[int, tuple[int, ...], int]:
     return -len(row.prompt_ids), row.prompt_ids, row.index
-
-
-def _last(mask: torch.Tensor, width: int) -> torch.Tensor:
-    """The last `width` columns of a mask, zeros before them where it has fewer."""
-    missing = width - mask.shape[1]
-    return torch.nn.functional.pad(mask, (missing, 0)) if missing > 0 else mask[:, -width:]
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

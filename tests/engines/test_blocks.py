@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from crescent.engines import Prompt, Sampling, blocks
 from crescent.engines.blocks import attention_by_blocks, blocks_of, in_blocks, is_of_use
+from crescent.engines.cache import cache_argument
 from crescent.engines.transformers import TransformersEngine
 from crescent.engines.weights import Weights, load
 
@@ -37,9 +38,10 @@ def test_attention_in_blocks_is_attention() -> None:
     ids, positions = torch.randint(0, 50, mask.shape), (mask.cumsum(1) - 1).clamp(min=0)
 
     def last_token(parts: list[blocks.Block] | None) -> torch.Tensor:
-        cache = model(ids[:, :-1], attention_mask=mask[:, :-1], position_ids=positions[:, :-1]).past_key_values
+        cache = {cache_argument(model): DynamicCache(config=model.config)}
+        model(ids[:, :-1], attention_mask=mask[:, :-1], position_ids=positions[:, :-1], **cache)
         with in_blocks(parts):
-            return model(ids[:, -1:], attention_mask=mask, position_ids=positions[:, -1:], past_key_values=cache).logits
+            return model(ids[:, -1:], attention_mask=mask, position_ids=positions[:, -1:], **cache).logits
 
     with torch.inference_mode():
         plain = last_token(None)
@@ -53,7 +55,7 @@ def test_attention_in_blocks_is_attention() -> None:
 def test_rows_of_all_lengths_are_written_as_if_alone(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     monkeypatch.setattr(
-        "crescent.engines.padded.blocks_of",
+        "crescent.engines.batch.blocks_of",
         lambda lengths, worth: (seen.append(len(made := blocks_of(lengths, 0))), made)[1],
     )
     model, tokenizer = load(Weights("tiny", str(tiny_llama)), "cpu")

@@ -8,7 +8,7 @@ import torch
 from conftest import save_tokenizer
 from transformers import DynamicCache, LlamaConfig, MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
 
-from crescent.engines import Completion, Prompt, Sampling, memory, padded
+from crescent.engines import Completion, Prompt, Sampling, batch, memory
 from crescent.engines.cache import can_grow, exchange, growing_cache
 from crescent.engines.continuous import why_not
 from crescent.engines.memory import cache_bytes_per_token, free_bytes
@@ -50,7 +50,7 @@ def test_rows_that_take_the_places_of_finished_ones_are_written_as_if_alone(
 
 def test_a_cache_that_cannot_grow_gives_the_same_text(llama: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     expected = TransformersEngine(*llama, "w", 8).generate(MIXED, DRAWN)
-    monkeypatch.setattr(padded, "can_grow", lambda _: False)
+    monkeypatch.setattr(batch, "can_grow", lambda _: False)
     assert TransformersEngine(*llama, "w", 8).generate(MIXED, DRAWN) == expected
 
 
@@ -58,7 +58,7 @@ def test_no_row_joins_where_padding_would_cost_more_than_the_model(
     llama: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = TransformersEngine(*llama, "w", 8).generate(MIXED, DRAWN)
-    monkeypatch.setattr(padded, "LEAST_BYTES", 0)
+    monkeypatch.setattr(batch, "LEAST_BYTES", 0)
     assert TransformersEngine(*llama, "w", 8).generate(MIXED, DRAWN) == expected
 
 
