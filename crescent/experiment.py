@@ -27,7 +27,7 @@ from crescent.evaluation.prompting import Baseline, Plain, Prompting
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.iterating import Figures, Iterate, figures
 from crescent.narrative import tell_contamination, tell_labels, tell_scoring, tell_trained
-from crescent.records import Question, Score
+from crescent.records import Question, Score, text_id
 from crescent.runtime import Here, LocalRuntime, Place
 from crescent.similarity import EmbedderSettings
 from crescent.sources import Bench, Source, Steps
@@ -47,8 +47,8 @@ from crescent.training.settings import TrainSettings
 from crescent.voting import Rule
 
 log = logging.getLogger(__name__)
-OF_THE_COMMAND = ("tracking", "check")
-"""Nodes of the configuration that say how a run is watched, and change nothing in it."""
+OF_THE_COMMAND = ("tracking", "check", "seeds")
+"""Nodes of the configuration that are no settings of a run: how it is watched, and what other nodes refer to."""
 
 
 class EngineSettings(Protocol):
@@ -179,10 +179,12 @@ class Experiment:
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
-    def stages(self) -> "Stages":
-        """The stages with their settings."""
+    def stages(self, iteration: int = 1) -> "Stages":
+        """The stages with their settings. Each iteration draws with random numbers of its own: with those of the one
+        before, a student that has changed little would ask nearly the same questions again."""
+        seed = self.seed if iteration == 1 else int(text_id(str(self.seed), str(iteration))[:7], 16)
         try:
-            asking = _sampling(self.elicit, self.seed, "elicit", self.domain.ask_stop)
+            asking = _sampling(self.elicit, seed, "elicit", self.domain.ask_stop)
             return Stages(
                 Elicit(self.domain.bait, asking, self.elicit.round_size),
                 Diversify(
@@ -190,7 +192,7 @@ class Experiment:
                     self.elicit.max_rounds, self.domain.min_chars, self.domain.max_chars,
                 ),
                 Decontaminate(self.contamination, self.eval),
-                Answer(self.domain.solve, _sampling(self.answer, self.seed, "answer", self.domain.solve_stop)),
+                Answer(self.domain.solve, _sampling(self.answer, seed, "answer", self.domain.solve_stop)),
                 Vote(self.vote, self.domain.answer, self.domain.equality),
                 Gather(self.source.num_pairs),
                 Finetune(self.train),
@@ -221,17 +223,19 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
 
     Raises ValueError or MemoryError of one line with the mend.
     """
-    stages, store = experiment.stages(), Store(Path(experiment.store).absolute())
+    store = Store(Path(experiment.store).absolute())
     embedder_key = _embedder_key(experiment.embedder, store)
     embedder = place.embedder(experiment.embedder, store.root / "embeddings" / embedder_key)
     teacher = lazy_engine(experiment.engine, experiment.model, store, place)
     student, source, iterate = experiment.distill.student, experiment.source, experiment.iterate
-    steps = Steps(experiment.domain, stages.elicit, stages.diversify, stages.answer, stages.vote)
     asked, made, learner = [], [], student
     for iteration in range(1, experiment.iterations + 1):
         if experiment.iterations > 1:
             console.heading(f"iteration {iteration} of {experiment.iterations}")
         report_stage = partial(_stage, summary, tracker, iteration)
+
+        stages = experiment.stages(iteration)
+        steps = Steps(experiment.domain, stages.elicit, stages.diversify, stages.answer, stages.vote)
 
         # 1-2: elicit and diversify (source=crescent), or seed data and what is made of them
         bench = Bench(
@@ -242,10 +246,11 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
             checked = stages.decontaminate.run(questions, store, embedder.embed, embedder_key)
             report.fill(checked)
         tell_contamination(console, checked)
+        kept = checked if stages.decontaminate.settings.drops else questions  # a report changes no key of what follows
 
         # 3: answer, then reach consensus
-        pairs = source.label(bench, questions, checked)
-        labels = calibrate(checked.read(Question), read_ballots(pairs), experiment.oracle)
+        pairs = source.label(bench, questions, kept)
+        labels = calibrate(kept.read(Question), read_ballots(pairs), experiment.oracle)
         if labels is not None:
             tell_labels(console, labels)
             tracker.labels(iteration, labels)

@@ -163,8 +163,8 @@ class Single:
 class FormatOnly:
     """`vote=format_only`: a control. The questions `majority` keeps, each with one of its answered draws by chance.
 
-    The student learns the same form of response from answers that are right no more often than any draw, so what it
-    gains over this is what the vote brought.
+    The student learns the same form of response, of the same questions, from labels that no vote chose: what it gains
+    over this is what choosing the label brought. What the vote brings by leaving unclear questions out is in both.
     """
 
     name: str = "format_only"
@@ -186,6 +186,40 @@ class FormatOnly:
         answered = [index for index, answer in enumerate(answers) if answer is not None]
         chosen = _choose(solutions, answered, "random", self.seed)
         return Verdict(answers[chosen], Counter(answers)[answers[chosen]], chosen, "random draw")
+
+
+@dataclass(frozen=True, slots=True)
+class Dissent:
+    """`vote=dissent`: label noise in doses. The questions `majority` keeps; of those whose draws disagree, a `share` is
+    trained on a draw that lost. At 0 it is `majority` with the first winning draw.
+    """
+
+    name: str = "dissent"
+    draws: int = 5
+    share: float = 0.5
+    tie: Tie = "drop"
+    min_agreement: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.draws, self.tie, self.min_agreement, "random")
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"vote.share is {self.share}; it is a share of the questions, from 0 to 1")
+
+    def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
+        return max(0, self.draws - len(solutions))
+
+    def decide(self, solutions: Sequence[Solution], answers: Answers) -> Verdict:
+        won = _decide(solutions, answers, self.tie, self.min_agreement, "first", self.seed)
+        lost = [index for index, answer in enumerate(answers) if answer not in (None, won.answer)]
+        if won.chosen is None or not lost or not self._takes(solutions[0].question_id):
+            return won
+        chosen = _choose(solutions, lost, "random", self.seed)
+        return Verdict(answers[chosen], Counter(answers)[answers[chosen]], chosen, "a draw that lost")
+
+    def _takes(self, question_id: str) -> bool:
+        """Whether the question is of the share, by a number in [0, 1) of its own, so that shares hold smaller ones."""
+        return int(text_id(str(self.seed), question_id, "dissent")[:8], 16) / 16**8 < self.share
 
 
 def used(rule: Rule, solutions: Sequence[Solution], answers: Answers) -> int:

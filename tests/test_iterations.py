@@ -1,8 +1,10 @@
 """Several passes of self-improvement: what is taken over, what counts as a collapse, and that a killed run goes on."""
 
+import json
 import signal
 import subprocess
 import time
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -72,10 +74,16 @@ def test_a_second_pass_goes_on_with_the_first(undisturbed: Path) -> None:
     assert [stage["records"] for stage in seen["stages"] if stage["stage"] == "diversify"] == [12, 12]
 
 
+def test_a_second_pass_draws_with_random_numbers_of_its_own(undisturbed: Path) -> None:
+    shards = (undisturbed / "outputs" / "store" / "artifacts" / "elicit").iterdir()
+    lines = [(shard / "records.jsonl").read_text().splitlines() for shard in shards]
+    streams = [{json.loads(line)["text"] for line in one} for one in lines]
+    assert len(streams) >= 2 and all(len(one & other) < len(one) / 2 for one, other in combinations(streams, 2))
+
+
 def test_a_collapse_ends_the_run_where_it_is_asked_to(undisturbed: Path) -> None:
     done = subprocess.run(
-        command(*SEVERAL, "iterate.min_diversity=1", "iterate.min_valid=1", "iterate.min_agreement=1",
-                "iterate.on_collapse=stop", "iterations=3"),
+        command(*SEVERAL, "train.learning_rate=1", "iterate.on_collapse=stop", "iterations=3"),
         cwd=undisturbed, capture_output=True, text=True, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0 and "may be collapsing" in done.stderr, done.stderr

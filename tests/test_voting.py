@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from crescent.answers import extract
 from crescent.records import Solution
-from crescent.voting import CHOICES, Adaptive, FormatOnly, Majority, Rule, Single, Verdict, used
+from crescent.voting import CHOICES, Adaptive, Dissent, FormatOnly, Majority, Rule, Single, Verdict, used
 
 
 def solutions(*texts: str, question: str = "q") -> list[Solution]:
@@ -54,6 +54,18 @@ def test_the_control_keeps_the_majority_s_questions_with_answers_by_chance() -> 
     answers = [decide(FormatOnly(draws=6, seed=seed), *texts).answer for seed in range(300)]
     assert 0.5 < answers.count("7") / 300 < 0.7 and None not in answers
     assert decide(FormatOnly(draws=2), "#### 7", "#### 8").chosen is None
+
+
+def test_noise_in_doses_turns_disputed_labels_alone_and_a_larger_dose_holds_a_smaller_one() -> None:
+    def turned(share: float, *texts: str) -> set[int]:
+        drawn = [solutions(*texts, question=f"q{number}") for number in range(300)]
+        answers = [extract(text) for text in texts]
+        return {n for n, draws in enumerate(drawn) if Dissent(share=share).decide(draws, answers).answer != "7"}
+
+    disputed = ("#### 7", "#### 7", "#### 7", "#### 1", "?")
+    assert turned(0.0, *disputed) == set() == turned(1.0, *["#### 7"] * 4, "?")
+    assert turned(0.3, *disputed) < turned(0.6, *disputed) < turned(1.0, *disputed) == set(range(300))
+    assert 60 < len(turned(0.3, *disputed)) < 120
 
 
 @pytest.mark.parametrize("settings", [{"draws": 0}, {"tie": "coin"}, {"min_agreement": 2}, {"choose": "best"}])

@@ -18,11 +18,12 @@ from crescent.store import Artifact
 
 @dataclass(frozen=True, slots=True)
 class SeedSet:
-    """A file, how many of its questions (None: all), and how many pairs are wanted."""
+    """A file, how many of its questions, drawn by the seed (None: all), and how many pairs are wanted."""
 
     path: str
     max_seeds: int | None
     num_pairs: int
+    seed: int = 0
 
     def check_counts(self) -> None:
         """Raises ValueError for numbers that cannot be."""
@@ -40,7 +41,7 @@ class SeedSet:
         path = Path(self.path).expanduser()
         bench.console.heading(f"1 Seeds: questions with known answers ({path.name})")
         with bench.stage("seeds") as report:
-            seeds = Seeds(bench.steps.domain.answer, self.max_seeds).run(path, bench.store)
+            seeds = Seeds(bench.steps.domain.answer, self.max_seeds, self.seed).run(path, bench.store)
             report.fill(seeds)
         bench.console.say(f"{seeds.records} seeds")
         return seeds

@@ -34,14 +34,15 @@ class Method(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """A `source` choice that begins with seed data: the file, and what is made of it. Of the seeds the first
-    `max_seeds` are taken (None: all)."""
+    """A `source` choice that begins with seed data: the file, and what is made of it. `max_seeds` of the seeds are
+    drawn (None: all), by `seed`."""
 
     name: str
     seeds: str
     num_pairs: int
     method: Method
     max_seeds: int | None = None
+    seed: int = 0
     elicits: bool = False
 
     def __post_init__(self) -> None:
@@ -50,7 +51,7 @@ class Seeded:
     @property
     def seed_set(self) -> SeedSet:
         """The file and the numbers."""
-        return SeedSet(self.seeds, self.max_seeds, self.num_pairs)
+        return SeedSet(self.seeds, self.max_seeds, self.num_pairs, self.seed)
 
     def check(self, kind: str) -> None:
         """Raises ValueError where this kind of answer, or a line of the file, is of no use."""

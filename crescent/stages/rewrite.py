@@ -7,6 +7,7 @@ it came about. It answers nothing. Every completion is kept in a ledger, so that
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -119,9 +120,9 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """Makes questions in several ways. `with_seeds`: the seeds themselves come first."""
+    """Makes questions in several ways, of every seed one before of any a second. `with_seeds`: the seeds come first."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     ways: tuple[Way, ...]
     sampling: Sampling
@@ -138,7 +139,8 @@ class Rewrite:
             made = {question.id: (question, gold) for question, gold in known}
             counts: Counter[str] = Counter()
             for way in self.ways:
-                drafts = [draft for question, gold in known for draft in way.drafts(question, gold)]
+                turns = zip_longest(*(way.drafts(question, gold) for question, gold in known))
+                drafts = [draft for turn in turns for draft in turn if draft is not None]
                 replies, paid = self._replies(way, drafts, store, engine, console)
                 written[0] = Written(written[0].tokens + paid.tokens, written[0].new_tokens + paid.new_tokens)
                 for reason, question, gold in self._finish(way.kind, drafts, replies):

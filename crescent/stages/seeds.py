@@ -1,6 +1,7 @@
 """Seed data: questions with known answers, which the baselines begin with and Crescent does without.
 
-In: a JSONL file, one question a line. Out: an artifact of Questions in the file's order, with `golds.jsonl`. No model.
+In: a JSONL file, one question a line. Out: an artifact of Questions with `golds.jsonl`, in an order that the seed of
+the run decides: what takes the first so many takes a sample. No model.
 
     {"question": "Tom has 3 ...", "solution": "3 + 4 = 7 apples.\\n#### 7", "answer": "7"}     solution and answer
     {"question": "Natalia sold ...", "answer": "She sold 48/2 = <<48/2=24>>24 ...\\n#### 72"}  GSM8K's own form
@@ -25,18 +26,23 @@ Seed = tuple[Question, Gold]
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """Reads a seed set. `kind` is how answers are extracted; of a question that comes twice the first is taken."""
+    """Reads a seed set. `kind` is how answers are extracted; of a question that comes twice the first is taken.
 
-    VERSION: ClassVar[int] = 1
+    `max_seeds` of the questions are drawn (None: all); which, and their order, is decided by `seed`.
+    """
+
+    VERSION: ClassVar[int] = 2
 
     kind: str
     max_seeds: int | None = None
+    seed: int = 0
 
     def run(self, path: Path, store: Store) -> Artifact:
         """The seeds of a file, known by its content and not by its name. Raises ValueError as `read_seeds` does."""
 
         def build(work: Path) -> Outcome:
-            seeds = read_seeds(path, self.kind)[: self.max_seeds]
+            seeds = sorted(read_seeds(path, self.kind), key=lambda one: text_id(str(self.seed), one[0].id))
+            seeds = seeds[: self.max_seeds]
             write_golds(work / GOLDS, [gold for _, gold in seeds])
             return Outcome([question for question, _ in seeds], {"seeds": len(seeds)}, {GOLDS: work / GOLDS})
 

@@ -7,10 +7,11 @@ import pytest
 
 from crescent.backward import masks, split_ask, states
 from crescent.console import Console
+from crescent.engines import Engine, LazyEngine, Sampling
 from crescent.records import Ballot, Gold, QAPair, Question, Solution, decode_lines
 from crescent.sources.seeded import MetaMath, Seeded
 from crescent.stages.gather import Gather
-from crescent.stages.rewrite import Fobar, SelfVerification
+from crescent.stages.rewrite import Fobar, Rewrite, SelfVerification
 from crescent.stages.seeds import Seeds, read_golds, read_seeds
 from crescent.stages.select import Select, reasoning
 from crescent.store import Artifact, Outcome, Store
@@ -107,12 +108,35 @@ def test_shares_are_kept_and_what_a_kind_cannot_give_the_others_do(store: Store)
     assert poor.run(artifact, asked, golds, draws, "l", store).info["pairs_by_kind"] == {"fobar": 1, "seed": 2}
 
 
+def test_which_seeds_are_drawn_is_decided_by_the_seed(store: Store, tmp_path: Path) -> None:
+    path = seed_file(tmp_path, *({"question": f"{number}?", "answer": "1"} for number in range(40)))
+    drawn = [[one.text for one in Seeds("number", 10, seed).run(path, store).read(Question)] for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] and len(set(drawn[0])) == 10
+    assert 0 < len(set(drawn[0]) & set(drawn[2])) < 10
+    every = Seeds("number", seed=1).run(path, store).read(Question)
+    assert set(every) == {one for one, _ in read_seeds(path, "number")}
+
+
+def test_every_seed_is_rewritten_once_before_one_is_twice(store: Store, tmp_path: Path) -> None:
+    path = seed_file(tmp_path, *({"question": f"{n} and 5{n} make how many?", "answer": "8"} for n in range(3, 7)))
+    seeds = Seeds("number").run(path, store)
+    way = Fobar("{question} The answer is {answer}; what is x?", 2)
+    rewrite, nobody = Rewrite((way,), Sampling(), 1, 500, False), LazyEngine("none", fail)
+    made, _ = rewrite.run(seeds, store, nobody, Console(quiet=True))
+    texts = [question.text for question in made.read(Question)]
+    assert ["x and 5" in text for text in texts] == [True] * 4 + [False] * 4
+
+
+def fail() -> Engine:
+    raise AssertionError("this way of asking needs no teacher")
+
+
 def test_the_seeds_own_solutions_need_no_draws(store: Store, tmp_path: Path) -> None:
     path = seed_file(tmp_path, {"question": "a?", "answer": "3 + 4 = 7\n#### 7"}, {"question": "b?", "answer": "8"})
     seeds = Seeds("number").run(path, store)
     golds = {gold.question_id: gold for gold in read_golds(seeds)}
     pairs = Select("gold", "number", 9).run(seeds, seeds.read(Question), golds, [[], []], "none", store)
-    assert [pair.response for pair in pairs.read(QAPair)] == ["3 + 4 = 7\n#### 7", "8"]
+    assert sorted(pair.response for pair in pairs.read(QAPair)) == ["3 + 4 = 7\n#### 7", "8"]
 
 
 def pairs_of(store: Store, *rows: tuple[str, str]) -> Artifact:
