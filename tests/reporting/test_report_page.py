@@ -67,8 +67,32 @@ def test_json_in_a_script_element_cannot_end_it() -> None:
 
 
 def test_every_figure_has_a_name_and_a_sentence(drawn: str) -> None:
-    assert drawn.count("<svg") >= 10 and drawn.count('role="img" aria-label=') == drawn.count("<svg")
-    assert drawn.count("<figcaption") == drawn.count("<figure>") == 7
+    named, silent = drawn.count('role="img" aria-label='), drawn.count('class="swatch"')
+    assert named >= 10 and named + silent == drawn.count("<svg")
+    assert drawn.count("<figcaption") == drawn.count("<figure>") == 8
+
+
+def test_before_is_the_base_asked_plainly_and_not_a_baseline(prompted: Path) -> None:
+    found = compared(prompted / "0")
+    score = {row.prompting: row.cells[found.columns[0]].score.value for row in found.rows if row.role == "base"}
+    assert page._single(found)[0]["base"] == f"{100 * score['none']:.1f}" != f"{100 * score['few_shot']:.1f}"
+
+
+def test_baselines_are_listed_with_their_gain_and_their_cost(prompted: Path) -> None:
+    [table] = page._prompted(compared(prompted))
+    names, tokens = ([row[what] for row in table["rows"]] for what in ("name", "tokens"))
+    assert names == ["asked plainly", "zero_shot_cot", "few_shot", "after training"]
+    assert tokens == ["100", "3,220", "2,020", "100"]
+    assert [bool(row["difference"]) for row in table["rows"]] == [False, True, True, True]
+
+
+def test_a_name_may_break_behind_its_joints_and_stays_text() -> None:
+    assert page.breakable("a_b/<c>") == "a_<wbr>b/<wbr>&lt;c&gt;"
+
+
+def test_parts_of_a_task_stand_behind_the_whole_tasks(prompted: Path) -> None:
+    columns = page._ordered(compared(prompted).columns[::-1])
+    assert [column.task for column in columns] == ["gsm", "gsm/even"]
 
 
 def test_figures_take_their_colours_from_the_page(drawn: str) -> None:
