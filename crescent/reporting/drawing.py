@@ -47,6 +47,7 @@ STYLE: dict[str, Any] = {
     "ytick.labelcolor": INK,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
+    "xtick.minor.size": 0,
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "figure.facecolor": "none",
@@ -136,6 +137,13 @@ def draw(name: str, paint: Callable[[Any], None], height: float = 2.2, columns: 
 def few_ticks(axes: Axes) -> None:
     """At most five numbers on the horizontal scale: more would run into each other on a phone."""
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+
+
+def legend_above(axes: Axes) -> None:
+    """The names of what is drawn, over the whole width: rows with long names leave little of it to the axes."""
+    figure = axes.get_figure()
+    assert figure is not None
+    figure.legend(loc="outside upper left", ncols=2, borderaxespad=0.2, columnspacing=0.9, handlelength=1)
 
 
 def token_scale(axes: Axes) -> None:

@@ -106,7 +106,9 @@ def _the(comparison: Comparison, setting: str) -> str | None:
     tracked = [run for run in comparison.runs if run_id(run.folder) is not None]
     found = sorted({str(run.settings.get(f"tracking.{setting}") or "") for run in tracked} - {""})
     if len(found) > 1:
-        raise ValueError(f"--wandb: the runs are in several W&B {setting}s ({', '.join(found)}); choose by --{setting}")
+        raise ValueError(
+            f"--wandb: the runs are in several W&B {setting}s ({', '.join(found)}); compare those of one, or choose by --{setting}"
+        )
     return found[0] if found else None
 
 
@@ -145,7 +147,7 @@ def _bars(reports: Any, column: Column, name: str) -> Any:
         groupby=reports.Config(name),
         groupby_aggfunc="mean",
         groupby_rangefunc="stderr",
-        title_y="share right, mean and standard error over runs",
+        title_y="score, mean and standard error over runs",
     )
 
 

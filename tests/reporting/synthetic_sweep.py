@@ -80,7 +80,7 @@ def _run(sweep: Sweep, store: Store, dedup: str, draws: int, seed: int, folder: 
         "eval": {"name": "made up", "limit": sweep.items, "seed": 1234},
     }  # fmt: skip
     stages = [_stage(name, artifact, tokens) for name, artifact, tokens in data]
-    labels = [{"iteration": 1, "labels_right": 0.8 + 0.02 * draws, "bins": [
+    labels = [{"iteration": 1, "labels_right": min(0.8 + 0.02 * draws, 0.99), "bins": [
         {"agreement": agreement, "right": agreement**0.5, "questions": 50} for agreement in (0.4, 0.6, 1.0)
     ]}]  # fmt: skip
     summary = {

@@ -13,7 +13,7 @@ from crescent.reporting import figures
 from crescent.reporting.drawing import stroke, swatch
 from crescent.reporting.figures import by_axis, prompts, relations
 from crescent.reporting.figures import passes as by_pass
-from crescent.reporting.figures.figure import difference_unit, panel_title, panels_of, total, unit
+from crescent.reporting.figures.figure import difference_unit, panel_title, panels_of, short_labels, total, unit
 from crescent.reporting.results import Comparison, Options, compare
 from crescent.reporting.rows import Column
 from crescent.reporting.runs import read_all
@@ -146,3 +146,9 @@ def test_panels_of_parts_are_kept_apart_and_their_titles_fit() -> None:
     part = Column("organism_plus/distractor_insertion", 0)
     assert panels_of([Column("organism_plus", 0), part], lambda one: one.task) == (("organism_plus",), (part.task,))
     assert panel_title(part).splitlines() == ["organism_plus/", "distractor_insertion, 0-shot"]
+
+
+def test_numbers_in_labels_keep_the_name_of_what_they_count(sweep: Path) -> None:
+    comparison = compared(sweep)
+    assert short_labels(comparison, comparison.students)[:2] == ["none · draws=1", "none · draws=5"]
+    assert short_labels(replace(comparison, axes=()), [replace(comparison.rows[0], point=())]) == ["base (made up)"]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -124,6 +125,14 @@ def test_a_run_without_scores_still_shows_its_data(sweep: Path, tmp_path: Path) 
     (tmp_path / "summary.json").write_text(json.dumps({**raw, "scores": []}))
     text = page.render(compare([read(tmp_path)], Options(), Console(quiet=True)), Console(quiet=True))
     assert "Nothing was scored" in text and data(text)["questions"]
+
+
+def test_runs_that_scored_their_base_alone_still_have_a_page(prompted: Path) -> None:
+    runs, _ = read_all([prompted])
+    first, second = (replace(run, scores=tuple(one for one in run.scores if one.model == "base")) for run in runs)
+    second = replace(second, settings={**second.settings, "vote.draws": 9})
+    text = page.render(compare([first, second], Options(), Console(quiet=True)), Console(quiet=True))
+    assert "Prompting or training" in text and "after training" not in text
 
 
 def test_a_page_that_cannot_be_drawn_loses_nothing(

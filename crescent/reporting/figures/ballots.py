@@ -32,7 +32,7 @@ def votes(comparison: Comparison) -> list[Figure]:
     if known:
         panels.append(draw("Calibration of the vote", lambda axes: _calibration(axes, rows)))
     caption = CAPTION + (CALIBRATION if known else "")
-    return [Figure("Votes", caption, tuple(panels), key_of(short_labels(rows)))] if panels else []
+    return [Figure("Votes", caption, tuple(panels), key_of(short_labels(comparison, rows)))] if panels else []
 
 
 def _agreement(axes: Any, rows: Sequence[Row], voted: dict[str, list[Ballot]]) -> None:

@@ -31,7 +31,7 @@ NAMES = "Marks: configurations with 95 % intervals; bars: their mean. Where bars
 NAMES += "the axis may do nothing."
 NUMBERS = "Marks: configurations with 95 % intervals; a line joins those that are alike in the other settings."
 ONE_BASE = " Dashed: the base before training, asked plainly."
-OWN_BASES = " Hollow: its own base before training, asked plainly."
+OWN_BASES = " Hollow: the own base of each before training, asked plainly."
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ In: rows and columns of a comparison. Out: `Figure`, labels, keys, means over se
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from crescent.reporting import axes as axis
 from crescent.reporting.drawing import stroke, swatch
@@ -30,11 +31,17 @@ class Figure:
     parts: tuple[str, ...] = ()
 
 
-def short_labels(rows: Sequence[Row]) -> list[str]:
-    """Labels without their keys where that leaves them clear: "none · 3"."""
-    if rows and all(row.point for row in rows):
-        return [" · ".join(axis.text(value) for value in row.point) for row in rows]
-    return [row.label for row in rows]
+def short_labels(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
+    """Labels without the keys of names, which are clear without: "rejection · draws=3"."""
+
+    def part(key: str, value: Any) -> str:
+        name, text = axis.short(key), axis.text(value)
+        return text if key != name else f"{name.rpartition('.')[2]}={text}"
+
+    def label(row: Row) -> str:
+        return " · ".join(part(key, value) for key, value in zip(comparison.axes, row.point, strict=True)) or row.label
+
+    return [label(row) for row in rows]
 
 
 def panels_of(columns: Sequence[Column], make: Callable[[Column], str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -52,7 +52,7 @@ def _compared(comparison: Comparison, column: Column) -> list[Row]:
 
 def _of_several(comparison: Comparison, column: Column) -> str:
     rows = _compared(comparison, column)
-    lines = [(name, column, row) for name, row in zip(short_labels(rows), rows, strict=True)]
+    lines = [(name, column, row) for name, row in zip(short_labels(comparison, rows), rows, strict=True)]
     return _forest(panel_title(column), lines, comparison, difference_unit(comparison, column))
 
 

@@ -35,4 +35,4 @@ def training(comparison: Comparison) -> list[Figure]:
         axes.set_ylim(bottom=0)
 
     panel = draw("Training loss by step", paint, 2.5, width=WIDE)
-    return [Figure("Training", CAPTION, (panel,), key_of(short_labels([row for row, _ in curves])))]
+    return [Figure("Training", CAPTION, (panel,), key_of(short_labels(comparison, [row for row, _ in curves])))]

@@ -35,7 +35,7 @@ def passes(comparison: Comparison) -> list[Figure]:
         lambda column: draw(f"{column.name} by pass", lambda axes: _paint(axes, comparison, column, rows)),
     )
     caption = (SEVERAL if any(len(row.runs) > 1 for row in rows) else ONE) + CAPTION
-    return [Figure("Pass by pass", caption, panels, key_of(short_labels(rows)), parts)]
+    return [Figure("Pass by pass", caption, panels, key_of(short_labels(comparison, rows)), parts)]
 
 
 def _paint(axes: Any, comparison: Comparison, column: Column, rows: Sequence[Row]) -> None:

@@ -40,6 +40,8 @@ def _series(comparison: Comparison) -> list[tuple[str, list[Row]]]:
     """Each base as it was asked, and all students under one name."""
     bases, students = [row for row in comparison.rows if row.role == "base"], list(comparison.students)
     named = list(zip(asked_labels(comparison, bases), ([row] for row in bases), strict=True))
+    if not students:
+        return named
     return [*named, ("after training" if len(students) == 1 else "after training, one mark a configuration", students)]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from crescent.reporting.drawing import MUTED, PAPER, draw, label_rows, series
+from crescent.reporting.drawing import MUTED, PAPER, draw, label_rows, legend_above, series
 from crescent.reporting.figures.figure import ROW_HEIGHT, Figure, info, short_labels
 from crescent.reporting.results import Comparison
 
@@ -18,7 +18,7 @@ def diversity(comparison: Comparison) -> list[Figure]:
     rows = [row for row in comparison.students if info(row, "diversify", "before/vendi") is not None]
     if not rows:
         return []
-    names, panels = short_labels(rows), []
+    names, panels = short_labels(comparison, rows), []
     for measure, label, direction in MEASURES:
         values = [
             (info(row, "diversify", f"before/{measure}"), info(row, "diversify", f"after/{measure}")) for row in rows
@@ -32,7 +32,7 @@ def diversity(comparison: Comparison) -> list[Figure]:
                 axes.plot(after, at, "o", color=series(0), ms=6, label="as kept" if at == 0 else None)
             axes.margins(x=0.12)
             axes.set_xlabel(f"{label}\n{direction}")
-            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
+            legend_above(axes)
 
         panels.append(draw(label, paint, 1.1 + ROW_HEIGHT * len(rows)))
     caption = (

@@ -38,7 +38,7 @@ def explanations(comparison: Comparison) -> list[Figure]:
         if sum(x is not None for x in xs) >= FEWEST
     )
     caption = CAPTION.format(task=column.name)
-    return [Figure("What may explain it", caption, panels, key_of(short_labels(rows)))] if panels else []
+    return [Figure("What may explain it", caption, panels, key_of(short_labels(comparison, rows)))] if panels else []
 
 
 def _labels_right(row: Row) -> float | None:

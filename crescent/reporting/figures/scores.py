@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from crescent.reporting.drawing import PAPER, WIDE, draw, interval, label_rows, series
+from crescent.reporting.drawing import PAPER, WIDE, draw, interval, label_rows, legend_above, series
 from crescent.reporting.figures.by_axis import by_axis
 from crescent.reporting.figures.figure import Figure, column_labels, unit
 from crescent.reporting.figures.passes import passes
@@ -13,11 +13,10 @@ from crescent.reporting.tables import scale
 
 def accuracy(comparison: Comparison) -> list[Figure]:
     """By each axis, without axes before and after; then pass by pass, where there are several."""
-    if comparison.axes:
-        first = [by_axis(comparison, place) for place in range(len(comparison.axes))] if comparison.columns else []
-    else:
-        first = _before_after(comparison)
-    return [*first, *passes(comparison)]
+    if not comparison.columns or not comparison.students:
+        return []
+    by_axes = [by_axis(comparison, place) for place in range(len(comparison.axes))]
+    return [*(by_axes or _before_after(comparison)), *passes(comparison)]
 
 
 def _before_after(comparison: Comparison) -> list[Figure]:
@@ -48,6 +47,6 @@ def _panel(comparison: Comparison, base: Row, student: Row, columns: list[Column
                 score = row.cells[column].score
                 interval(axes, score, at + shift, factor, series(0), face, name if at == 0 else None)
         axes.set_xlabel(what)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
+        legend_above(axes)
 
     return draw("Scores before and after", paint, 1 + 0.36 * len(columns), width=WIDE)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from crescent.reporting.drawing import draw, label_rows, series
+from crescent.reporting.drawing import draw, label_rows, legend_above, series
 from crescent.reporting.figures.figure import ROW_HEIGHT, Figure, short_labels, total
 from crescent.reporting.results import Comparison
 
@@ -16,7 +16,7 @@ def cost(comparison: Comparison) -> list[Figure]:
         return []
     counts = [[total(row, "diversify", "records"), total(row, "vote", "records")] for row in rows]
     tokens = [[total(row, stage, "tokens") for stage, _ in SPENT] for row in rows]
-    names, height = short_labels(rows), 1.0 + ROW_HEIGHT * len(rows) * 1.4
+    names, height = short_labels(comparison, rows), 1.0 + ROW_HEIGHT * len(rows) * 1.4
 
     def paint_counts(axes: Any) -> None:
         label_rows(axes, names)
@@ -24,7 +24,7 @@ def cost(comparison: Comparison) -> list[Figure]:
             places = [at + shift for at in range(len(rows))]
             axes.barh(places, [one[number] for one in counts], 0.36, color=series(number), label=what)
         axes.set_xlabel("number")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
+        legend_above(axes)
 
     def paint_tokens(axes: Any) -> None:
         label_rows(axes, names)
@@ -34,9 +34,7 @@ def cost(comparison: Comparison) -> list[Figure]:
             axes.barh(range(len(rows)), values, 0.6, left=left, color=series(number), label=what)
             left = [a + b for a, b in zip(left, values, strict=True)]
         axes.set_xlabel("thousand tokens")
-        axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0, columnspacing=0.9, handlelength=1
-        )
+        legend_above(axes)
 
     caption = (
         "Questions kept after diversification and the pairs that the vote left of them; tokens that the model "
