@@ -106,9 +106,8 @@ def _the(comparison: Comparison, setting: str) -> str | None:
     tracked = [run for run in comparison.runs if run_id(run.folder) is not None]
     found = sorted({str(run.settings.get(f"tracking.{setting}") or "") for run in tracked} - {""})
     if len(found) > 1:
-        raise ValueError(
-            f"--wandb: the runs are in several W&B {setting}s ({', '.join(found)}); compare those of one, or choose by --{setting}"
-        )
+        several = f"--wandb: the runs are in several W&B {setting}s ({', '.join(found)})"
+        raise ValueError(f"{several}; compare those of one, or choose by --{setting}")
     return found[0] if found else None
 
 
