@@ -9,9 +9,11 @@ where not. A failing job still finishes its run, so that the next job of a sweep
     iteration/{diversity,valid,agreement,label_accuracy,score,...}; collapse, where a figure fell too far
     score/<model>/<task>/<shots>               the primary metric; others as .../<metric>,<filter>; a base model that
                                                is prompted as base+<prompting>
-    difference/<task>/<shots>                      student - base of the last iteration; .../stderr, low, high, p
+    difference/<task>/<shots>                      student - base of the last iteration; .../stderr, low, high, and
+                                               p_uncorrected (of this difference alone)
     report                                         report.html
-    questions, decisions, contamination, votes, samples/<model>/<task>/<shots>     tables
+    questions, decisions, contamination, votes, samples/<model>/<task>/<shots>     tables; the items of a group of tasks
+                                               (MMLU's subjects) together under its name
     artifacts  <name>-pairs (dataset) -> <name>-adapter (model)
 """
 
@@ -258,14 +260,13 @@ class WandbTracker:
             rows = list(islice(read_samples(artifact), self._max_rows))
             if not rows:
                 continue
-            metrics = sorted(rows[0]["metrics"])
-            table = wandb.Table(columns=["item", "fields", "response", "answers", "target", *metrics])
+            metrics = sorted({name for row in rows for name in row["metrics"]})
+            table = wandb.Table(columns=["task", "item", "fields", "response", "answers", "target", *metrics])
             for row in rows:
                 values = (row["metrics"].get(metric) for metric in metrics)
                 texts = (_text(row[name]) for name in ("doc", "response", "filtered", "target"))
-                table.add_data(row["doc_id"], *texts, *values)
-            shots = artifact.info["shots"]
-            self._run.log({f"samples/{model}/{rows[0]['task']}/{shots}": table})
+                table.add_data(row["task"], row["doc_id"], *texts, *values)
+            self._run.log({f"samples/{model}/{artifact.info['task']}/{artifact.info['shots']}": table})
 
     def scores(self, scores: Sequence[Score]) -> None:
         """Scores as summary values, so that runs are compared and grouped by them."""
@@ -286,8 +287,8 @@ class WandbTracker:
         values: dict[str, Any] = {}
         for (task, shots), found in differences.items():
             name = f"difference/{task}/{shots}"
-            errors = {f"{name}/{part}": getattr(found, part) for part in ("stderr", "low", "high", "p")}
-            values |= {name: found.value, **errors}
+            errors = {f"{name}/{part}": getattr(found, part) for part in ("stderr", "low", "high")}
+            values |= {name: found.value, **errors, f"{name}/p_uncorrected": found.p}
         self._run.summary.update(values)
         if page is not None:
             values["report"] = wandb.Html(page.read_text(encoding="utf-8"), inject=False)

@@ -90,8 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report, one page without other files")
     parser.add_argument("--store", type=Path, help="where the store is now, if it was moved")
     parser.add_argument("--wandb", action="store_true", help="log table and report to W&B, and make a W&B report")
-    parser.add_argument("--project", default="crescent", help="the W&B project (default: crescent)")
-    parser.add_argument("--entity", help="the W&B entity (default: yours)")
+    parser.add_argument("--project", help="the W&B project (default: that of the runs)")
+    parser.add_argument("--entity", help="the W&B entity (default: that of the runs, else yours)")
     return parser
 
 

@@ -1,19 +1,22 @@
 """Small SVG figures that follow the page: its colours in light and dark, its typeface, its width.
 
 In: a function that draws on matplotlib axes. Out: an SVG element as text, the same for the same data. Colours are
-written as CSS variables, text stays text. What is drawn is decided in `figures.py`.
+written as CSS variables, text stays text. What is drawn is decided in `figures/`.
 """
 
 import io
 import re
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.markers import MarkerStyle
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 INK, MUTED, GRID, PAPER = "#010101", "#020202", "#030303", "#040404"
 SERIES = ("#050501", "#050502", "#050503", "#050504", "#050505", "#050506")
@@ -44,6 +47,7 @@ STYLE: dict[str, Any] = {
     "ytick.labelcolor": INK,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
+    "xtick.minor.size": 0,
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "figure.facecolor": "none",
@@ -53,13 +57,68 @@ STYLE: dict[str, Any] = {
 WIDTH = 3.5
 """Inches: shown 330 to 360 pixels wide, three beside each other on a desk and one on a phone, letters of 12 pixels."""
 
-WIDE = 4.7
+WIDE = 4.0
 """Inches, for a figure of one panel."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+LINES = {"-": "", "--": "5 2.5", ":": "1.5 2", "-.": "6 2 1.5 2"}
+"""matplotlib's line styles and what SVG calls them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """How a series is drawn."""
+
+    color: str
+    line: str
+    marker: str
+
+
+class Interval(Protocol):
+    """A value with its 95 % interval."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
 
 
 def series(number: int) -> str:
     """The colour of the n-th series; after six they begin again."""
     return SERIES[number % len(SERIES)]
+
+
+def stroke(number: int) -> Stroke:
+    """The n-th of 48 pairs of colour and marker; colour and line are a pair of their own for the first 24."""
+    turn = number // len(SERIES)
+    return Stroke(series(number), tuple(LINES)[turn % len(LINES)], MARKERS[(number + turn) % len(MARKERS)])
+
+
+def swatch(of: Stroke) -> str:
+    """A stroke in small, for a key: an SVG that is read out as nothing."""
+    marker = MarkerStyle(of.marker)
+    outline = marker.get_path().transformed(marker.get_transform()).to_polygons()[0]
+    points = " ".join(f"{14 + 8 * x:.1f},{6 - 8 * y:.1f}" for x, y in np.asarray(outline))
+    color, dashes = f"var({VARIABLES[of.color]})", f' stroke-dasharray="{LINES[of.line]}"' if LINES[of.line] else ""
+    return (
+        f'<svg class="swatch" viewBox="0 0 28 12" aria-hidden="true"><path d="M0 6H28" stroke="{color}" '
+        f'stroke-width="1.5" fill="none"{dashes}/><polygon points="{points}" fill="{color}"/></svg>'
+    )
+
+
+def interval(
+    axes: Axes, found: Interval, at: float, factor: float, color: str, face: str, name: str | None = None
+) -> None:
+    """A value in the row `at`, `factor` times as large, with its interval."""
+    axes.plot([factor * found.low, factor * found.high], [at, at], color=color, linewidth=1.3)
+    axes.plot(factor * found.value, at, "o", mfc=face, mec=color, ms=5.5, label=name)
+
+
+def interval_at(axes: Axes, found: Interval, x: float, factor: float, how: Stroke, size: float) -> None:
+    """A value over `x`, with its interval upright."""
+    axes.plot([x, x], [factor * found.low, factor * found.high], color=how.color, linewidth=1.3)
+    axes.plot(x, factor * found.value, how.marker, color=how.color, ms=size)
 
 
 def draw(name: str, paint: Callable[[Any], None], height: float = 2.2, columns: int = 1, width: float = WIDTH) -> str:
@@ -78,6 +137,25 @@ def draw(name: str, paint: Callable[[Any], None], height: float = 2.2, columns: 
 def few_ticks(axes: Axes) -> None:
     """At most five numbers on the horizontal scale: more would run into each other on a phone."""
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+
+
+def legend_above(axes: Axes) -> None:
+    """The names of what is drawn, over the whole width: rows with long names leave little of it to the axes."""
+    figure = axes.get_figure()
+    assert figure is not None
+    figure.legend(loc="outside upper left", ncols=2, borderaxespad=0.2, columnspacing=0.9, handlelength=1)
+
+
+def token_scale(axes: Axes) -> None:
+    """Plain numbers on the horizontal scale; one of ratios, at 1, 2 and 5 of each power of 10, where they reach far."""
+    axes.margins(x=0.12)
+    low, high = axes.dataLim.intervalx
+    if not 0 < 4 * low < high:
+        return few_ticks(axes)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def label_rows(axes: Axes, names: list[str]) -> None:

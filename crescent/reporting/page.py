@@ -7,17 +7,19 @@ JSON in which no tag can begin, the script only ever sets text, and a content se
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from crescent.console import Console
 from crescent.reporting import axes as axis
 from crescent.reporting import figures
 from crescent.reporting.details import Details, collect
+from crescent.reporting.figures.figure import asked_labels, column_labels, is_part, tokens_per_question, unit
 from crescent.reporting.results import Comparison
 from crescent.reporting.rows import Cell, Column, Row
 from crescent.reporting.runs import Run
@@ -46,11 +48,9 @@ def write_page(comparison: Comparison, path: Path, console: Console) -> Path:
 
 def render(comparison: Comparison, console: Console) -> str:
     """The page as text."""
-    with console.progress("report drawn", 7, "parts") as tally:
+    with console.progress("report drawn", len(figures.ALL) + 1, "parts") as tally:
         drawn = []
-        for make in (
-            figures.accuracy, figures.differences, figures.cost, figures.diversity, figures.votes, figures.training,
-        ):  # fmt: skip
+        for make in figures.ALL:
             drawn += make(comparison)
             tally.advance()
         details, data = _fitting(comparison)
@@ -64,18 +64,21 @@ def render(comparison: Comparison, console: Console) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = lambda value: f"{value:,.0f}"
+    environment.filters["breakable"] = breakable
     return environment.get_template("page.html").render(
         title=_title(comparison),
         comparison=comparison,
         models=_models(comparison),
-        legend=stars_legend(comparison),
+        legend=stars_legend(comparison) + _other_units(comparison),
         facts=_facts(comparison),
         tables=[_table(comparison, column) for column in comparison.columns],
+        columns=_ordered(comparison.columns),
         matrix=_matrix(comparison),
         single=_single(comparison),
+        prompted=_prompted(comparison),
         axes=[axis.short(one) for one in comparison.axes],
         # panels are our own SVG, script and style our own files; the data cannot leave its element (safe_json)
-        figures=[(f.title, f.caption, [Markup(panel) for panel in f.panels], f.key) for f in drawn],
+        figures=[_shown(one) for one in drawn],
         kinds=[(kind, name, what, details.totals.get(kind, 0)) for kind, name, what in KINDS],
         data=Markup(safe_json(data)),
         script=Markup(script),
@@ -84,6 +87,17 @@ def render(comparison: Comparison, console: Console) -> str:
         style_hash=_hash(style),
         origin=_origin(comparison),
     )
+
+
+def _shown(figure: figures.Figure) -> dict[str, Any]:
+    key = [(Markup(svg), name) for svg, name in figure.key]
+    panels, parts = ([Markup(svg) for svg in some] for some in (figure.panels, figure.parts))
+    return {"title": figure.title, "caption": figure.caption, "panels": panels, "parts": parts, "key": key}
+
+
+def breakable(name: str) -> Markup:
+    """A name that a narrow column may break behind / _ . and =; the rest of it is escaped."""
+    return Markup(re.sub(r"([/_.=])", r"\1<wbr>", str(escape(name))))
 
 
 def safe_json(value: Any) -> str:
@@ -131,7 +145,7 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
     seconds = sum(stage["seconds"] for run in comparison.runs for stage in run.stages)
     facts: list[tuple[str, str]] = []
     if len(comparison.runs) > 1:
-        facts.append((f"{len(comparison.runs)}", f"runs, {len(students)} configurations"))
+        facts.append((f"{len(comparison.runs)}", f"runs, {len(students)} configuration{'s'[: len(students) > 1]}"))
     else:
         facts += [(f"{stage['records']:,}", name) for run in comparison.runs for name, stage in _data_stages(run)]
     if cells:
@@ -152,12 +166,25 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def _other_units(comparison: Comparison) -> str:
+    """Which scores are no percentages."""
+    units = {column.name: unit(comparison, column) for column in comparison.columns}
+    others = [f"{name} counts {what}" for name, what in units.items() if what != "percent right"]
+    return f" {'; '.join(others)}." if others else ""
+
+
+def _ordered(columns: Sequence[Column]) -> list[Column]:
+    """Whole tasks first, then parts of them."""
+    return sorted(columns, key=lambda column: is_part(column, columns))
+
+
 def _matrix(comparison: Comparison) -> list[dict[str, Any]]:
     """Rows of the overview: a point, and one short cell for each task."""
     lines = []
     for row in comparison.rows:
         names = [axis.text(value) for value in row.point] if comparison.axes and row.role == "student" else [row.label]
-        cells = [_short_cell(row.cells.get(column), scale(comparison, column)) for column in comparison.columns]
+        columns = _ordered(comparison.columns)
+        cells = [_short_cell(row.cells.get(column), scale(comparison, column)) for column in columns]
         lines.append({"names": names, "student": row.role == "student", "seeds": len(row.seeds), "cells": cells})
     return lines
 
@@ -172,22 +199,37 @@ def _short_cell(cell: Cell | None, factor: float) -> dict[str, str] | None:
 
 
 def _single(comparison: Comparison) -> list[dict[str, str]]:
-    """For one configuration: a line for each task, before and after side by side."""
+    """For one configuration: a line for each task, before and after side by side, both asked plainly."""
     if len(comparison.students) != 1:
         return []
     [row] = comparison.students
-    others = {found.role: found for found in comparison.rows if found.role != "student"}
+    others = {found.role: found for found in comparison.rows if found.role != "student" and found.prompting == "none"}
     lines = []
-    for column in comparison.columns:
-        if column not in row.cells:
-            continue
+    columns = [column for column in comparison.columns if column in row.cells]
+    for name, column in zip(column_labels(columns), columns, strict=True):
         factor = scale(comparison, column)
-        line = _line(row, row.cells[column], factor) | {"name": column.name}
+        line = _line(row, row.cells[column], factor) | {"name": name}
         for role in ("teacher", "base"):
             cell = others[role].cells.get(column) if role in others else None
             line[role] = f"{factor * cell.score.value:.1f}" if cell else "–"
         lines.append(line)
     return lines
+
+
+def _prompted(comparison: Comparison) -> list[dict[str, Any]]:
+    """Where a baseline was scored: for each task base, baselines and students, with what a question costs."""
+    tables = []
+    for column in comparison.columns:
+        rows = [row for row in comparison.rows if row.role != "teacher" and column in row.cells]
+        if is_part(column, comparison.columns) or all(row.prompting == "none" for row in rows):
+            continue
+        factor, lines = scale(comparison, column), []
+        for name, row in zip(asked_labels(comparison, rows), rows, strict=True):
+            tokens = tokens_per_question(row, column)
+            cost = "–" if tokens is None else f"{tokens:,.0f}"
+            lines.append(_line(row, row.cells[column], factor) | {"name": name, "tokens": cost})
+        tables.append({"name": column.name, "rows": lines})
+    return tables
 
 
 def _table(comparison: Comparison, column: Column) -> dict[str, Any]:
@@ -204,13 +246,13 @@ def _line(row: Row, cell: Cell, factor: float) -> dict[str, str]:
         "seeds": str(len(row.seeds)) if row.role == "student" else "",
         "n": f"{score.questions:,}",
         "score": f"{factor * score.value:.1f}",
-        "score_interval": f"{factor * score.low:.1f} to {factor * score.high:.1f}",
+        "score_interval": f"{factor * score.low:.1f}\N{NO-BREAK SPACE}to {factor * score.high:.1f}",
         "difference": "", "interval": "", "p": "", "shows": "", "changed": "", "verdict": "",
     }  # fmt: skip
     if found is not None and cell.p is not None:
         line |= {
             "difference": f"{factor * found.value:+.1f}{cell.stars}{'' if cell.paired else '†'}",
-            "interval": f"{factor * found.low:+.1f} to {factor * found.high:+.1f}",
+            "interval": f"{factor * found.low:+.1f}\N{NO-BREAK SPACE}to {factor * found.high:+.1f}",
             "p": p_text(cell.p),
             "shows": f"{factor * found.detectable:.1f}" if cell.too_small else "",
             "changed": f"+{found.gained:.0f} / -{found.lost:.0f}" if found.gained or found.lost else "",

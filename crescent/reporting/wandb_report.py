@@ -1,7 +1,8 @@
 """A comparison in W&B: a run that holds its table, charts and page, and a W&B report over the compared runs.
 
 In: a `Comparison`, and the page if it was written. Out: lines that say where it is, or offline the exact command that
-uploads it. The report's specification is made without a login; only `publish` talks to W&B.
+uploads it. The report's specification is made without a login; only `publish` talks to W&B. Project and entity are
+those of the compared runs, unless others are given.
 """
 
 import shlex
@@ -17,13 +18,29 @@ from crescent.reporting.tables import markdown, records, stars_legend
 from crescent.tracking import WandbTracking
 
 TITLE = "Crescent: {names}"
+FOLDER = "comparison"
+"""Beside the page: what W&B keeps of a comparison must not be taken for the run in whose folder the page is."""
+UNTRACKED = (
+    "--wandb: none of these runs is tracked in W&B (tracking=none, or their wandb folders are gone), so a report over "
+    "them would show every run of the project; leave --wandb out"
+)
 INSTALL = "the W&B report needs wandb-workspaces: pip install 'crescent-lm[report]'"
 
 
-def publish(comparison: Comparison, page: Path | None, project: str, entity: str | None, folder: Path) -> list[str]:
-    """Logs the comparison below `folder`; makes the report where there is a login."""
+def publish(
+    comparison: Comparison, page: Path | None, project: str | None, entity: str | None, folder: Path
+) -> list[str]:
+    """Logs the comparison below `folder`; makes the report where there is a login.
+
+    Raises ValueError where no run is tracked, or runs are in several projects and none is given.
+    """
+    project, entity = project or _the(comparison, "project"), entity or _the(comparison, "entity")
+    if project is None or not run_filter(comparison):
+        raise ValueError(UNTRACKED)
     import wandb
 
+    folder = folder / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
     tracking = WandbTracking(project=project, entity=entity)
     config = {"axes": list(comparison.axes), "reference": comparison.reference}
     config["runs"] = [str(run.folder) for run in comparison.runs]
@@ -79,9 +96,19 @@ def specification(comparison: Comparison, project: str, entity: str) -> Any:
 
 
 def run_filter(comparison: Comparison) -> str:
-    """The W&B runs that are compared, by id; none that is not tracked."""
+    """The W&B runs that are compared, by id. It is empty, which W&B reads as every run, where none is tracked."""
     ids = [one for run in comparison.runs if (one := run_id(run.folder)) is not None]
     return f"ID in [{', '.join(repr(one) for one in ids)}]" if ids else ""
+
+
+def _the(comparison: Comparison, setting: str) -> str | None:
+    """The one project or entity of all runs that are tracked."""
+    tracked = [run for run in comparison.runs if run_id(run.folder) is not None]
+    found = sorted({str(run.settings.get(f"tracking.{setting}") or "") for run in tracked} - {""})
+    if len(found) > 1:
+        several = f"--wandb: the runs are in several W&B {setting}s ({', '.join(found)})"
+        raise ValueError(f"{several}; compare those of one, or choose by --{setting}")
+    return found[0] if found else None
 
 
 def run_id(folder: Path) -> str | None:
@@ -119,7 +146,7 @@ def _bars(reports: Any, column: Column, name: str) -> Any:
         groupby=reports.Config(name),
         groupby_aggfunc="mean",
         groupby_rangefunc="stderr",
-        title_y="share right, mean and standard error over runs",
+        title_y="score, mean and standard error over runs",
     )
 
 

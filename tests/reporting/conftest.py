@@ -25,3 +25,23 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder, ("none", "rejection"), (5,), (0,), ("gsm",), shots=(0,), items=120, questions=60, prefix=SCRIPT
     )
     return small.build()
+
+
+@pytest.fixture(scope="session")
+def prompted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One configuration in two seeds, its base under two prompting baselines as well; each task has a part."""
+    sweep = Sweep(
+        tmp_path_factory.mktemp("prompted"), ("rejection",), (5,), (0, 1), ("gsm",), shots=(0,), items=120,
+        questions=20, prompted=("zero_shot_cot", "few_shot"), parts=True,
+    )  # fmt: skip
+    return sweep.build()
+
+
+@pytest.fixture(scope="session")
+def passes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two configurations in three seeds, of three passes each."""
+    sweep = Sweep(
+        tmp_path_factory.mktemp("passes"), ("none", "rejection"), (5,), (0, 1, 2), ("gsm",), shots=(0,), items=120,
+        questions=20, prompted=("zero_shot_cot",), passes=3,
+    )  # fmt: skip
+    return sweep.build()

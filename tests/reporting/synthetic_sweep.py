@@ -24,7 +24,7 @@ SENTENCE = "A shop sells {a} boxes of {b} apples for ${c} each. On Monday it sel
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Sizes of a made-up sweep."""
+    """Sizes of a made-up sweep. `prompted` are prompting baselines of the base; `parts` scores a part of each task."""
 
     folder: Path
     dedups: Sequence[str] = DEDUPS
@@ -35,6 +35,9 @@ class Sweep:
     items: int = 1000
     questions: int = 1000
     prefix: str = ""
+    passes: int = 1
+    prompted: Sequence[str] = ()
+    parts: bool = False
 
     def build(self) -> Path:
         """Writes everything; returns the folder of the runs."""
@@ -59,23 +62,25 @@ def _run(sweep: Sweep, store: Store, dedup: str, draws: int, seed: int, folder: 
     data = _data(sweep, store, settings)
     scores: list[Score] = []
     evaluations: list[dict[str, Any]] = []
-    for model in ("base", "student"):
+    asked = [("base", 0, name) for name in ("none", *sweep.prompted)]
+    for model, iteration, prompting in [*asked, *(("student", number + 1, "none") for number in range(sweep.passes))]:
         for task in sweep.tasks:
             for shots in sweep.shots:
-                found = _evaluation(sweep, store, task, shots, settings if model == "student" else {})
-                iteration = int(model == "student")
+                own = {"pass": iteration, **settings} if model == "student" else {}
+                found = _evaluation(sweep, store, task, shots, own | ({} if prompting == "none" else {"as": prompting}))
                 for one in found.read(TaskScore):
-                    scores.append(Score(model, iteration, "none", **asdict(one)))
-                place = {"model": model, "iteration": iteration, "prompting": "none", "task": task, "shots": shots}
+                    scores.append(Score(model, iteration, prompting, **asdict(one)))
+                place = {"model": model, "iteration": iteration, "prompting": prompting, "task": task, "shots": shots}
                 evaluations.append({**place, "key": found.key, "path": str(found.path)})
     config = {
         "seed": seed, "name": "synthetic", "store": str(store.root), "dedup": {"name": dedup},
         "vote": {"name": "majority", "draws": draws, "seed": seed}, "train": {"name": "lora", "seed": seed},
         "model": {"name": "made up"}, "distill": {"name": "self", "student": {"name": "made up"}},
+        "tracking": {"name": "wandb", "project": "synthetic", "entity": None},
         "eval": {"name": "made up", "limit": sweep.items, "seed": 1234},
     }  # fmt: skip
     stages = [_stage(name, artifact, tokens) for name, artifact, tokens in data]
-    labels = [{"iteration": 1, "labels_right": 0.9, "bins": [
+    labels = [{"iteration": 1, "labels_right": min(0.8 + 0.02 * draws, 0.99), "bins": [
         {"agreement": agreement, "right": agreement**0.5, "questions": 50} for agreement in (0.4, 0.6, 1.0)
     ]}]  # fmt: skip
     summary = {
@@ -115,8 +120,9 @@ def _data(sweep: Sweep, store: Store, settings: dict[str, Any]) -> list[tuple[st
             QAPair(one.id, one.text, f"Step by step: {answers[-1]}.", answers[-1], votes, draws, votes / draws)
         )
     steps = [TrainStep(step, 1, 1 / step, 1e-3, 900) for step in range(1, 61)]
+    spread = {"before": 30.0, "after": 30.0 + 4 * len(settings["dedup"])}
     info = {f"{when}/{name}": value for when in ("before", "after") for name, value in
-            (("nearest_mean", 0.7), ("vendi", 30.0), ("largest_cluster", 0.1))}  # fmt: skip
+            (("nearest_mean", 0.7), ("vendi", spread[when]), ("largest_cluster", 0.1))}  # fmt: skip
     return [
         ("elicit", _built(store, "elicit", settings, questions), 50_000),
         ("diversify", _built(store, "diversify", settings, questions, info, **{"decisions.jsonl": decisions}), 4_000),
@@ -146,6 +152,12 @@ def _evaluation(sweep: Sweep, store: Store, task: str, shots: int, settings: dic
             TaskScore(task, shots, *name.split(","), name == FILTERS[1], value, 0.01, len(rows))  # type: ignore[call-arg]
             for name, value in means.items()
         ]
+        tokens = (40.0, 60.0 * (1 + 4 * len(settings.get("as", ""))))
+        for name, value in zip(("prompt_tokens", "new_tokens"), tokens, strict=True):
+            scores.append(TaskScore(task, shots, name, "none", False, value, 0.1, len(rows)))
+        if sweep.parts:
+            half = float(np.mean([row["metrics"][FILTERS[1]] for row in rows[::2]]))
+            scores.append(TaskScore(f"{task}/even", shots, *FILTERS[1].split(","), True, half, 0.02, len(rows) // 2))  # type: ignore[call-arg]
         return Outcome(
             scores, {"task": task, "shots": shots, "items": len(rows)}, {"samples.jsonl": work / "samples.jsonl"}
         )
@@ -157,11 +169,12 @@ def _samples(sweep: Sweep, task: str, shots: int, settings: dict[str, Any]) -> l
     """Each item has a difficulty of its own; a student answers a little better the more draws its labels had."""
     chance = np.random.default_rng([len(task), shots, *task.encode()])
     difficulty = chance.random(sweep.items)
+    student = "draws" in settings
     named = (
-        [settings["seed"], settings["draws"], shots, *settings["dedup"].encode(), *task.encode()] if settings else [1]
+        [settings["seed"], settings["draws"], shots, *settings["dedup"].encode(), *task.encode()] if student else [1]
     )
     own = np.random.default_rng(named)
-    gain = 0.04 + 0.03 * settings["draws"] if settings else 0.0
+    gain = 0.01 + 0.03 * (settings["draws"] + settings["pass"]) if student else 0.02 * len(settings.get("as", ""))
     right = difficulty + own.normal(0, 0.15, sweep.items) < 0.5 + gain
     rows = []
     for number in range(sweep.items):

@@ -129,7 +129,9 @@ def test_the_chosen_colours_are_kept(page: Any) -> None:
 
 def test_every_control_has_a_name_and_every_picture_too(page: Any) -> None:
     assert page.evaluate(UNNAMED) == []
-    assert page.evaluate("[...document.querySelectorAll('svg')].every((one) => one.getAttribute('aria-label'))")
+    assert page.evaluate(
+        "[...document.querySelectorAll('svg:not([aria-hidden])')].every((one) => one.getAttribute('aria-label'))"
+    )
 
 
 def test_ids_are_not_used_twice(page: Any) -> None:
@@ -141,3 +143,15 @@ def test_ids_are_not_used_twice(page: Any) -> None:
 def test_nothing_but_tables_scrolls_sideways(page: Any, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_phone_shows_before_after_and_the_difference_without_scrolling(browser: Any, prompted: Path) -> None:
+    runs, notes = read_all([prompted])
+    path = write_page(compare(runs, Options(), Console(quiet=True), notes), prompted / "page.html", Console(quiet=True))
+    opened = browser.new_page()
+    opened.set_viewport_size({"width": 390, "height": 800})
+    opened.goto(path.as_uri())
+    row = opened.locator("#results table tbody tr").first
+    interval = row.locator("td").nth(3).bounding_box()
+    assert interval["x"] + interval["width"] <= 390 and "to" in row.locator("td").nth(3).inner_text()
+    opened.close()

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -67,8 +68,32 @@ def test_json_in_a_script_element_cannot_end_it() -> None:
 
 
 def test_every_figure_has_a_name_and_a_sentence(drawn: str) -> None:
-    assert drawn.count("<svg") >= 10 and drawn.count('role="img" aria-label=') == drawn.count("<svg")
-    assert drawn.count("<figcaption") == drawn.count("<figure>") == 7
+    named, silent = drawn.count('role="img" aria-label='), drawn.count('class="swatch"')
+    assert named >= 10 and named + silent == drawn.count("<svg")
+    assert drawn.count("<figcaption") == drawn.count("<figure>") == 8
+
+
+def test_before_is_the_base_asked_plainly_and_not_a_baseline(prompted: Path) -> None:
+    found = compared(prompted / "0")
+    score = {row.prompting: row.cells[found.columns[0]].score.value for row in found.rows if row.role == "base"}
+    assert page._single(found)[0]["base"] == f"{100 * score['none']:.1f}" != f"{100 * score['few_shot']:.1f}"
+
+
+def test_baselines_are_listed_with_their_gain_and_their_cost(prompted: Path) -> None:
+    [table] = page._prompted(compared(prompted))
+    names, tokens = ([row[what] for row in table["rows"]] for what in ("name", "tokens"))
+    assert names == ["asked plainly", "zero_shot_cot", "few_shot", "after training"]
+    assert tokens == ["100", "3,220", "2,020", "100"]
+    assert [bool(row["difference"]) for row in table["rows"]] == [False, True, True, True]
+
+
+def test_a_name_may_break_behind_its_joints_and_stays_text() -> None:
+    assert page.breakable("a_b/<c>") == "a_<wbr>b/<wbr>&lt;c&gt;"
+
+
+def test_parts_of_a_task_stand_behind_the_whole_tasks(prompted: Path) -> None:
+    columns = page._ordered(compared(prompted).columns[::-1])
+    assert [column.task for column in columns] == ["gsm", "gsm/even"]
 
 
 def test_figures_take_their_colours_from_the_page(drawn: str) -> None:
@@ -100,6 +125,14 @@ def test_a_run_without_scores_still_shows_its_data(sweep: Path, tmp_path: Path) 
     (tmp_path / "summary.json").write_text(json.dumps({**raw, "scores": []}))
     text = page.render(compare([read(tmp_path)], Options(), Console(quiet=True)), Console(quiet=True))
     assert "Nothing was scored" in text and data(text)["questions"]
+
+
+def test_runs_that_scored_their_base_alone_still_have_a_page(prompted: Path) -> None:
+    runs, _ = read_all([prompted])
+    first, second = (replace(run, scores=tuple(one for one in run.scores if one.model == "base")) for run in runs)
+    second = replace(second, settings={**second.settings, "vote.draws": 9})
+    text = page.render(compare([first, second], Options(), Console(quiet=True)), Console(quiet=True))
+    assert "Prompting or training" in text and "after training" not in text
 
 
 def test_a_page_that_cannot_be_drawn_loses_nothing(

@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from crescent.console import Console
 from crescent.reporting.page import write_page
 from crescent.reporting.results import Comparison, Options, compare
 from crescent.reporting.runs import read_all
-from crescent.reporting.wandb_report import publish, run_id, specification
+from crescent.reporting.wandb_report import _the, publish, run_id, specification
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +49,31 @@ def test_the_specification_takes_the_compared_runs_alone(comparison: Comparison)
 
 def test_offline_the_comparison_is_logged_and_the_upload_is_named(comparison: Comparison, tmp_path: Path) -> None:
     page = write_page(comparison, tmp_path / "report.html", Console(quiet=True))
-    lines = publish(comparison, page, "crescent", None, tmp_path)
+    lines = publish(comparison, page, None, None, tmp_path)
     command = shlex.split(lines[-1])
     assert command[:2] == ["wandb", "sync"] and len(command) == 2 + 1 + 12
     assert all(Path(folder).is_dir() for folder in command[2:])
+    assert run_id(tmp_path) is None  # beside the page, and not taken for the run whose folder it is in
     tool = Path(sys.executable).with_name("wandb")
     [log] = Path(command[2]).glob("*.wandb")
     read = subprocess.run([tool, "leet", "inspect", "--json", str(log)], capture_output=True, text=True, check=True)
     assert "comparison/gsm/0" in read.stdout
     tables = [json.loads(file.read_text()) for file in Path(command[2]).glob("files/media/table/comparison*.json")]
     assert any({"dedup", "vote.draws", "difference_value"} <= set(table["columns"]) for table in tables)
+
+
+def test_runs_that_are_not_tracked_are_refused(passes: Path, tmp_path: Path) -> None:
+    runs, notes = read_all([passes])
+    with pytest.raises(ValueError, match="none of these runs is tracked"):
+        publish(compare(runs, Options(), Console(quiet=True), notes), None, "crescent", None, tmp_path)
+
+
+def test_the_project_is_that_of_the_runs(comparison: Comparison) -> None:
+    assert _the(comparison, "project") == "synthetic" and _the(comparison, "entity") is None
+
+
+def test_runs_of_two_projects_are_refused_without_a_choice(comparison: Comparison) -> None:
+    first, *rest = comparison.runs
+    other = replace(first, settings={**first.settings, "tracking.project": "other"})
+    with pytest.raises(ValueError, match="several W&B projects"):
+        _the(replace(comparison, runs=(other, *rest)), "project")
