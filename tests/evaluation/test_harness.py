@@ -144,9 +144,9 @@ def test_a_group_is_scored_as_a_whole(task_folder: Path, engine: TransformersEng
     assert {sample["task"] for sample in result.samples} == {"a", "b"}
 
 
-def test_items_that_are_shuffled_when_read_keep_prompt_and_target_together(
-    task_folder: Path, engine: TransformersEngine
-) -> None:
+@pytest.fixture
+def shuffled(task_folder: Path) -> EvaluationSettings:
+    """A task whose choices are shuffled when items are read, by one generator of its module: as GPQA's are."""
     (task_folder / "shuffling.py").write_text(
         "import random\nrng = random.Random(42)\n"
         "def process(items):\n"
@@ -159,10 +159,25 @@ def test_items_that_are_shuffled_when_read_keep_prompt_and_target_together(
     text = CHOICE.replace("tiny_choice", "gpqa_like").replace("{{choices.index(answer)}}", "{{gold}}")
     text = text.replace('"{{choices}}"', '"{{mixed}}"') + "process_docs: !function shuffling.process\n"
     (task_folder / "gpqa_like.yaml").write_text(text.replace('"{{question}}"', '"{{question}} {{mixed}}"'))
-    settings = suite(task_folder, "gpqa_like", limit=1)
+    return suite(task_folder, "gpqa_like", limit=1)
+
+
+def test_items_that_are_shuffled_when_read_keep_prompt_and_target_together(
+    shuffled: EvaluationSettings, engine: TransformersEngine
+) -> None:
     for item in range(4):
-        seen = scored(replace(settings, seed=item), engine).samples[0]
+        seen = scored(replace(shuffled, seed=item), engine).samples[0]
         assert str(seen["doc"]["mixed"]) in seen["prompt"]
+
+
+def test_items_that_are_shuffled_when_read_are_the_same_in_every_load(shuffled: EvaluationSettings) -> None:
+    """Base and student are scored in one process, or the base in an earlier one, whose cache of `datasets` is here."""
+    (source,) = catalogue.find(shuffled)
+    with loading.quiet():
+        loads = [loading.load(source, shots, shuffled)["tasks"]["gpqa_like"] for shots in (0, 2, 0)]
+    mixed = [[item["mixed"] for item in task.eval_docs] for task in loads]
+    assert mixed[0] == mixed[1] == mixed[2]
+    assert [task.sampler.df[0]["mixed"] for task in loads[:1]] == [loads[2].sampler.df[0]["mixed"]]
 
 
 def test_the_cost_of_an_item_is_kept_and_its_mean_is_a_score(task_folder: Path, engine: TransformersEngine) -> None:
