@@ -65,7 +65,8 @@ def _run(sweep: Sweep, store: Store, dedup: str, draws: int, seed: int, folder: 
                 found = _evaluation(sweep, store, task, shots, settings if model == "student" else {})
                 iteration = int(model == "student")
                 for one in found.read(TaskScore):
-                    scores.append(Score(model, iteration, "none", **asdict(one)))
+                    primary = f"{one.metric},{one.filter}" == FILTERS[1]
+                    scores.append(Score(model, iteration, "none", primary=primary, **asdict(one)))
                 place = {"model": model, "iteration": iteration, "prompting": "none", "task": task, "shots": shots}
                 evaluations.append({**place, "key": found.key, "path": str(found.path)})
     config = {
@@ -143,7 +144,7 @@ def _evaluation(sweep: Sweep, store: Store, task: str, shots: int, settings: dic
         write(rows, work / "samples.jsonl")
         means = {name: float(np.mean([row["metrics"][name] for row in rows])) for name in FILTERS}
         scores = [
-            TaskScore(task, shots, *name.split(","), name == FILTERS[1], value, 0.01, len(rows))  # type: ignore[call-arg]
+            TaskScore(task, shots, *name.split(","), value, 0.01, len(rows))  # type: ignore[call-arg]
             for name, value in means.items()
         ]
         return Outcome(
