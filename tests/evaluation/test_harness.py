@@ -258,6 +258,18 @@ def test_code_beside_a_task_is_in_its_key(task_folder: Path) -> None:
     assert before.definition != after.definition
 
 
+@pytest.mark.parametrize("function", ["crescent_answers", "!function crescent.evaluation.extraction.CrescentAnswers"])
+def test_how_our_filter_reads_is_in_the_key_of_a_task_that_names_it_in_its_yaml(
+    task_folder: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    filters = f"filter_list:\n  - name: crescent\n    filter: [{{function: {function}}}, {{function: take_first}}]\n"
+    (task_folder / "read.yaml").write_text(CHOICE.replace("tiny_choice", "read") + filters)
+    keys = [[source.key() for source in catalogue.find(suite(task_folder, "read", "tiny_choice"))]]
+    monkeypatch.setattr(catalogue, "ANSWERS_VERSION", catalogue.ANSWERS_VERSION + 1)
+    keys += [[source.key() for source in catalogue.find(suite(task_folder, "read", "tiny_choice"))]]
+    assert keys[0][0] != keys[1][0] and keys[0][1] == keys[1][1]
+
+
 def test_settings_that_cannot_be_are_named() -> None:
     good = EvaluationSettings("x", tasks=("a",))
     for change, message in {
