@@ -96,7 +96,7 @@ def check_functions(source: TaskSource) -> None:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ValueError(
                 f"task {source.name}: {module.name} cannot be imported ({reason}). "
-                "Install what it needs (`pip install lm-eval[ifeval]` for ifeval), or leave the task out."
+                "Install what it needs (`pip install 'crescent-lm[ifeval]'` for ifeval), or leave the task out."
             ) from error
 
 

@@ -125,20 +125,34 @@ def _from_harness(name: str, file: Path) -> TaskSource:
 
 
 def _members(group: Mapping[str, Any], folder: Path) -> list[tuple[str, Path]]:
-    """The tasks of a group of the harness in its order, each with its YAML: subgroups and tags are followed."""
+    """The tasks of a group of the harness in its order, each with its YAML: subgroups and tags are followed.
+
+    An entry is a name, of a task elsewhere too, or a mapping: `{task: gsm8k, num_fewshot: 5}`, or a group in place.
+    """
     configs = [(file, read_yaml(file)) for file in sorted(folder.glob("*.yaml"))]
     groups = {config["group"]: config for _, config in configs if "group" in config}
     tasks = {config["task"]: (file, config) for file, config in configs if isinstance(config.get("task"), str)}
     found: list[tuple[str, Path]] = []
-    for entry in group["task"]:
-        if entry in groups:
+    for entry in (one if isinstance(one, str) else one["task"] for one in group["task"]):
+        if isinstance(entry, list):
+            found += _members({"task": entry}, folder)
+        elif entry in groups:
             found += _members(groups[entry], folder)
         elif entry in tasks:
             found.append((entry, tasks[entry][0]))
         else:
-            tagged = (name for name, (_, config) in tasks.items() if entry in _listed(config.get("tag")))
-            found += [(name, tasks[name][0]) for name in sorted(tagged)]
+            tagged = [name for name, (_, config) in tasks.items() if entry in _listed(config.get("tag"))]
+            found += [(name, tasks[name][0]) for name in sorted(tagged)] or _members_elsewhere(entry)
     return found
+
+
+def _members_elsewhere(name: str) -> list[tuple[str, Path]]:
+    """A task or group of the harness that another folder holds; none where it is a tag there."""
+    if name not in _harness_names():
+        return []
+    file = _harness_names()[name]
+    config = read_yaml(file)
+    return _members(config, file.parent) if "group" in config else [(name, file)]
 
 
 def _listed(value: Any) -> list[Any]:

@@ -81,3 +81,8 @@ def test_where_the_hub_answers_its_newest_revision_counts(cache: Path, monkeypat
     keep(cache, "openai___gsm8k/main", "a1")
     monkeypatch.setattr(hub, "ask", lambda path: "c3")
     assert HubData("openai/gsm8k", "main").revision() == "c3"
+
+
+def test_a_group_reads_the_data_sets_of_all_its_tasks_wherever_they_are() -> None:
+    (source,) = catalogue.find(EvaluationSettings("x", ("openllm",)))
+    assert {HubData("openai/gsm8k", "main"), HubData("cais/mmlu", "anatomy")} <= set(source.hub)
