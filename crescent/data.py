@@ -22,7 +22,8 @@ from crescent.evaluation.settings import EvaluationSettings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The console script. Exit status: 0 if every task can be scored without a network, 1 if not, 2 for mistakes."""
+    """The console script. Exit status: 0 if every task can be scored without a network (or was mirrored), 1 if not, 2
+    for mistakes."""
     parser = argparse.ArgumentParser(prog="crescent-data", description="The data of a suite: needed, there, mirrored.")
     parser.add_argument(
         "overrides", nargs="*", metavar="eval=SUITE", help="as for crescent: eval=math, eval.tasks=[...]"
@@ -48,11 +49,13 @@ def _run(settings: EvaluationSettings, data: Path | None, target: Path | None, o
         return 0
     if target is not None:
         wanted = needs(settings, target.absolute())
-        count = mirror(wanted, target.absolute(), print)
+        count, failures = mirror(wanted, target.absolute(), print)
         for resource in sorted({need.nltk for need in wanted if need.nltk}):
             print(f"beside it, for nltk: python -m nltk.downloader -d {target / 'nltk'} {Path(resource).name}")
         print(f"{count} files written; to use them: export CRESCENT_BENCHMARKS={shlex.quote(str(target.absolute()))}")
-        return 0
+        for line in failures:
+            print(f"crescent-data: error: {line}", file=sys.stderr)
+        return int(bool(failures))
     named = data or (Path(settings.data) if settings.data else None)
     folder = (named or Path("benchmarks")).expanduser().absolute()
     found = needs(settings, folder)

@@ -36,7 +36,7 @@ from crescent.stages.answer import Answer
 from crescent.stages.decontaminate import Contamination, Decontaminate
 from crescent.stages.diversify import Diversify
 from crescent.stages.elicit import Elicit
-from crescent.stages.evaluate import Evaluate, scores
+from crescent.stages.evaluate import Evaluate
 from crescent.stages.finetune import Finetune
 from crescent.stages.gather import Gather
 from crescent.stages.vote import Vote, read_ballots
@@ -285,7 +285,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
                 report.key, report.records = engine.identity, sum(artifact.info["items"] for artifact in scored)
                 report.reused_records = sum(artifact.info["items"] for artifact in scored if artifact.reused)
                 counted = iteration if role == "student" else 0
-                summary.scores += scores(scored, role, counted, prompting.name)
+                summary.scores += stages.evaluate.scores(scored, role, counted, prompting.name)
                 summary.evaluated(scored, role, counted, prompting.name)
             tracker.samples(asked_as(role, prompting.name), scored)
         seen = replace(seen, score=_mean_score(summary.scores, iteration))

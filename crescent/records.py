@@ -170,9 +170,9 @@ class TrainStep:
 
 @dataclass(frozen=True, slots=True)
 class TaskScore:
-    """One metric of one task under one filter, before it is said of which model.
+    """One metric of one task under one filter, before it is said of which model and which of them stands for the task.
 
-    Exactly one of each (task, shots) is primary. `value` and `stderr` are in the metric's own unit (a share for exact
+    `value` and `stderr` are in the metric's own unit (a share for exact
     match and accuracy); `stderr` is 0 where the harness gives none. `n` counts items.
     """
 
@@ -180,7 +180,6 @@ class TaskScore:
     shots: int
     metric: str
     filter: str
-    primary: bool
     value: float
     stderr: float
     n: int

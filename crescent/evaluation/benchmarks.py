@@ -13,12 +13,12 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, TemplateError, UndefinedError
 
+from crescent.evaluation import hub
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.sources import TaskSource
 
 Row = dict[str, Any]
 TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice")
-BUILDERS = ("json", "csv", "parquet", "text", "arrow")
 
 
 def check_files(source: TaskSource, settings: EvaluationSettings) -> None:
@@ -51,33 +51,17 @@ def check_shots(source: TaskSource, settings: EvaluationSettings) -> None:
 
 
 def check_hub(source: TaskSource) -> None:
-    """Raises ValueError if the data set of a harness task is neither in the cache nor on a hub that answers."""
-    from huggingface_hub import HfApi
-
-    path = source.hub[0] if source.hub else source.config.get("dataset_path")
-    if not isinstance(path, str) or path in BUILDERS or Path(path).exists() or in_cache(path) is not None:
-        return
-    try:
-        HfApi().dataset_info(path, timeout=10)
-    except Exception as error:  # the hub's client raises a different class for each of its reasons
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise ValueError(
-            f"task {source.name}: data set {path} is not on this machine and the hub does not give it ({reason}). "
-            "Fetch it where there is a network: `crescent-data eval=... --mirror FOLDER`, for a machine without."
-        ) from error
-
-
-def in_cache(path: str) -> Path | None:
-    """Where this machine keeps a data set of the hub, or None."""
-    from datasets import config
-    from huggingface_hub import constants
-
-    on_disk = (
-        Path(constants.HF_HUB_CACHE) / f"datasets--{path.replace('/', '--')}",
-        Path(config.HF_DATASETS_CACHE) / path.lower().replace("/", "___"),
-        Path(config.HF_DATASETS_CACHE) / path.replace("/", "___"),
-    )
-    return next((folder for folder in on_disk if folder.exists()), None)
+    """Raises ValueError if the cache lacks a data set, in the configuration meant, and the hub does not answer."""
+    absent = {data.path: data for data in source.hub if data.cached() is None}
+    for path, data in absent.items():
+        try:
+            hub.ask(path)
+        except Exception as error:  # the hub's client raises a different class for each of its reasons
+            reason = str(error).strip().splitlines()[0].rstrip(".")
+            raise ValueError(
+                f"task {source.name}: data set {data} is not on this machine and the hub does not give it ({reason}). "
+                "Fetch it where there is a network: `crescent-data eval=... --mirror FOLDER`, for a machine without."
+            ) from error
 
 
 def has_nltk(resource: str) -> bool:
@@ -112,7 +96,7 @@ def check_functions(source: TaskSource) -> None:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ValueError(
                 f"task {source.name}: {module.name} cannot be imported ({reason}). "
-                "Install what it needs (`pip install lm-eval[ifeval]` for ifeval), or leave the task out."
+                "Install what it needs (`pip install 'crescent-lm[ifeval]'` for ifeval), or leave the task out."
             ) from error
 
 

@@ -16,11 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from crescent.evaluation.hub import named_in
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.sources import TaskSource, data_files, portable, read_yaml
 
 ANSWERS = "crescent"  # the name of the filter that reads answers with crescent.answers
 ANSWERS_VERSION = 1  # raised when crescent.answers reads a response differently: such scores are made anew
+READER_NAMES = ("crescent_answers", "CrescentAnswers")  # as a filter_list may name that filter
 # `task: gsm8k`, `"task": "mmlu_anatomy"`, `group: mmlu  # all subjects`
 _NAME = re.compile(r"""^['"]?(?:task|group)['"]?:[ \t]*['"]?([^\s'"#\[]+)['"]?[ \t]*(?:#.*)?$""", re.MULTILINE)
 
@@ -49,8 +51,9 @@ def _own_source(name: str, folder: str, file: Path, config: Mapping[str, Any]) -
         overrides["dataset_kwargs"] = {**config["dataset_kwargs"], "data_files": _as_text(files)}
     definition = portable({k: v for k, v in config.items() if k != "dataset_kwargs"}, Path(folder).resolve())
     metadata = config.get("metadata") or {}
-    definition = {**definition, **_versions(metadata)}
-    return TaskSource(name, Path(folder), config, overrides, files, definition, metadata=metadata)
+    definition = {**definition, **_versions(config, metadata)}
+    hub = () if files else named_in(config)
+    return TaskSource(name, Path(folder), config, overrides, files, definition, metadata=metadata, hub=hub)
 
 
 def _overlay_source(name: str, config: Mapping[str, Any], settings: EvaluationSettings) -> TaskSource:
@@ -59,8 +62,9 @@ def _overlay_source(name: str, config: Mapping[str, Any], settings: EvaluationSe
     metadata = config.get("metadata") or {}
     kept = {k: v for k, v in config.items() if k not in ("task", "extends", "dataset_kwargs", "metadata")}
     overlay = {**kept, **_with_answers(base.config, metadata)}
-    definition = {**base.definition, "overlay": overlay, **_versions(metadata)}
-    hub = (overlay.get("dataset_path", base.hub[0]), overlay.get("dataset_name", base.hub[1])) if base.hub else None
+    definition = {**base.definition, "overlay": overlay, **_versions(overlay, metadata)}
+    said = {"path": overlay.get("dataset_path"), "config": overlay.get("dataset_name")}
+    hub = tuple(replace(one, **{key: value for key, value in said.items() if value}) for one in base.hub)
     source = TaskSource(
         name, base.root, {**base.config, **overlay}, overlay, {}, definition, base.name, metadata, hub=hub
     )
@@ -98,10 +102,11 @@ def _with_answers(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dic
     return {"filter_list": [*config["filter_list"], ours]}
 
 
-def _versions(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the metadata decides samples and scores."""
+def _versions(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides samples and scores beside the YAML's keys: parts of the metadata, and how our filter reads."""
     decides = {k: v for k, v in metadata.items() if k in ("cluster", "subset", "unanswerable")}
-    return {**decides, **({"answers_version": ANSWERS_VERSION} if "answers" in metadata else {})}
+    ours = "answers" in metadata or any(name in str(config.get("filter_list")) for name in READER_NAMES)
+    return {**decides, **({"answers_version": ANSWERS_VERSION} if ours else {})}
 
 
 def _harness_source(name: str, settings: EvaluationSettings) -> TaskSource:
@@ -114,27 +119,40 @@ def _harness_source(name: str, settings: EvaluationSettings) -> TaskSource:
 def _from_harness(name: str, file: Path) -> TaskSource:
     root = _harness_tasks() / file.relative_to(_harness_tasks()).parts[0]
     config = read_yaml(file)
-    whence = read_yaml(_members(config, file.parent)[0][1]) if "group" in config else config
-    path, dataset_name = whence.get("dataset_path"), None if "group" in config else whence.get("dataset_name")
-    hub = (path, dataset_name) if isinstance(path, str) else None
+    configs = [read_yaml(one) for _, one in _members(config, file.parent)] if "group" in config else [config]
+    hub = tuple(dict.fromkeys(data for one in configs for data in named_in(one)))
     return TaskSource(name, root, config, definition={"harness": name}, hub=hub)
 
 
 def _members(group: Mapping[str, Any], folder: Path) -> list[tuple[str, Path]]:
-    """The tasks of a group of the harness in its order, each with its YAML: subgroups and tags are followed."""
+    """The tasks of a group of the harness in its order, each with its YAML: subgroups and tags are followed.
+
+    An entry is a name, of a task elsewhere too, or a mapping: `{task: gsm8k, num_fewshot: 5}`, or a group in place.
+    """
     configs = [(file, read_yaml(file)) for file in sorted(folder.glob("*.yaml"))]
     groups = {config["group"]: config for _, config in configs if "group" in config}
     tasks = {config["task"]: (file, config) for file, config in configs if isinstance(config.get("task"), str)}
     found: list[tuple[str, Path]] = []
-    for entry in group["task"]:
-        if entry in groups:
+    for entry in (one if isinstance(one, str) else one["task"] for one in group["task"]):
+        if isinstance(entry, list):
+            found += _members({"task": entry}, folder)
+        elif entry in groups:
             found += _members(groups[entry], folder)
         elif entry in tasks:
             found.append((entry, tasks[entry][0]))
         else:
-            tagged = (name for name, (_, config) in tasks.items() if entry in _listed(config.get("tag")))
-            found += [(name, tasks[name][0]) for name in sorted(tagged)]
+            tagged = [name for name, (_, config) in tasks.items() if entry in _listed(config.get("tag"))]
+            found += [(name, tasks[name][0]) for name in sorted(tagged)] or _members_elsewhere(entry)
     return found
+
+
+def _members_elsewhere(name: str) -> list[tuple[str, Path]]:
+    """A task or group of the harness that another folder holds; none where it is a tag there."""
+    if name not in _harness_names():
+        return []
+    file = _harness_names()[name]
+    config = read_yaml(file)
+    return _members(config, file.parent) if "group" in config else [(name, file)]
 
 
 def _listed(value: Any) -> list[Any]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from crescent.evaluation import catalogue
-from crescent.evaluation.benchmarks import has_nltk, in_cache
+from crescent.evaluation.benchmarks import has_nltk
+from crescent.evaluation.hub import HubData
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.store import write_atomic
 
@@ -24,14 +25,15 @@ MANIFEST = "manifest.json"  # in a mirror: where each file came from
 class Need:
     """The data of a task, or of one subject of a group.
 
-    `group` is the group it belongs to, or the task itself. `hub` is (data set, configuration), None for tasks that
-    bring their own files. `files` are one for each split that is read, in the folder of local files; empty where no
-    overlay says how to read the task from files. `rows` are the published sizes by split, of the whole group.
+    `group` is the group it belongs to, or the task itself. `hub` are the data sets of the hub, none for tasks that
+    bring their own files, several for a group that no overlay takes apart. `files` are one for each split that is read,
+    in the folder of local files; empty where no overlay says how to read the task from files. `rows` are the published
+    sizes by split, of the whole group.
     """
 
     task: str
     group: str
-    hub: tuple[str, str | None] | None
+    hub: tuple[HubData, ...]
     files: Mapping[str, Path]
     rows: Mapping[str, int]
     nltk: str | None = None
@@ -42,24 +44,18 @@ class Need:
         return [path for path in self.files.values() if not path.is_file()]
 
     @property
-    def cached(self) -> Path | None:
-        """Where this machine keeps the hub's data set, or None."""
-        return in_cache(self.hub[0]) if self.hub else None
+    def cached(self) -> bool:
+        """Whether this machine keeps all of the hub's data sets."""
+        return all(data.cached() is not None for data in self.hub)
 
     @property
     def lacks_nltk(self) -> bool:
         """Whether the task's code needs data of nltk that are not here."""
         return self.nltk is not None and not has_nltk(self.nltk)
 
-    @property
-    def revision(self) -> str | None:
-        """The commit of the data set in the hub's cache, where it is known."""
-        mark = self.cached / "refs" / "main" if self.cached else None
-        return mark.read_text(encoding="utf-8").strip() if mark and mark.is_file() else None
-
     def there(self, uses_files: bool) -> bool:
         """Whether the task can be scored without a network."""
-        here = not self.missing if uses_files and self.files else self.hub is None or self.cached is not None
+        here = not self.missing if uses_files and self.files else self.cached
         return here and not self.lacks_nltk
 
 
@@ -74,42 +70,50 @@ def needs(settings: EvaluationSettings, folder: Path) -> list[Need]:
     return found
 
 
-def mirror(some: list[Need], folder: Path, say: Callable[[str], None]) -> int:
-    """Writes the files of every need that are not in `folder` yet, from the hub or its cache; returns how many.
+def mirror(some: list[Need], folder: Path, say: Callable[[str], None]) -> tuple[int, list[str]]:
+    """Writes the files of every need that are not in `folder` yet, from the hub or its cache.
 
-    A file appears when it is complete. Raises ValueError of one line for a data set that cannot be had.
+    Returns how many were written, and a line for each task or group of which something cannot be had. A file appears
+    when it is complete.
     """
     written = 0
+    failures: dict[str, list[str]] = {}
     for need in some:
-        if need.hub is None:
-            continue
-        if not need.files:
-            raise ValueError(
-                f"task {need.task} has no overlay that reads it from files: write one as in crescent/evaluation/tasks, "
-                f"or copy the hub's cache (HF_HOME) with {need.hub[0]} in it"
-            )
-        for split, path in need.files.items():
-            if path.is_file():
-                continue
-            say(f"{need.task}: {split} of {_named(need.hub)} -> {path}")
-            count = _fetch(need, split, path)
-            _note(folder, path, {"hub": need.hub[0], "config": need.hub[1], "split": split, "rows": count})
-            written += 1
-    return written
+        try:
+            for split, path in _to_fetch(need).items():
+                say(f"{need.task}: {split} of {need.hub[0]} -> {path}")
+                count = _fetch(need, split, path)
+                origin = {"hub": need.hub[0].path, "config": need.hub[0].config, "split": split, "rows": count}
+                _note(folder, path, origin)
+                written += 1
+        except ValueError as error:
+            failures.setdefault(need.group, []).append(str(error))
+    more = {group: f" ({len(lines) - 1} more of {group}.)" for group, lines in failures.items() if len(lines) > 1}
+    return written, [lines[0] + more.get(group, "") for group, lines in failures.items()]
+
+
+def _to_fetch(need: Need) -> dict[str, Path]:
+    """The splits that a mirror lacks, and their files. Raises ValueError where nothing says what the files are."""
+    if need.hub and not need.files:
+        raise ValueError(
+            f"task {need.task} has no overlay that reads it from files: write one as in crescent/evaluation/tasks, "
+            f"or copy the cache of datasets (HF_HOME) with {need.hub[0].path} in it"
+        )
+    return {split: path for split, path in need.files.items() if not path.is_file()}
 
 
 def _fetch(need: Need, split: str, path: Path) -> int:
     import datasets
 
-    assert need.hub is not None
+    (data,) = need.hub
     datasets.disable_progress_bars()
     try:
-        rows = datasets.load_dataset(need.hub[0], need.hub[1], split=split)
+        rows = datasets.load_dataset(data.path, data.config, split=split)
     except Exception as error:  # the hub's client raises a different class for each of its reasons
         reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         raise ValueError(
-            f"task {need.task}: {_named(need.hub)} cannot be had ({reason}). Run this where there is a network; a "
-            "gated data set needs `hf auth login` with an account that was given access."
+            f"task {need.task}: {data} cannot be had ({reason}). Run this where there is a network; a gated data set "
+            "needs `hf auth login` with an account that was given access."
         ) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
@@ -131,10 +135,6 @@ def _note(folder: Path, path: Path, origin: Mapping[str, Any]) -> None:
     write_atomic(manifest, json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
-def _named(hub: tuple[str, str | None]) -> str:
-    return hub[0] if hub[1] is None else f"{hub[0]} ({hub[1]})"
-
-
 def describe(some: list[Need], folder: Path, uses_files: bool) -> list[str]:
     """A block of lines for each task or group: is it there, where it comes from, its local files below `folder`."""
     lines = []
@@ -142,18 +142,27 @@ def describe(some: list[Need], folder: Path, uses_files: bool) -> list[str]:
         parts = [need for need in some if need.group == group]
         first, count = parts[0], f" ({len(parts)} data sets)" if len(parts) > 1 else ""
         lines.append(f"{group}{count}: {'there' if all(part.there(uses_files) for part in parts) else 'MISSING'}")
-        if first.hub is None:
+        if not first.hub:
             lines.append("  comes with its task")
             continue
         rows = ", ".join(f"{split} {count:,}" for split, count in first.rows.items())
-        name = first.hub[0] if len(parts) > 1 else _named(first.hub)
-        where = f"in the cache, revision {first.revision or 'unknown'}" if first.cached else "not in the hub's cache"
-        lines.append(f"  hub    {name}{f'; rows: {rows}' if rows else ''}; {where}")
+        wanted = [data for part in parts for data in part.hub]
+        name = first.hub[0] if len(wanted) == 1 else first.hub[0].path
+        lines.append(f"  hub    {name}{f'; rows: {rows}' if rows else ''}; {_in_cache(wanted)}")
         lines += _file_lines(parts, folder)
         if first.nltk:
             state = "missing: python -m nltk.downloader" if first.lacks_nltk else "there;"
             lines.append(f"  nltk   {first.nltk}: {state} {Path(first.nltk).name}")
     return lines
+
+
+def _in_cache(wanted: list[HubData]) -> str:
+    kept = [folder for folder in (data.cached() for data in wanted) if folder is not None]
+    if not kept:
+        return "not in the cache"
+    if len(kept) < len(wanted):
+        return f"{len(kept)} of {len(wanted)} configurations in the cache"
+    return f"in the cache, revision {' and '.join(sorted({folder.name for folder in kept}))}"
 
 
 def _file_lines(parts: list[Need], folder: Path) -> list[str]:

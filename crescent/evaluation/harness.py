@@ -1,7 +1,7 @@
 """One task at one number of worked examples, scored by lm-evaluation-harness.
 
-In: a task source, settings, a loaded engine. Out: every (metric, filter) that the harness reports, one of them primary,
-and what the model said to each item. Values equal those of `lm_eval.simple_evaluate` with the same settings. It stores
+In: a task source, settings, a loaded engine. Out: every (metric, filter) that the harness reports, and what the model
+said to each item. Values equal those of `lm_eval.simple_evaluate` with the same settings. It stores
 nothing.
 """
 
@@ -84,7 +84,7 @@ def score_task(
     console: Console,
     prompting: Plain | Baseline = PLAIN,
 ) -> TaskResult:
-    """Scores one task. Raises ValueError if its data cannot be had or it reports no metric of eval.primary."""
+    """Scores one task. Raises ValueError if its data cannot be had."""
     from lm_eval.evaluator import evaluate
 
     from crescent.evaluation.model import HarnessModel
@@ -111,8 +111,8 @@ def score_task(
     grouping = Grouping(source.metadata.get("cluster"), source.metadata.get("subset"))
     merged = merge(results["samples"], grouping, _costs(loaded, model.usage))
     samples = [{**sample, "prompting": prompting.name} for sample in merged]
-    scores = task_scores(source.name, shots, results["results"][source.name], settings.primary)
-    scores += subset_scores(source.name, shots, samples, source.metadata.get("unanswerable"), settings.primary)
+    scores = task_scores(source.name, shots, results["results"][source.name])
+    scores += subset_scores(source.name, shots, samples, source.metadata.get("unanswerable"))
     scores += cost_scores(source.name, shots, samples)
     return TaskResult(scores, samples, _conditions(inner, loaded, shots, settings, prompting))
 
@@ -177,6 +177,7 @@ def _conditions(
         "fewshot_as_multiturn": settings.fewshot_as_multiturn,
         "system_prompt": settings.system_prompt,
         "generation": generation[0] if generation else None,
+        "stop": list(settings.stop),
         "seed": settings.seed,
         "limit": settings.limit,
         "prompting": asdict(prompting),

@@ -6,6 +6,7 @@ It scores nothing.
 
 import logging
 import random
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -27,11 +28,14 @@ def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[s
     shots_of_others.register()
     manager = TaskManager(include_path=str(source.root), include_defaults=False)
     seed_everything(settings.seed)
-    try:
-        loaded: dict[str, Any] = dict(manager.load([_spec(source)]))
-    except Exception as error:  # data sets, hub, YAML and task code raise what they like
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"task {source.name} cannot be loaded: {reason}") from error
+    with _code_run_anew():
+        try:
+            loaded: dict[str, Any] = dict(manager.load([_spec(source)]))
+        except Exception as error:  # data sets, hub, YAML and task code raise what they like
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ValueError(f"task {source.name} cannot be loaded: {reason}") from error
+        for task in loaded["tasks"].values():
+            _freeze_items(task)
     if source.overrides or source.members:
         loaded["groups"] = {source.name: _group(source, loaded["tasks"])} if source.members else {}
     if source.name != source.indexed_as and not source.members:  # a variant of a harness task under a name of its own
@@ -42,8 +46,28 @@ def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[s
         elif shots:
             raise ValueError(f"eval.tasks: {name} of group {source.name} fixes 0 shots; name the group's tasks instead")
         task.set_fewshot_seed(seed=settings.seed)
-        freeze_items(task)
     return loaded
+
+
+@contextmanager
+def _code_run_anew() -> Iterator[None]:
+    """Has the Python beside tasks imported and run as in a new process, so that every load gives the same items.
+
+    A module may keep a generator, as GPQA's does, which shuffles the choices with it. lm-eval keeps the modules, each
+    with the mark `__mtime__`, and so the generator where an earlier load left it (lm-eval 0.4.13). `datasets` keeps
+    what a module made of the items, and where it finds that again the generator stays where it was.
+    """
+    import datasets
+
+    for name in [name for name, module in sys.modules.items() if "__mtime__" in getattr(module, "__dict__", {})]:
+        del sys.modules[name]
+    caching = datasets.is_caching_enabled()
+    datasets.disable_caching()
+    try:
+        yield
+    finally:
+        if caching:
+            datasets.enable_caching()
 
 
 def _spec(source: TaskSource) -> Any:
@@ -83,7 +107,7 @@ def _item_text(task: Any, doc: Mapping[str, Any]) -> str:
     return text if isinstance(text, str) else " ".join(value for value in doc.values() if isinstance(value, str))
 
 
-def freeze_items(task: Any) -> None:
+def _freeze_items(task: Any) -> None:
     """Processes a task's items once.
 
     lm-eval calls `process_docs` whenever items are read. GPQA's shuffles the choices with one generator for all calls,

@@ -1,8 +1,8 @@
 """The harness's table of one task as records.
 
 In: `{"exact_match,strict-match": 0.5, "exact_match_stderr,strict-match": 0.01, ...}`. Out: one `TaskScore` for each
-number in it, exactly one of them primary. All that is computed here are means over parts of a task: its subsets, under
-names such as "gsm_plus_mini/digit expansion", each with a primary of its own.
+number in it. All that is computed here are means over parts of a task: its subsets, under names such as
+"gsm_plus_mini/digit expansion". Which score stands for a task or a part, `primaries` says when scores are read.
 """
 
 import logging
@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 COSTS = ("prompt_tokens", "new_tokens")
 
 
-def task_scores(task: str, shots: int, reported: Mapping[str, Any], preference: Sequence[str]) -> list[TaskScore]:
-    """All finite numbers of a task. Raises ValueError if none of `preference` is among them.
+def task_scores(task: str, shots: int, reported: Mapping[str, Any]) -> list[TaskScore]:
+    """All finite numbers of a task. Raises ValueError for a task without any.
 
     A value that is no finite number is left out and named in the log; `stderr` is 0 where the harness gives none.
     """
@@ -31,18 +31,19 @@ def task_scores(task: str, shots: int, reported: Mapping[str, Any], preference: 
             log.warning("%s, %d-shot: %s is %r and is left out", task, shots, key, value)
         else:
             values[key] = number
-    primary = choose_primary(task, list(values), preference)
+    if not values:
+        raise ValueError(f"task {task} reports no finite number ({', '.join(reported)}); leave it out of eval.tasks")
     scores = []
     for key, number in values.items():
         metric, filter_name = key.split(",", 1)
         stderr = as_number(reported.get(f"{metric}_stderr,{filter_name}")) or 0.0
         count = int(reported["sample_len"])
-        scores.append(TaskScore(task, shots, metric, filter_name, key == primary, number, stderr, count))
+        scores.append(TaskScore(task, shots, metric, filter_name, number, stderr, count))
     return scores
 
 
 def subset_scores(
-    task: str, shots: int, samples: Sequence[Mapping[str, Any]], unanswerable: str | None, preference: Sequence[str]
+    task: str, shots: int, samples: Sequence[Mapping[str, Any]], unanswerable: str | None
 ) -> list[TaskScore]:
     """Means over the samples of each subset, with the harness's standard error (that of a mean of independent items).
 
@@ -59,7 +60,7 @@ def subset_scores(
         score
         for name, some in parts.items()
         if some
-        for score in _means(f"{task}/{name}", shots, [one["metrics"] for one in some], preference)
+        for score in _means(f"{task}/{name}", shots, [one["metrics"] for one in some])
     ]
 
 
@@ -69,7 +70,7 @@ def cost_scores(task: str, shots: int, samples: Sequence[Mapping[str, Any]]) -> 
     for metric in COSTS:
         values = [sample[metric] for sample in samples if sample[metric] is not None]
         if values:
-            scores.append(TaskScore(task, shots, metric, "none", False, *_mean_and_error(values), len(values)))
+            scores.append(TaskScore(task, shots, metric, "none", *_mean_and_error(values), len(values)))
     return scores
 
 
@@ -78,28 +79,35 @@ def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     return statistics.fmean(values), error
 
 
-def _means(
-    task: str, shots: int, verdicts: Sequence[Mapping[str, float]], preference: Sequence[str]
-) -> list[TaskScore]:
-    primary = choose_primary(task, list(verdicts[0]), preference)
+def _means(task: str, shots: int, verdicts: Sequence[Mapping[str, float]]) -> list[TaskScore]:
     scores = []
     for key in verdicts[0]:
         metric, filter_name = key.split(",", 1)
         values = [verdict[key] for verdict in verdicts]
-        is_primary = key == primary
-        scores.append(TaskScore(task, shots, metric, filter_name, is_primary, *_mean_and_error(values), len(values)))
+        scores.append(TaskScore(task, shots, metric, filter_name, *_mean_and_error(values), len(values)))
     return scores
 
 
-def choose_primary(task: str, reported: Sequence[str], preference: Sequence[str]) -> str:
+def primaries(scores: Sequence[TaskScore], preference: Sequence[str]) -> list[bool]:
+    """Which of `scores`, all at one number of shots, stand for their task or part: one of each, and never a cost.
+
+    Raises ValueError if `preference` names none of what a task reports.
+    """
+    reported: dict[str, list[str]] = {}
+    for score in scores:
+        if score.metric not in COSTS:
+            reported.setdefault(score.task, []).append(f"{score.metric},{score.filter}")
+    chosen = {task: _first_wish(task, keys, preference) for task, keys in reported.items()}
+    return [f"{score.metric},{score.filter}" == chosen.get(score.task) for score in scores]
+
+
+def _first_wish(task: str, reported: Sequence[str], preference: Sequence[str]) -> str:
     """The "metric,filter" that comes first in `preference`; an entry without a filter takes any."""
     for wanted in preference:
         for key in reported:
             if wanted in (key, key.split(",", 1)[0]):
                 return key
-    raise ValueError(
-        f"eval.primary names none of what task {task} reports ({', '.join(reported) or 'nothing'}); add one of these"
-    )
+    raise ValueError(f"eval.primary names none of what task {task} reports ({', '.join(reported)}); add one of these")
 
 
 def as_number(value: Any) -> float | None:

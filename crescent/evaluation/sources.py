@@ -1,7 +1,8 @@
 """One task as its YAML says it, with its local files, and what of both belongs in a key.
 
 In: a YAML file. Out: a configuration, a `TaskSource`. It opens nothing but that file, what it includes, and (for a key)
-the data files. Where tasks are looked for is decided in `catalogue`.
+the data files; for the key of a hub data set it asks the hub for its revision. Where tasks are looked for is decided in
+`catalogue`.
 """
 
 import hashlib
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from crescent.evaluation.hub import HubData
 
 SCORING = (
     "answers_version", "cluster", "filter_list", "fewshot_config", "generation_kwargs", "metadata", "metric_list",
@@ -24,8 +27,8 @@ class TaskSource:
     """One task, or a group with its `members`.
 
     `root` is the folder to index it from, `base` the name it has there where that is another; `overrides` replace keys
-    of its YAML; `files` hold its data, `hub` is the (data set, configuration) that they were taken from. `metadata` is
-    what Crescent's own YAML says about it:
+    of its YAML; `files` hold its data, `hub` are the data sets that are read where there are none (several only for a
+    group). `metadata` is what Crescent's own YAML says about it:
 
         answers: number            # the kind of answer that the filter `crescent` reads (crescent.answers)
         answers_otherwise: name    # the kind where the target is not of that kind
@@ -46,7 +49,7 @@ class TaskSource:
     base: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     members: tuple["TaskSource", ...] = ()
-    hub: tuple[str, str | None] | None = None
+    hub: tuple[HubData, ...] = ()
 
     @property
     def indexed_as(self) -> str:
@@ -69,10 +72,15 @@ class TaskSource:
         return self.config.get("output_type") == "generate_until"
 
     def key(self) -> dict[str, Any]:
-        """What decides the items and their scoring, equal on every machine: configuration and contents of the files."""
+        """What decides the items and their scoring, equal on every machine: configuration, and contents of the files or
+        revisions of the hub's data sets."""
         data = {split: [sha256(path) for path in paths] for split, paths in self.files.items()}
-        members = {"members": [member.key() for member in self.members]} if self.members else {}
-        return {"name": self.name, "definition": self.definition, "data": data, **members}
+        key = {"name": self.name, "definition": self.definition, "data": data}
+        if self.members:
+            return {**key, "members": [member.key() for member in self.members]}
+        if self.hub and not self.files:
+            return {**key, "hub": {str(one): one.revision() for one in self.hub}}
+        return key
 
     def items_key(self) -> dict[str, Any]:
         """What decides the items alone: not how replies are drawn, read and counted."""

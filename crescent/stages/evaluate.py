@@ -16,6 +16,7 @@ from crescent.engines import LazyEngine
 from crescent.engines.journal import Journal, JournaledEngine
 from crescent.evaluation import samples
 from crescent.evaluation.harness import PLAIN, plan, score_task
+from crescent.evaluation.metrics import primaries
 from crescent.evaluation.prompting import Baseline, Plain
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.sources import TaskSource
@@ -29,7 +30,7 @@ SAMPLES = "samples.jsonl"
 class Evaluate:
     """`Evaluate(settings).run(store, engine, console)`; the suite without tasks gives no artifact."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     settings: EvaluationSettings
 
@@ -52,13 +53,26 @@ class Evaluate:
             artifacts.append(store.build("evaluate", self.VERSION, key, [engine.identity], build))
         return artifacts
 
+    def scores(self, artifacts: Sequence[Artifact], model: str, iteration: int, prompting: str = "none") -> list[Score]:
+        """The records of evaluations as scores of `model` (teacher, base or student), with the primary of each task.
+
+        Raises ValueError if `eval.primary` names none of what a task reports.
+        """
+        return [
+            Score(model, iteration, prompting, one.task, one.shots, one.metric, one.filter, primary, one.value,
+                  one.stderr, one.n)
+            for artifact in artifacts
+            for found in [artifact.read(TaskScore)]
+            for one, primary in zip(found, primaries(found, self.settings.primary), strict=True)
+        ]  # fmt: skip
+
     def left_out(self, prompting: Plain | Baseline) -> list[str]:
         """The tasks that a baseline is not asked of: their responses commit to no answer, or it has no such shots."""
         planned = {source.name for source, _ in plan(self.settings, prompting)}
         return [name for name in self.settings.tasks if name not in planned]
 
     def _key(self, source: TaskSource, shots: int, prompting: Plain | Baseline) -> dict[str, Any]:
-        """All that decides a score beside the model. The suite's name and its other tasks do not."""
+        """All that decides a score beside the model. The suite's name, its other tasks and `primary` do not."""
         settings = self.settings
         baseline = {} if isinstance(prompting, Plain) else {"prompting": prompting}
         stop = {"stop": settings.stop} if settings.stop else {}
@@ -73,19 +87,8 @@ class Evaluate:
             "fewshot_as_multiturn": settings.fewshot_as_multiturn,
             "system_prompt": settings.system_prompt,
             "seed": settings.seed,
-            "primary": settings.primary,
             "lm_eval": version("lm_eval"),
         }
-
-
-def scores(artifacts: Sequence[Artifact], model: str, iteration: int, prompting: str = "none") -> list[Score]:
-    """The records of evaluations as scores of `model` (teacher, base or student)."""
-    return [
-        Score(model, iteration, prompting, one.task, one.shots, one.metric, one.filter, one.primary, one.value,
-              one.stderr, one.n)
-        for artifact in artifacts
-        for one in artifact.read(TaskScore)
-    ]  # fmt: skip
 
 
 def read_samples(artifact: Artifact) -> list[samples.Sample]:

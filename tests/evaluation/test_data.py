@@ -34,7 +34,7 @@ def suite(tmp_path: Path) -> EvaluationSettings:
 
 def test_a_mirror_holds_what_scoring_reads(suite: EvaluationSettings, tmp_path: Path) -> None:
     said: list[str] = []
-    assert mirror(needs(suite, tmp_path / "mirror"), tmp_path / "mirror", said.append) == 2
+    assert mirror(needs(suite, tmp_path / "mirror"), tmp_path / "mirror", said.append) == (2, [])
     lines = (tmp_path / "mirror" / "g" / "train.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in lines] == ROWS and len(said) == 2
     harness.check(EvaluationSettings("x", ("gsm8k",), suite.task_folders, str(tmp_path / "mirror")))
@@ -50,23 +50,30 @@ def test_a_mirror_says_where_each_file_came_from(suite: EvaluationSettings, tmp_
 def test_a_second_mirroring_fetches_only_what_is_missing(suite: EvaluationSettings, tmp_path: Path) -> None:
     mirror(needs(suite, tmp_path / "mirror"), tmp_path / "mirror", silent)
     (tmp_path / "mirror" / "g" / "test.jsonl").unlink()
-    assert mirror(needs(suite, tmp_path / "mirror"), tmp_path / "mirror", silent) == 1
+    assert mirror(needs(suite, tmp_path / "mirror"), tmp_path / "mirror", silent) == (1, [])
 
 
-def test_a_data_set_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
-    wanted = needs(EvaluationSettings("x", ("gsm8k",), (FOLDER,)), tmp_path)
-    with pytest.raises(
-        ValueError, match=r"^task gsm8k: openai/gsm8k \(main\) cannot be had \([^\n]+where there is a network"
-    ):
-        mirror(wanted, tmp_path, silent)
-    assert not list(tmp_path.rglob("*.jsonl"))
+def test_a_data_set_that_cannot_be_had_is_one_line_and_the_others_are_fetched(
+    suite: EvaluationSettings, tmp_path: Path
+) -> None:
+    nowhere = needs(EvaluationSettings("x", ("gsm_plus_mini", "mmlu"), (FOLDER,)), tmp_path / "mirror")
+    count, lines = mirror([*nowhere, *needs(suite, tmp_path / "mirror")], tmp_path / "mirror", silent)
+    assert count == 2 and len(list((tmp_path / "mirror").rglob("*.jsonl"))) == 2
+    plus, subjects = lines
+    assert plus.startswith("task gsm_plus_mini: qintongli/GSM-Plus cannot be had (") and "there is a network" in plus
+    assert subjects.endswith("(56 more of mmlu.)") and not any("\n" in line for line in lines)
+
+
+def test_mirroring_what_cannot_be_had_ends_with_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval=math", "eval.tasks=[gsm8k]", "--mirror", str(tmp_path)]) == 1
+    assert "crescent-data: error: task gsm8k: openai/gsm8k (main) cannot be had (" in capsys.readouterr().err
 
 
 def test_every_task_of_every_suite_can_be_mirrored() -> None:
     for suite in ("math", "general", "full", "organism"):
         node = composed([f"eval={suite}"])["eval"]
         for need in needs(EvaluationSettings(suite, tuple(node["tasks"]), tuple(node["task_folders"])), Path("/data")):
-            assert need.hub is None or need.files, need
+            assert not need.hub or need.files, need
 
 
 def test_a_suite_that_is_there_ends_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,9 +81,9 @@ def test_a_system_prompt_and_a_limit_reach_the_harness(
     assert {score.n for score in ours.scores} == {3}
 
 
-def test_both_filters_are_reported_and_one_of_them_is_primary(task_folder: Path, engine: TransformersEngine) -> None:
+def test_both_filters_are_reported(task_folder: Path, engine: TransformersEngine) -> None:
     scores = judged(scored(suite(task_folder, "tiny_gsm"), engine))
-    assert {(score.filter, score.primary) for score in scores} == {("strict-match", False), ("flexible-extract", True)}
+    assert [score.filter for score in scores] == ["strict-match", "flexible-extract"]
     assert {(score.task, score.shots, score.n) for score in scores} == {("tiny_gsm", 0, 20)}
 
 
@@ -97,11 +97,11 @@ def test_a_sample_keeps_the_item_the_reply_and_each_verdict(task_folder: Path, e
     assert json.loads(json.dumps(second, allow_nan=False)) == second
 
 
-def test_the_primary_score_is_the_mean_of_its_samples(task_folder: Path, engine: TransformersEngine) -> None:
+def test_a_score_is_the_mean_of_its_samples(task_folder: Path, engine: TransformersEngine) -> None:
     result = scored(suite(task_folder, "tiny_gsm"), engine)
-    (primary,) = (score for score in result.scores if score.primary)
-    verdicts = [sample["metrics"][f"{primary.metric},{primary.filter}"] for sample in result.samples]
-    assert primary.value == sum(verdicts) / len(verdicts)
+    for score in judged(result):
+        verdicts = [sample["metrics"][f"{score.metric},{score.filter}"] for sample in result.samples]
+        assert score.value == sum(verdicts) / len(verdicts)
 
 
 def test_nothing_is_written_to_the_terminal(
@@ -139,14 +139,14 @@ def test_a_group_is_scored_as_a_whole(task_folder: Path, engine: TransformersEng
     group = catalogue.TaskSource("both", task_folder, {"group": "both"})  # as MMLU is found among the harness's
     result = harness.score_task(group, 0, settings, engine, Console(quiet=True))
     ((score,), half) = (result.scores, scored(settings, engine).scores)
-    assert (score.task, score.n, score.primary) == ("both", 40, True)
+    assert (score.task, score.n) == ("both", 40)
     assert score.value == half[0].value
     assert {sample["task"] for sample in result.samples} == {"a", "b"}
 
 
-def test_items_that_are_shuffled_when_read_keep_prompt_and_target_together(
-    task_folder: Path, engine: TransformersEngine
-) -> None:
+@pytest.fixture
+def shuffled(task_folder: Path) -> EvaluationSettings:
+    """A task whose choices are shuffled when items are read, by one generator of its module: as GPQA's are."""
     (task_folder / "shuffling.py").write_text(
         "import random\nrng = random.Random(42)\n"
         "def process(items):\n"
@@ -159,10 +159,25 @@ def test_items_that_are_shuffled_when_read_keep_prompt_and_target_together(
     text = CHOICE.replace("tiny_choice", "gpqa_like").replace("{{choices.index(answer)}}", "{{gold}}")
     text = text.replace('"{{choices}}"', '"{{mixed}}"') + "process_docs: !function shuffling.process\n"
     (task_folder / "gpqa_like.yaml").write_text(text.replace('"{{question}}"', '"{{question}} {{mixed}}"'))
-    settings = suite(task_folder, "gpqa_like", limit=1)
+    return suite(task_folder, "gpqa_like", limit=1)
+
+
+def test_items_that_are_shuffled_when_read_keep_prompt_and_target_together(
+    shuffled: EvaluationSettings, engine: TransformersEngine
+) -> None:
     for item in range(4):
-        seen = scored(replace(settings, seed=item), engine).samples[0]
+        seen = scored(replace(shuffled, seed=item), engine).samples[0]
         assert str(seen["doc"]["mixed"]) in seen["prompt"]
+
+
+def test_items_that_are_shuffled_when_read_are_the_same_in_every_load(shuffled: EvaluationSettings) -> None:
+    """Base and student are scored in one process, or the base in an earlier one, whose cache of `datasets` is here."""
+    (source,) = catalogue.find(shuffled)
+    with loading.quiet():
+        loads = [loading.load(source, shots, shuffled)["tasks"]["gpqa_like"] for shots in (0, 2, 0)]
+    mixed = [[item["mixed"] for item in task.eval_docs] for task in loads]
+    assert mixed[0] == mixed[1] == mixed[2]
+    assert [task.sampler.df[0]["mixed"] for task in loads[:1]] == [loads[2].sampler.df[0]["mixed"]]
 
 
 def test_the_cost_of_an_item_is_kept_and_its_mean_is_a_score(task_folder: Path, engine: TransformersEngine) -> None:
@@ -171,7 +186,7 @@ def test_the_cost_of_an_item_is_kept_and_its_mean_is_a_score(task_folder: Path, 
     read = [len(engine.tokenizer(result.samples[0]["prompt"], add_special_tokens=False)["input_ids"])]
     assert [sample["prompt_tokens"] for sample in result.samples[:1]] == read
     assert costs["new_tokens"].value == sum(sample["new_tokens"] for sample in result.samples) / 20
-    assert not costs["new_tokens"].primary and costs["prompt_tokens"].stderr > 0
+    assert costs["prompt_tokens"].stderr > 0
 
 
 def test_what_is_only_compared_by_likelihood_has_no_cost(task_folder: Path, engine: TransformersEngine) -> None:
@@ -181,9 +196,9 @@ def test_what_is_only_compared_by_likelihood_has_no_cost(task_folder: Path, engi
 
 
 def test_the_conditions_of_a_score_are_kept_in_full(task_folder: Path, engine: TransformersEngine) -> None:
-    kept = scored(suite(task_folder, "tiny_gsm", system_prompt="Be brief."), engine, 2).conditions
+    kept = scored(suite(task_folder, "tiny_gsm", system_prompt="Be brief.", stop=("\n\n",)), engine, 2).conditions
     assert kept["generation"]["max_gen_toks"] == 60 and kept["generation"]["until"] == ["Question:", "efu"]
-    assert (kept["shots"], kept["system_prompt"], kept["seed"]) == (2, "Be brief.", 1234)
+    assert (kept["shots"], kept["system_prompt"], kept["seed"]) == (2, "Be brief.", 1234) and kept["stop"] == ["\n\n"]
     assert len(kept["chat_template"]) == 16 and json.loads(json.dumps(kept)) == kept
 
 
@@ -241,6 +256,18 @@ def test_code_beside_a_task_is_in_its_key(task_folder: Path) -> None:
     (task_folder / "code.py").write_text("def process(items): return items.select([0])\n")
     (after,) = catalogue.find(suite(task_folder, "coded"))
     assert before.definition != after.definition
+
+
+@pytest.mark.parametrize("function", ["crescent_answers", "!function crescent.evaluation.extraction.CrescentAnswers"])
+def test_how_our_filter_reads_is_in_the_key_of_a_task_that_names_it_in_its_yaml(
+    task_folder: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    filters = f"filter_list:\n  - name: crescent\n    filter: [{{function: {function}}}, {{function: take_first}}]\n"
+    (task_folder / "read.yaml").write_text(CHOICE.replace("tiny_choice", "read") + filters)
+    keys = [[source.key() for source in catalogue.find(suite(task_folder, "read", "tiny_choice"))]]
+    monkeypatch.setattr(catalogue, "ANSWERS_VERSION", catalogue.ANSWERS_VERSION + 1)
+    keys += [[source.key() for source in catalogue.find(suite(task_folder, "read", "tiny_choice"))]]
+    assert keys[0][0] != keys[1][0] and keys[0][1] == keys[1][1]
 
 
 def test_settings_that_cannot_be_are_named() -> None:

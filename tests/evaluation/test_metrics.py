@@ -2,8 +2,9 @@ import math
 
 import pytest
 
-from crescent.evaluation.metrics import task_scores
+from crescent.evaluation.metrics import primaries, task_scores
 from crescent.evaluation.samples import merge
+from crescent.records import TaskScore
 
 TABLE = {
     "alias": "t", "sample_len": 3, "acc,none": 0.5, "acc_stderr,none": 0.1, "acc_norm,none": 0.6,
@@ -12,17 +13,22 @@ TABLE = {
 
 
 def test_the_first_wish_that_is_reported_is_primary() -> None:
-    scores = task_scores("t", 0, TABLE, ("exact_match", "acc_norm", "acc"))
-    assert [score.metric for score in scores if score.primary] == ["acc_norm"]
+    assert primaries(task_scores("t", 0, TABLE), ("exact_match", "acc_norm", "acc")) == [False, True]
+
+
+def test_each_part_of_a_task_has_a_primary_and_no_cost_is_one() -> None:
+    parts = [TaskScore(task, 0, metric, "none", 0.5, 0.1, 3) for task in ("t", "t/a") for metric in ("f1", "acc")]
+    cost = TaskScore("t", 0, "new_tokens", "none", 40.0, 1.0, 3)
+    assert primaries([*parts, cost], ("new_tokens", "acc")) == [False, True, False, True, False]
 
 
 def test_a_standard_error_that_is_not_given_is_zero() -> None:
-    assert [score.stderr for score in task_scores("t", 0, TABLE, ("acc",))] == [0.1, 0.0]
+    assert [score.stderr for score in task_scores("t", 0, TABLE)] == [0.1, 0.0]
 
 
 def test_a_value_that_is_no_number_is_left_out_and_named(caplog: pytest.LogCaptureFixture) -> None:
-    scores = task_scores("t", 5, {**TABLE, "f1,none": math.nan}, ("f1", "acc"))
-    assert [(score.metric, score.primary) for score in scores] == [("acc", True), ("acc_norm", False)]
+    scores = task_scores("t", 5, {**TABLE, "f1,none": math.nan})
+    assert [score.metric for score in scores] == ["acc", "acc_norm"]
     assert "t, 5-shot: f1,none is nan and is left out" in caplog.text
 
 
@@ -30,7 +36,12 @@ def test_a_task_that_reports_none_of_the_wishes_says_what_it_reports() -> None:
     with pytest.raises(
         ValueError, match=r"eval\.primary names none of what task t reports \(acc,none, acc_norm,none\)"
     ):
-        task_scores("t", 0, TABLE, ("exact_match",))
+        primaries(task_scores("t", 0, TABLE), ("exact_match",))
+
+
+def test_a_task_that_reports_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="task t reports no finite number"):
+        task_scores("t", 0, {"sample_len": 3, "f1,none": math.nan})
 
 
 def test_samples_hold_json_even_where_metrics_do_not() -> None:

@@ -25,20 +25,20 @@ def sample(subset: str | None, right: float) -> dict[str, Any]:
     return {"subset": subset, "metrics": {"acc,none": right}}
 
 
-def test_each_subset_has_a_mean_an_error_and_a_primary_of_its_own() -> None:
+def test_each_subset_has_a_mean_and_an_error_of_its_own() -> None:
     right = {"b": [1.0, 0.0, 1.0], "a": [0.0, 1.0]}
-    made = subset_scores("t", 5, [sample(name, one) for name, some in right.items() for one in some], None, ("acc",))
-    assert [(one.task, one.shots, one.n, one.primary) for one in made] == [("t/a", 5, 2, True), ("t/b", 5, 3, True)]
+    made = subset_scores("t", 5, [sample(name, one) for name, some in right.items() for one in some], None)
+    assert [(one.task, one.shots, one.n) for one in made] == [("t/a", 5, 2), ("t/b", 5, 3)]
     assert made[1].value == fmean(right["b"]) and made[1].stderr == stdev(right["b"]) / 3**0.5
 
 
 def test_what_can_be_answered_is_a_subset_too() -> None:
-    made = subset_scores("t", 0, [sample("a", 1.0), sample("b", 0.0), sample("trick", 0.0)], "trick", ("acc",))
+    made = subset_scores("t", 0, [sample("a", 1.0), sample("b", 0.0), sample("trick", 0.0)], "trick")
     assert {one.task: one.value for one in made} == {"t/a": 1.0, "t/b": 0.0, "t/trick": 0.0, "t/answerable": 0.5}
 
 
 def test_a_task_without_subsets_has_no_parts() -> None:
-    assert subset_scores("t", 0, [sample(None, 1.0)], None, ("acc",)) == []
+    assert subset_scores("t", 0, [sample(None, 1.0)], None) == []
 
 
 def seen(doc_id: int, question: str, seed: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def test_the_kinds_of_gsm_plus_are_scores_and_its_seed_questions_clusters(engine
     settings = EvaluationSettings("x", ("gsm_plus_mini",), (FOLDER,), DATA, limit=16, max_new_tokens=4)
     (source,) = catalogue.find(settings)
     result = harness.score_task(source, 0, settings, engine, Console(quiet=True))
-    parts = {one.task.partition("/")[2]: one.n for one in result.scores if one.primary}
+    parts = {one.task.partition("/")[2]: one.n for one in result.scores if one.filter == "flexible-extract"}
     kinds = {str(one["doc"]["perturbation_type"]): 2 for one in result.samples}
     assert parts == {"": 16, "answerable": 14, **kinds} and len(kinds) == 8
     assert len({one["cluster"] for one in result.samples}) == 2 and len({one["item"] for one in result.samples}) == 16

@@ -135,20 +135,26 @@ def simulate(kind: str, size: int, draw: np.random.Generator) -> tuple[Differenc
     return paired_difference(change, np.zeros(size), names), gain - loss
 
 
-@pytest.mark.parametrize(("kind", "size"), [("plain", 60), ("plain", 400), ("few", 300), ("clustered", 300)])
-def test_the_interval_covers_the_truth_as_often_as_it_says(kind: str, size: int) -> None:
-    """1,000 data sets: the share's own standard error is 0.7 points. `tests/bench/coverage.py` measures it closely."""
+@pytest.mark.parametrize(
+    ("kind", "size", "count"), [("plain", 60, 2000), ("plain", 400, 2000), ("few", 300, 2000), ("clustered", 300, 1000)]
+)
+def test_the_interval_covers_the_truth_as_often_as_it_says(kind: str, size: int, count: int) -> None:
+    """Within two standard errors of the share of so many data sets: 95 +- 1.0 or 1.4 points.
+
+    `tests/bench/coverage.py` measures it closely, also where it is not 95 % (docs/measurements.md).
+    """
     draw = np.random.default_rng(5)
-    found = [simulate(kind, size, draw) for _ in range(1000)]
+    found = [simulate(kind, size, draw) for _ in range(count)]
     covered = np.mean([one.low <= truth <= one.high for one, truth in found])
-    assert 0.93 <= covered <= 0.975
+    assert abs(covered - 0.95) <= 2 * np.sqrt(0.95 * 0.05 / count)
 
 
 def test_the_interval_over_seeds_covers_the_truth() -> None:
+    """Three seeds, whose interval is a little too wide: 95 to 96.2 % in the bench, here within 1 point of that."""
     draw = np.random.default_rng(6)
     found = [simulate("seeds", 200, draw) for _ in range(1000)]
     covered = np.mean([one.low <= truth <= one.high for one, truth in found])
-    assert 0.93 <= covered <= 0.98
+    assert 0.94 <= covered <= 0.972
 
 
 def test_a_difference_as_large_as_the_detectable_one_is_found_in_four_of_five_cases() -> None:

@@ -69,7 +69,8 @@ def _run(sweep: Sweep, store: Store, dedup: str, draws: int, seed: int, folder: 
                 own = {"pass": iteration, **settings} if model == "student" else {}
                 found = _evaluation(sweep, store, task, shots, own | ({} if prompting == "none" else {"as": prompting}))
                 for one in found.read(TaskScore):
-                    scores.append(Score(model, iteration, prompting, **asdict(one)))
+                    primary = f"{one.metric},{one.filter}" == FILTERS[1]
+                    scores.append(Score(model, iteration, prompting, primary=primary, **asdict(one)))
                 place = {"model": model, "iteration": iteration, "prompting": prompting, "task": task, "shots": shots}
                 evaluations.append({**place, "key": found.key, "path": str(found.path)})
     config = {
@@ -149,15 +150,15 @@ def _evaluation(sweep: Sweep, store: Store, task: str, shots: int, settings: dic
         write(rows, work / "samples.jsonl")
         means = {name: float(np.mean([row["metrics"][name] for row in rows])) for name in FILTERS}
         scores = [
-            TaskScore(task, shots, *name.split(","), name == FILTERS[1], value, 0.01, len(rows))  # type: ignore[call-arg]
+            TaskScore(task, shots, *name.split(","), value, 0.01, len(rows))  # type: ignore[call-arg]
             for name, value in means.items()
         ]
         tokens = (40.0, 60.0 * (1 + 4 * len(settings.get("as", ""))))
         for name, value in zip(("prompt_tokens", "new_tokens"), tokens, strict=True):
-            scores.append(TaskScore(task, shots, name, "none", False, value, 0.1, len(rows)))
+            scores.append(TaskScore(task, shots, name, "none", value, 0.1, len(rows)))
         if sweep.parts:
             half = float(np.mean([row["metrics"][FILTERS[1]] for row in rows[::2]]))
-            scores.append(TaskScore(f"{task}/even", shots, *FILTERS[1].split(","), True, half, 0.02, len(rows) // 2))  # type: ignore[call-arg]
+            scores.append(TaskScore(f"{task}/even", shots, *FILTERS[1].split(","), half, 0.02, len(rows) // 2))  # type: ignore[call-arg]
         return Outcome(
             scores, {"task": task, "shots": shots, "items": len(rows)}, {"samples.jsonl": work / "samples.jsonl"}
         )

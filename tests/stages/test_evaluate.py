@@ -13,7 +13,7 @@ from crescent.engines.weights import Weights, load
 from crescent.evaluation.prompting import Trigger
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.records import Score, TaskScore
-from crescent.stages.evaluate import Evaluate, read_samples, scores
+from crescent.stages.evaluate import Evaluate, read_samples
 from crescent.store import Store
 
 TASK = """\
@@ -56,7 +56,7 @@ def test_each_task_and_number_of_shots_is_an_artifact(
     settings: EvaluationSettings, store: Store, tiny_llama: Path, console: Console
 ) -> None:
     artifacts = Evaluate(settings).run(store, lazy(tiny_llama), console)
-    found = [(one.task, one.shots, one.n) for artifact in artifacts for one in artifact.read(TaskScore) if one.primary]
+    found = [(one.task, one.shots, one.n) for artifact in artifacts for one in artifact.read(TaskScore)[:1]]
     assert found == [("sums", 0, 6), ("sums", 2, 6), ("more", 0, 6), ("more", 2, 6)]
     assert [sample["doc"]["answer"] for sample in read_samples(artifacts[0])] == ["1", "2", "3", "4", "5", "6"]
 
@@ -143,7 +143,7 @@ def test_a_prompting_baseline_is_scored_beside_the_plain_model_and_only_where_it
     (prompted,) = stage.run(store, lazy(tiny_llama), console, baseline)
     assert stage.left_out(baseline) == ["more"] and prompted.key not in {artifact.key for artifact in plain}
     assert prompted.info["prompting"] == "zero_shot_cot" and prompted.info["shots"] == 0
-    assert {score.prompting for score in scores([prompted], "base", 0, "zero_shot_cot")} == {"zero_shot_cot"}
+    assert {score.prompting for score in stage.scores([prompted], "base", 0, "zero_shot_cot")} == {"zero_shot_cot"}
     assert "step by step" in read_samples(prompted)[0]["prompt"]
     assert {sample["prompting"] for sample in read_samples(prompted)} == {"zero_shot_cot"}
     assert all(artifact.reused for artifact in stage.run(store, unloadable(), console))
@@ -168,8 +168,18 @@ def test_records_become_scores_of_a_model(
     settings: EvaluationSettings, store: Store, tiny_llama: Path, console: Console
 ) -> None:
     artifacts = Evaluate(settings).run(store, lazy(tiny_llama), console)
-    made = scores(artifacts, "base", 0)
+    made = Evaluate(settings).scores(artifacts, "base", 0)
     assert made[0] == Score("base", 0, "none", "sums", 0, "exact_match", "none", True, 0.0, 0.0, 6)
     assert [(score.task, score.shots) for score in made if score.primary] == [
         ("sums", 0), ("sums", 2), ("more", 0), ("more", 2),
     ]  # fmt: skip
+
+
+def test_another_primary_asks_the_stored_scores_and_not_the_model(
+    settings: EvaluationSettings, store: Store, tiny_llama: Path, console: Console
+) -> None:
+    Evaluate(settings).run(store, lazy(tiny_llama), console)
+    other = Evaluate(replace(settings, primary=("exact_match,crescent",)))
+    artifacts = other.run(store, unloadable(), console)
+    with pytest.raises(ValueError, match=r"eval\.primary names none of what task sums reports \(exact_match,none\)"):
+        other.scores(artifacts, "base", 0)
