@@ -25,3 +25,18 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder, ("none", "rejection"), (5,), (0,), ("gsm",), shots=(0,), items=120, questions=60, prefix=SCRIPT
     )
     return small.build()
+
+
+@pytest.fixture(scope="session")
+def prompted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One configuration whose base was asked to reason as well."""
+    folder = tmp_path_factory.mktemp("prompted")
+    asked = ("zero_shot_cot",)
+    return Sweep(folder, ("none",), (5,), (0,), ("gsm",), (0,), items=200, questions=20, promptings=asked).build()
+
+
+@pytest.fixture(scope="session")
+def passes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One configuration in three seeds of two passes."""
+    folder = tmp_path_factory.mktemp("passes")
+    return Sweep(folder, ("none",), (1,), (0, 1, 2), ("gsm",), (0,), items=400, questions=20, passes=2).build()
