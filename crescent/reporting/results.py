@@ -170,6 +170,8 @@ class _Work:
         self, row: Row, column: Column, after: Sequence[Items | None], before: Sequence[Items | None], metric: str
     ) -> Difference | None:
         """The paired difference, or None where samples are missing or no question is shared."""
+        different = {(id(one), id(other)): (one, other) for one, other in zip(after, before, strict=True)}
+        after, before = zip(*different.values(), strict=True)  # seeds share both sides of a prompting baseline
         tables = [table for table in (*after, *before) if table is not None]
         if len(tables) < len(after) + len(before):
             return None

@@ -63,7 +63,7 @@ class Cell:
 
     @property
     def too_small(self) -> bool:
-        """Whether the difference is smaller than what such a comparison finds in four of five cases."""
+        """Whether the difference is smaller than what such a comparison finds in four of five cases, corrected."""
         return self.difference is not None and abs(self.difference.value) < self.difference.detectable
 
 
@@ -98,9 +98,10 @@ def rows_of(axes: Axes, point: Point, group: Sequence[Run], notes: list[str]) ->
     places = dict.fromkeys((score.model, score.prompting) for run in runs for score in run.scores)
     for model, prompting in sorted(places, key=lambda place: ORDER[place[0]]):
         role: Role = model  # type: ignore[assignment]
-        whose = runs if role != "student" else tuple(run for run in runs if run.has_its_student)
+        scored = [run for run in runs if any((one.model, one.prompting) == (model, prompting) for one in run.scores)]
+        whose = tuple(run for run in scored if role != "student" or run.has_its_student)
         if whose:
-            name = axis.label(axes, point) or runs[0].experiment
+            name = axis.label(axes, point) or whose[0].experiment
             title = name if role == "student" else f"{role} ({weights_name(whose[0], role)})"
             title += "" if prompting == "none" else f", {prompting}"
             rows.append(Row(title, point, role, max(_iteration(run, role) for run in whose), prompting, whose))
@@ -135,7 +136,7 @@ def _together(first: Run, then: Run, notes: list[str]) -> Run:
     if clash:
         notes.append(f"{both}, but their suites differ in {', '.join(clash)}: there the latter counts")
     notes.append(f"{both}; {'their scores are taken together' if scores else 'the latter counts'}")
-    evaluations = tuple(one for one in first.evaluations if _place(one) not in new_keys)
+    evaluations = tuple(one for one in first.evaluations if _place(one) not in there)
     return replace(
         then, scores=(*scores, *then.scores), evaluations=(*evaluations, *then.evaluations),
         stores=tuple(dict.fromkeys((*then.stores, *first.stores))),

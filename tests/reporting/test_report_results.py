@@ -11,7 +11,7 @@ from crescent.evaluation.statistics import adjust, paired_difference
 from crescent.reporting.rows import Column
 from crescent.reporting.runs import find, read
 
-from .runs_on_disk import compared, copy
+from .runs_on_disk import compared, config_of, copy
 
 
 def test_seeds_of_a_configuration_are_one_row_and_the_base_is_listed_once(sweep: Path) -> None:
@@ -138,6 +138,14 @@ def test_a_prompting_baseline_is_compared_with_plainly_asking_the_same_model(pro
     cell = row.cells[Column("gsm", 0)]
     assert row.label == "base (made up), zero_shot_cot" and cell.paired and cell.difference is not None
     assert cell.difference.value == pytest.approx(gained) and gained > 0
+
+
+def test_seeds_that_share_a_prompting_baseline_count_once(prompted: Path, tmp_path: Path) -> None:
+    again = copy(
+        prompted / "0", tmp_path / "again", seed=1, config=config_of(prompted / "0", train__seed=1, vote__seed=1)
+    )
+    one, two = (compared(*runs).rows[1].cells[Column("gsm", 0)] for runs in ([prompted], [prompted, again]))
+    assert two.difference == one.difference and two.difference is not None and two.difference.seeds == 1
 
 
 def test_a_run_that_was_repeated_counts_once(sweep: Path, tmp_path: Path) -> None:
