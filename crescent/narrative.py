@@ -122,8 +122,8 @@ def tell_scoring(console: Console, role: str, name: str, prompting: Plain | Base
 def score_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], Difference]) -> Table:
     """Primary scores: base, student, their difference with its paired standard error and interval, in percent.
 
-    "can show": the smallest difference that such a comparison finds in four of five cases, where the one found is
-    smaller. A difference that could not be paired has no error here.
+    "can show": the smallest difference that such a comparison finds in four of five cases, after correction for all
+    tasks, where the one found is smaller. A difference that could not be paired has no error here.
     """
     scores = [score for score in scores if score.prompting == "none" and "/" not in score.task]
     last = max((score.iteration for score in scores), default=0)

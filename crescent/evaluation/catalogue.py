@@ -20,6 +20,7 @@ from crescent.evaluation.hub import named_in
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.sources import TaskSource, data_files, portable, read_yaml
 
+OVERLAYS = Path(__file__).parent / "tasks"
 ANSWERS = "crescent"  # the name of the filter that reads answers with crescent.answers
 ANSWERS_VERSION = 1  # raised when crescent.answers reads a response differently: such scores are made anew
 READER_NAMES = ("crescent_answers", "CrescentAnswers")  # as a filter_list may name that filter
@@ -40,6 +41,16 @@ def find(settings: EvaluationSettings) -> list[TaskSource]:
         else:
             sources.append(_harness_source(name, settings))
     return sources
+
+
+@functools.cache
+def unanswerable(task: str, folders: tuple[str, ...]) -> str | None:
+    """The subset of a task that has no answers, from its YAML in one of the folders or among our own overlays."""
+    for folder in (*folders, str(OVERLAYS)):
+        file = _names_in(folder).get(task) if Path(folder).is_dir() else None
+        if file is not None:
+            return (read_yaml(file).get("metadata") or {}).get("unanswerable")
+    return None
 
 
 def _own_source(name: str, folder: str, file: Path, config: Mapping[str, Any]) -> TaskSource:

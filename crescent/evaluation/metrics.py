@@ -15,6 +15,7 @@ from crescent.records import TaskScore
 
 log = logging.getLogger(__name__)
 COSTS = ("prompt_tokens", "new_tokens")
+ANSWERABLE = "answerable"
 
 
 def task_scores(task: str, shots: int, reported: Mapping[str, Any]) -> list[TaskScore]:
@@ -55,7 +56,7 @@ def subset_scores(
             subsets.setdefault(sample["subset"], []).append(sample)
     parts = dict(sorted(subsets.items()))
     if unanswerable is not None:
-        parts["answerable"] = [one for name, some in subsets.items() if name != unanswerable for one in some]
+        parts[ANSWERABLE] = [one for name, some in subsets.items() if name != unanswerable for one in some]
     return [
         score
         for name, some in parts.items()

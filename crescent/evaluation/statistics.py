@@ -10,7 +10,7 @@ second sample, crossed with the questions: see `_variance`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -39,30 +39,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """A paired difference: mean, standard error, interval, two-sided p-value of no difference.
-
-    `gained` and `lost` count questions that became right and wrong (means over the seeds; 0 where values are no
-    shares).
-    `detectable` is the smallest true difference that such a comparison finds in 80 % of all cases at the level of 5 %,
-    before any correction.
-    """
-
-    value: float
-    stderr: float
-    low: float
-    high: float
-    p: float
-    detectable: float
-    gained: float
-    lost: float
-    questions: int
-    clusters: int
-    seeds: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Variance:
+class Spread:
     """The variance of a mean in two parts, each with its degrees of freedom: of questions, and of seeds."""
 
     questions: float
@@ -85,6 +62,36 @@ class _Variance:
         if self.stderr == 0:
             return float(stats.t.ppf((1 + level) / 2, self.questions_df))
         return self.half_width(level) / self.stderr
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A paired difference: mean, standard error, interval, two-sided p-value of no difference.
+
+    `gained` and `lost` count questions that became right and wrong (means over the seeds; 0 where values are no
+    shares).
+    `detectable` is the smallest true difference that such a comparison finds in 80 % of all cases at the level of 5 %;
+    `corrected_for` gives it at the level that a correction for several differences leaves.
+    """
+
+    value: float
+    stderr: float
+    low: float
+    high: float
+    p: float
+    detectable: float
+    gained: float
+    lost: float
+    questions: int
+    clusters: int
+    seeds: int
+    spread: Spread
+
+    def corrected_for(self, count: int) -> "Difference":
+        """The same with `detectable` at the level of 5 % / `count`, which Holm asks of the smallest p-value."""
+        here, there = (self.spread.quantile(1 - alpha) for alpha in (1 - LEVEL, (1 - LEVEL) / count))
+        power = float(stats.norm.ppf(POWER))
+        return replace(self, detectable=self.detectable * (there + power) / (here + power))
 
 
 def paired_difference(
@@ -112,7 +119,7 @@ def paired_difference(
     p = mcnemar(round(gained), round(lost)) if binary and alone else _p_value(value, variance)
     return Difference(
         value, variance.stderr, *limits, p, _detectable(limits, variance), gained if binary else 0.0,
-        lost if binary else 0.0, questions, int(group.max()) + 1, seeds,
+        lost if binary else 0.0, questions, int(group.max()) + 1, seeds, variance,
     )  # fmt: skip
 
 
@@ -129,17 +136,45 @@ def mean_estimate(values: ArrayLike, clusters: Sequence[str] | None = None, leve
     return Estimate(value, variance.stderr, *limits, table.shape[1], int(group.max()) + 1, table.shape[0])
 
 
-def unpaired_difference(after: Estimate, before: Estimate, level: float = LEVEL) -> Difference:
-    """The difference of two scores whose questions are not known: as if they were different ones, and so less sure."""
-    value, stderr = after.value - before.value, float(np.hypot(after.stderr, before.stderr))
-    quantile = float(stats.norm.ppf((1 + level) / 2))
-    p = float(2 * stats.norm.sf(abs(value) / stderr)) if stderr else 1.0 if value == 0 else 0.0
-    reach = quantile + float(stats.norm.ppf(POWER))
-    questions = min(after.questions, before.questions)
+def score_estimate(values: Sequence[float], errors: Sequence[float], questions: int, level: float = LEVEL) -> Estimate:
+    """The mean of scores, one a seed, of which no more is known than their standard errors over `questions`."""
+    value, spread = float(np.mean(values)), _score_spread(values, errors, questions)
+    half = spread.half_width(level)
+    return Estimate(value, spread.stderr, value - half, value + half, questions, questions, len(values))
+
+
+def unpaired_difference(
+    after: tuple[Sequence[float], Sequence[float]],
+    before: tuple[Sequence[float], Sequence[float]],
+    questions: int,
+    level: float = LEVEL,
+) -> Difference | None:
+    """The difference of two scores, each (values, standard errors) over seeds, whose questions are not known.
+
+    As if they were different questions, each independent of the others, and so less sure. None where a standard error
+    is 0 or not given: no interval can be formed then.
+    """
+    if not all((*after[1], *before[1])):
+        return None
+    value = float(np.mean(after[0]) - np.mean(before[0]))
+    one, other = _score_spread(*after, questions), _score_spread(*before, questions)
+    seeds_df = min((len(values) - 1 for values, _ in (after, before) if len(values) > 1), default=1)
+    spread = Spread(one.questions + other.questions, one.questions_df, one.seeds + other.seeds, seeds_df)
+    half = spread.half_width(level)
+    limits = (value - half, value + half)
     return Difference(
-        value, stderr, value - quantile * stderr, value + quantile * stderr, p, reach * stderr, 0.0, 0.0, questions,
-        questions, 1,
+        value, spread.stderr, *limits, _p_value(value, spread), _detectable(limits, spread), 0.0, 0.0, questions,
+        questions, min(len(after[0]), len(before[0])), spread,
     )  # fmt: skip
+
+
+def _score_spread(values: Sequence[float], errors: Sequence[float], questions: int) -> Spread:
+    """Seeds answer the same questions: what questions add is not divided by the number of seeds; how seeds differ is.
+
+    A little too wide: chance within one (seed, question) is in both parts.
+    """
+    between = float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
+    return Spread(float(np.mean(np.square(errors))), max(questions - 1, 1), between, max(len(values) - 1, 1))
 
 
 def mcnemar(gained: int, lost: int) -> float:
@@ -185,7 +220,7 @@ def adjust(p_values: Sequence[float], correction: Correction = "holm") -> list[f
     return [float(value) for value in found[1]]
 
 
-def _variance(table: NDArray[np.float64], group: NDArray[np.intp]) -> _Variance:
+def _variance(table: NDArray[np.float64], group: NDArray[np.intp]) -> Spread:
     """The variance of the mean of [seeds, questions], groups of questions and seeds both drawn at random.
 
     Groups enter by the sums of their deviations from the mean (cluster-robust: Miller, equation 4). With one seed the
@@ -205,15 +240,15 @@ def _variance(table: NDArray[np.float64], group: NDArray[np.intp]) -> _Variance:
     by_group, by_seed = sums.mean(axis=0), sums.mean(axis=1)
     ms_groups = seeds * float((by_group**2).sum()) / (count - 1)
     if seeds == 1:
-        return _Variance(scale * ms_groups, count - 1)
+        return Spread(scale * ms_groups, count - 1)
     ms_seeds = count * float((by_seed**2).sum()) / (seeds - 1)
     rest = sums - by_group[None, :] - by_seed[:, None]
     ms_rest = float((rest**2).sum()) / ((count - 1) * (seeds - 1))
-    return _Variance(scale * ms_groups, count - 1, scale * max(ms_seeds - ms_rest, 0.0), seeds - 1)
+    return Spread(scale * ms_groups, count - 1, scale * max(ms_seeds - ms_rest, 0.0), seeds - 1)
 
 
 def _effective(
-    naive: float, variance: _Variance, table: NDArray[np.float64], group: NDArray[np.intp], level: float
+    naive: float, variance: Spread, table: NDArray[np.float64], group: NDArray[np.intp], level: float
 ) -> tuple[float, float]:
     """How many independent questions would be as sure, n / design effect (Rao & Scott 1992), and the quantile to use.
 
@@ -231,7 +266,7 @@ def _independent(table: NDArray[np.float64], group: NDArray[np.intp]) -> bool:
     return len(table) == 1 and int(group.max()) + 1 == table.shape[1]
 
 
-def _p_value(value: float, variance: _Variance) -> float:
+def _p_value(value: float, variance: Spread) -> float:
     """The level at which the interval of the half width just reaches 0."""
     if value == 0 or variance.stderr == 0:
         return 1.0 if value == 0 else 0.0
@@ -244,7 +279,7 @@ def _p_value(value: float, variance: _Variance) -> float:
     return float(10**found)
 
 
-def _detectable(limits: tuple[float, float], variance: _Variance) -> float:
+def _detectable(limits: tuple[float, float], variance: Spread) -> float:
     """Half of the interval, and as many standard errors again as separate the middle from the power."""
     half = (limits[1] - limits[0]) / 2
     return half * (1 + float(stats.norm.ppf(POWER)) / variance.quantile(LEVEL))

@@ -1,18 +1,26 @@
 """Which settings tell runs apart: the axes of an ablation, found in the configurations themselves.
 
-In: runs. Out: the dotted keys that differ, without those that follow from another, and groups of runs that differ in
-the seed alone.
+In: runs. Out: the dotted keys that differ, without those that follow from another and those that change no result, and
+groups of runs that differ in the seed alone.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
+from crescent.engines.choices import ServerSettings, TransformersSettings, VllmSettings
 from crescent.reporting.runs import Run
+from crescent.training.settings import TrainSettings
 
 SEED = "seed"
-NO_AXES = ("name", "store", "tracking.", "eval.", "engine.device", "engine.max_batch", "oracle.")
+NO_AXES = ("name", "store", "check", "tracking.", "eval.", "prompting.", "oracle.", "runtime.")
 """Keys (or, with a dot, groups) that say where and how a run ran, or what of it was measured."""
+SETTINGS = {"engine": (TransformersSettings, VllmSettings, ServerSettings), "train": (TrainSettings,)}
+OF_A_SUITE = tuple(f"eval.{name}" for name in ("name", "tasks", "shots", "task_folders", "data", "loglikelihood_batch"))
+"""What is scored, from where, and how fast: a task at a number of shots means the same whatever these are."""
+WEIGHTS = {"model.path": "teacher", "distill.student.path": "base"}
+"""Where the weights of a role lie. The same weights may lie elsewhere on another machine."""
 ABSENT = None
 
 Axes = tuple[str, ...]
@@ -23,12 +31,14 @@ Point = tuple[Any, ...]
 def find_axes(runs: Sequence[Run]) -> Axes:
     """The keys in which runs differ. `dedup.name` stands for all that differs with it (`dedup.max_rewrites` ...)."""
     differing = [key for key in _keys(runs) if len({_value(run, key) for run in runs}) > 1]
-    candidates = [key for key in differing if key != SEED and not key.startswith(NO_AXES)]
+    candidates = [key for key in differing if key != SEED and not _changes_nothing(runs, key)]
     axes: list[str] = []
     for key in sorted(candidates, key=lambda key: (not key.endswith(".name"), key.count("."), candidates.index(key))):
         if key.rpartition(".")[2] == SEED and _follows(runs, key, [SEED]):
             continue  # train.seed and vote.seed take the run's
         named = [axis for axis in axes if axis.endswith(".name") and key.startswith(axis.removesuffix("name"))]
+        if key.startswith("distill.student."):  # with distill=self the student is the teacher
+            named += [axis for axis in axes if axis.startswith("model.")]
         if not (named and _follows(runs, key, named)):
             axes.append(key)
     return tuple(sorted(axes, key=candidates.index))
@@ -36,9 +46,8 @@ def find_axes(runs: Sequence[Run]) -> Axes:
 
 def differing_evaluation(runs: Sequence[Run]) -> list[str]:
     """Settings of the evaluation in which runs differ: their scores mean different things."""
-    keys = [key for key in _keys(runs) if key.startswith("eval.") and key not in ("eval.name", "eval.tasks")]
-    ignored = ("eval.loglikelihood_batch", "eval.task_folders", "eval.data")
-    return [key for key in keys if key not in ignored and len({_value(run, key) for run in runs}) > 1]
+    keys = [key for key in _keys(runs) if key.startswith("eval.") and key not in OF_A_SUITE]
+    return [key for key in keys if len({_value(run, key) for run in runs}) > 1]
 
 
 def group(runs: Sequence[Run], axes: Axes) -> dict[Point, list[Run]]:
@@ -89,6 +98,26 @@ def parse_point(wanted: str, axes: Axes, points: Sequence[Point]) -> Point:
         choices = "; ".join(label(axes, point) for point in (found or points))
         raise ValueError(f"--reference {wanted} fits {len(found)} rows instead of one; choose among: {choices}")
     return found[0]
+
+
+def _changes_nothing(runs: Sequence[Run], key: str) -> bool:
+    """Whether a key says where and how a run ran, and not what came of it."""
+    group, _, name = key.partition(".")
+    if any(key.startswith(one) if one.endswith(".") else key == one for one in NO_AXES):
+        return True
+    if key in WEIGHTS:
+        return _one_model_a_name(runs, key)
+    settings = [one for kind in SETTINGS.get(group, ()) for one in fields(kind)]
+    out_of_key = {one.name for one in settings if not one.metadata.get("key", True)}
+    return name in out_of_key - {"name"}  # a name stands for the settings beside it
+
+
+def _one_model_a_name(runs: Sequence[Run], key: str) -> bool:
+    """Whether runs with one name of a model have the same weights, wherever these lie; by the path where none says."""
+    found: dict[Any, set[Any]] = defaultdict(set)
+    for run in runs:
+        found[_value(run, key.replace("path", "name"))].add(run.weights(WEIGHTS[key]) or _value(run, key))
+    return all(len(weights) == 1 for weights in found.values())
 
 
 def _follows(runs: Sequence[Run], key: str, from_keys: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ asked. It computes nothing itself and starts no run.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console as RichConsole
@@ -15,7 +15,10 @@ from crescent.console import Console
 from crescent.reporting import tables
 from crescent.reporting.results import BASE, Comparison, Options, compare
 from crescent.reporting.runs import read_all
+from crescent.reporting.sheets import Sheet, explanation, passes
 
+WHOLE = ("csv", "json")
+"""Formats that hold all there is, parts of tasks too."""
 MEND = "give folders of runs with scores, such as outputs/latest or multirun/NAME/TIME"
 
 
@@ -40,10 +43,12 @@ def _run(asked: argparse.Namespace) -> None:
         print(tables.notes_lines(notes), end="", file=sys.stderr)
         raise ValueError(f"no run is left to compare; {MEND}")
     options = Options(
-        asked.reference, tuple(asked.task), tuple(asked.shots), asked.metric, asked.correction, asked.interval
-    )
+        asked.reference, tuple(asked.task), tuple(asked.shots), asked.metric, asked.correction, asked.interval,
+        asked.parts or asked.format in WHOLE,
+    )  # fmt: skip
     comparison = compare(runs, options, console, notes)
-    _print(comparison, asked.format)
+    sheets = [make(comparison) for make, wanted in _sheets(asked) if wanted]
+    _print(comparison, asked.format, sheets)
     print(tables.notes_lines(comparison.notes), end="", file=sys.stderr)
     page = None
     if asked.html:
@@ -59,14 +64,26 @@ def _run(asked: argparse.Namespace) -> None:
             console.say(line)
 
 
-def _print(comparison: Comparison, form: str) -> None:
+def _sheets(asked: argparse.Namespace) -> list[tuple[Callable[[Comparison], Sheet], bool]]:
+    """The small tables, and whether they are asked for. Raises ValueError for a format that has none."""
+    if (asked.explain or asked.passes) and asked.format not in ("rich", "md"):
+        raise ValueError(
+            f"--explain and --passes print tables of their own, which {asked.format} has not; take --format md, or "
+            "json, which always holds both"
+        )
+    return [(explanation, asked.explain), (passes, asked.passes)]
+
+
+def _print(comparison: Comparison, form: str, sheets: Sequence[Sheet]) -> None:
     if form != "rich":
-        print(tables.FORMATS[form](comparison), end="")
+        print(tables.FORMATS[form](comparison) + "".join(sheet.markdown() for sheet in sheets), end="")
         return
     terminal = RichConsole()
     if not terminal.is_terminal:
         terminal = RichConsole(width=120)
     terminal.print(tables.rich_table(comparison))
+    for sheet in sheets:
+        terminal.print(sheet.rich())
     terminal.print(f"Can show: {tables.CAN_SHOW}. {tables.stars_legend(comparison)}", markup=False, highlight=False)
 
 
@@ -83,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--task", action="append", default=[], help="only this task; may be given more than once")
     parser.add_argument("--shots", action="append", type=int, default=[], help="only this number of worked examples")
+    parser.add_argument("--parts", action="store_true", help="parts of tasks too (csv and json always hold them)")
+    parser.add_argument(
+        "--explain", action="store_true", help="a second table: labels, votes, diversity, pairs, tokens"
+    )
+    parser.add_argument("--passes", action="store_true", help="a table of scores by pass of self-improvement")
     parser.add_argument("--metric", help='another metric than the primary one, as "exact_match,strict-match"')
     parser.add_argument("--correction", choices=("holm", "bh", "none"), default="holm", help="of p-values, for stars")
     parser.add_argument("--interval", choices=("analytic", "bootstrap"), default="analytic", help="of differences")

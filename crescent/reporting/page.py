@@ -23,7 +23,7 @@ from crescent.reporting.figures.figure import asked_labels, column_labels, is_pa
 from crescent.reporting.results import Comparison
 from crescent.reporting.rows import Cell, Column, Row
 from crescent.reporting.runs import Run
-from crescent.reporting.tables import p_text, scale, stars_legend
+from crescent.reporting.tables import p_text, scale, seeds_text, stars_legend
 from crescent.store import write_atomic
 
 ASSETS = Path(__file__).parent / "assets"
@@ -138,7 +138,7 @@ def _models(comparison: Comparison) -> str:
 def _facts(comparison: Comparison) -> list[tuple[str, str]]:
     """The few numbers that a reader wants first."""
     students = comparison.students
-    cells = [cell for row in students for cell in row.cells.values() if cell.difference is not None]
+    cells = [cell for row in students for at, cell in row.cells.items() if cell.difference is not None and not at.part]
     up = sum(bool(cell.stars) and cell.difference.value > 0 for cell in cells if cell.difference)
     down = sum(bool(cell.stars) and cell.difference.value < 0 for cell in cells if cell.difference)
     tokens = sum(stage["new_tokens"] for run in comparison.runs for stage in run.stages)
@@ -149,7 +149,9 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
     else:
         facts += [(f"{stage['records']:,}", name) for run in comparison.runs for name, stage in _data_stages(run)]
     if cells:
-        facts.append((f"{up} up, {down} down", f"of {len(cells)} differences are significant after correction"))
+        facts.append(
+            (f"{up} up, {down} down", f"of {len(cells)} differences of whole tasks are significant after correction")
+        )
     facts.append((f"{tokens:,}", "new tokens, generated or trained on; the rest was in the store"))
     facts.append((_duration(seconds), "of work in all stages"))
     return facts
@@ -185,7 +187,7 @@ def _matrix(comparison: Comparison) -> list[dict[str, Any]]:
         names = [axis.text(value) for value in row.point] if comparison.axes and row.role == "student" else [row.label]
         columns = _ordered(comparison.columns)
         cells = [_short_cell(row.cells.get(column), scale(comparison, column)) for column in columns]
-        lines.append({"names": names, "student": row.role == "student", "seeds": len(row.seeds), "cells": cells})
+        lines.append({"names": names, "student": row.role == "student", "seeds": seeds_text(row), "cells": cells})
     return lines
 
 
@@ -243,7 +245,7 @@ def _line(row: Row, cell: Cell, factor: float) -> dict[str, str]:
     score, found = cell.score, cell.difference
     line = {
         "name": row.label,
-        "seeds": str(len(row.seeds)) if row.role == "student" else "",
+        "seeds": str(len(cell.seeds)) if row.role == "student" else "",
         "n": f"{score.questions:,}",
         "score": f"{factor * score.value:.1f}",
         "score_interval": f"{factor * score.low:.1f}\N{NO-BREAK SPACE}to {factor * score.high:.1f}",

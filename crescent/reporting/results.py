@@ -2,7 +2,8 @@
 
 In: runs of any number of configurations, tasks and seeds. Out: a `Comparison`. Seeds of one configuration are one row;
 a difference pairs every question with itself under the reference. Stars come from p-values corrected for all
-differences of the table. It prints nothing.
+differences of whole tasks, and those of parts for all of parts, so that looking at parts costs the tasks no power. It
+prints nothing.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from crescent.console import Console
+from crescent.evaluation.metrics import COSTS
 from crescent.evaluation.statistics import (
     Correction,
     Difference,
@@ -18,13 +20,14 @@ from crescent.evaluation.statistics import (
     bootstrap_interval,
     mean_estimate,
     paired_difference,
+    score_estimate,
     unpaired_difference,
 )
 from crescent.records import Score
 from crescent.reporting import axes as axis
 from crescent.reporting.axes import Axes
 from crescent.reporting.items import Items, SampleReader, align
-from crescent.reporting.rows import Cell, Column, Row, evaluation_of, once, rows_of, score_of, weights_name
+from crescent.reporting.rows import Cell, Column, Row, evaluation_of, once, rows_of, score_of, tokens_of
 from crescent.reporting.runs import Run
 
 BASE = "base"
@@ -32,7 +35,10 @@ BASE = "base"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to compare. `reference`: "base" (each student with its own base) or KEY=VALUE,... of a row."""
+    """What to compare. `reference`: "base" (each student with its own base) or KEY=VALUE,... of a row.
+
+    `parts`: parts of tasks are columns too. A part that `tasks` names is one in any case.
+    """
 
     reference: str = BASE
     tasks: tuple[str, ...] = ()
@@ -40,6 +46,7 @@ class Options:
     metric: str | None = None
     correction: Correction = "holm"
     interval: Literal["analytic", "bootstrap"] = "analytic"
+    parts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +67,18 @@ class Comparison:
 
     @property
     def differences(self) -> int:
-        """How many differences the correction is for."""
-        return sum(cell.p is not None for row in self.rows for cell in row.cells.values())
+        """How many differences of whole tasks there are: the correction is for so many."""
+        return len(_family(self.rows, parts=False))
+
+    @property
+    def part_differences(self) -> int:
+        """How many differences of parts there are, which are corrected among themselves."""
+        return len(_family(self.rows, parts=True))
+
+    @property
+    def has_promptings(self) -> bool:
+        """Whether models are compared that were asked in several ways."""
+        return len({row.prompting for row in self.rows}) > 1
 
 
 def compare(runs: Sequence[Run], options: Options, console: Console, notes: Sequence[str] = ()) -> Comparison:
@@ -116,30 +133,45 @@ class _Work:
 
     def _cell(self, row: Row, column: Column, scored: Sequence[tuple[Run, Score]]) -> Cell:
         metric = f"{scored[0][1].metric},{scored[0][1].filter}"
-        tables = [self._items(run, row, column) for run, _ in scored]
-        score = self._estimate(scored, tables, metric)
+        runs = [run for run, _ in scored]
+        if row.role == "student" and len(runs) < len(row.runs):
+            self._notes.append(f"{row.label}: {column.name} was scored in {len(runs)} of {len(row.runs)} seeds")
+        score = self._estimate(row, column, scored, metric)
+        seeds = tuple(run.seed for run in runs)
+        cell = Cell(score, None, None, True, seeds, *(_tokens(runs, row, column, name) for name in COSTS))
         other = self._other(row)
         if other is None:
-            return Cell(score)
+            return cell
         pairs = self._pairs(row, other, column)
         if not pairs:
-            if row.role == "student" and other is not row:
-                self._notes.append(f"{row.label}: {column.name} was not scored for {other.label}; no difference")
-            return Cell(score)
+            self._notes.append(f"{row.label}: {column.name} was not scored for {other.label}; no difference")
+            return cell
         after = [self._items(run, row, column) for run, _ in pairs]
         before = [self._items(run, other, column) for _, run in pairs]
         difference = self._paired(row, column, after, before, metric)
-        if difference is not None:
-            return Cell(score, difference)
-        if all(isinstance(one, Items) for one in (*after, *before)):
-            return Cell(score)  # different items: no difference can be formed
-        against = [(run, found) for _, run in pairs if (found := score_of(run, other, column, self._options.metric))]
-        return Cell(score, unpaired_difference(score, _from_scores(against)), paired=False)
+        if difference is not None or all(isinstance(one, Items) for one in (*after, *before)):
+            return replace(cell, difference=difference)  # None: different items, no difference can be formed
+        return replace(cell, difference=self._unpaired(row, other, column, pairs), paired=False)
+
+    def _unpaired(self, row: Row, other: Row, column: Column, pairs: Sequence[tuple[Run, Run]]) -> Difference | None:
+        """What the scores alone say of the difference; None where they have no standard errors."""
+        sides = []
+        for which, runs in ((row, [run for run, _ in pairs]), (other, [run for _, run in pairs])):
+            found = [(run, score) for run in runs if (score := score_of(run, which, column, self._options.metric))]
+            sides.append(_different(which, column, found))
+        questions = min(score.n for side in sides for score in side)
+        now, then = (([score.value for score in side], [score.stderr for score in side]) for side in sides)
+        difference = unpaired_difference(now, then, questions)
+        if difference is None:
+            self._notes.append(f"{row.label}: {column.name} has neither samples nor standard errors; no difference")
+        return difference
 
     def _paired(
         self, row: Row, column: Column, after: Sequence[Items | None], before: Sequence[Items | None], metric: str
     ) -> Difference | None:
         """The paired difference, or None where samples are missing or no question is shared."""
+        different = {(id(one), id(other)): (one, other) for one, other in zip(after, before, strict=True)}
+        after, before = zip(*different.values(), strict=True)  # seeds share both sides of a prompting baseline
         tables = [table for table in (*after, *before) if table is not None]
         if len(tables) < len(after) + len(before):
             return None
@@ -158,14 +190,14 @@ class _Work:
             found = replace(found, low=low, high=high)
         return found
 
-    def _estimate(self, scored: Sequence[tuple[Run, Score]], tables: Sequence[Items | None], metric: str) -> Estimate:
+    def _estimate(self, row: Row, column: Column, scored: Sequence[tuple[Run, Score]], metric: str) -> Estimate:
         """The score with its interval; from the summaries alone where questions do not average to it."""
-        reported = _from_scores(scored)
-        known = [table for table in tables if table is not None]
-        if len(known) < len(tables):
+        scores = _different(row, column, scored)
+        reported = score_estimate([one.value for one in scores], [one.stderr for one in scores], scores[0].n)
+        tables = [self._items(run, row, column) for run, _ in scored]
+        if any(table is None for table in tables):
             return reported
-        if len({id(table) for table in known}) == 1:
-            known = known[:1]  # a model as found: all seeds share its samples
+        known = list({id(table): table for table in tables if table is not None}.values())  # a base is shared by seeds
         values, groups = align(known, metric)
         if len(set(groups)) < 2:
             return reported
@@ -177,9 +209,7 @@ class _Work:
         if row.role == "teacher" or (row.role == "base" and (self._reference is not None or row.prompting == "none")):
             return None
         if row.role == "base":  # a prompting baseline: what does it gain over plainly asking the same model?
-            name = weights_name(row.runs[0], "base")
-            plain = (one for one in self._rows if (one.role, one.prompting) == ("base", "none"))
-            return next((one for one in plain if weights_name(one.runs[0], "base") == name), None)
+            return replace(row, prompting="none", label="plainly asking")
         if self._reference is not None:
             return None if row is self._reference else self._reference
         return replace(row, role="base", iteration=0, label="base")
@@ -194,16 +224,20 @@ class _Work:
         by_seed = {run.seed: run for run in theirs}
         shared = [(run, by_seed[run.seed]) for run in mine if run.seed in by_seed]
         count = min(len(mine), len(theirs))
-        pairs = shared if len(shared) in (count, *range(2, count)) else list(zip(mine, theirs, strict=False))
-        if len(pairs) < max(len(mine), len(theirs)):
-            self._notes.append(f"{row.label}: {column.name} is compared on {len(pairs)} seed(s) that both have")
+        if len(shared) == count or len(shared) > 1:
+            pairs, how = shared, "{0}, which both have"
+        else:
+            pairs, how = list(zip(mine, theirs, strict=False)), "{0} set against {1}, as too few are shared"
+        if pairs is not shared or len(pairs) < max(len(mine), len(theirs)):
+            seeds = (", ".join(str(pair[side].seed) for pair in pairs) for side in (0, 1))
+            self._notes.append(f"{row.label}: {column.name} is compared on seeds {how.format(*seeds)}")
         return pairs
 
     def _items(self, run: Run, row: Row, column: Column) -> Items | None:
         evaluation = evaluation_of(run, row, column)
         if evaluation is None:
             return None
-        found = self._reader.items(run, evaluation)
+        found = self._reader.items(run, evaluation, column.part)
         if isinstance(found, str):
             self._notes.append(found)
             return None
@@ -227,22 +261,44 @@ def _columns(runs: Sequence[Run], options: Options) -> tuple[Column, ...]:
     return tuple(
         column
         for column in there
-        if (not options.tasks or column.task in options.tasks) and (not options.shots or column.shots in options.shots)
+        if (not options.tasks or column.task in options.tasks or (options.parts and column.whole in options.tasks))
+        and (not options.shots or column.shots in options.shots)
+        and (options.parts or not column.part or column.task in options.tasks)
     )
 
 
+def _family(rows: Sequence[Row], parts: bool) -> list[tuple[Row, Column, Difference]]:
+    """The differences that are corrected together: those of whole tasks, or those of parts."""
+    return [
+        (row, column, cell.difference)
+        for row in rows
+        for column, cell in row.cells.items()
+        if cell.difference is not None and bool(column.part) == parts
+    ]
+
+
 def _corrected(rows: Sequence[Row], correction: Correction) -> list[Row]:
-    """p-values corrected over all differences of the table."""
-    places = [(row, column) for row in rows for column, cell in row.cells.items() if cell.difference is not None]
-    raw = [difference.p for row, column in places if (difference := row.cells[column].difference) is not None]
-    for (row, column), p in zip(places, adjust(raw, correction), strict=True):
-        row.cells[column] = replace(row.cells[column], p=p)
+    """p-values, and what can be shown, corrected over all differences of a family."""
+    for parts in (False, True):
+        family = _family(rows, parts)
+        count = 1 if correction == "none" else len(family)
+        p_values = adjust([difference.p for _, _, difference in family], correction)
+        for (row, column, difference), p in zip(family, p_values, strict=True):
+            row.cells[column] = replace(row.cells[column], p=p, difference=difference.corrected_for(count))
     return list(rows)
 
 
-def _from_scores(scored: Sequence[tuple[Run, Score]]) -> Estimate:
-    """The mean over runs with the harness's own standard errors: what a summary alone can say."""
-    values, errors = [score.value for _, score in scored], [score.stderr for _, score in scored]
-    value, error = sum(values) / len(values), sum(error**2 for error in errors) ** 0.5 / len(errors)
-    count = scored[0][1].n
-    return Estimate(value, error, value - 1.96 * error, value + 1.96 * error, count, count, len(scored))
+def _different(row: Row, column: Column, scored: Sequence[tuple[Run, Score]]) -> list[Score]:
+    """The scores, those of one evaluation once: all seeds share that of a model as found."""
+    found: dict[object, Score] = {}
+    for run, score in scored:
+        evaluation = evaluation_of(run, row, column)
+        alone = run.folder if row.role == "student" else row.role
+        found.setdefault(evaluation.key if evaluation else alone, score)
+    return list(found.values())
+
+
+def _tokens(runs: Sequence[Run], row: Row, column: Column, metric: str) -> float | None:
+    """The mean over runs of tokens of a question."""
+    found = [value for run in runs if (value := tokens_of(run, row, column, metric)) is not None]
+    return sum(found) / len(found) if found else None

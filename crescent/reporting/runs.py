@@ -5,15 +5,20 @@ for again: where the summary says, in a folder that is given, and beside the run
 """
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from crescent.calibration import Bin
+from crescent.composition import build, convert
 from crescent.records import Score
 
 SUMMARY = "summary.json"
+FINISHED = "finished"
+T = TypeVar("T")
 PASSED_BY = {"wandb", ".hydra", "artifacts", "ledgers", "work", "embeddings", "locks", ".git", ".venv"}
 
 
@@ -32,7 +37,10 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One summary.json. `settings` is its configuration with dotted keys; `stores` are roots to look for artifacts."""
+    """One summary.json. `settings` is its configuration with dotted keys; `stores` are roots to look for artifacts.
+
+    `status` is how it ended ("running" where it was killed), None where an early version did not say.
+    """
 
     folder: Path
     experiment: str
@@ -45,16 +53,43 @@ class Run:
     git: str | None
     versions: Mapping[str, str]
     stores: tuple[Path, ...] = field(default=())
+    status: str | None = FINISHED
 
     @property
     def last_iteration(self) -> int:
-        """The last pass of self-improvement whose student was scored."""
-        return max((score.iteration for score in self.scores), default=0)
+        """The last pass of self-improvement whose student was scored; 0 where none was."""
+        return max((score.iteration for score in self.scores if score.model == "student"), default=0)
+
+    def weights(self, role: str) -> str:
+        """What tells the model of that role (teacher or base) from others: the key of its engine; "" where none says.
+
+        A teacher that is not the student is scored first, then the base; in self-improvement the two are one.
+        """
+        keys = [str(stage["key"]) for stage in self.stages if stage["stage"] == "evaluate"]
+        place = int(role == "base" and any(score.model == "teacher" for score in self.scores))
+        return keys[place] if place < len(keys) else ""
+
+    @property
+    def asked_iterations(self) -> int:
+        """The passes that the configuration asks for."""
+        asked = self.settings.get("iterations")
+        return asked if isinstance(asked, int) else 1
+
+    @property
+    def has_its_student(self) -> bool:
+        """Whether the student it set out to make is scored; a run that a collapse ended has made its last one."""
+        return self.last_iteration >= (1 if self.status == FINISHED else self.asked_iterations)
 
     def stage(self, name: str, iteration: int | None = None) -> Mapping[str, Any] | None:
         """The report of a stage, of the last iteration unless one is named."""
         found = [one for one in self.stages if one["stage"] == name and iteration in (None, one["iteration"])]
         return found[-1] if found else None
+
+    def info(self, stage: str, name: str) -> float | None:
+        """A counter of a stage's last report, where there is one and it is a number."""
+        report = self.stage(stage)
+        found = report["info"].get(name) if report else None
+        return float(found) if isinstance(found, int | float) else None
 
     def artifact(self, stage: str, key: str) -> Path | None:
         """The folder of an artifact, in the first store that has it."""
@@ -67,17 +102,19 @@ class Run:
         return self.artifact(name, str(report["key"])) if report else None
 
 
-def find(paths: Sequence[Path]) -> list[Path]:
-    """The folders with a summary.json at or below `paths`, each once. Raises ValueError for a path without any."""
+def find(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """The folders with a summary.json at or below `paths`, each once, and a line for each path without any."""
     found: dict[Path, Path] = {}
+    notes = []
     for path in paths:
         if not path.exists():
-            raise ValueError(f"there is no file or folder {path}; give run folders, or a folder such as outputs/")
+            notes.append(f"there is no file or folder {path}")
+            continue
         here = list(_below(path.parent if path.name == SUMMARY else path))
         if not here:
-            raise ValueError(f"{path} holds no {SUMMARY}; give run folders, or a folder such as outputs/ or multirun/")
+            notes.append(f"{path} holds no {SUMMARY}; it is passed over")
         found.update({folder.resolve(): folder for folder in here if folder.resolve() not in found})
-    return sorted(found.values(), key=lambda folder: _natural(folder))
+    return sorted(found.values(), key=lambda folder: _natural(folder)), notes
 
 
 def read(folder: Path, store: Path | None = None) -> Run:
@@ -85,33 +122,41 @@ def read(folder: Path, store: Path | None = None) -> Run:
     path = folder / SUMMARY
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        scores = tuple(Score(**_known(Score, row)) for row in raw["scores"])
-        evaluations = tuple(Evaluation(**_known(Evaluation, row)) for row in raw.get("evaluations", ()))
-        stages = tuple({"tokens": 0, "new_tokens": 0, "seconds": 0.0, "info": {}, **stage} for stage in raw["stages"])
-        seed, name, settings = int(raw["seed"]), str(raw["experiment"]), dict(flatten(raw.get("config", {})))
-        versions, labels = dict(raw.get("versions", {})), tuple(raw.get("labels", ()))
+        scores, evaluations = _all(Score, raw, "scores"), _all(Evaluation, raw, "evaluations")
+        for at, score in enumerate(scores):
+            if not (math.isfinite(score.value) and math.isfinite(score.stderr)):
+                raise ValueError(f"scores[{at}].value is {score.value}, its stderr {score.stderr}; they must be finite")
+        stages = tuple(_stage(row, head) for row, head in zip(raw["stages"], _all(_Stage, raw, "stages"), strict=True))
+        labels = tuple(
+            {**row, **asdict(head), "bins": [asdict(one) for one in _all(Bin, row, "bins", f"labels[{at}].")]}
+            for at, (row, head) in enumerate(zip(raw.get("labels", ()), _all(_Labels, raw, "labels"), strict=True))
+        )
+        seed, name = convert(int, raw["seed"], "seed"), convert(str, raw["experiment"], "experiment")
+        settings, versions = dict(flatten(raw.get("config", {}))), dict(raw.get("versions", {}))
+        git, status = (convert(str | None, raw.get(key), key) for key in ("git", "status"))
         roots = _roots(folder, store, raw, evaluations)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is no summary of a run ({type(error).__name__}: {error})") from None
-    return Run(folder, name, seed, settings, scores, evaluations, stages, labels, raw.get("git"), versions, roots)
+    return Run(folder, name, seed, settings, scores, evaluations, stages, labels, git, versions, roots, status)
 
 
 def read_all(paths: Sequence[Path], store: Path | None = None) -> tuple[list[Run], list[str]]:
     """All runs with scores at or below `paths`, and a line for each that cannot be compared.
 
-    Raises ValueError for a path that does not exist or holds no run.
+    A path that does not exist or holds no run has a line too.
     """
-    runs, notes = [], []
-    for folder in find(paths):
+    folders, notes = find(paths)
+    runs = []
+    for folder in folders:
         try:
             run = read(folder, store)
         except ValueError as error:
             notes.append(f"{error}; it is left out")
             continue
         if not run.scores:
-            notes.append(f"{folder} has no scores (eval=none, or it did not get that far); it is left out")
+            notes.append(f"{folder} has no scores (eval=none, or it did not get that far{_ended(run)}); it is left out")
             continue
         if not run.evaluations:
             notes.append(
@@ -128,12 +173,56 @@ def flatten(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]
         if isinstance(value, Mapping):
             yield from flatten(value, f"{path}{name}.")
         else:
-            yield f"{path}{name}", tuple(value) if isinstance(value, list) else value
+            yield f"{path}{name}", _frozen(value)
 
 
-def _known(kind: type, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that `kind` has: a summary's fields only grow, so a later version's are passed over."""
-    return {one.name: row[one.name] for one in fields(kind)}
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What every stage's report must hold, and what early ones did not."""
+
+    stage: str
+    iteration: int
+    records: int
+    key: str = ""
+    tokens: int = 0
+    new_tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    iteration: int
+    labels_right: float
+
+
+def _all(kind: type[T], raw: Mapping[str, Any], name: str, path: str = "") -> tuple[T, ...]:
+    """The rows of a list, their types checked. A summary's fields only grow, so a later version's are passed over."""
+    known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
+    rows = raw[name] if name in ("scores", "stages", "bins") else raw.get(name, ())
+    if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) for row in rows):
+        raise ValueError(f"{path}{name} is no list of groups")
+    return tuple(
+        build(kind, {key: value for key, value in row.items() if key in known}, f"{path}{name}[{at}]")
+        for at, row in enumerate(rows)
+    )
+
+
+def _stage(row: Mapping[str, Any], head: _Stage) -> Mapping[str, Any]:
+    info = row.get("info", {})
+    if not isinstance(info, Mapping):
+        raise ValueError(f"info of the stage {head.stage} is {info!r}; it must be a group")
+    return {**row, **asdict(head), "info": info}
+
+
+def _ended(run: Run) -> str:
+    return f"; its status is {run.status}" if run.status not in (None, FINISHED) else ""
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, so that values can be told apart by their hash."""
+    if isinstance(value, Mapping):
+        return tuple(flatten(value))
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _below(root: Path) -> Iterator[Path]:

@@ -31,7 +31,7 @@ def report_run(folder: Path) -> RunReport:
     """Compares the run's models and draws its page."""
     differences: Mapping[tuple[str, int], Difference] = {}
     try:
-        comparison = compare([read(folder)], Options(), Console(quiet=True))
+        comparison = compare([read(folder)], Options(parts=True), Console(quiet=True))
         differences = student_differences(comparison)
         return RunReport(differences, write_page(comparison, folder / PAGE, Console(quiet=True)))
     except Exception as error:  # nothing that can go wrong in drawing is worth a run that is complete

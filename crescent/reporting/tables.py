@@ -13,17 +13,27 @@ from dataclasses import asdict
 from typing import Any
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from crescent.reporting import axes as axis
+from crescent.reporting.explain import by_pass, explain
 from crescent.reporting.results import Comparison
 from crescent.reporting.rows import Cell, Column, Row
 
 TITLE = "lm-evaluation-harness, percent [95 % interval]; difference to {reference}, points"
 STARS = "Stars: p < 0.05, 0.01, 0.001, corrected for {count} differences ({correction})."
-CAN_SHOW = "the smallest difference that such a comparison finds in four of five cases, where the one found is smaller"
-SMALL = "(< x): smaller than x, the smallest difference that such a comparison finds in four of five cases."
-UNPAIRED = "†: unpaired, samples missing."
+PARTS = "Parts of tasks are corrected among themselves, for {count} differences."
+CAN_SHOW = (
+    "the smallest difference that such a comparison finds in four of five cases after that correction, where the one "
+    "found is smaller"
+)
+SMALL = (
+    "(< x): smaller than x, the smallest difference that such a comparison finds in four of five cases after that "
+    "correction."
+)
+TOKENS = "Tokens: of a question, read + written."
+UNPAIRED = "†: unpaired, samples missing: as if each question stood alone."
 CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "not corrected"}
 
 
@@ -35,9 +45,14 @@ def scale(comparison: Comparison, column: Column) -> float:
 
 def stars_legend(comparison: Comparison) -> str:
     """What stars mean here, and the dagger where one stands."""
-    correction = CORRECTIONS[comparison.options.correction]
-    unpaired = any(not cell.paired for row in comparison.rows for cell in row.cells.values())
-    return STARS.format(count=comparison.differences, correction=correction) + (f" {UNPAIRED}" if unpaired else "")
+    lines = [STARS.format(count=comparison.differences, correction=CORRECTIONS[comparison.options.correction])]
+    if comparison.part_differences:
+        lines.append(PARTS.format(count=comparison.part_differences))
+    if any(cell.difference and not cell.paired for row in comparison.rows for cell in row.cells.values()):
+        lines.append(UNPAIRED)
+    if comparison.has_promptings:
+        lines.append(TOKENS)
+    return " ".join(lines)
 
 
 def legend(comparison: Comparison) -> str:
@@ -47,17 +62,20 @@ def legend(comparison: Comparison) -> str:
 
 def rich_table(comparison: Comparison) -> Table:
     """One section for each task, one line for each row of it."""
-    title = TITLE.format(reference=comparison.reference)
+    title = escape(TITLE.format(reference=comparison.reference))
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     table.add_column("", overflow="fold")
-    for name in ("seeds", "n", "score", "difference", "interval", "p", "can show"):
+    tokens = ("tokens",) if comparison.has_promptings else ()
+    for name in ("seeds", "n", "score", "difference", "interval", "p", "can show", *tokens):
         table.add_column(name, justify="right", no_wrap=True)
     for column in comparison.columns:
         factor = scale(comparison, column)
-        table.add_row(f"[bold]{column.name}[/bold]")
+        table.add_row(f"[bold]{escape(column.name)}[/bold]")
         for row in comparison.rows:
             if column in row.cells:
-                table.add_row("  " + row.label, *_parts(row, row.cells[column], factor))
+                cell = row.cells[column]
+                costs = [_tokens_text(cell)] if tokens else []
+                table.add_row("  " + escape(row.label), *_parts(row, cell, factor), *costs)
         table.add_section()
     return table
 
@@ -65,7 +83,7 @@ def rich_table(comparison: Comparison) -> Table:
 def _parts(row: Row, cell: Cell, factor: float) -> list[str]:
     """seeds, n, score, difference, interval, p, smallest difference that can be shown."""
     score, found = cell.score, cell.difference
-    seeds = "" if row.is_model_as_found else str(len(row.seeds))
+    seeds = "" if row.is_model_as_found else str(len(cell.seeds))
     parts = [seeds, f"{score.questions:,}", f"{factor * score.value:.1f}"]
     if found is None or cell.p is None:
         return [*parts, "", "", "", ""]
@@ -73,6 +91,17 @@ def _parts(row: Row, cell: Cell, factor: float) -> list[str]:
     interval = f"[{factor * found.low:+.1f}, {factor * found.high:+.1f}]"
     shown = f"{factor * found.detectable:.1f}" if cell.too_small else ""
     return [*parts, f"{factor * found.value:+.1f}{sign}{cell.stars:<3}", interval, p_text(cell.p), shown]
+
+
+def _tokens_text(cell: Cell) -> str:
+    """Read + written; empty where nothing was generated."""
+    return f"{cell.prompt_tokens or 0:,.0f} + {cell.new_tokens:,.0f}" if cell.new_tokens is not None else ""
+
+
+def seeds_text(row: Row) -> str:
+    """How many seeds the row's scores average, "2-3" where tasks differ; empty for a model as found."""
+    counts = sorted({len(cell.seeds) for cell in row.cells.values()} or {len(row.seeds)})
+    return "" if row.is_model_as_found else "-".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
 
 
 def p_text(p: float) -> str:
@@ -145,14 +174,16 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
                     "iteration": row.iteration,
                     "prompting": row.prompting,
                     **({} if row.is_model_as_found else point),
-                    "seeds": list(row.seeds),
+                    "seeds": list(cell.seeds),
                     "task": column.task,
                     "shots": column.shots,
                     **{f"score_{name}": value for name, value in asdict(cell.score).items()},
-                    **{f"difference_{name}": value for name, value in difference.items()},
+                    **{f"difference_{name}": value for name, value in difference.items() if name != "spread"},
                     "p_corrected": cell.p,
                     "stars": cell.stars,
                     "paired": cell.paired if cell.difference else None,
+                    "prompt_tokens": cell.prompt_tokens,
+                    "new_tokens": cell.new_tokens,
                     "smaller_than_detectable": cell.too_small if cell.difference else None,
                 }
             )
@@ -177,9 +208,22 @@ def as_json(comparison: Comparison) -> str:
         "reference": comparison.reference,
         "correction": comparison.options.correction,
         "differences": comparison.differences,
+        "part_differences": comparison.part_differences,
         "runs": [str(run.folder) for run in comparison.runs],
         "notes": list(comparison.notes),
         "results": records(comparison),
+        "explained": [
+            {"row": row.label, "seeds": list(row.seeds)}
+            | {name: asdict(mean) if mean else None for name, mean in explain(row).items()}
+            for row in comparison.students
+        ],
+        "passes": [
+            {"row": row.label, "task": column.task, "shots": column.shots, "pass": at, **asdict(mean)}
+            for row in comparison.students
+            for column in comparison.columns
+            for at, mean in enumerate(by_pass(row, column, comparison.options.metric))
+            if mean is not None
+        ],
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -203,11 +247,13 @@ def _matrix(comparison: Comparison) -> list[tuple[list[str], list[str]]]:
     for row in comparison.rows:
         points = [axis.text(value) for value in row.point]
         names = points if comparison.axes and not row.is_model_as_found else [row.label] + [""] * (width - 1)
-        cells = [
-            cell_text(row.cells[column], scale(comparison, column)) if column in row.cells else "–"
-            for column in comparison.columns
-        ]
-        lines.append((names, ["" if row.is_model_as_found else str(len(row.seeds)), *cells]))
+        cells = []
+        for column in comparison.columns:
+            cell = row.cells.get(column)
+            tokens = _tokens_text(cell) if cell and comparison.has_promptings else ""
+            text = cell_text(cell, scale(comparison, column)) if cell else "–"
+            cells.append(f"{text}, {tokens} tokens" if tokens else text)
+        lines.append((names, [seeds_text(row), *cells]))
     return lines
 
 

@@ -110,8 +110,41 @@ def test_a_paired_error_is_smaller_than_one_of_independent_scores() -> None:
     draw = np.random.default_rng(3)
     before = draw.random(1000) < 0.5
     after = before | (draw.random(1000) < 0.1)
-    independent = unpaired_difference(mean_estimate(after), mean_estimate(before))
-    assert paired_difference(after, before).stderr < 0.5 * independent.stderr
+    (now, then) = (mean_estimate(values) for values in (after, before))
+    independent = unpaired_difference(([now.value], [now.stderr]), ([then.value], [then.stderr]), 1000)
+    assert independent is not None and paired_difference(after, before).stderr < 0.5 * independent.stderr
+
+
+def test_more_seeds_do_not_make_unknown_questions_surer() -> None:
+    """Three seeds of equal scores leave the questions' part as it is, and so does one base that all of them share."""
+    one = unpaired_difference(([0.6], [0.05]), ([0.5], [0.05]), 100)
+    three = unpaired_difference(([0.6] * 3, [0.05] * 3), ([0.5], [0.05]), 100)
+    assert one is not None and three is not None and three.stderr == pytest.approx(one.stderr) and one.stderr > 0.07
+    assert (three.low, three.high) == pytest.approx((one.low, one.high))
+
+
+def test_the_unpaired_interval_of_seeds_covers_the_truth() -> None:
+    draw = np.random.default_rng(8)
+    covered = 0
+    for _ in range(500):
+        hard, moved = draw.random(100), draw.normal(0, 0.03, 3)
+        right = hard[None, :] + draw.normal(0, 0.2, (3, 100)) < 0.6 + moved[:, None]
+        base = draw.random(100) + draw.normal(0, 0.2, 100) < 0.6
+        errors = [float(row.std(ddof=1) / 10) for row in right]
+        found = unpaired_difference((right.mean(1).tolist(), errors), ([base.mean()], [base.std(ddof=1) / 10]), 100)
+        covered += found is not None and found.low <= 0 <= found.high
+    assert covered / 500 >= 0.94
+
+
+def test_without_standard_errors_there_is_no_unpaired_interval() -> None:
+    assert unpaired_difference(([0.6], [0.0]), ([0.5], [0.05]), 100) is None
+
+
+def test_after_correction_only_a_larger_difference_can_be_shown() -> None:
+    """With normal quantiles the two stand as (2.73 + 0.84) to (1.96 + 0.84) for eight differences."""
+    found = paired_difference(*table(200, 150, 4650))
+    assert found.corrected_for(8).detectable / found.detectable == pytest.approx((2.734 + 0.842) / (1.96 + 0.842), 1e-3)
+    assert found.corrected_for(1) == found
 
 
 def test_values_that_are_no_shares_get_a_t_interval() -> None:

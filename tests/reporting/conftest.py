@@ -32,7 +32,7 @@ def prompted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One configuration in two seeds, its base under two prompting baselines as well; each task has a part."""
     sweep = Sweep(
         tmp_path_factory.mktemp("prompted"), ("rejection",), (5,), (0, 1), ("gsm",), shots=(0,), items=120,
-        questions=20, prompted=("zero_shot_cot", "few_shot"), parts=True,
+        questions=20, promptings=("zero_shot_cot", "few_shot"), parts=True,
     )  # fmt: skip
     return sweep.build()
 
@@ -42,6 +42,21 @@ def passes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two configurations in three seeds, of three passes each."""
     sweep = Sweep(
         tmp_path_factory.mktemp("passes"), ("none", "rejection"), (5,), (0, 1, 2), ("gsm",), shots=(0,), items=120,
-        questions=20, prompted=("zero_shot_cot",), passes=3,
+        questions=20, promptings=("zero_shot_cot",), passes=3,
     )  # fmt: skip
     return sweep.build()
+
+
+@pytest.fixture(scope="session")
+def reasoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One configuration whose base was asked to reason as well."""
+    folder = tmp_path_factory.mktemp("reasoned")
+    asked = ("zero_shot_cot",)
+    return Sweep(folder, ("none",), (5,), (0,), ("gsm",), (0,), items=200, questions=20, promptings=asked).build()
+
+
+@pytest.fixture(scope="session")
+def two_passes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One configuration in three seeds of two passes."""
+    folder = tmp_path_factory.mktemp("two_passes")
+    return Sweep(folder, ("none",), (1,), (0, 1, 2), ("gsm",), (0,), items=400, questions=20, passes=2).build()

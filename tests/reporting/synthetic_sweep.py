@@ -1,7 +1,8 @@
 """A sweep in the files that real runs write, with made-up results: for measuring and testing reports.
 
 In: a folder and sizes. Out: runs below `<folder>/multirun` that share `<folder>/store`: summaries, samples, questions,
-decisions, votes and training steps. Scores rise with the draws of the vote, by the same chances in every seed.
+decisions, votes and training steps. Scores rise with the draws of the vote, by the same chances in every seed. Tasks
+with "plus" in their name have four variants of each question, which are their parts.
 """
 
 import json
@@ -12,19 +13,23 @@ from typing import Any
 
 import numpy as np
 
+from crescent.evaluation.metrics import cost_scores, subset_scores
 from crescent.evaluation.samples import write
 from crescent.records import Ballot, Decision, QAPair, Question, Score, TaskScore, TrainStep, encode, text_id
 from crescent.store import Artifact, Outcome, Store
 
 DEDUPS = ("none", "exact", "drop", "rejection")
 DRAWS = (1, 3, 5)
+TOKENS = {"few_shot": 3000}
+"""New tokens an item, where they are not 90."""
+PARTS = ("rephrased", "distractor insertion", "digit expansion", "critical thinking")
 FILTERS = ("exact_match,strict-match", "exact_match,flexible-extract")
 SENTENCE = "A shop sells {a} boxes of {b} apples for ${c} each. On Monday it sells {d} more. How much does it take in? "
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Sizes of a made-up sweep. `prompted` are prompting baselines of the base; `parts` scores a part of each task."""
+    """Sizes of a made-up sweep."""
 
     folder: Path
     dedups: Sequence[str] = DEDUPS
@@ -35,8 +40,8 @@ class Sweep:
     items: int = 1000
     questions: int = 1000
     prefix: str = ""
+    promptings: Sequence[str] = ()
     passes: int = 1
-    prompted: Sequence[str] = ()
     parts: bool = False
 
     def build(self) -> Path:
@@ -62,30 +67,33 @@ def _run(sweep: Sweep, store: Store, dedup: str, draws: int, seed: int, folder: 
     data = _data(sweep, store, settings)
     scores: list[Score] = []
     evaluations: list[dict[str, Any]] = []
-    asked = [("base", 0, name) for name in ("none", *sweep.prompted)]
-    for model, iteration, prompting in [*asked, *(("student", number + 1, "none") for number in range(sweep.passes))]:
+    asked = [("base", 0, "none"), *(("base", 0, name) for name in sweep.promptings)]
+    for model, iteration, prompting in [*asked, *(("student", at, "none") for at in range(1, sweep.passes + 1))]:
+        own = (settings | {"pass": iteration} if iteration > 1 else settings) if iteration else {}
+        own |= {} if prompting == "none" else {"prompting": prompting}
         for task in sweep.tasks:
             for shots in sweep.shots:
-                own = {"pass": iteration, **settings} if model == "student" else {}
-                found = _evaluation(sweep, store, task, shots, own | ({} if prompting == "none" else {"as": prompting}))
+                found = _evaluation(sweep, store, task, shots, own)
                 for one in found.read(TaskScore):
                     primary = f"{one.metric},{one.filter}" == FILTERS[1]
                     scores.append(Score(model, iteration, prompting, primary=primary, **asdict(one)))
                 place = {"model": model, "iteration": iteration, "prompting": prompting, "task": task, "shots": shots}
                 evaluations.append({**place, "key": found.key, "path": str(found.path)})
     config = {
-        "seed": seed, "name": "synthetic", "store": str(store.root), "dedup": {"name": dedup},
+        "seed": seed, "name": "synthetic", "iterations": sweep.passes, "store": str(store.root),
+        "dedup": {"name": dedup},
         "vote": {"name": "majority", "draws": draws, "seed": seed}, "train": {"name": "lora", "seed": seed},
         "model": {"name": "made up"}, "distill": {"name": "self", "student": {"name": "made up"}},
         "tracking": {"name": "wandb", "project": "synthetic", "entity": None},
         "eval": {"name": "made up", "limit": sweep.items, "seed": 1234},
     }  # fmt: skip
     stages = [_stage(name, artifact, tokens) for name, artifact, tokens in data]
+    stages.append({"stage": "evaluate", "iteration": 1, "key": "made-up-weights", "records": sweep.items})
     labels = [{"iteration": 1, "labels_right": min(0.8 + 0.02 * draws, 0.99), "bins": [
         {"agreement": agreement, "right": agreement**0.5, "questions": 50} for agreement in (0.4, 0.6, 1.0)
     ]}]  # fmt: skip
     summary = {
-        "experiment": "synthetic", "overrides": [], "seed": seed, "config": config,
+        "experiment": "synthetic", "status": "finished", "overrides": [], "seed": seed, "config": config,
         "scores": [asdict(score) for score in scores], "evaluations": evaluations, "stages": stages, "labels": labels,
         "artifacts": {}, "git": None, "versions": {},
     }  # fmt: skip
@@ -128,7 +136,18 @@ def _data(sweep: Sweep, store: Store, settings: dict[str, Any]) -> list[tuple[st
         ("elicit", _built(store, "elicit", settings, questions), 50_000),
         ("diversify", _built(store, "diversify", settings, questions, info, **{"decisions.jsonl": decisions}), 4_000),
         ("answer", _built(store, "answer", settings, []), 90_000 * draws),
-        ("vote", _built(store, "vote", settings, pairs, {"pairs": len(pairs)}, **{"ballots.jsonl": ballots}), 0),
+        (
+            "vote",
+            _built(
+                store,
+                "vote",
+                settings,
+                pairs,
+                {"pairs": len(pairs), "mean_agreement": 0.8},
+                **{"ballots.jsonl": ballots},
+            ),
+            0,
+        ),
         ("finetune", _built(store, "finetune", settings, steps), 54_000),
     ]
 
@@ -153,12 +172,8 @@ def _evaluation(sweep: Sweep, store: Store, task: str, shots: int, settings: dic
             TaskScore(task, shots, *name.split(","), value, 0.01, len(rows))  # type: ignore[call-arg]
             for name, value in means.items()
         ]
-        tokens = (40.0, 60.0 * (1 + 4 * len(settings.get("as", ""))))
-        for name, value in zip(("prompt_tokens", "new_tokens"), tokens, strict=True):
-            scores.append(TaskScore(task, shots, name, "none", value, 0.1, len(rows)))
-        if sweep.parts:
-            half = float(np.mean([row["metrics"][FILTERS[1]] for row in rows[::2]]))
-            scores.append(TaskScore(f"{task}/even", shots, *FILTERS[1].split(","), half, 0.02, len(rows) // 2))  # type: ignore[call-arg]
+        scores += subset_scores(task, shots, rows, PARTS[-1] if "plus" in task else None)
+        scores += cost_scores(task, shots, rows)
         return Outcome(
             scores, {"task": task, "shots": shots, "items": len(rows)}, {"samples.jsonl": work / "samples.jsonl"}
         )
@@ -170,26 +185,33 @@ def _samples(sweep: Sweep, task: str, shots: int, settings: dict[str, Any]) -> l
     """Each item has a difficulty of its own; a student answers a little better the more draws its labels had."""
     chance = np.random.default_rng([len(task), shots, *task.encode()])
     difficulty = chance.random(sweep.items)
-    student = "draws" in settings
     named = (
-        [settings["seed"], settings["draws"], shots, *settings["dedup"].encode(), *task.encode()] if student else [1]
+        [settings["seed"], settings["draws"], shots, *settings["dedup"].encode(), *task.encode()]
+        if "draws" in settings
+        else [1, *settings.get("prompting", "").encode()]
     )
-    own = np.random.default_rng(named)
-    gain = 0.01 + 0.03 * (settings["draws"] + settings["pass"]) if student else 0.02 * len(settings.get("as", ""))
+    own = np.random.default_rng([*named, settings.get("pass", 0)] if "pass" in settings else named)
+    gain = 0.04 + 0.03 * settings["draws"] + 0.02 * settings.get("pass", 0) if "draws" in settings else 0.0
+    gain += 0.1 if "prompting" in settings else 0.0
     right = difficulty + own.normal(0, 0.15, sweep.items) < 0.5 + gain
     rows = []
     for number in range(sweep.items):
         text = question(number, sweep.prefix)
         said = "Let us see. " + "So it is more and more. " * 8 + f"#### {number % 7}"
-        group = {"seed_question": question(number // 4)} if task == "plus" else {}
+        group = {"seed_question": question(number // 4)} if "plus" in task else {}
+        identity = text_id(task, text) * 4
         value = float(right[number])
         rows.append(
             {
-                "task": task, "doc_id": number, "doc_hash": text_id(task, text) * 4,
+                "task": task, "doc_id": number, "item": identity[:16], "doc_hash": identity,
+                "cluster": text_id(group["seed_question"]) if group else identity[:16],
+                "subset": PARTS[number % 4] if group else "even" if sweep.parts and number % 2 == 0 else None,
                 "doc": {"question": text, "answer": str(number % 7), **group}, "prompt": None,
                 "prompt_hash": text_id(text) * 4, "target": str(number % 7), "response": said,
                 "filtered": dict.fromkeys(("strict-match", "flexible-extract"), str(number % 7)),
                 "metrics": dict.fromkeys(FILTERS, value),
+                "prompt_tokens": 80 if "prompting" in settings else 40,
+                "new_tokens": TOKENS.get(settings.get("prompting", ""), 90),
             }
         )  # fmt: skip
     return rows

@@ -8,9 +8,10 @@ from crescent.reporting import axes
 from crescent.reporting.runs import Run
 
 
-def run(seed: int = 0, **settings: object) -> Run:
+def run(seed: int = 0, weights: str = "", **settings: object) -> Run:
     names = {key.replace("__", "."): value for key, value in settings.items()}
-    return Run(Path("x"), "x", seed, names, (), (), (), (), None, {})
+    stages = ({"stage": "evaluate", "key": weights},) if weights else ()
+    return Run(Path("x"), "x", seed, names, (), (), stages, (), None, {})
 
 
 def test_what_follows_from_a_named_choice_is_no_axis_of_its_own() -> None:
@@ -53,3 +54,48 @@ def test_a_reference_is_named_by_the_short_axis_and_must_be_one() -> None:
         ValueError, match="names dedpu, which does not differ between the runs; the axes are: dedup, vote"
     ):
         axes.parse_point("dedpu=none", names, points)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "runtime__name", "runtime__workers", "prompting__name", "check", "engine__batching", "engine__urls",
+        "engine__in_flight", "engine__kv_cache_gib", "engine__device", "train__devices", "train__micro_batch_tokens",
+        "train__gradient_checkpointing", "train__checkpoint_every", "train__strategy",
+    ],
+)  # fmt: skip
+def test_what_changes_no_result_is_no_axis(key: str) -> None:
+    one, other = ({key: value} for value in ("a", "b"))
+    assert axes.find_axes([run(0, "", **one), run(0, "", **other)]) == ()
+
+
+def test_names_and_settings_of_a_key_are_axes() -> None:
+    names = [run(engine__name="vllm", train__name="full"), run(engine__name="server", train__name="lora")]
+    assert axes.find_axes(names) == ("engine.name", "train.name")
+    assert axes.find_axes([run(train__epochs=1), run(train__epochs=2)]) == ("train.epochs",)
+
+
+@pytest.mark.parametrize(("weights", "found"), [(("a", "a"), ()), (("a", "b"), ("model.path",))])
+def test_a_model_is_known_by_its_name_unless_the_weights_differ(weights: tuple[str, str], found: axes.Axes) -> None:
+    """The same weights may lie elsewhere; with distill=self the student is the teacher and no second axis."""
+    places = ("/a/organism", "/b/organism")
+    runs = [
+        run(
+            0, one, model__name="organism", model__path=at, distill__student__name="organism", distill__student__path=at
+        )
+        for one, at in zip(weights, places, strict=True)
+    ]
+    assert axes.find_axes(runs) == found
+
+
+def test_a_sweep_over_models_that_teach_themselves_is_one_axis() -> None:
+    runs = [
+        run(model__name=name, model__dtype=name, distill__student__name=name, distill__student__dtype=name)
+        for name in ("a", "b")
+    ]
+    assert axes.find_axes(runs) == ("model.name",)
+
+
+def test_tasks_and_shots_of_a_suite_do_not_change_what_a_score_means() -> None:
+    runs = [run(eval__shots=(0,), eval__limit=1), run(eval__shots=(0, 5), eval__limit=2)]
+    assert axes.differing_evaluation(runs) == ["eval.limit"]

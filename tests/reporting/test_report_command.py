@@ -11,6 +11,8 @@ import pytest
 
 from crescent.reporting.compare import main
 
+from .runs_on_disk import config_of, copy
+
 
 def output(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[str, str]:
     main([str(argument) for argument in arguments])
@@ -34,8 +36,8 @@ def test_the_table_says_what_it_compares_and_what_it_could_show(
 
 def test_csv_holds_every_number_of_every_row(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = list(csv.DictReader(io.StringIO(output(capsys, sweep, "--format", "csv")[0])))
-    assert len(rows) == 10 and rows[2]["dedup"] == "none" and rows[2]["seeds"] == "0 1 2"
     student = next(row for row in rows if row["model"] == "student")
+    assert len(rows) == 5 * (2 + 5) and student["dedup"] == "none" and student["seeds"] == "0 1 2"
     assert float(student["difference_low"]) < float(student["difference_value"]) < float(student["difference_high"])
 
 
@@ -59,11 +61,11 @@ def test_latex_escapes_what_latex_would_read(sweep: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("name", "message"), [("nowhere", "there is no file or folder"), (".", "holds no summary.json")]
 )
-def test_a_path_without_runs_is_one_line(
+def test_paths_without_any_run_are_named_and_refused(
     name: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = refused(capsys, tmp_path / name)
-    assert message in said and len(said.splitlines()) == 1
+    assert message in said.splitlines()[0] and "no run is left to compare" in said.splitlines()[1]
 
 
 def test_nothing_left_to_compare_is_said_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,3 +78,62 @@ def test_the_command_loads_no_model_library(sweep: Path) -> None:
     code = "import sys; from crescent.reporting.compare import main; main(sys.argv[1:]); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, str(sweep / "0")], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_a_path_without_a_run_is_named_and_the_rest_is_compared(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "multirun.yaml").write_text("hydra: {}")
+    printed, said = output(capsys, sweep, tmp_path / "multirun.yaml", tmp_path / "nowhere")
+    assert "dedup=none" in printed and said.count("\n") == 2
+    assert "multirun.yaml holds no summary.json" in said and "there is no file or folder" in said
+
+
+def test_a_label_with_brackets_is_shown_as_it_is(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, modules in enumerate((["q", "v"], ["[/bold]"])):
+        copy(sweep / str(number), tmp_path / str(number), config=config_of(sweep / "0", train__target=modules))
+    printed, _ = output(capsys, tmp_path, "--explain", "--passes")
+    assert printed.count("train.target=[q,v]") == 2 + 1 + 2 and "[[/bold]]" in printed
+
+
+def test_parts_of_tasks_are_shown_when_asked_for(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain, asked = output(capsys, sweep)[0], output(capsys, sweep, "--parts")[0]
+    assert "plus/rephrased" not in plain and "plus/rephrased, 0-shot" in asked
+    assert "corrected for 8 differences" in " ".join(asked.split())
+    assert "corrected among themselves, for 20 differences" in " ".join(asked.split())
+
+
+def test_what_explains_a_row_is_a_second_table(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = output(capsys, sweep, "--explain", "--format", "md")[0].splitlines()
+    header = next(at for at, line in enumerate(lines) if "labels right" in line)
+    assert lines[header].split(" | ")[1:5] == ["seeds", "labels right, %", "agreement, %", "Vendi"]
+    assert lines[header + 2].startswith(
+        "| dedup=none vote.draws=1 | 3 | 82.0 ± 0.0 | 80.0 ± 0.0 | 46.0 ± 0.0 | 60 ± 0 |"
+    )
+
+
+def test_scores_by_pass_are_a_table_and_in_json(two_passes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = output(capsys, two_passes, "--passes", "--format", "md")[0].splitlines()
+    header = next(at for at, line in enumerate(lines) if "pass 0" in line)
+    assert lines[header] == "|  | pass 0 | pass 1 | pass 2 |" and lines[header + 2].count("±") == 3
+    found = json.loads(output(capsys, two_passes, "--format", "json")[0])["passes"]
+    assert [one["pass"] for one in found] == [0, 1, 2] and found[0]["value"] < found[1]["value"] < found[2]["value"]
+
+
+def test_a_format_without_small_tables_says_so(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "take --format md, or json" in refused(capsys, sweep, "--explain", "--format", "latex")
+
+
+def test_what_a_prompting_costs_stands_beside_its_score(reasoned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    printed, _ = output(capsys, reasoned)
+    row = next(line for line in printed.splitlines() if "zero_shot_cot" in line)
+    assert " tokens" in printed and row.rstrip().endswith("80 + 90")
+    assert "80 + 90 tokens" in output(capsys, reasoned, "--format", "md")[0]
+
+
+def test_costs_are_in_csv_whatever_is_compared(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = next(csv.DictReader(io.StringIO(output(capsys, sweep, "--format", "csv")[0])))
+    assert (row["prompt_tokens"], row["new_tokens"]) == ("40.0", "90.0")
+    assert "read + written" not in output(capsys, sweep)[0]

@@ -123,7 +123,7 @@ def test_runs_that_did_not_get_so_far_are_no_zeros(sweep: Path) -> None:
 
 def test_prompting_is_drawn_over_what_a_question_costs(prompted: Path, painted: Painted) -> None:
     [axes] = painted(prompts, lambda: prompts.prompting(compared(prompted)))
-    assert [x for x, _ in markers(axes)] == [100, 3220, 2020, 100] and axes.get_xscale() == "log"
+    assert [x for x, _ in markers(axes)] == [130, 170, 3080, 130] and axes.get_xscale() == "log"
 
 
 def test_without_baselines_there_is_no_figure_of_prompting(sweep: Path) -> None:

@@ -3,28 +3,15 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from crescent.console import Console
 from crescent.evaluation.statistics import adjust, paired_difference
-from crescent.reporting.results import Comparison, Options, compare
 from crescent.reporting.rows import Column
-from crescent.reporting.runs import find, read, read_all
+from crescent.reporting.runs import find, read
 
-
-def compared(*paths: Path, store: Path | None = None, **options: Any) -> Comparison:
-    runs, notes = read_all(paths, store)
-    return compare(runs, Options(**options), Console(quiet=True), notes)
-
-
-def copy(run: Path, to: Path, **changes: Any) -> Path:
-    """A run with some fields of its summary replaced."""
-    to.mkdir(parents=True)
-    (to / "summary.json").write_text(json.dumps(json.loads((run / "summary.json").read_text()) | changes))
-    return to
+from .runs_on_disk import compared, config_of, copy
 
 
 def test_seeds_of_a_configuration_are_one_row_and_the_base_is_listed_once(sweep: Path) -> None:
@@ -35,7 +22,7 @@ def test_seeds_of_a_configuration_are_one_row_and_the_base_is_listed_once(sweep:
 
 
 def test_a_difference_is_that_of_the_samples_question_by_question(sweep: Path) -> None:
-    runs = [read(folder) for folder in find([sweep])][:3]
+    runs = [read(folder) for folder in find([sweep])[0]][:3]
     right: dict[str, list[list[float]]] = {"base": [], "student": []}
     for run in runs:
         for one in run.evaluations:
@@ -138,19 +125,27 @@ def test_runs_with_different_suites_are_compared_where_they_meet(sweep: Path, tm
     assert any("plus, 0-shot was not scored for dedup=rejection" in note for note in found.notes)
 
 
-def test_a_prompting_baseline_is_compared_with_plainly_asking_the_same_model(sweep: Path, tmp_path: Path) -> None:
-    raw = json.loads((sweep / "0" / "summary.json").read_text())
-    named = {"student": ("base", 0, "zero_shot_cot"), "base": ("base", 0, "none")}
+def test_a_prompting_baseline_is_compared_with_plainly_asking_the_same_model(reasoned: Path, tmp_path: Path) -> None:
+    """The same in the same run, whatever other models of that name are compared."""
+    other = copy(reasoned / "0", tmp_path / "other", seed=1, scores=[], evaluations=[])
+    raw = json.loads((reasoned / "0" / "summary.json").read_text())
+    weaker = [score | {"value": 0.1} for score in raw["scores"] if score["model"] == "base"]
+    copy(reasoned / "0", other / "weaker", seed=0, scores=weaker, evaluations=[], config={"vote": {"draws": 9}})
+    found = compared(other / "weaker", reasoned)
+    row = next(row for row in found.rows if row.prompting == "zero_shot_cot" and row.runs[0].evaluations)
+    scores = {(one["prompting"], one["filter"]): one["value"] for one in raw["scores"] if one["model"] == "base"}
+    gained = scores["zero_shot_cot", "flexible-extract"] - scores["none", "flexible-extract"]
+    cell = row.cells[Column("gsm", 0)]
+    assert row.label == "base (made up), zero_shot_cot" and cell.paired and cell.difference is not None
+    assert cell.difference.value == pytest.approx(gained) and gained > 0
 
-    def renamed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        new = [dict(zip(("model", "iteration", "prompting"), named[row["model"]], strict=True)) for row in rows]
-        return [{**row, **names} for row, names in zip(rows, new, strict=True)]
 
-    changes = {"scores": renamed(raw["scores"]), "evaluations": renamed(raw["evaluations"])}
-    found = compared(copy(sweep / "0", tmp_path / "prompted", **changes))
-    expected = compared(sweep / "0").students[0].cells[Column("gsm", 0)].difference
-    row = next(row for row in found.rows if row.prompting == "zero_shot_cot")
-    assert row.label == "base (made up), zero_shot_cot" and row.cells[Column("gsm", 0)].difference == expected
+def test_seeds_that_share_a_prompting_baseline_count_once(reasoned: Path, tmp_path: Path) -> None:
+    again = copy(
+        reasoned / "0", tmp_path / "again", seed=1, config=config_of(reasoned / "0", train__seed=1, vote__seed=1)
+    )
+    one, two = (compared(*runs).rows[1].cells[Column("gsm", 0)] for runs in ([reasoned], [reasoned, again]))
+    assert two.difference == one.difference and two.difference is not None and two.difference.seeds == 1
 
 
 def test_a_run_that_was_repeated_counts_once(sweep: Path, tmp_path: Path) -> None:
@@ -177,4 +172,4 @@ def test_folders_inside_a_store_and_a_link_to_a_run_are_not_runs_of_their_own(sw
     copy(sweep / "0", tmp_path / "run")
     copy(sweep / "0", tmp_path / "store" / "artifacts" / "x")
     (tmp_path / "latest").symlink_to(tmp_path / "run")
-    assert find([tmp_path, tmp_path / "latest"]) == [tmp_path / "run"]
+    assert find([tmp_path, tmp_path / "latest"]) == ([tmp_path / "run"], [])

@@ -29,7 +29,8 @@ def differences(comparison: Comparison) -> list[Figure]:
         panels, parts = panels_of(known, lambda column: _of_several(comparison, column))
     caption = (
         f"Differences to {comparison.reference}, with 95 % intervals. Filled: significant after correction for "
-        f"all {comparison.differences} differences. An interval that crosses the line allows no difference at all."
+        f"all {comparison.differences} differences of whole tasks, and for all {comparison.part_differences} of parts. "
+        "An interval that crosses the line allows no difference at all."
     )
     return [Figure("Differences", caption, panels, parts=parts)] if panels else []
 

@@ -1,0 +1,89 @@
+"""Small tables beside the main one: what explains the rows, and scores pass by pass.
+
+In: a `Comparison`. Out: a `Sheet`, for the terminal and as Markdown. JSON holds the same numbers (`tables.as_json`).
+"""
+
+from dataclasses import dataclass
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from crescent.reporting.explain import Mean, by_pass, explain
+from crescent.reporting.results import Comparison
+from crescent.reporting.tables import scale
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A small table beside the main one. The first column is text, the others are numbers."""
+
+    title: str
+    header: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+
+    def rich(self) -> Table:
+        """For the terminal."""
+        table = Table(box=box.SIMPLE_HEAD, title=escape(self.title), title_justify="left", title_style="bold")
+        for place, name in enumerate(self.header):
+            table.add_column(escape(name), justify="right" if place else "left", overflow="fold")
+        for line in self.lines:
+            table.add_row(*map(escape, line))
+        return table
+
+    def markdown(self) -> str:
+        """The title, an empty line, a pipe table."""
+        lines = [self.header, ("---",) * len(self.header), *self.lines]
+        escaped = [[value.replace("|", "\\|") for value in line] for line in lines]
+        return "\n".join(["", self.title, "", *("| " + " | ".join(line) + " |" for line in escaped)]) + "\n"
+
+
+EXPLAINED = (
+    ("label_accuracy", "labels right, %", 100, ".1f"),
+    ("agreement", "agreement, %", 100, ".1f"),
+    ("vendi", "Vendi", 1, ".1f"),
+    ("pairs", "pairs", 1, ",.0f"),
+    ("tokens", "thousand tokens", 1e-3, ",.0f"),
+    ("new_tokens", "of them new", 1e-3, ",.0f"),
+)
+
+
+def explanation(comparison: Comparison) -> Sheet:
+    """What explains each row of students: means over the seeds, ± their standard deviation."""
+    lines = []
+    for row in comparison.students:
+        found = explain(row)
+        values = (mean_text(found[name], factor, form) for name, _, factor, form in EXPLAINED)
+        lines.append((row.label, str(len(row.seeds)), *values))
+    title = (
+        "What explains the rows: means over seeds ± standard deviation of the seeds. Vendi: effective number of "
+        "different questions kept; tokens: of data and training, those found in the store too"
+    )
+    return Sheet(title, ("", "seeds", *(name for _, name, _, _ in EXPLAINED)), tuple(lines))
+
+
+def passes(comparison: Comparison) -> Sheet:
+    """The score of each row's student after each pass; pass 0 is its base before training."""
+    lines = []
+    for column in comparison.columns:
+        factor = scale(comparison, column)
+        for row in comparison.students:
+            means = by_pass(row, column, comparison.options.metric)
+            values = [
+                mean_text(mean, factor, ".1f")
+                + (f" ({mean.seeds} seeds)" if mean and mean.seeds < len(row.seeds) else "")
+                for mean in means
+            ]
+            lines.append((f"{column.name}: {row.label}", *values))
+    most = max((len(line) for line in lines), default=1)
+    header = ("", *(f"pass {at}" for at in range(most - 1)))
+    title = "Score by pass, percent: means over seeds ± standard deviation of the seeds"
+    return Sheet(title, header, tuple(line + ("–",) * (most - len(line)) for line in lines))
+
+
+def mean_text(mean: Mean | None, factor: float, form: str) -> str:
+    """91.2 ± 0.4; without a deviation where there is one seed, a dash where nothing is known."""
+    if mean is None:
+        return "–"
+    deviation = "" if mean.deviation is None else f" ± {factor * mean.deviation:{form}}"
+    return f"{factor * mean.value:{form}}{deviation}"
