@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crescent.engines.vllm import VllmEngine
 
 LEAST_TOKENS = 2048  # of a prompt and its answer
+BATCHES_AHEAD = 8  # asked for together: only while the last of them runs out are places empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ class TransformersSettings:
     def scoring(self) -> "TransformersSettings":
         """The engine that evaluation uses: it needs the model in this process."""
         return self
+
+    @property
+    def appetite(self) -> int:
+        """Prompts at a time that keep batches full: see `LazyEngine`."""
+        return BATCHES_AHEAD * self.max_batch
 
     def check_student(self, rank: int) -> None:
         """Raises ValueError if it cannot generate with what a run trains (an adapter's rank, 0: a whole model)."""
@@ -105,6 +111,11 @@ class VllmSettings:
     def scoring(self) -> TransformersSettings:
         """Evaluation reads log-likelihoods of the model in this process."""
         return TransformersSettings()
+
+    @property
+    def appetite(self) -> int:
+        """Prompts at a time that keep batches full: see `LazyEngine`."""
+        return BATCHES_AHEAD * self.max_batch
 
     def check_student(self, rank: int) -> None:
         """Raises ValueError for an adapter that is too large to be applied while decoding."""
@@ -177,6 +188,11 @@ class ServerSettings:
     def scoring(self) -> TransformersSettings:
         """Evaluation scores weights on disk."""
         return TransformersSettings()
+
+    @property
+    def appetite(self) -> int:
+        """Prompts at a time that keep all requests full: see `LazyEngine`."""
+        return self.in_flight * self.samples_per_request
 
     def check_student(self, rank: int) -> None:
         """Raises ValueError: a server has the weights it was started with."""
