@@ -5,6 +5,7 @@ told at once.
 """
 
 import importlib.util
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +44,13 @@ class TransformersSettings:
             raise ValueError(f"engine.max_batch is {self.max_batch}; it must be at least 1")
         if self.batching not in ("auto", "padded", "continuous"):
             raise ValueError(f"engine.batching is {self.batching!r}; it may be auto, padded or continuous")
-        if self.device not in ("auto", "cpu", "cuda", "mps") and not self.device.startswith("cuda:"):
-            raise ValueError(f"engine.device is {self.device!r}; it may be auto, cpu, cuda, cuda:N or mps")
+        if re.fullmatch(r"cuda:0*[1-9]\d*", self.device):
+            raise ValueError(
+                f"engine.device is {self.device}; training would still take the first GPU. Choose one for the "
+                f"whole run: CUDA_VISIBLE_DEVICES={self.device.removeprefix('cuda:')} crescent ... engine.device=cuda"
+            )
+        if self.device not in ("auto", "cpu", "cuda", "cuda:0", "mps"):
+            raise ValueError(f"engine.device is {self.device!r}; it may be auto, cpu, cuda or mps")
 
     @property
     def scoring(self) -> "TransformersSettings":
