@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import shlex
+import shutil
 import signal
 import sys
 import warnings
@@ -27,6 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from crescent.composition import ConfigError, build_target, convert
 from crescent.console import Console
+from crescent.engines.memory import is_out_of_memory
 from crescent.resolvers import PACKAGE, assets, register_resolvers
 from crescent.stopping import Stopped, stoppable
 from crescent.sweep import Failure, recorded, reported
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
     from crescent.experiment import Experiment
 
 Check = bool | Literal["auto"]
+_MEMORY = (
+    "Use a smaller model, model.dtype=bfloat16, engine.max_batch, train.micro_batch_tokens or "
+    "eval.loglikelihood_batch; what was finished is kept, and the same command goes on."
+)
 
 
 def main() -> None:
@@ -67,10 +73,11 @@ def _failure(error: Exception) -> Failure | None:
         return Failure("config", str(error).splitlines()[0], 2)
     if isinstance(error, OSError):
         return Failure("error", _os_message(error), 1)
-    if isinstance(error, ValueError | MemoryError):
-        return None if _is_bug(error) else Failure("error", str(error), 1)
-    if "No space left on device" in str(error):  # what libraries of other languages make of it
-        return Failure("error", _os_message(OSError(errno.ENOSPC, "No space left on device")), 1)
+    ours = not _is_bug(error)
+    if is_out_of_memory(error) and not (ours and isinstance(error, MemoryError) and str(error)):  # ours say the mend
+        return Failure("error", f"{(str(error) or 'out of memory').splitlines()[0][:200].rstrip('.')}. {_MEMORY}", 1)
+    if isinstance(error, ValueError | MemoryError | RuntimeError) and ours:
+        return Failure("error", str(error), 1)
     return None
 
 
@@ -117,7 +124,8 @@ def run_job(config: DictConfig) -> None:
     _link_latest(folder)
     summary = Summary(experiment.name, experiment.seed, list(job.overrides.task), node, folder)
     group, name = _names(job, experiment.name)
-    with stoppable(), summary.ends(), tracking.start(folder, node, group, name) as tracker:
+    full = _full_disk_named(Path(experiment.store).absolute(), folder)
+    with full, stoppable(), summary.ends(), tracking.start(folder, node, group, name) as tracker:
         with experiment.runtime.start() as place:
             run(experiment, summary, console, tracker, place)
         summary.write()
@@ -140,6 +148,22 @@ def _fit_to_run(experiment: "Experiment", check: bool | str, folder: Path, conso
     preflight(experiment, folder, console)
     forecast(experiment, console)
     return check == "auto"
+
+
+@contextmanager
+def _full_disk_named(*folders: Path) -> Iterator[None]:
+    """A write that finds no space names no file: the fullest of the folders that a run writes to is named."""
+    try:
+        yield
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if os.strerror(errno.ENOSPC) in str(error):  # also what libraries of other languages make of it
+            number = errno.ENOSPC
+        if number not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        there = {folder: next(place for place in (folder, *folder.parents) if place.exists()) for folder in folders}
+        fullest = min(folders, key=lambda folder: shutil.disk_usage(there[folder]).free)
+        raise OSError(number, os.strerror(number), str(getattr(error, "filename", None) or fullest)) from error
 
 
 def command() -> str:

@@ -21,6 +21,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 OBJECT_STORE_BYTES = 128 << 20  # texts and vectors in flight; Ray would take a third of the memory
 SECONDS_UNTIL_TOLD = 60.0  # without any result, before a word about it
+MOST_FAILED_STARTS = 3  # in a row: the next would fail too
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,9 @@ class Worker:
         self._heard = _Heard()
         logging.getLogger("crescent").addHandler(self._heard)
 
+    def ready(self) -> None:
+        """Answers as soon as the cluster has had room for this process."""
+
     def use(self, tool: Tool, shard: Any) -> tuple[Any, list[str]]:
         """The result, and the warnings that were said meanwhile."""
         if tool.name not in self._built:
@@ -73,31 +77,43 @@ class Worker:
 
 
 class Cluster:
-    """Connects, or starts a cluster of this machine, and keeps `workers` processes. `close` ends them."""
+    """Connects, or starts a cluster of this machine, and keeps `workers` processes. `close` ends them.
+
+    A process is given work only once it has started: where a joined cluster has room for fewer, those do it all.
+    """
 
     def __init__(self, settings: ClusterSettings) -> None:
         self._settings = settings
         self._ray = _connect(settings)
         self._check_room()
-        self._all = [self._worker() for _ in range(settings.workers)]
-        self.idle: deque[Any] = deque(self._all)
+        self.idle: deque[Any] = deque()
         self.busy: dict[Any, tuple[Any, int]] = {}
+        self._starting: dict[Any, Any] = {}
+        self._failed_starts = 0
+        self._all: list[Any] = []
+        for _ in range(settings.workers):
+            self._start()
 
     def submit(self, index: int, tool: Tool, shard: Any) -> None:
         """Gives an idle worker a shard, known by `index`."""
         worker = self.idle.popleft()
         self.busy[worker.use.remote(tool, shard)] = worker, index
 
-    def next(self) -> tuple[int, Any]:
-        """(index, result) of the next shard that is back, or (index, Lost). Raises what the tool raised."""
+    def next(self) -> tuple[int, Any] | None:
+        """(index, result) of the next shard that is back, or (index, Lost); None where a worker has become idle
+        meanwhile. Raises what the tool raised, and ValueError where workers cannot start."""
         errors, told = self._ray.exceptions, False
         while True:
-            ready, _ = self._ray.wait(list(self.busy), num_returns=1, timeout=SECONDS_UNTIL_TOLD)
+            ready, _ = self._ray.wait([*self.busy, *self._starting], num_returns=1, timeout=SECONDS_UNTIL_TOLD)
             if ready:
                 break
             if not told:
-                log.info("no worker has finished anything for %.0f s; waiting", SECONDS_UNTIL_TOLD)
+                what = "finished anything" if self.busy else "found room in the cluster"
+                log.info("no worker has %s for %.0f s; waiting", what, SECONDS_UNTIL_TOLD)
                 told = True
+        if ready[0] in self._starting:
+            self._welcome(ready[0])
+            return None
         worker, index = self.busy.pop(ready[0])
         try:
             result, warnings = self._ray.get(ready[0])
@@ -118,9 +134,10 @@ class Cluster:
         return index, result
 
     def tell(self, tool: Tool) -> None:
-        """Every worker drops a tool. A worker that is gone has dropped it."""
+        """Every worker drops a tool. One that is gone, or has not started yet, has none."""
+        there = [worker for worker in self._all if worker not in self._starting.values()]
         with contextlib.suppress(self._ray.exceptions.RayError):
-            self._ray.get([worker.drop.remote(tool) for worker in self._all])
+            self._ray.get([worker.drop.remote(tool) for worker in there])
 
     def close(self) -> None:
         """Ends the workers, and the cluster if it was started here."""
@@ -128,33 +145,53 @@ class Cluster:
             self._ray.kill(worker)
         self._ray.shutdown()
 
-    def _worker(self) -> Any:
+    def _start(self) -> None:
         settings = self._settings
-        return (
+        worker = (
             self._ray.remote(Worker)
             .options(num_cpus=settings.cpus_per_worker, num_gpus=settings.gpus_per_worker, max_restarts=0)
             .remote()
         )
+        self._all.append(worker)
+        self._starting[worker.ready.remote()] = worker
+
+    def _welcome(self, reference: Any) -> None:
+        """A worker that has started is idle; one that could not is replaced, but not for ever."""
+        worker = self._starting.pop(reference)
+        try:
+            self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            self._failed_starts += 1
+            if self._failed_starts >= MOST_FAILED_STARTS:
+                raise ValueError(
+                    f"workers cannot start ({_reason(error)}). Every node of the cluster needs the same versions of "
+                    "Python, Crescent and its packages"
+                ) from None
+            self._replace(worker)
+            return
+        self._failed_starts = 0
+        self.idle.append(worker)
 
     def _replace(self, worker: Any) -> None:
         self._ray.kill(worker)
         self._all.remove(worker)
-        self._all.append(self._worker())
-        self.idle.append(self._all[-1])
+        self._start()
 
     def _check_room(self) -> None:
-        """Raises ValueError where this machine has no room for one worker: it would wait for ever."""
+        """Raises ValueError where this machine has no room for all workers: some would wait for ever."""
         settings, there = self._settings, self._ray.cluster_resources()
         needs = {"CPU": settings.cpus_per_worker, "GPU": settings.gpus_per_worker}
-        room = min((int(there.get(kind, 0) // need) for kind, need in needs.items() if need), default=settings.workers)
+        rooms = (int(there.get(kind, 0) / need + 1e-6) for kind, need in needs.items() if need)
+        room = min(rooms, default=settings.workers)
         if room >= settings.workers:
             return
         has = ", ".join(f"{there.get(kind, 0):g} {kind}s" for kind in needs)
-        if room == 0 and settings.address is None:
+        if settings.address is None:
             self._ray.shutdown()
             raise ValueError(
-                f"this machine has no room for a worker: it has {has}. Lower runtime.gpus_per_worker or "
-                "runtime.cpus_per_worker, or join a cluster with runtime.address"
+                f"this machine has room for {room} of runtime.workers={settings.workers}: it has {has}. Lower "
+                "runtime.workers, runtime.gpus_per_worker or runtime.cpus_per_worker, or join a cluster with "
+                "runtime.address"
             )
         log.warning("the cluster (%s) has room for %d of runtime.workers=%d now", has, room, settings.workers)
 

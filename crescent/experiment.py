@@ -58,6 +58,9 @@ class EngineSettings(Protocol):
     def name(self) -> str: ...
 
     @property
+    def appetite(self) -> int: ...
+
+    @property
     def scoring(self) -> "EngineSettings": ...
 
     def check_student(self, rank: int) -> None: ...
@@ -348,7 +351,7 @@ def _to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tup
 def lazy_engine(settings: EngineSettings, weights: Weights, store: Store, place: Place) -> LazyEngine:
     """The engine of these weights at `place`, loaded at its first use."""
     key = make_key("engine", 1, settings, [settings.identity(weights, store.root / "weights.json")])
-    return LazyEngine(key, lambda: place.engine(settings, weights, key), place.appetite)
+    return LazyEngine(key, lambda: place.engine(settings, weights, key), max(place.appetite, settings.appetite))
 
 
 def _identity(weights: Weights, store: Store) -> str:

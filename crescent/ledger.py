@@ -25,7 +25,7 @@ from crescent.records import Solution, decode, encode
 from crescent.store import Store, canonical, make_key, write_atomic
 
 log = logging.getLogger(__name__)
-COMMIT_EVERY = 512  # completions between two commits: enough to keep batches full, unless the engine wants more
+COMMIT_EVERY = 512  # completions between two commits, unless the engine has an appetite for more
 
 
 @dataclass(frozen=True, slots=True)

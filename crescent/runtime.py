@@ -24,7 +24,7 @@ SHARDS_AHEAD = 4  # for each worker: while the last shards of a batch run out, f
 
 
 class Place(Protocol):
-    """A running place. `appetite`: see `LazyEngine`."""
+    """A running place. `appetite` is what it has beside that of the engine: see `LazyEngine`."""
 
     appetite: int
 

@@ -53,7 +53,10 @@ class Workers:
             while waiting and cluster.idle:
                 cluster.submit(waiting[-1], tool, shards[waiting[-1]])
                 waiting.pop()
-            index, result = cluster.next()
+            back = cluster.next()
+            if back is None:
+                continue
+            index, result = back
             if not isinstance(result, Lost):
                 yield index, result
                 continue

@@ -1,13 +1,20 @@
 """The command: user errors end fast, in a few lines, without a traceback, before a model is loaded."""
 
+import errno
 import os
+import re
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import save_tiny_model
+
+from crescent.cli import _failure, _full_disk_named
+from crescent.sweep import Failure
+from crescent.training.launch import _raise_fault
 
 
 def crescent(folder: Path, *overrides: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -77,3 +84,43 @@ def test_outputs_that_cannot_be_a_folder_end_in_one_line(tmp_path: Path) -> None
 def test_the_composed_configuration_can_be_printed_from_any_folder(tmp_path: Path) -> None:
     done = crescent(tmp_path, "--cfg", "job")
     assert done.returncode == 0 and "num_questions: 1000" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("CUDA error: out of memory\nmore"), RuntimeError("CUDA out of memory. Tried"), MemoryError()],
+)
+def test_memory_that_runs_out_anywhere_is_one_line_with_the_mend(error: Exception) -> None:
+    failure = _failure(error)
+    assert failure is not None and failure.status == 1 and "\n" not in failure.message
+    assert "out of memory" in failure.message and "model.dtype=bfloat16" in failure.message
+
+
+def test_memory_that_runs_out_where_the_mend_is_known_says_that_one() -> None:
+    assert _failure(MemoryError("Lower train.max_length.")) == Failure("error", "Lower train.max_length.", 1)
+
+
+def test_a_training_process_that_was_killed_is_one_line(tmp_path: Path) -> None:
+    killed = SimpleNamespace(wait=lambda: None, returncode=-9)
+    (tmp_path / "rank-0.log").touch()
+    with pytest.raises(RuntimeError) as raised:
+        _raise_fault([killed], tmp_path)  # type: ignore[list-item]
+    failure = _failure(raised.value)
+    assert failure is not None and failure.message.startswith("training process 0 of 1 ended with status -9")
+
+
+def test_an_error_of_a_library_that_nobody_expected_is_a_bug() -> None:
+    with pytest.raises(RuntimeError) as raised:
+        re.compile("a").sub(lambda _: (_ for _ in ()).throw(RuntimeError("shape mismatch")), "a")
+    assert _failure(raised.value) is None
+
+
+def test_a_write_that_finds_no_space_names_the_fullest_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = {tmp_path / "store": 5, tmp_path / "run": 9}
+    for folder in free:
+        folder.mkdir()
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=free[folder]))
+    with pytest.raises(OSError) as raised, _full_disk_named(tmp_path / "run", tmp_path / "store" / "new"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    failure = _failure(raised.value)
+    assert failure is not None and f"No space left on device ({tmp_path / 'store' / 'new'})" in failure.message

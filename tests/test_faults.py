@@ -42,7 +42,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 @pytest.mark.parametrize("size", [pytest.param("90k", marks=pytest.mark.slow), "600k"])
 def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_when_there_is_room(size: str, mount: Mount) -> None:
     folder = mount(f"size={size}")
-    assert one_line(crescent(folder)).startswith("crescent: error: No space left on device")
+    assert one_line(crescent(folder)).startswith(f"crescent: error: No space left on device ({folder}/outputs")
     mount("size=20m")
     again = crescent(folder)
     assert again.returncode == 0, again.stderr

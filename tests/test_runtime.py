@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from processes import children, commands, ended
 from test_end_to_end import command, contents, crescent
 
 from crescent.cli import PACKAGE
+from crescent.cluster import Cluster, ClusterSettings
 from crescent.composition import ConfigError
 from crescent.engines import Prompt, Sampling
 from crescent.engines.choices import TransformersSettings
@@ -54,6 +56,28 @@ def test_a_killed_worker_changes_nothing_and_nothing_comes_twice(
     assert made == plain.generate(PROMPTS, SAMPLING) and sorted(heard) == list(range(48))
     assert np.array_equal(vectors, EmbedderSettings().build().embed(TEXTS))
     assert len(processes) > 2 and ended(processes, 20)
+
+
+def test_a_machine_with_room_for_too_few_workers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    one_gpu = SimpleNamespace(cluster_resources=lambda: {"CPU": 8.0, "GPU": 1.0}, shutdown=lambda: None)
+    monkeypatch.setattr("crescent.cluster._connect", lambda settings: one_gpu)
+    with pytest.raises(ValueError, match=r"this machine has room for 1 of runtime.workers=2: it has 8 CPUs, 1 GPUs"):
+        Cluster(ClusterSettings(None, 2, 1, 1))
+
+
+def test_a_joined_cluster_with_room_for_fewer_workers_does_all_the_work(caplog: pytest.LogCaptureFixture) -> None:
+    from ray.cluster_utils import Cluster as RayCluster
+
+    head = RayCluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        with RayRuntime(address=head.address, workers=3, shard=8).start() as place:
+            engine = place.engine(TransformersSettings(device="cpu"), ORGANISM, "key")
+            made = engine.generate(PROMPTS, SAMPLING)
+            engine.close()
+    finally:
+        head.shutdown()
+    assert "room for 1 of runtime.workers=3" in caplog.text
+    assert made == TransformersSettings(device="cpu").build(ORGANISM, "key").generate(PROMPTS, SAMPLING)
 
 
 def test_ray_that_is_not_installed_is_said_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +133,7 @@ def test_a_run_on_ray_ends_with_the_bytes_of_one_in_this_process(tmp_path: Path)
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("runtime.gpus_per_worker=64", "this machine has no room for a worker"),
+        ("runtime.gpus_per_worker=64", "this machine has room for 0 of runtime.workers=2"),
         ("runtime.address=127.0.0.1:1", "no Ray cluster can be had there"),
     ],
 )

@@ -90,8 +90,8 @@ class Engine(Protocol):
 class LazyEngine:
     """An engine that is built when first asked for: a run that reuses all its artifacts loads no model.
 
-    `appetite` is how many prompts at a time keep all of it busy, where that is more than a caller would ask for (many
-    workers); 0: whatever the caller asks for. It changes no result.
+    `appetite` is how many prompts at a time keep all of it busy, where that is more than a caller would ask for (large
+    batches, many requests in flight, many workers); 0: whatever the caller asks for. It changes no result.
     """
 
     def __init__(self, identity: str, build: Callable[[], Engine], appetite: int = 0) -> None:

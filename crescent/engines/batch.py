@@ -55,10 +55,11 @@ Part = tuple[Batch, torch.Tensor]
 
 
 class Batcher:
-    """Puts rows into a model, `max_rows` at most at the same time."""
+    """Puts rows into a model, `max_rows` at most at the same time. `rows`: so many are in it, or were being put into
+    it when memory ran out."""
 
     def __init__(self, model: PreTrainedModel, pad_id: int, max_rows: int) -> None:
-        self.max_rows = max_rows
+        self.max_rows, self.rows = max_rows, 0
         self._model, self._pad_id = model, pad_id
         self._grows, self._cache_argument = can_grow(model.config), cache_argument(model)
         self._grouped = self._grows and is_of_use(model)
@@ -72,19 +73,21 @@ class Batcher:
     def exchange(self, batch: Batch | None, waiting: list[Row]) -> Batch | None:
         """The batch with waiting rows, taken from the list, in place of finished ones, where that is worth a pass."""
         if batch is None or not batch.live:
-            return self._begin(self._take(waiting, waiting[0].longest, 0)) if waiting else None
+            if not waiting:
+                return None
+            return self._begin(self._take(waiting, 0, self._fitting(waiting[0].longest)))
         live = batch.live
         ended = len(batch.rows) - len(live)
         many = ended >= max(1, MANY * len(batch.rows))
         if not (waiting and self._grows):
             return self._keep(batch, live) if many else batch
         longest = max([waiting[0].longest, *(batch.rows[index].longest for index in live)])
-        room = self._fitting(longest) - len(live)
+        room = self._fitting(longest, len(batch.rows) * batch.width) - len(live)
         if room < max(1, FEW * self.max_rows) and not many:
             return batch
         if room < max(1, FEW * len(live)) or self._pads_too_much(batch, live, waiting, room):
             return self._keep(batch, live) if many else batch
-        rows = self._take(waiting, longest, len(live))
+        rows = self._take(waiting, len(live), room)
         parts = self._read(rows)
         used, new = int(batch.mask[live].sum(dim=1).max()), max(part.width for part, _ in parts)
         if len(rows) <= ended and new <= batch.width <= WIDER * max(used, new):
@@ -94,6 +97,7 @@ class Batcher:
 
     def step(self, batch: Batch, tokens: torch.Tensor) -> None:
         """Feeds the chosen tokens. Finished rows go along and are not looked at; their positions stand still."""
+        self.rows = len(batch.rows)
         batch.mask = torch.cat([batch.mask, batch.mask.new_ones(len(batch.rows), 1)], dim=1)
         blocks = None
         if self._grouped:
@@ -120,20 +124,21 @@ class Batcher:
         padding = min(room, len(waiting)) * (used - len(waiting[0].prompt_ids)) * self._token_bytes
         return padding > max(self._weight_bytes, LEAST_BYTES)
 
-    def _take(self, waiting: list[Row], longest: int, live: int) -> list[Row]:
-        """The first waiting rows that fit beside `live` others; where a cache cannot be put together from several,
-        those whose prompts are read in one pass."""
-        count = min(len(waiting), max(1, self._fitting(longest) - live))
+    def _take(self, waiting: list[Row], live: int, room: int) -> list[Row]:
+        """The first waiting rows, for which there is `room` beside `live` others; where a cache cannot be put together
+        from several, those whose prompts are read in one pass."""
+        count = min(len(waiting), max(1, room))
         if not self._grows:
             first = self._passes(list(dict.fromkeys(row.prompt_ids for row in waiting[:count])))[0]
             count = sum(row.prompt_ids in first for row in waiting[:count])
         taken = waiting[:count]
         del waiting[:count]
+        self.rows = live + count
         return taken
 
-    def _fitting(self, longest: int) -> int:
-        """How many rows of `longest` tokens may be in the batch."""
-        budget = CACHE_SHARE * free_bytes(self._model.device)
+    def _fitting(self, longest: int, held: int = 0) -> int:
+        """How many rows of `longest` tokens may be in the batch, whose cache holds `held` tokens now."""
+        budget = CACHE_SHARE * (free_bytes(self._model.device) + held * self._token_bytes)
         return int(max(1, min(self.max_rows, budget // (self._token_bytes * (longest + ROOM)))))
 
     def _passes(self, prompts: list[Ids]) -> list[set[Ids]]:

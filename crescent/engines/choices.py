@@ -5,6 +5,7 @@ told at once.
 """
 
 import importlib.util
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from crescent.engines.vllm import VllmEngine
 
 LEAST_TOKENS = 2048  # of a prompt and its answer
+BATCHES_AHEAD = 8  # asked for together: only while the last of them runs out are places empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,23 @@ class TransformersSettings:
             raise ValueError(f"engine.max_batch is {self.max_batch}; it must be at least 1")
         if self.batching not in ("auto", "padded", "continuous"):
             raise ValueError(f"engine.batching is {self.batching!r}; it may be auto, padded or continuous")
-        if self.device not in ("auto", "cpu", "cuda", "mps") and not self.device.startswith("cuda:"):
-            raise ValueError(f"engine.device is {self.device!r}; it may be auto, cpu, cuda, cuda:N or mps")
+        if re.fullmatch(r"cuda:0*[1-9]\d*", self.device):
+            raise ValueError(
+                f"engine.device is {self.device}; training would still take the first GPU. Choose one for the "
+                f"whole run: CUDA_VISIBLE_DEVICES={self.device.removeprefix('cuda:')} crescent ... engine.device=cuda"
+            )
+        if self.device not in ("auto", "cpu", "cuda", "cuda:0", "mps"):
+            raise ValueError(f"engine.device is {self.device!r}; it may be auto, cpu, cuda or mps")
 
     @property
     def scoring(self) -> "TransformersSettings":
         """The engine that evaluation uses: it needs the model in this process."""
         return self
+
+    @property
+    def appetite(self) -> int:
+        """Prompts at a time that keep batches full: see `LazyEngine`."""
+        return BATCHES_AHEAD * self.max_batch
 
     def check_student(self, rank: int) -> None:
         """Raises ValueError if it cannot generate with what a run trains (an adapter's rank, 0: a whole model)."""
@@ -105,6 +117,11 @@ class VllmSettings:
     def scoring(self) -> TransformersSettings:
         """Evaluation reads log-likelihoods of the model in this process."""
         return TransformersSettings()
+
+    @property
+    def appetite(self) -> int:
+        """Prompts at a time that keep batches full: see `LazyEngine`."""
+        return BATCHES_AHEAD * self.max_batch
 
     def check_student(self, rank: int) -> None:
         """Raises ValueError for an adapter that is too large to be applied while decoding."""
@@ -177,6 +194,11 @@ class ServerSettings:
     def scoring(self) -> TransformersSettings:
         """Evaluation scores weights on disk."""
         return TransformersSettings()
+
+    @property
+    def appetite(self) -> int:
+        """Prompts at a time that keep all requests full: see `LazyEngine`."""
+        return self.in_flight * self.samples_per_request
 
     def check_student(self, rank: int) -> None:
         """Raises ValueError: a server has the weights it was started with."""

@@ -14,12 +14,13 @@ from transformers.generation.continuous_batching.utils import WorkloadHints
 
 from crescent.engines import Sampling
 from crescent.engines.cache import can_grow
-from crescent.engines.memory import cache_bytes_per_token, free_bytes
+from crescent.engines.memory import cache_bytes_per_token, fewer, free_bytes, is_out_of_memory
 from crescent.engines.rows import Row, Work, torch_seed
 
 PAGE = {"cpu": 32, "cuda": 256}  # tokens: what flash attention reads at once, and small where nothing is gained by more
 CACHE_SHARE = {"cpu": 0.25, "cuda": 0.8}  # of free memory; the library's own choice on a CPU took 7.5 GB
 PASS_TOKENS = {"cpu": 1024, "cuda": 8192}  # of prompts and answers in one pass
+MEND = "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
 POLL = 1.0  # seconds after which a dead decoder is noticed
 
 
@@ -46,9 +47,23 @@ class ContinuousDecoder:
         self._model, self._pad_id, self._ends, self._max_rows = model, pad_id, list(ends), max_rows
 
     def run(self, rows: Sequence[Row], work: Work) -> None:
-        """Writes all rows. Raises RuntimeError where the library gives up; rows handed out by then stay."""
-        if not rows:
-            return
+        """Writes all rows. Raises RuntimeError where the library gives up, MemoryError where one row does not fit; rows
+        handed out by then stay."""
+        while left := [row for row in rows if row.finish is None]:
+            fits = True
+            try:
+                self._decode(left, work)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                fits = False
+            if not fits:
+                self._max_rows = fewer(min(self._max_rows, len(left)), "rows", MEND, self._model.device)
+            for row in left:
+                if row.finish is None:
+                    row.begin_again()
+
+    def _decode(self, rows: Sequence[Row], work: Work) -> None:
         by_id = {str(number): row for number, row in enumerate(rows)}
         hints = WorkloadHints(
             max_prompt_length=max(len(row.prompt_ids) for row in rows),
@@ -104,8 +119,7 @@ class ContinuousDecoder:
         affordable = int(CACHE_SHARE[kind] * free_bytes(self._model.device) // bytes_a_page)
         if affordable < pages_a_row:
             raise MemoryError(
-                f"out of memory for one prompt of {max(len(row.prompt_ids) for row in rows)} tokens. "
-                "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
+                f"out of memory for one prompt of {max(len(row.prompt_ids) for row in rows)} tokens. {MEND}"
             )
         together = min(self._max_rows, len(rows))
         return ContinuousBatchingConfig(

@@ -6,10 +6,11 @@ prompts nor completions: see `server.py`.
 
 import asyncio
 import email.utils
+import json
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,15 @@ from openai import AsyncOpenAI
 log = logging.getLogger(__name__)
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between two attempts, doubling
 MOST_FAULTS = 8  # internal errors on one request while others are answered: that request is the reason
-_FAULTS = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError, openai.ConflictError)
+_OWN_FAULTS = (openai.BadRequestError, openai.UnprocessableEntityError)
+_PASSING = (408, 409, 429)  # statuses below 500 after which the same request may be answered
+
+
+class Unusable(Exception):
+    """An answer with status 200 that holds no completion; the message says what it holds."""
+
+
+_Fault = openai.APIError | Unusable | json.JSONDecodeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +56,12 @@ Send = Callable[[Endpoint], Awaitable[Any]]
 
 
 class Endpoints:
-    """Servers that share the work. `told` holds what was warned of, so that it is said once."""
+    """Servers that share the work, more of them as they are found fit for it. `told` holds what was warned of, so that
+    it is said once."""
 
-    def __init__(self, places: Sequence[Endpoint], limits: Limits, told: set[str]) -> None:
-        self.places, self._limits, self._told = places, limits, told
+    def __init__(self, limits: Limits, told: set[str]) -> None:
+        self.places: list[Endpoint] = []
+        self._limits, self._told = limits, told
         self._answered = time.monotonic()
 
     async def ask(self, send: Send, place: Endpoint | None = None) -> Any:
@@ -66,19 +77,19 @@ class Endpoints:
                 answer = await send(chosen)
                 self._answered = time.monotonic()
                 return answer
-            except _FAULTS as error:
+            except _OWN_FAULTS:
+                raise  # the request's own fault: who sent it knows what can be left out
+            except (openai.APIError, Unusable, json.JSONDecodeError) as error:
+                if isinstance(error, openai.APIStatusError) and not _passes(error):
+                    raise ValueError(
+                        f"{chosen.url} refuses: {reason(error)}. Look at engine.urls, engine.model, and OPENAI_API_KEY "
+                        "where the server wants a key."
+                    ) from None
                 asked_for = self._asked_for(error)
                 chosen.rest_until = time.monotonic() + (asked_for or wait)
-                faults += isinstance(error, openai.InternalServerError) and error.status_code == 500
+                faults += place is None and _is_of_the_request(error)
                 self._give_up(error, chosen, begun, faults)
                 self.tell(chosen.url, f"{chosen.url} {_state(error)} ({reason(error)}); asking again until it does")
-            except (openai.BadRequestError, openai.UnprocessableEntityError):
-                raise  # the request's own fault: who sent it knows what can be left out
-            except openai.APIStatusError as error:
-                raise ValueError(
-                    f"{chosen.url} refuses: {reason(error)}. Look at engine.urls, engine.model, and OPENAI_API_KEY "
-                    "where the server wants a key."
-                ) from None
             finally:
                 chosen.busy -= 1
             alone = place is not None or len(self.places) == 1
@@ -91,7 +102,7 @@ class Endpoints:
             self._told.add(what)
             log.warning("%s", message)
 
-    def _give_up(self, error: openai.APIError, chosen: Endpoint, begun: float, faults: int) -> None:
+    def _give_up(self, error: _Fault, chosen: Endpoint, begun: float, faults: int) -> None:
         """Raises ValueError where more waiting would not help."""
         if faults >= MOST_FAULTS and self._answered > begun:
             raise ValueError(
@@ -108,7 +119,7 @@ class Endpoints:
             "the same command then goes on."
         ) from None
 
-    def _asked_for(self, error: openai.APIError) -> float | None:
+    def _asked_for(self, error: _Fault) -> float | None:
         """Seconds that the server asks to be left alone for (Retry-After: 7, or a date), within our patience."""
         if not isinstance(error, openai.APIStatusError):
             return None
@@ -130,5 +141,16 @@ def reason(error: BaseException) -> str:
     return text.splitlines()[0][:200].rstrip(".")
 
 
-def _state(error: openai.APIError) -> str:
-    return "has no room for more" if isinstance(error, openai.RateLimitError) else "is not answering"
+def _passes(error: openai.APIStatusError) -> bool:
+    return error.status_code >= 500 or error.status_code in _PASSING
+
+
+def _is_of_the_request(error: _Fault) -> bool:
+    """Whether it may be this one request that the server cannot answer, now or ever."""
+    return not isinstance(error, openai.APIError) or getattr(error, "status_code", None) == 500
+
+
+def _state(error: _Fault) -> str:
+    if isinstance(error, openai.APIError):
+        return "has no room for more" if isinstance(error, openai.RateLimitError) else "is not answering"
+    return "answers with nothing of use"

@@ -47,10 +47,10 @@ def _wait_and_kill(mark: bytes) -> None:
         try:
             marked = mark in (folder / "environ").read_bytes().split(b"\0")
             tracker = b"resource_tracker" in (folder / "cmdline").read_bytes()
-        except OSError:  # gone, or another user's
+            if marked and not tracker:  # multiprocessing's tracker ends by itself, after it has removed shared memory
+                os.kill(int(folder.name), signal.SIGKILL)
+        except OSError:  # gone, perhaps since it was looked at; or another user's
             continue
-        if marked and not tracker:  # multiprocessing's tracker ends by itself, after it has removed shared memory
-            os.kill(int(folder.name), signal.SIGKILL)
 
 
 if __name__ == "__main__":

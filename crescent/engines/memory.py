@@ -1,8 +1,12 @@
-"""How much memory there is, and how much a model and its key-value cache take. Bytes everywhere.
+"""How much memory there is, how much a model and its key-value cache take, and what to do when it runs out.
 
-In: a device, or a model's configuration. Out: bytes. It allocates nothing.
+In: a device, or a model's configuration; an error. Out: bytes, or fewer rows. It allocates nothing.
 """
 
+import gc
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +17,8 @@ if TYPE_CHECKING:
     import torch
 
 CGROUP = Path("/sys/fs/cgroup")
+_WORDS = ("out of memory", "can't allocate memory", "alloc_failed")  # of CUDA, of PyTorch on a CPU, of cuBLAS
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,41 @@ def cache_bytes_per_token(config: Any, bytes_per_number: int) -> int:
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     return 2 * text.num_hidden_layers * heads * head * bytes_per_number
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, of whatever library, says that memory ran out."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _WORDS)
+
+
+@contextmanager
+def told_as(message: str) -> Iterator[None]:
+    """Memory that runs out inside is a MemoryError with this message: what for, and the mend."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MemoryError(message) from error
+
+
+def fewer(count: int, what: str, mend: str, device: "torch.device") -> int:
+    """Half of `count`, after memory ran out with so many; said in one line. What is free is free for other uses then.
+
+    Raises MemoryError with the mend where one alone was too much. To be called outside the handler of the error: that
+    one holds on to tensors.
+    """
+    if count <= 1:
+        raise MemoryError(f"out of memory for one of the {what}. {mend}")
+    log.warning("out of memory with %d %s in a batch; going on with %d", count, what, count // 2)
+    gc.collect()
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.empty_cache()
+    return count // 2
 
 
 def _left_in_container() -> int:

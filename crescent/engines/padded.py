@@ -5,8 +5,6 @@ memory is refused at once or never. On a CPU in float32 the text of a row does n
 `sampling.py`).
 """
 
-import gc
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +13,11 @@ import torch
 from transformers import PreTrainedModel
 
 from crescent.engines.batch import Batch, Batcher
+from crescent.engines.memory import fewer, is_out_of_memory
 from crescent.engines.rows import Row, Work, torch_seed
 from crescent.engines.sampling import choose
 
-log = logging.getLogger(__name__)
+MEND = "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
 
 
 class PaddedDecoder:
@@ -32,29 +31,20 @@ class PaddedDecoder:
         """Writes all rows. Raises MemoryError where one alone does not fit."""
         self._generator = torch.Generator(self._model.device).manual_seed(torch_seed(rows))
         while waiting := sorted((row for row in rows if row.finish is None), key=_longest_first):
+            fits = True
             try:
                 with torch.inference_mode(), self._batcher.attention():
                     self._decode(waiting, work)
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
                     raise
-                self._shrink(min(self._batcher.max_rows, len(waiting)), waiting[0])
+                fits = False
+            if not fits:
+                what = f"rows (prompts of up to {len(waiting[0].prompt_ids)} tokens)"
+                self._batcher.max_rows = fewer(self._batcher.rows, what, MEND, self._model.device)
             for row in waiting:
                 if row.finish is None:
                     row.begin_again()
-
-    def _shrink(self, rows: int, longest: Row) -> None:
-        """After memory ran out with so many rows: half of them from now on."""
-        if rows == 1:
-            raise MemoryError(
-                f"out of memory for one prompt of {len(longest.prompt_ids)} tokens. "
-                "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
-            )
-        self._batcher.max_rows = rows // 2
-        log.warning("out of memory with %d rows in a batch; going on with %d", rows, self._batcher.max_rows)
-        gc.collect()
-        if self._model.device.type == "cuda":
-            torch.cuda.empty_cache()
 
     def _decode(self, waiting: list[Row], work: Work) -> None:
         waiting, batch = list(waiting), None
@@ -124,9 +114,3 @@ class PaddedDecoder:
 
 def _longest_first(row: Row) -> tuple[int, tuple[int, ...], int]:
     return -len(row.prompt_ids), row.prompt_ids, row.index
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return "can't allocate memory" in str(error) or "out of memory" in str(error).lower()

@@ -1,9 +1,10 @@
 """Generation by any OpenAI-compatible server (vLLM, SGLang, llama.cpp, ...), one or several.
 
 In: prompts. Out: completions, in order. Hundreds of requests are in flight; a server that is gone is asked again until
-it is back, so that a restart loses nothing (`endpoints.py`). Before the first request the servers are asked what they
-honour (`probe.py`): one that ignores sampling is refused, one that ignores `n` is asked for one sample at a time. It
-loads no model; where the model's tokenizer is on this machine, it counts what a server does not.
+it is back, so that a restart loses nothing (`endpoints.py`). Before its first request each server is asked what it
+honours (`probe.py`): one that ignores sampling is refused, one that ignores `n` is asked for one sample at a time. The
+work begins with the first server that is found fit, and the others join as they are. It loads no model; where the
+model's tokenizer is on this machine, it counts what a server does not.
 """
 
 import asyncio
@@ -11,16 +12,17 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import openai
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, BaseModel
 
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.answered import Reader
 from crescent.engines.encoding import seed_of
-from crescent.engines.endpoints import Endpoint, Endpoints, Limits, reason
-from crescent.engines.probe import SEED_BITS, Honours, Request, check_model, find_out
+from crescent.engines.endpoints import Endpoint, Endpoints, Limits, Unusable, reason
+from crescent.engines.probe import SEED_BITS, Honours, Request, check_model, check_top_p, find_out
 from crescent.engines.weights import Weights, tokenizer_if_here
 
 
@@ -40,7 +42,7 @@ class ServerEngine:
         self.identity, self._urls, self._model, self._limits = identity, tuple(urls), model, limits or Limits()
         self._weights = weights
         self._reader: Reader | None = None
-        self._honours: Honours | None = None
+        self._honours = Honours()
 
     def generate(
         self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
@@ -67,31 +69,25 @@ class ServerEngine:
                 Endpoint(url, await stack.enter_async_context(client))
                 for url, client in zip(self._urls, clients, strict=True)
             ]
-            honours = self._honours or Honours()
-            endpoints = Endpoints(places, self._limits, honours.told)
             if self._reader is None:
                 self._reader = Reader(tokenizer_if_here(self._weights) if self._weights else None)
-            work = _Work(self._model, endpoints, self._limits, honours, self._reader)
-            if self._honours is None:
-                await check_model(endpoints, self._model, honours)
-                await find_out(work.samples, places, prompts, honours)
-                self._honours, self._reader.context = honours, honours.context
-            for place in places:
-                place.plain = honours.plain[place.url]
-            return await work.all(prompts, sampling, finished)
+            work = _Work(self._model, self._limits, self._honours, self._reader)
+            return await work.all(places, prompts, sampling, finished)
 
 
 class _Work:
     """One call of `generate`."""
 
-    def __init__(self, model: str, endpoints: Endpoints, limits: Limits, honours: Honours, reader: Reader) -> None:
-        self._model, self._endpoints, self._limits = model, endpoints, limits
-        self._honours, self._reader = honours, reader
+    def __init__(self, model: str, limits: Limits, honours: Honours, reader: Reader) -> None:
+        self._model, self._limits, self._honours, self._reader = model, limits, honours, reader
+        self._endpoints = Endpoints(limits, honours.told)
 
-    async def all(self, prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None) -> list[Completion]:
+    async def all(
+        self, places: Sequence[Endpoint], prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None
+    ) -> list[Completion]:
         """Every completion, in order. However many prompts there are, `in_flight` tasks work through them."""
         completions: list[Completion | None] = [None] * len(prompts)
-        waiting = deque(self._requests(prompts, sampling))
+        waiting: deque[Request] = deque()
 
         async def work() -> None:
             while waiting:
@@ -106,15 +102,35 @@ class _Work:
 
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._limits.in_flight, len(prompts))):
-                    group.create_task(work())
+                joining = [group.create_task(self._join(place, prompts, sampling)) for place in places]
+                await asyncio.wait(joining, return_when=asyncio.FIRST_COMPLETED)
+                waiting.extend(self._requests(prompts, sampling))
+                count = min(self._limits.in_flight, len(prompts))
+                await asyncio.wait([group.create_task(work()) for _ in range(count)])
+                for task in joining:  # what is not there by now is not needed any more
+                    task.cancel()
         except* Exception as errors:
             raise _first(errors) from None
         return [completion for completion in completions if completion is not None]
 
+    async def _join(self, place: Endpoint, prompts: Sequence[Prompt], sampling: Sampling) -> None:
+        """Has a server share the work from now on, once it is known what it honours."""
+        honours, url = self._honours, place.url
+        if url in honours.plain:
+            place.plain = honours.plain[url]
+        else:
+            await check_model(self._endpoints, place, self._model, honours)
+            await find_out(self.samples, place, prompts, honours)
+            honours.plain[url] = place.plain
+        self._reader.context = honours.context
+        if sampling.top_p < 1 and url not in honours.narrow:
+            await check_top_p(self.samples, place, prompts, honours)
+        self._endpoints.places.append(place)
+
     def _requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
         """Draws of one text together where the server honours n; greedy draws are one each."""
-        size = self._limits.samples_per_request if self._honours.n and sampling.temperature > 0 else 1
+        together = sampling.temperature > 0 and not self._honours.single
+        size = self._limits.samples_per_request if together else 1
         alike: dict[tuple[str, bool], list[int]] = {}
         for index, prompt in enumerate(prompts):
             alike.setdefault((prompt.text, prompt.rendered), []).append(index)
@@ -134,13 +150,15 @@ class _Work:
         if any(sampling.stop):
             options["stop"] = [stop for stop in sampling.stop if stop]
         for _ in range(4):  # once as it is, then without what the server does not take
+            logprobs = self._honours.logprobs
+            send = partial(self._send, prompt=request.prompt, options=options, logprobs=logprobs)
             try:
-                answer = await self._endpoints.ask(lambda one: self._send(one, request.prompt, options), place)
+                answer = await self._endpoints.ask(send, place)
                 limited = "max_tokens" in options
                 return self._reader.read(answer, request, sampling, limited, self._endpoints.tell)
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 text = str(error).lower()
-                if "logprob" in text and self._honours.logprobs:
+                if "logprob" in text and logprobs:  # of hundreds that were sent together, each is told so
                     self._honours.logprobs = False
                 elif ("context" in text or "max_tokens" in text) and options.pop("max_tokens", None):
                     continue
@@ -151,16 +169,26 @@ class _Work:
                     raise ValueError(f"the server refuses a request: {reason(error)}") from None
         raise AssertionError("each reason is met once")
 
-    async def _send(self, place: Endpoint, prompt: Prompt, options: dict[str, Any]) -> Any:
+    async def _send(self, place: Endpoint, prompt: Prompt, options: dict[str, Any], logprobs: bool) -> Any:
+        """The answer of one server, in the form that the client promises. Raises Unusable for another form."""
         options = {**options, "extra_body": place.plain}
+        if place.url in self._honours.single:
+            options["n"] = 1
         if prompt.rendered:
-            extra: dict[str, Any] = {"logprobs": 0} if self._honours.logprobs else {}
+            extra: dict[str, Any] = {"logprobs": 0} if logprobs else {}
             # As ids where they can be made: a server puts a second begin-of-sequence token before rendered text.
             text: Any = self._reader.ids(prompt) or prompt.text
-            return await place.client.completions.create(prompt=text, **options, **extra)
-        extra = {"logprobs": True} if self._honours.logprobs else {}
-        turn: Any = [{"role": "user", "content": prompt.text}]
-        return await place.client.chat.completions.create(messages=turn, **options, **extra)
+            answer: Any = await place.client.completions.create(prompt=text, **options, **extra)
+        else:
+            extra = {"logprobs": True} if logprobs else {}
+            turn: Any = [{"role": "user", "content": prompt.text}]
+            answer = await place.client.chat.completions.create(messages=turn, **options, **extra)
+        if not isinstance(answer, BaseModel):  # the client hands on what is no JSON, such as a proxy's page
+            raise Unusable(f"no JSON: {str(answer).strip()[:60]!r}")
+        choices = getattr(answer, "choices", None)
+        if not choices or not (prompt.rendered or all(choice.message for choice in choices)):
+            raise Unusable(f"an answer without choices: {answer.model_dump_json(exclude_none=True)[:60]}")
+        return answer
 
 
 def _first(errors: BaseExceptionGroup) -> BaseException:

@@ -91,8 +91,18 @@ class TransformersEngine:
             return batching
         pays = self.device.type == "cuda" and size >= LARGE and reason is None and has_flash_attention()
         chosen = "continuous" if pays else "padded"
-        log.info("%s batches: %s parameters on %s", chosen, f"{size:,}", self.device.type)
+        log.info("%s batches: %s", chosen, self._reason(size, reason))
         return chosen
+
+    def _reason(self, size: int, reason: str | None) -> str:
+        """Why `auto` chose as it did: what is against continuous batches, or that nothing is."""
+        if reason is not None:
+            return reason
+        if self.device.type != "cuda":
+            return f"the model runs on {self.device.type}"
+        if size < LARGE:
+            return f"{size:,} parameters are fewer than {LARGE:,}"
+        return f"{size:,} parameters on a GPU with{'' if has_flash_attention() else 'out'} flash attention"
 
     def _build(self) -> PaddedDecoder | ContinuousDecoder:
         pad: Any = self.tokenizer.pad_token_id

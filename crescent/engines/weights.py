@@ -8,12 +8,13 @@ import hashlib
 import json
 import math
 import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from crescent.engines.memory import Need
+from crescent.engines.memory import Need, told_as
 from crescent.store import make_key, write_atomic
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ COMPLETION = (
 )
 DTYPES = ("float32", "bfloat16", "float16")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
-# Files that decide what a model computes; the rest of a repository (README, originals, ONNX) does not.
-_CONTENT = ("*.safetensors", "*.bin", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
+# Files that decide what a model computes beside its weights; the rest of a repository (README, ONNX) does not.
+_SMALL = ("*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
+_WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,9 @@ def check(weights: Weights) -> None:
         raise ValueError(f"model.path: {folder} holds no config.json. Save a model there with save_pretrained().")
     if not any((folder / name).exists() for name in TOKENIZER_FILES):
         raise ValueError(f"model.path: {folder} holds no tokenizer. Save one there with tokenizer.save_pretrained().")
+    missing = [file.name for file in weight_files(folder) if not file.exists()]
+    if missing:
+        raise ValueError(f"model.path: {folder} lacks {missing[0]}, which its {_INDEX} names. Copy it there again.")
     if weights.template == "chat" and not _has_chat_template(folder):
         raise ValueError(
             f"model {weights.name!r} has no chat template ({folder}): Crescent asks it in chat turns. Choose a chat "
@@ -92,7 +97,7 @@ def identity(weights: Weights, cache: Path | None = None) -> str:
     disk yet the files are fetched first.
     """
     folder = local_folder(weights)
-    files = sorted({file for pattern in _CONTENT for file in folder.glob(pattern)})
+    files = sorted({*weight_files(folder), *(file for pattern in _SMALL for file in folder.glob(pattern))})
     known: dict[str, str] = json.loads(cache.read_text()) if cache is not None and cache.exists() else {}
     content = []
     for file in files:
@@ -111,14 +116,42 @@ def identity(weights: Weights, cache: Path | None = None) -> str:
     return make_key("weights", 1, about)
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The files that `from_pretrained` reads weights from: many repositories hold them a second time in another form
+    (pytorch_model.bin, consolidated.safetensors)."""
+    names = [file.name for file in folder.iterdir() if file.suffix in (".safetensors", ".bin")]
+    index = folder / _INDEX
+    shards = set(json.loads(index.read_text())["weight_map"].values()) if index.exists() else set()
+    return [folder / name for name in sorted(_read_by_the_library(names, shards))]
+
+
+def _read_by_the_library(names: Collection[str], shards: Collection[str]) -> Collection[str]:
+    """Of the names of weight files. `shards` are those that the index names."""
+    adapters = {name for name in names if name.startswith("adapter_model.")}  # applied where they stand in the folder
+    if _WHOLE in names:
+        return {_WHOLE, *adapters}
+    if shards:
+        return {*shards, *adapters}
+    safe = [name for name in names if name.endswith(".safetensors")]
+    return safe or names
+
+
 def local_folder(weights: Weights) -> Path:
     """The folder that holds the files; a hub id is resolved through the Hugging Face cache, fetched where needed."""
     if weights.is_local:
         return Path(weights.path).expanduser()
     from huggingface_hub import snapshot_download
 
+    def fetch(*patterns: str) -> Path:
+        return Path(snapshot_download(weights.path, revision=weights.revision, allow_patterns=list(patterns)))
+
     try:
-        return Path(snapshot_download(weights.path, revision=weights.revision, allow_patterns=list(_CONTENT)))
+        folder = fetch(*_SMALL, _WHOLE)
+        if (folder / _WHOLE).exists():
+            return folder
+        if (folder / _INDEX).exists():
+            return fetch(*(file.name for file in weight_files(folder)))
+        return fetch("*.safetensors", "*.bin")
     except Exception as error:  # the hub's client raises a different class for each of its reasons
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
@@ -132,11 +165,11 @@ def number_count(folder: Path) -> int:
     from safetensors import safe_open
 
     count = 0
-    for file in sorted(folder.glob("*.safetensors")):
+    files = weight_files(folder)
+    for file in files if files and files[0].suffix == ".safetensors" else ():
         with safe_open(file, framework="numpy") as tensors:
             count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-    pickled = [] if count else [file.stat().st_size for file in folder.glob("*.bin")]
-    return count or sum(pickled) // 2  # pickles tell only their size: two bytes a number, as they are published
+    return count or sum(file.stat().st_size for file in files) // 2  # pickles tell only their size: two bytes a number
 
 
 def download_need(weights: Weights) -> Need | None:
@@ -146,13 +179,18 @@ def download_need(weights: Weights) -> Need | None:
     from huggingface_hub import HfApi, constants, snapshot_download
 
     with suppress(Exception):  # not here, in whatever words
-        snapshot_download(weights.path, revision=weights.revision, allow_patterns=list(_CONTENT), local_files_only=True)
-        return None
+        here = snapshot_download(weights.path, revision=weights.revision, local_files_only=True)
+        if all(file.exists() for file in weight_files(Path(here))):
+            return None
     try:
         files = HfApi().model_info(weights.path, revision=weights.revision, files_metadata=True).siblings or []
     except Exception:  # `local_folder` tells why
         return None
-    wanted = [file for file in files if any(Path(file.rfilename).match(pattern) for pattern in _CONTENT)]
+    names = {file.rfilename for file in files if file.rfilename.endswith((".safetensors", ".bin"))}
+    shards = {name for name in names if name.startswith("model-") and name.endswith(".safetensors")}  # as it names them
+    read = _read_by_the_library(names, shards)
+    small = [file for file in files if any(Path(file.rfilename).match(pattern) for pattern in _SMALL)]
+    wanted = [*small, *(file for file in files if file.rfilename in read)]
     place = Path(constants.HF_HUB_CACHE)
     there = next(folder for folder in (place, *place.parents) if folder.exists())
     return Need(
@@ -167,12 +205,17 @@ def load(weights: Weights, device: str) -> "tuple[PreTrainedModel, PreTrainedTok
     from transformers import AutoModelForCausalLM
 
     folder = local_folder(weights)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, weights.dtype))
-    if weights.adapter is not None:
-        from peft import PeftModel
+    with told_as(
+        f"out of memory while {weights.name} was loaded in {weights.dtype} on {device}. Use a smaller model, "
+        "model.dtype=bfloat16, another engine.device, or end what else uses the memory."
+    ):
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, weights.dtype))
+        if weights.adapter is not None:
+            from peft import PeftModel
 
-        model = PeftModel.from_pretrained(model, str(weights.adapter)).merge_and_unload()
-    return model.to(device).eval(), load_tokenizer(weights)
+            model = PeftModel.from_pretrained(model, str(weights.adapter)).merge_and_unload()
+        model = model.to(device).eval()
+    return model, load_tokenizer(weights)
 
 
 def load_tokenizer(weights: Weights) -> "PreTrainedTokenizerBase":
@@ -199,7 +242,7 @@ def tokenizer_if_here(weights: Weights) -> "PreTrainedTokenizerBase | None":
 
         try:
             here = snapshot_download(
-                weights.path, revision=weights.revision, allow_patterns=list(_CONTENT), local_files_only=True
+                weights.path, revision=weights.revision, allow_patterns=list(_SMALL), local_files_only=True
             )
         except Exception:  # not there, or no name of the hub's at all: the client has a class for each
             return None

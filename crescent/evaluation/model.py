@@ -17,9 +17,11 @@ from lm_eval.models.utils import normalize_gen_kwargs, resolve_max_length
 
 from crescent.console import Console
 from crescent.engines import Completion, Engine, Prompt, Sampling
+from crescent.engines.memory import fewer, is_out_of_memory
 
 log = logging.getLogger(__name__)
 REQUESTS_BETWEEN_MARKS = 1024
+MEND = "Use a smaller model or model.dtype=bfloat16, or end what else uses the memory."
 KNOWN_ARGUMENTS = {"until", "max_gen_toks", "do_sample", "temperature", "top_p"}
 
 
@@ -109,11 +111,11 @@ class HarnessModel(LM):
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """(log-probability in nats, whether greedy decoding gives it) of each continuation."""
-        return self._delegated(requests, self._inner().loglikelihood)
+        return self._delegated(requests, "loglikelihood")
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Log-probability in nats of each whole text."""
-        return self._delegated(requests, self._inner().loglikelihood_rolling)
+        return self._delegated(requests, "loglikelihood_rolling")
 
     def _inner(self) -> HFLM:
         build: Any = HFLM  # its decorator hides its parameters from type checkers
@@ -125,13 +127,21 @@ class HarnessModel(LM):
             max_length=self._max_length,
         )
 
-    def _delegated(self, requests: Sequence[Instance], score: Any) -> list[Any]:
-        """In slices, so that progress can be shown; a slice keeps the choices of an item together or nearly so."""
-        scored = []
+    def _delegated(self, requests: Sequence[Instance], method: str) -> list[Any]:
+        """In slices, so that progress can be shown; a slice keeps the choices of an item together or nearly so. Where
+        memory runs out, a slice is scored again with half the batch."""
+        scored: list[Any] = []
+        inner = self._inner()
         with self._console.progress(self._title, len(requests), "choices") as tally:
-            for start in range(0, len(requests), REQUESTS_BETWEEN_MARKS):
-                part = list(requests[start : start + REQUESTS_BETWEEN_MARKS])
-                scored += score(part, disable_tqdm=True)
+            while len(scored) < len(requests):
+                part = list(requests[len(scored) : len(scored) + REQUESTS_BETWEEN_MARKS])
+                made = _unless_out_of_memory(getattr(inner, method), part)
+                if made is None:
+                    size = min(self._loglikelihood_batch, len(part))
+                    self._loglikelihood_batch = fewer(size, "choices", MEND, self._model.device)
+                    inner = self._inner()
+                    continue
+                scored += made
                 tally.advance(len(part))
         return scored
 
@@ -174,6 +184,16 @@ class HarnessModel(LM):
                 break
             keep -= 1
         return text
+
+
+def _unless_out_of_memory(score: Any, part: list[Instance]) -> list[Any] | None:
+    """What the harness's own model makes of requests; None where memory ran out."""
+    try:
+        return score(part, disable_tqdm=True)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
 
 
 def _added_bos(tokenizer: Any) -> str:

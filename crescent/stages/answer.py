@@ -56,7 +56,8 @@ class Answer:
     ) -> Draws:
         """Draws 0, 1, ... of each question, `most` at most, until `wanted` (draws so far -> how many more) says 0.
 
-        Every pass asks for what all open questions want, together: batches stay full though each stops for itself.
+        Every pass asks for what all open questions want, together: batches stay full though each stops for itself. All
+        that a question wants stands together, so that an engine reads its prompt once for them.
         """
         ledger = Ledger(store, engine, self.solve, self.sampling)
         prompts = [fill(self.solve, question=question.text) for question in questions]
@@ -80,11 +81,9 @@ def _asks(
     solutions: Sequence[Sequence[Solution]],
     wanted: Callable[[Sequence[Solution]], int],
 ) -> list[tuple[int, Ask]]:
-    """(index of the question, what to ask) for the next pass: first draws of all questions before second ones."""
-    counts = [wanted(draws) for draws in solutions]
+    """(index of the question, what to ask) for the next pass, question by question."""
     return [
-        (index, Ask(question.id, len(solutions[index]) + draw, prompts[index]))
-        for draw in range(max(counts, default=0))
-        for index, question in enumerate(questions)
-        if draw < counts[index]
+        (index, Ask(question.id, len(draws) + draw, prompts[index]))
+        for index, (question, draws) in enumerate(zip(questions, solutions, strict=True))
+        for draw in range(wanted(draws))
     ]

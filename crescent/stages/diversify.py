@@ -19,7 +19,7 @@ from crescent.cleaning import Cleaned, clean_question
 from crescent.console import Console, Tally
 from crescent.dedup import Candidate, Dedup, Judged, Rewrite, Tools
 from crescent.domain import fill
-from crescent.engines import LazyEngine, Sampling
+from crescent.engines import Completion, Finished, LazyEngine, Sampling
 from crescent.ledger import Ask, Ledger
 from crescent.records import Decision, Question, RawQuestion, encode, text_id
 from crescent.similarity.diversity import measure
@@ -32,11 +32,14 @@ FEW = 0.1  # share of a round below which it adds little
 
 
 class Stream(Protocol):
-    """The elicitation stream: shard i of raw questions. `ahead` rounds from it on are likely to be asked for."""
+    """The elicitation stream: shard i of raw questions. `ahead` rounds from it on are likely to be asked for, and
+    `finished` hears of each completion."""
 
     def stream_key(self, engine: LazyEngine) -> str: ...
 
-    def shard(self, index: int, store: Store, engine: LazyEngine, ahead: int = 1) -> Artifact: ...
+    def shard(
+        self, index: int, store: Store, engine: LazyEngine, ahead: int = 1, finished: Finished | None = None
+    ) -> Artifact: ...
 
 
 Embed = Callable[[Sequence[str]], np.ndarray]
@@ -140,7 +143,7 @@ class _Pull:
         self._asked: list[str] = []
         self.acceptance: list[float] = []
         self._rewrite_tokens = self._new_rewrite_tokens = self._rewrites = self._barren = 0
-        self._seconds = 0.0
+        self._seconds, self._raw = 0.0, 0
 
     def remember(self, questions: Sequence[Question]) -> None:
         """New questions are compared with these as well."""
@@ -165,7 +168,7 @@ class _Pull:
 
     def _round(self, index: int) -> None:
         start = time.monotonic()
-        shard = self._stream.shard(index, self._store, self._engine, self._rounds_left())
+        shard = self._stream.shard(index, self._store, self._engine, self._rounds_left(), self._written)
         self._seconds += time.monotonic() - start
         self.shards.append(shard)
         candidates = []
@@ -181,6 +184,11 @@ class _Pull:
         self._barren = 0 if len(self.kept) > before else self._barren + 1
         self.acceptance.append(round((len(self.kept) - before) / shard.records, 4))
         self._tally.advance(len(self.kept) - before, f"round {index + 1}, {self.acceptance[-1]:.0%} of it kept")
+
+    def _written(self, _index: int, _made: Completion) -> None:
+        """Shows that something is happening: several rounds may be written before the first is judged."""
+        self._raw += 1
+        self._tally.advance(0, f"{self._raw:,} raw ones written")
 
     def _rounds_left(self) -> int:
         """How many more rounds it will take, if each keeps as many as the last did: unknown before the first."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from crescent.engines import Completion, LazyEngine, Prompt, Sampling
+from crescent.engines import Completion, Finished, LazyEngine, Prompt, Sampling
 from crescent.engines.journal import Journal
 from crescent.records import RawQuestion
 from crescent.store import Artifact, Outcome, Store, make_key
@@ -37,16 +37,18 @@ class Elicit:
         """The identity of the whole stream."""
         return make_key("elicit", self.VERSION, self, [engine.identity])
 
-    def shard(self, index: int, store: Store, engine: LazyEngine, ahead: int = 1) -> Artifact:
+    def shard(
+        self, index: int, store: Store, engine: LazyEngine, ahead: int = 1, finished: Finished | None = None
+    ) -> Artifact:
         """Round `index` of the stream: `round_size` RawQuestions.
 
         `ahead` is how many rounds, this one included, the caller is likely to ask for: as many of them are generated
-        with it as the engine has an appetite for.
+        with it as the engine has an appetite for. `finished` hears of each completion that is generated.
         """
         rounds = max(1, min(ahead, engine.appetite // self.round_size))
 
         def build(_work: Path) -> Outcome:
-            made = self._generate(index, rounds, store, engine)
+            made = self._generate(index, rounds, store, engine, finished)
             rows = [
                 RawQuestion(draw, completion.text, completion.finish_reason, completion.new_tokens)
                 for draw, completion in zip(self._draws(index), made, strict=True)
@@ -59,7 +61,9 @@ class Elicit:
                 self._journal(store, engine).forget(self._prompts(index), self.sampling)
         return shard
 
-    def _generate(self, index: int, rounds: int, store: Store, engine: LazyEngine) -> list[Completion]:
+    def _generate(
+        self, index: int, rounds: int, store: Store, engine: LazyEngine, finished: Finished | None
+    ) -> list[Completion]:
         """The completions of round `index`; where they are missing, those of the rounds after it with them."""
         with store.lock(self._lock(engine)):
             journal = self._journal(store, engine)
@@ -68,7 +72,7 @@ class Elicit:
                 return kept
             others = [one for one in range(index + 1, index + rounds) if not self._is_committed(one, store, engine)]
             prompts = [prompt for one in (index, *others) for prompt in self._prompts(one)]
-            return journal.generate(engine.get, prompts, self.sampling)[: self.round_size]
+            return journal.generate(engine.get, prompts, self.sampling, finished)[: self.round_size]
 
     def _is_committed(self, index: int, store: Store, engine: LazyEngine) -> bool:
         key = make_key("elicit", self.VERSION, self._settings(index), [engine.identity])

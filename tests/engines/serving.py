@@ -19,6 +19,7 @@ class Behaviour:
     honours_n: bool = True
     honours_temperature: bool = True
     honours_zero: bool = True
+    honours_top_p: bool = True
     honours_limit: bool = True
     honours_stop: bool = True
     gives_logprobs: bool = True
@@ -30,6 +31,10 @@ class Behaviour:
     """It takes a request and never answers."""
     poison: str | None = None
     """A prompt with this text is answered with status 500."""
+    hollow: str | None = None
+    """A prompt with this text is answered with no choice."""
+    useless: list[Any] = field(default_factory=list)
+    """Answered with status 200, one by one, before it works: text as a web page, anything else as JSON."""
     takes_logprobs: bool = True
     most_tokens: int | None = None
     context: int | None = None
@@ -104,6 +109,13 @@ def _handler(engine: TransformersEngine, behaviour: Behaviour) -> type[BaseHTTPR
                 if failing:
                     self._send(behaviour.failure, {"error": {"message": "loading"}})
                     return
+                if behaviour.useless:
+                    body = behaviour.useless.pop()
+                    self._send_text(body) if isinstance(body, str) else self._send(200, body)
+                    return
+                if behaviour.hollow and behaviour.hollow in json.dumps(asked):
+                    self._send(200, {"id": "x", "object": "chat.completion", "choices": []})
+                    return
                 if behaviour.poison and behaviour.poison in json.dumps(asked):
                     self._send(500, {"error": {"message": "this prompt is too much"}})
                     return
@@ -142,7 +154,8 @@ def _answer(engine: TransformersEngine, behaviour: Behaviour, asked: Any, chat: 
     stop = (asked.get("stop") or ()) if behaviour.honours_stop else ()
     temperature = asked["temperature"] if behaviour.honours_temperature else 0.0
     temperature = temperature or (0.0 if behaviour.honours_zero else 1.0)
-    sampling = Sampling(temperature, asked["top_p"], most, tuple(stop), asked["seed"])
+    top_p = asked["top_p"] if behaviour.honours_top_p else 1.0
+    sampling = Sampling(temperature, top_p, most, tuple(stop), asked["seed"])
     draws = range(asked["n"] if behaviour.honours_n else 1)
     made = engine.generate([Prompt(text, draw, rendered=not chat) for draw in draws], sampling)
     choices = [_choice(index, one, chat, behaviour) for index, one in enumerate(made)]

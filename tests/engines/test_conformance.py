@@ -1,7 +1,8 @@
 """What every engine must do, whatever it is: order, counts, stops, limits, seeds, any text.
 
-One suite over the engines there are: `transformers` with and without an adapter, `server` around a loopback server,
-and, where vLLM is installed (`make test-vllm`), vLLM in this process, with an adapter, and as a real server.
+One suite over the engines there are: `transformers` with and without an adapter and with the library's batching,
+`server` around a loopback server, and, where vLLM is installed (`make test-vllm`), vLLM in this process, with an
+adapter, and as a real server.
 """
 
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ ORGANISM = Path(__file__).parents[2] / "crescent" / "organism" / "weights" / "or
 TEXTS = ["How many?", "", "é ½ − 7 \u2028 名前 🍎", "Think step by step. " * 30, "{question} <|end|>?", "a\ud800b"]
 DRAWN = Sampling(max_new_tokens=12, seed=3)
 GREEDY = Sampling(temperature=0, max_new_tokens=12)
-KINDS = ["transformers", "transformers_adapter", "server"]
+KINDS = ["transformers", "transformers_adapter", "transformers_continuous", "server"]
 VLLM_KINDS = [pytest.param(kind, marks=NEEDS_VLLM) for kind in ("vllm", "vllm_adapter", "vllm_server")]
 
 
@@ -43,7 +44,8 @@ def case(request: pytest.FixtureRequest, tiny_llama: Path, tmp_path_factory: pyt
         weights = weights.with_adapter(save_random_adapter(Path(weights.path), folder / "adapter"), "key")
     reference = TransformersSettings(device="cpu").build(weights, "w")
     if kind.startswith("transformers"):
-        yield Case(TransformersSettings(device="cpu").build(weights, "w"), reference)
+        batching = "continuous" if kind.endswith("continuous") else "padded"
+        yield Case(TransformersSettings(device="cpu", batching=batching).build(weights, "w"), reference)
     elif kind == "server":
         with Serving(reference, Behaviour()) as url:
             yield Case(ServerSettings((url,), model="tiny").build(weights, "w"), reference)

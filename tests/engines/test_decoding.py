@@ -10,7 +10,7 @@ from transformers import DynamicCache, LlamaConfig, MambaConfig, MambaForCausalL
 
 from crescent.engines import Completion, Prompt, Sampling, batch, memory
 from crescent.engines.cache import can_grow, exchange, growing_cache
-from crescent.engines.continuous import why_not
+from crescent.engines.continuous import ContinuousDecoder, why_not
 from crescent.engines.memory import cache_bytes_per_token, free_bytes
 from crescent.engines.transformers import TransformersEngine
 from crescent.engines.weights import Weights, load
@@ -111,6 +111,22 @@ def test_where_continuous_batching_breaks_down_the_rest_is_padded(
     monkeypatch.setattr(type(engine._decoder), "_memory", lambda *_: (_ for _ in ()).throw(RuntimeError("no kernel")))
     assert engine.generate(MIXED, GREEDY) == TransformersEngine(*llama, "w", 8).generate(MIXED, GREEDY)
     assert engine.batching == "padded"
+
+
+def test_continuous_batching_goes_on_with_fewer_rows_where_memory_runs_out(
+    llama: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = TransformersEngine(*llama, "w", 8, "continuous")
+    decode = ContinuousDecoder._decode
+
+    def decode_if_it_fits(self: ContinuousDecoder, rows: Any, work: Any) -> None:
+        if self._max_rows > 2:
+            raise RuntimeError("continuous batching failed: CUDA out of memory. Tried to allocate 2 GiB")
+        decode(self, rows, work)
+
+    monkeypatch.setattr(ContinuousDecoder, "_decode", decode_if_it_fits)
+    assert engine.generate(MIXED, GREEDY) == TransformersEngine(*llama, "w", 8).generate(MIXED, GREEDY)
+    assert engine.batching == "continuous"
 
 
 def test_a_model_with_another_kind_of_memory_cannot_be_batched_continuously() -> None:

@@ -79,6 +79,21 @@ def test_a_server_that_ignores_the_limit_is_refused_by_name(serve: Start) -> Non
         engine(url).generate(PROMPTS, DRAWN)
 
 
+def test_a_server_that_ignores_top_p_is_refused_by_name_where_top_p_is_used(serve: Start) -> None:
+    asker = engine(serve(Behaviour(honours_top_p=False)).start())
+    assert len(asker.generate(PROMPTS, DRAWN)) == 10
+    with pytest.raises(ValueError, match=r"ignores top_p: 4 samples with top_p 1e-06 are all different"):
+        asker.generate(PROMPTS, Sampling(top_p=0.9, max_new_tokens=6))
+
+
+def test_a_server_that_honours_top_p_is_asked_about_it_once(serve: Start) -> None:
+    seen = Behaviour()
+    asker = engine(serve(seen).start())
+    for _ in range(2):
+        asker.generate(PROMPTS, Sampling(top_p=0.9, max_new_tokens=6))
+    assert sum(asked["top_p"] < 1e-3 for asked in seen.seen) == 4
+
+
 def test_a_server_that_cuts_prompts_is_refused(serve: Start, tiny_llama: Path) -> None:
     asker = engine(serve(Behaviour(reads_at_most=40)).start(), path=str(tiny_llama))
     with pytest.raises(ValueError, match=r"the server read 40 tokens of a prompt of .*it cuts long prompts"):
@@ -129,8 +144,26 @@ def test_a_server_without_logprobs_is_asked_without(serve: Start) -> None:
     assert all(one.mean_logprob == 0.0 and one.new_tokens > 0 for one in made)
 
 
-def test_a_busy_server_is_asked_again(serve: Start, caplog: pytest.LogCaptureFixture) -> None:
-    made = engine(serve(Behaviour(failures=3)).start()).generate(PROMPTS, DRAWN)
+def test_requests_under_way_when_logprobs_are_first_refused_are_asked_again_without(serve: Start) -> None:
+    behaviour = Behaviour()
+    asker = engine(serve(behaviour).start())
+    asker.generate(PROMPTS[:1], DRAWN)
+    behaviour.takes_logprobs = behaviour.gives_logprobs = False
+    made = asker.generate([f"Question {n}?" for n in range(20)], DRAWN)
+    assert len(made) == 20 and sum("logprobs" in asked for asked in behaviour.seen) > 6 + 1
+
+
+@pytest.mark.parametrize("body", ["<html>back soon</html>", {"choices": []}, {"choices": None}, {"error": "busy"}])
+def test_an_answer_of_nothing_is_waited_out(body: Any, serve: Start, caplog: pytest.LogCaptureFixture) -> None:
+    behaviour = Behaviour(useless=[body] * 3)
+    made = engine(serve(behaviour).start()).generate(PROMPTS, DRAWN)
+    assert len(made) == 10 and not behaviour.useless
+    assert caplog.text.count("answers with nothing of use") == 1
+
+
+@pytest.mark.parametrize("status", [503, 408])
+def test_a_busy_server_is_asked_again(status: int, serve: Start, caplog: pytest.LogCaptureFixture) -> None:
+    made = engine(serve(Behaviour(failures=3, failure=status)).start()).generate(PROMPTS, DRAWN)
     assert len(made) == 10 and caplog.text.count("asking again until it does") == 1
 
 
@@ -142,13 +175,17 @@ def test_a_server_without_room_is_left_alone_for_as_long_as_it_asks(
     assert len(made) == 10 and "has no room for more" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "why"),
+    [(Behaviour(poison="Question 7?"), "too much"), (Behaviour(hollow="Question 7?"), "without choices")],
+)
 def test_a_request_that_always_fails_ends_the_run_though_others_are_answered(
-    serve: Start, monkeypatch: pytest.MonkeyPatch
+    behaviour: Behaviour, why: str, serve: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crescent.engines.endpoints.LONGEST_WAIT", 0.2)
     kept: list[int] = []
-    url = serve(Behaviour(poison="Question 7?")).start()
-    with pytest.raises(ValueError, match=r"fails on one request again and again .*too much"):
+    url = serve(behaviour).start()
+    with pytest.raises(ValueError, match=f"fails on one request again and again .*{why}"):
         engine(url).generate([f"Question {n}?" for n in range(12)], DRAWN, lambda index, _made: kept.append(index))
     assert sorted(kept) == [n for n in range(12) if n != 7]
 
@@ -225,6 +262,35 @@ def test_several_servers_share_the_work_and_one_of_them_may_die(serve: Start) ->
     second.stop()
     made = asker.generate([Prompt(f"Question {n}?") for n in range(40)], DRAWN)
     assert len(made) == 40 and max(one.busiest, other.busiest) > 4
+
+
+def test_a_server_that_is_down_at_the_start_keeps_nobody_waiting_and_joins_when_it_is_back(
+    serve: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    late = Behaviour()
+    one, other = serve(Behaviour()), serve(late)
+    urls = other.start(), one.start()
+    other.stop()
+    asker = engine(*urls, in_flight=4)
+    assert len(asker.generate(PROMPTS, DRAWN)) == 10 and "is not answering" in caplog.text
+    threading.Timer(0.5, other.start).start()
+    while not late.seen:  # a few rounds of it, until it is asked for the first time
+        asker.generate([Prompt(f"Question {n}?") for n in range(40)], DRAWN)
+    asker.generate([Prompt(f"Question {n}?") for n in range(40)], DRAWN)
+    assert len(late.seen) > 5 + 8  # beyond what is asked of it first
+
+
+def test_a_server_that_joins_late_and_ignores_n_is_asked_for_one_at_a_time(serve: Start) -> None:
+    late = Behaviour(honours_n=False)
+    one, other = serve(Behaviour()), serve(late)
+    urls = other.start(), one.start()
+    other.stop()
+    asker = engine(*urls, in_flight=4)
+    asker.generate(PROMPTS, DRAWN)
+    other.start()
+    made = asker.generate([Prompt(f"Question {n}?", draw) for n in range(30) for draw in range(5)], DRAWN)
+    made = asker.generate([Prompt(f"Question {n}?", draw) for n in range(30) for draw in range(5)], DRAWN)
+    assert len(made) == 150 and {asked["n"] for asked in late.seen[1:]} == {1}
 
 
 def test_a_model_that_is_not_served_is_named_with_what_is(serve: Start) -> None:

@@ -1,13 +1,15 @@
 """The transformers engine on tiny random models: order, reproducibility, stops, counts, memory."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from crescent.engines import Completion, Prompt, Sampling
+from crescent.engines import Completion, Prompt, Sampling, batch
 from crescent.engines.batch import Batcher
+from crescent.engines.cache import ROOM
 from crescent.engines.choices import TransformersSettings
 from crescent.engines.transformers import TransformersEngine
 from crescent.engines.weights import Weights
@@ -101,6 +103,46 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(
     limited = small.generate(prompts, SHORT)
     monkeypatch.undo()
     assert limited == engine.generate(prompts, SHORT)
+
+
+def test_out_of_memory_halves_the_rows_that_were_in_the_batch(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Batcher, "_fitting", lambda self, longest, held=0: min(self.max_rows, 12))
+    step = Batcher.step
+
+    def step_if_it_fits(self: Batcher, batch: Any, tokens: torch.Tensor) -> None:
+        if len(batch.rows) > 6:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        step(self, batch, tokens)
+
+    monkeypatch.setattr(Batcher, "step", step_if_it_fits)
+    with_batch(engine, 256).generate([Prompt("How?", draw) for draw in range(100)], SHORT)
+    assert re.findall(r"out of memory with (\d+) .* going on with (\d+)", caplog.text) == [("12", "6")]
+
+
+def test_room_for_rows_counts_what_the_batch_itself_holds(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batcher = Batcher(engine.model, 0, 256)
+    for_all = 64 * (100 + ROOM) * batcher._token_bytes
+    monkeypatch.setattr(batch, "free_bytes", lambda _: 4 * for_all)
+    assert batcher._fitting(100) == 64
+    monkeypatch.setattr(batch, "free_bytes", lambda _: 3 * for_all)
+    assert batcher._fitting(100) == 48 and batcher._fitting(100, 64 * (100 + ROOM)) == 64
+
+
+def test_what_auto_chose_is_said_with_its_reason(engine: TransformersEngine, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        TransformersEngine(engine.model, engine.tokenizer, "w", batching="auto")
+    assert caplog.messages == ["padded batches: the model runs on cpu"]
+
+
+@pytest.mark.parametrize("device", ["cuda:1", "cuda:12"])
+def test_a_gpu_that_training_would_not_take_is_refused_with_the_mend(device: str) -> None:
+    with pytest.raises(ValueError, match=f"CUDA_VISIBLE_DEVICES={device[5:]} crescent"):
+        TransformersSettings(device=device)
+    assert TransformersSettings(device="cuda:0").device == "cuda:0"
 
 
 def test_nucleus_sampling_draws_only_from_the_nucleus(engine: TransformersEngine) -> None:

@@ -5,12 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import save_tiny_model
 
 from crescent.engines import Prompt, Sampling
 from crescent.engines.choices import TransformersSettings
 from crescent.engines.transformers import TransformersEngine, end_tokens
-from crescent.engines.weights import Weights, check, identity, load
+from crescent.engines.weights import Weights, check, identity, load, number_count, weight_files
 
 # The public chat formats of the models in conf/model, with this test's own marker tokens as plain text.
 LLAMA2 = "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]{% else %} {{ m['content'] }} {{ eos_token }}{% endif %}{% endfor %}"  # noqa: E501
@@ -60,6 +61,42 @@ def test_identity_is_of_content_not_of_place(tiny_llama: Path, tmp_path: Path) -
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | {"rope_theta": 5}))
     assert identity(Weights("m", str(copy)), tmp_path / "cache.json") != here
+
+
+def test_weights_that_are_there_a_second_time_in_another_form_are_left_out(tiny_llama: Path, tmp_path: Path) -> None:
+    twice = shutil.copytree(tiny_llama, tmp_path / "twice")
+    for name in ("consolidated.safetensors", "pytorch_model.bin"):
+        shutil.copy(twice / "model.safetensors", twice / name)
+    assert [file.name for file in weight_files(twice)] == ["model.safetensors"]
+    assert number_count(twice) == number_count(tiny_llama)
+    assert identity(Weights("m", str(twice))) == identity(Weights("m", str(tiny_llama)))
+
+
+def test_shards_are_those_that_the_index_names(tiny_llama: Path, tmp_path: Path) -> None:
+    model, _ = load(Weights("m", str(tiny_llama)), "cpu")
+    model.save_pretrained(tmp_path, max_shard_size="60KB")
+    shutil.copy(tiny_llama / "model.safetensors", tmp_path / "consolidated.safetensors")
+    named = [file.name for file in weight_files(tmp_path)]
+    assert len(named) > 1 and all(name.startswith("model-0000") for name in named)
+    assert number_count(tmp_path) == number_count(tiny_llama)
+
+
+def test_a_shard_that_is_not_there_is_named(tiny_llama: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_llama, tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=r"lacks model-00001-of-00002\.safetensors"):
+        check(Weights("m", str(folder)))
+
+
+def test_a_model_that_does_not_fit_is_one_line_with_the_mend(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr("transformers.PreTrainedModel.to", full)
+    with pytest.raises(MemoryError, match=r"out of memory while m was loaded in float32 on cpu\. Use a smaller"):
+        load(Weights("m", str(tiny_llama)), "cpu")
 
 
 def test_dtype_and_adapter_are_part_of_identity(tiny_llama: Path) -> None:

@@ -2,7 +2,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
 
 from crescent.console import Console
 from crescent.engines.transformers import TransformersEngine
@@ -63,6 +65,24 @@ def test_chat_turns_are_rendered_as_the_harness_renders_them(model: HarnessModel
     assert model.apply_chat_template(turns[:1]) == plain.apply_chat_template(turns[:1])
     assert model.apply_chat_template(turns, False) == plain.apply_chat_template(turns, False)
     assert model.tokenizer_name == plain.tokenizer_name
+
+
+def test_log_likelihoods_that_do_not_fit_are_scored_in_smaller_batches(
+    model: HarnessModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pairs = [(f"Tom has {number}", " apples") for number in range(9)]
+    requests = [Instance("loglikelihood", {}, pair, index, ("tiny", index, 1)) for index, pair in enumerate(pairs)]
+    expected, call = model.loglikelihood(requests), HFLM._model_call
+
+    def call_if_it_fits(self: Any, inps: torch.Tensor, *rest: Any, **more: Any) -> Any:
+        if len(inps) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return call(self, inps, *rest, **more)
+
+    monkeypatch.setattr(HFLM, "_model_call", call_if_it_fits)
+    assert [one for _, one in model.loglikelihood(requests)] == [one for _, one in expected]
+    told = "out of memory with {} choices in a batch; going on with {}"
+    assert told.format(9, 4) in caplog.text and told.format(4, 2) in caplog.text
 
 
 def test_log_likelihoods_are_the_harness_own(model: HarnessModel, plain: Any) -> None:

@@ -10,7 +10,7 @@ from crescent.cli import PACKAGE
 from crescent.console import Console
 from crescent.dedup import Exact, KeepAll, Rejection
 from crescent.domain import fill
-from crescent.engines import LazyEngine, Sampling
+from crescent.engines import Finished, LazyEngine, Sampling
 from crescent.engines.choices import TransformersSettings
 from crescent.engines.weights import Weights, identity
 from crescent.records import Ballot, Decision, QAPair, Question, RawQuestion, decode_lines
@@ -75,6 +75,13 @@ def test_rounds_made_ahead_are_committed_when_they_are_asked_for(
     assert not list((store.root / "work" / "streams").iterdir())
 
 
+def test_each_completion_of_rounds_made_ahead_is_told(store: Store, engine: LazyEngine) -> None:
+    told: list[int] = []
+    hungry = LazyEngine(engine.identity, engine.get, appetite=24)
+    STREAM.shard(0, store, hungry, 5, lambda index, _made: told.append(index))
+    assert sorted(told) == list(range(24))
+
+
 def test_an_interrupted_round_loses_no_completion(store: Store, tmp_path: Path, engine: LazyEngine) -> None:
     with pytest.raises(KeyboardInterrupt):
         STREAM.shard(0, store, LazyEngine(engine.identity, lambda: Interrupted(engine.get(), 7)))
@@ -112,7 +119,9 @@ class Repeating:
     def stream_key(self, engine: LazyEngine) -> str:
         return "repeating"
 
-    def shard(self, index: int, store: Store, engine: LazyEngine, ahead: int = 1) -> Artifact:
+    def shard(
+        self, index: int, store: Store, engine: LazyEngine, ahead: int = 1, finished: Finished | None = None
+    ) -> Artifact:
         texts = ["How many apples are there?"] * 19 + [f"How many boxes hold {index} apples?"]
         rows = [RawQuestion(20 * index + place, text, "stop", 5) for place, text in enumerate(texts)]
         return store.build("elicit", 1, {"shard": index}, [], lambda work: Outcome(rows, {"tokens": 100}))
