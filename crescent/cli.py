@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -26,9 +26,10 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from crescent.composition import ConfigError, build_target, convert
+from crescent.composition import ConfigError
 from crescent.console import Console
 from crescent.engines.memory import is_out_of_memory
+from crescent.plan import UnfitJob
 from crescent.resolvers import PACKAGE, assets, register_resolvers
 from crescent.stopping import Stopped, stoppable
 from crescent.sweep import Failure, recorded, reported
@@ -36,7 +37,6 @@ from crescent.sweep import Failure, recorded, reported
 if TYPE_CHECKING:
     from crescent.experiment import Experiment
 
-Check = bool | Literal["auto"]
 _MEMORY = (
     "Use a smaller model, model.dtype=bfloat16, engine.max_batch, train.micro_batch_tokens or "
     "eval.loglikelihood_batch; what was finished is kept, and the same command goes on."
@@ -91,6 +91,11 @@ def _messages() -> Iterator[None]:
         if failure is None:
             raise
         _stop(failure.kind, failure.message, failure.status)
+    except UnfitJob as unfit:
+        failure = _failure(unfit.error)
+        if failure is None:
+            raise unfit.error from None
+        _stop(failure.kind, f"{unfit.name}: {failure.message}", failure.status)
     except KeyboardInterrupt:
         _stop("stopped", f"everything finished is kept; go on with: {command()}", 130)
     except Stopped as stopped:
@@ -104,14 +109,14 @@ def run_job(config: DictConfig) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     warnings.filterwarnings("ignore", category=FutureWarning)
     node: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    from crescent.experiment import Experiment, run
+    from crescent.experiment import run
+    from crescent.job import Job
     from crescent.narrative import print_paths, print_table
     from crescent.reporting.single import report_run
     from crescent.summary import Summary
 
-    tracking = build_target(_group(node, "tracking"), "tracking")
-    check = convert(Check, node.get("check"), "check")
-    experiment = Experiment.from_node(node)
+    configured = Job.from_node(node)
+    experiment = configured.experiment
     experiment.check()
     job = HydraConfig.get()
     folder = Path(job.runtime.output_dir)
@@ -119,13 +124,14 @@ def run_job(config: DictConfig) -> None:
     console = Console()
     console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
     console.say(f"{experiment.model.name} teaches {experiment.distill.student.name}; run folder {folder}")
-    if not _fit_to_run(experiment, check, folder, console):
+    if not _fit_to_run(experiment, configured.check, folder, console):
         return
     _link_latest(folder)
     summary = Summary(experiment.name, experiment.seed, list(job.overrides.task), node, folder)
     group, name = _names(job, experiment.name)
     full = _full_disk_named(Path(experiment.store).absolute(), folder)
-    with full, stoppable(), summary.ends(), tracking.start(folder, node, group, name) as tracker:
+    tracked = configured.tracking.start(folder, node, group, name)
+    with full, stoppable(), summary.ends(), tracked as tracker:
         with experiment.runtime.start() as place:
             run(experiment, summary, console, tracker, place)
         summary.write()
@@ -176,12 +182,6 @@ def _names(job: Any, experiment: str) -> tuple[str, str]:
     if job.mode is not None and job.mode.name == "MULTIRUN":
         return Path(job.sweep.dir).name, job.job.override_dirname or f"job {job.job.num}"
     return experiment, job.job.override_dirname or experiment
-
-
-def _group(node: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    if not isinstance(node.get(name), Mapping):
-        raise ConfigError(f"{name} is {node.get(name)!r}; it must be one of its choices, as in {name}=none")
-    return node[name]
 
 
 def _link_latest(folder: Path) -> None:

@@ -279,7 +279,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
         summary.artifacts.update(questions=str(questions.path), pairs=str(taken.path), adapter=str(adapter.path))
 
         console.heading(f"5 Evaluate: eval={experiment.eval.name}, before and after, by lm-evaluation-harness")
-        for role, weights, prompting in _to_score(experiment, trained, first=iteration == 1):
+        for role, weights, prompting in to_score(experiment, trained, first=iteration == 1):
             with report_stage("evaluate") as report:
                 engine = lazy_engine(experiment.engine.scoring, weights, store, Here())
                 tell_scoring(console, role, weights.name, prompting, stages.evaluate.left_out(prompting))
@@ -334,7 +334,7 @@ def _stage(
     tracker.stage(report)
 
 
-def _to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tuple[str, Weights, Plain | Baseline]]:
+def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tuple[str, Weights, Plain | Baseline]]:
     """Who is scored, and how it is asked: before training once, the student after every iteration.
 
     In self-improvement teacher is base. Prompting baselines are of the base alone: words against training.
@@ -350,8 +350,13 @@ def _to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tup
 
 def lazy_engine(settings: EngineSettings, weights: Weights, store: Store, place: Place) -> LazyEngine:
     """The engine of these weights at `place`, loaded at its first use."""
-    key = make_key("engine", 1, settings, [settings.identity(weights, store.root / "weights.json")])
+    key = engine_key(settings, settings.identity(weights, store.root / "weights.json"))
     return LazyEngine(key, lambda: place.engine(settings, weights, key), max(place.appetite, settings.appetite))
+
+
+def engine_key(settings: EngineSettings, weights: str) -> str:
+    """What tells the completions of an engine from any other's; `weights` is the identity of what it loads."""
+    return make_key("engine", 1, settings, [weights])
 
 
 def _identity(weights: Weights, store: Store) -> str:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from crescent.cleaning import clean_question
-from crescent.console import Console
+from crescent.console import Console, duration
 from crescent.domain import fill
 from crescent.engines import LazyEngine, Prompt
 from crescent.evaluation.harness import plan
@@ -159,11 +159,3 @@ def _evaluation(experiment: Experiment, probe: Probe) -> Forecast:
     count = models * sum(items[source.name] for source, _ in tasks)
     tokens = round(count * probe.answer_tokens)
     return Forecast("evaluate", f"{count:,} items, {models} models", tokens, tokens / probe.tokens_per_second)
-
-
-def duration(seconds: float) -> str:
-    """For people: 40 s, 12 min, 3 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,5 +1,7 @@
 """A sweep: its plan before the first job, a status file for each job, and at the end what became of them.
 
+What a sweep will do is in `plan.py`, what its jobs share in `work.py`, how long they take in `pace.py`.
+
 In: Hydra's multirun and the jobs it starts, in this process, in others, or on other machines. Out: lines on stderr and,
 in each job's folder, `status.json`. A job that fails stops no other. Nothing is scheduled here: that is the launcher's.
 
@@ -17,20 +19,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from crescent.console import Console
+from crescent.console import Console, duration
+from crescent.plan import Plan, experiments, plan, shortened
 from crescent.resolvers import register_resolvers
 from crescent.store import write_atomic
 
+if TYPE_CHECKING:
+    from crescent.pace import Pace
+    from crescent.work import Piece
+
 log = logging.getLogger(__name__)
 FILE = "status.json"
-MOST_LINES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,51 +47,70 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The jobs of a sweep, each as its overrides, in order; empty where its sweeper decides as it goes."""
+class Sweep:
+    """A sweep of this process: its plan, the pieces of work of each job, and what finished jobs tell of their time."""
 
-    folder: Path
-    jobs: tuple[tuple[str, ...], ...]
-    launcher: str
+    plan: Plan
+    work: "Sequence[Sequence[Piece]]"
+    pace: "Pace"
 
-    def lines(self) -> list[str]:
-        """What is said before the first job."""
-        count = f"{len(self.jobs)} jobs" if self.jobs else "jobs as the sweeper asks for them"
-        axes = [f"varied: {key} = {', '.join(values)}" for key, values in self._axes().items()]
-        jobs = [f"{number:3}  {self.name(job)}" for number, job in enumerate(self.jobs)]
-        return [f"{count}, launcher {self.launcher}, in {self.folder}", *axes, *_shortened(jobs)]
+    def forecast(self) -> list[str]:
+        """What the jobs share and how long they will take, as far as it is known before the first of them."""
+        from crescent.work import shared
 
-    def name(self, overrides: Sequence[str]) -> str:
-        """What tells a job from the others."""
-        axes = self._axes()
-        return " ".join(one for one in overrides if not self.jobs or one.partition("=")[0] in axes)
+        if not self.work:
+            return []
+        rests_on = f"from what {_jobs(self.pace.jobs)} in {self.plan.folder.parent} took"
+        if self.pace.jobs:
+            of_work = "" if self.plan.in_turn else " of work, shared out by the launcher"
+            expected = f"expected: {self.pace.estimate(self.work).text()}{of_work}; {rests_on}"
+        elif self.plan.in_turn:
+            expected = "minutes: known after the first job"
+        else:
+            expected = f"minutes: not known, no finished job in {self.plan.folder.parent} tells"
+        return [f"shared: {shared(self.work)}", expected]
 
-    def _axes(self) -> dict[str, list[str]]:
-        """The keys that vary, with their values in order."""
-        values: dict[str, list[str]] = {}
-        for override in dict.fromkeys(override for job in self.jobs for override in job):
-            key, _, value = override.partition("=")
-            values.setdefault(key, []).append(value)
-        return {key: seen for key, seen in values.items() if len(seen) > 1}
+    def progress(self, job: int) -> str:
+        """What is said after each job where they run in turn."""
+        status = json.loads((self.plan.folder / str(job) / FILE).read_text(encoding="utf-8"))
+        self.pace.learn(self.plan.folder / str(job))
+        said = f"job {job} {status['state']} in {duration(status['seconds'])}; {job + 1} of {len(self.work)} done"
+        left = self.work[job + 1 :]
+        return f"{said}, {self.pace.estimate(left).text()} left" if left and self.pace.jobs else said
 
 
 class SweepPlan(Callback):
     """Hydra tells of a sweep before it starts. A copy in another process can compose there."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Prints the plan, and remembers it for the report."""
-        plan = _plan(config)
-        _running.append(plan)
+        """Composes every job, prints the plan, and remembers it for the report. Raises UnfitJob."""
+        from crescent.pace import Pace
+        from crescent.work import pieces
+
+        jobs = plan(config)
+        composed = list(experiments(jobs, config))
+        try:
+            work = [pieces(one) for one in composed]
+        except Exception as error:  # of a class that is not ours, say: a sweep needs no forecast to run
+            log.warning("what the jobs share cannot be told: %s: %s", type(error).__name__, error)
+            work = []
+        sweep = Sweep(jobs, work, Pace.of_sweeps(jobs.folder.parent))
+        _running.append(sweep)
         console = Console()
         console.heading("Sweep")
-        for line in plan.lines():
+        for line in jobs.lines(sweep.forecast()):
             console.say(line)
+
+    def on_job_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Tells how far the sweep is, in the process that holds it."""
+        if _running and _running[0].work and _running[0].plan.in_turn:
+            Console().say(_running[0].progress(config.hydra.job.num))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _received, ()
 
 
-_running: list[Plan] = []
+_running: list[Sweep] = []
 """The sweep of this process: Hydra makes the callback, the command's end reads it."""
 
 
@@ -132,14 +155,14 @@ def reported(console: Console, command: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not _running or not list(_running[0].folder.glob(f"*/{FILE}")):
+        if not _running or not list(_running[0].plan.folder.glob(f"*/{FILE}")):
             raise
         fault = next(iter(str(error).splitlines()), type(error).__name__)
     except (SystemExit, KeyboardInterrupt):
         if _running:
-            _report(_running[0], console)
+            _report(_running[0].plan, console)
         raise
-    if _running and (not _report(_running[0], console) or fault):
+    if _running and (not _report(_running[0].plan, console) or fault):
         if fault:
             console.say(f"the launcher ended with: {fault}")
         console.say(f"Mend what failed; the same command does only what is missing: {command}")
@@ -152,7 +175,7 @@ def _report(plan: Plan, console: Console) -> bool:
     jobs = range(max(len(plan.jobs), 1 + max(statuses, default=-1)))
     states = [_state(statuses.get(job)) for job in jobs]
     console.heading(f"Sweep: {', '.join(f'{states.count(state)} {state}' for state in dict.fromkeys(states))}")
-    for line in _shortened([_line(plan, job, statuses.get(job)) for job in jobs]):
+    for line in shortened([_line(plan, job, statuses.get(job)) for job in jobs]):
         console.say(line)
     return all(state == "finished" for state in states)
 
@@ -187,24 +210,5 @@ def _statuses(folder: Path) -> Iterator[dict[str, Any]]:
         yield json.loads(file.read_text(encoding="utf-8"))
 
 
-def _plan(config: DictConfig) -> Plan:
-    """The jobs as Hydra's own sweeper will make them. What it cannot parse it will say itself."""
-    launcher, sweeper = (str(config.hydra[name]._target_).split(".")[-1] for name in ("launcher", "sweeper"))
-    folder = Path(config.hydra.sweep.dir)
-    if sweeper != "BasicSweeper":
-        return Plan(folder, (), launcher)
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
-    params = OmegaConf.to_container(config.hydra.sweeper.params, resolve=True) if config.hydra.sweeper.params else {}
-    assert isinstance(params, dict)
-    texts = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
-    try:
-        batches = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(texts), None)
-    except HydraException:
-        return Plan(folder, (), launcher)
-    return Plan(folder, tuple(tuple(job) for batch in batches for job in batch), launcher)
-
-
-def _shortened(lines: Sequence[str]) -> list[str]:
-    left = len(lines) - MOST_LINES
-    return [*lines[:MOST_LINES], *([f"... and {left} more"] if left > 0 else [])]
+def _jobs(count: int) -> str:
+    return "1 finished job" if count == 1 else f"{count} finished jobs"

@@ -11,10 +11,10 @@ import pytest
 from test_cli import crescent
 from test_configs import experiment
 
-from crescent.console import Console
+from crescent.console import Console, duration
 from crescent.engines import memory
 from crescent.engines.weights import Weights, number_count
-from crescent.forecast import duration, forecast
+from crescent.forecast import forecast
 from crescent.preflight import is_long, preflight
 
 SMALL = ("num_questions=40", "elicit.round_size=20", "vote.draws=2", "eval.limit=20", "tracking=none")

@@ -13,7 +13,6 @@ from processes import children, commands
 from test_end_to_end import command, contents, summary
 
 from crescent.resolvers import assets, register_resolvers
-from crescent.sweep import Plan
 
 PLAIN = ("eval=none", "tracking=none")
 LAUNCHERS = {
@@ -36,18 +35,6 @@ def statuses(folder: Path) -> list[str]:
     return [json.loads((job / "status.json").read_text())["state"] for job in jobs(folder)]
 
 
-def test_a_plan_names_what_varies() -> None:
-    plan = Plan(Path("m"), (("seed=1", "vote.draws=1"), ("seed=1", "vote.draws=5")), "BasicLauncher")
-    assert plan.lines() == [
-        "2 jobs, launcher BasicLauncher, in m", "varied: vote.draws = 1, 5", "  0  vote.draws=1", "  1  vote.draws=5",
-    ]  # fmt: skip
-
-
-def test_a_long_plan_is_shortened() -> None:
-    plan = Plan(Path("m"), tuple((f"seed={seed}",) for seed in range(100)), "BasicLauncher")
-    assert plan.lines()[-1] == "... and 60 more"
-
-
 def test_the_slurm_preset_queues_jobs_again() -> None:
     register_resolvers()
     with initialize_config_dir(str(assets() / "conf"), version_base="1.3"):
@@ -57,12 +44,20 @@ def test_the_slurm_preset_queues_jobs_again() -> None:
 
 
 def test_every_failed_job_is_named_at_the_end_with_its_mend(tmp_path: Path) -> None:
-    done = sweep(tmp_path, "vote.draws=0,-1")
+    done = sweep(tmp_path, "model.path=/no/a,/no/b")
     assert done.returncode == 1 and "Traceback" not in done.stderr and statuses(tmp_path) == ["failed", "failed"]
     assert "2 jobs, launcher BasicLauncher" in done.stderr and "Sweep: 2 failed" in done.stderr
-    for value in (0, -1):
-        assert f"vote.draws={value}  config: vote.draws is {value}; it must be at least 1" in done.stderr
+    assert "shared: 2 jobs have 2 streams of questions, 2 pools" in done.stderr
+    for job, path in enumerate(("/no/a", "/no/b")):
+        assert f"model.path={path}  config: model.path: there is no folder {path}" in done.stderr
+        assert f"job {job} failed in " in done.stderr and f"; {job + 1} of 2 done" in done.stderr
     assert "the same command does only what is missing: crescent -m" in done.stderr
+
+
+def test_a_job_with_an_impossible_value_stops_the_sweep_before_the_first(tmp_path: Path) -> None:
+    done = sweep(tmp_path, "vote.draws=1,0")
+    assert done.returncode == 2 and not list(tmp_path.iterdir())
+    assert done.stderr == "crescent: config: job 1 (vote.draws=0): vote.draws is 0; it must be at least 1\n"
 
 
 def test_a_sweep_that_does_not_compose_is_a_mistake_of_one_line(tmp_path: Path) -> None:
@@ -73,17 +68,17 @@ def test_a_sweep_that_does_not_compose_is_a_mistake_of_one_line(tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_jobs_at_once_share_a_store_and_build_each_thing_once(launcher: str, tmp_path: Path) -> None:
-    done = sweep(tmp_path, *LAUNCHERS[launcher], "vote.draws=1,2,0")
+    done = sweep(tmp_path, *LAUNCHERS[launcher], "train.max_length=1024,512,2")  # at 2 no prompt fits
     assert done.returncode == 1 and statuses(tmp_path) == ["finished", "finished", "failed"], done.stderr
     store = tmp_path / "outputs" / "store"
-    elicited = [s for job in jobs(tmp_path)[:2] for s in summary(job)["stages"] if s["stage"] == "elicit"]
+    elicited = [s for job in jobs(tmp_path) for s in summary(job)["stages"] if s["stage"] == "elicit"]
     rounds = len(list((store / "artifacts" / "elicit").iterdir()))
     assert sum(stage["records"] - stage["reused_records"] for stage in elicited) == 10 * rounds
     drawn = [line for ledger in (store / "ledgers").glob("*/rows.jsonl") for line in ledger.read_text().splitlines()]
     names = [(row["question_id"], row["draw"]) for row in map(json.loads, drawn)]
     assert len(names) == len(set(names)) == 24
     before = contents(store)
-    again = sweep(tmp_path, *LAUNCHERS[launcher], "vote.draws=1,2")
+    again = sweep(tmp_path, *LAUNCHERS[launcher], "train.max_length=1024,512")
     assert again.returncode == 0 and again.stderr.count("(all from the store)") == 2 and contents(store) == before
 
 

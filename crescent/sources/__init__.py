@@ -69,6 +69,11 @@ class Source(Protocol):
         """Whether the teacher asks the questions."""
         ...
 
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The modules of `stages` that give the pairs, in order; the plan of a sweep counts what they share."""
+        ...
+
     def check(self, kind: str) -> None:
         """Raises ValueError with the mend where its seed data cannot be read. `kind` is the domain's of answers."""
         ...

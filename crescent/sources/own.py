@@ -18,6 +18,11 @@ class OwnQuestions:
     num_pairs: int | None = None
     elicits: bool = True
 
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """All of the method's own."""
+        return ("elicit", "diversify", "answer", "vote")
+
     def check(self, kind: str) -> None:
         """There is no seed data."""
 

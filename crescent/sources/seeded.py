@@ -19,9 +19,10 @@ KINDS = ("seed", "rephrased", "self_verification", "fobar")
 
 
 class Method(Protocol):
-    """How pairs are made of seeds. `numbers_only`: it serves no other kind of answer."""
+    """How pairs are made of seeds. `numbers_only`: it serves no other kind of answer. `steps`: see `Source`."""
 
     numbers_only: ClassVar[bool]
+    steps: ClassVar[tuple[str, ...]]
 
     def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
         """The questions."""
@@ -49,6 +50,11 @@ class Seeded:
         self.seed_set.check_counts()
 
     @property
+    def steps(self) -> tuple[str, ...]:
+        """The stages that give the pairs."""
+        return self.method.steps
+
+    @property
     def seed_set(self) -> SeedSet:
         """The file and the numbers."""
         return SeedSet(self.seeds, self.max_seeds, self.num_pairs, self.seed)
@@ -73,6 +79,7 @@ class SeedGold:
     """`source=seed_gold`: the seeds with their own worked solutions; the teacher writes nothing."""
 
     numbers_only: ClassVar[bool] = False
+    steps: ClassVar[tuple[str, ...]] = ("seeds", "select")
 
     def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
         return seeds.ask(bench)
@@ -91,6 +98,7 @@ class TeacherAnswers:
     """
 
     numbers_only: ClassVar[bool] = False
+    steps: ClassVar[tuple[str, ...]] = ("seeds", "answer", "select")
 
     def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
         return seeds.ask(bench)
@@ -110,6 +118,7 @@ class AnswerAugmentation:
     """
 
     numbers_only: ClassVar[bool] = False
+    steps: ClassVar[tuple[str, ...]] = ("seeds", "answer", "select")
     draws: int
     distinct: Distinct
 
@@ -130,6 +139,7 @@ class Rephrase:
     what it wrote, and the majority wins as in Crescent: the gold answers are not looked at."""
 
     numbers_only: ClassVar[bool] = False
+    steps: ClassVar[tuple[str, ...]] = ("seeds", "rewrite", "answer", "vote")
     per_seed: int
     rephrase: str
 
@@ -157,6 +167,7 @@ class MetaMath:
     """
 
     numbers_only: ClassVar[bool] = True
+    steps: ClassVar[tuple[str, ...]] = ("seeds", "rewrite", "answer", "select")
     draws: int
     per_seed: int
     rephrase: str
