@@ -48,6 +48,17 @@ def free_bytes(device: "torch.device") -> int:
     return min(psutil.virtual_memory().available, _left_in_container())
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed. Drivers and the CPU's allocator raise plain RuntimeErrors: "CUDA error: out of
+    memory", "DefaultCPUAllocator: can't allocate memory: you tried ..."."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "out of memory" in text)
+
+
 def cache_bytes_per_token(config: Any, bytes_per_number: int) -> int:
     """Keys and values of one token in all layers."""
     text = config.get_text_config(decoder=True)

@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from crescent.engines.batch import Batch, Batcher
+from crescent.engines.memory import is_out_of_memory
 from crescent.engines.rows import Row, Work, torch_seed
 from crescent.engines.sampling import choose
 
@@ -36,7 +37,7 @@ class PaddedDecoder:
                 with torch.inference_mode(), self._batcher.attention():
                     self._decode(waiting, work)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 self._shrink(min(self._batcher.max_rows, len(waiting)), waiting[0])
             for row in waiting:
@@ -124,9 +125,3 @@ class PaddedDecoder:
 
 def _longest_first(row: Row) -> tuple[int, tuple[int, ...], int]:
     return -len(row.prompt_ids), row.prompt_ids, row.index
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return "can't allocate memory" in str(error) or "out of memory" in str(error).lower()
