@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from crescent.console import Console
 from crescent.engines.memory import Need, free_bytes, gigabytes
@@ -94,7 +94,7 @@ def training_need(experiment: Experiment, taken: int) -> Need:
     )  # fmt: skip
 
 
-def _training_device() -> str:
+def _training_device() -> Literal["cpu", "cuda"]:
     """Training takes the first GPU that the process sees, as generation does: CUDA_VISIBLE_DEVICES says which."""
     import torch
 
