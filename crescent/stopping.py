@@ -14,6 +14,8 @@ from types import FrameType
 from typing import Any, NoReturn
 
 ASKING = (signal.SIGTERM, signal.SIGUSR1)
+HELD_BACK = (*ASKING, signal.SIGUSR2)
+"""Slurm sends its warning to every process of a job; submitit asks it for SIGUSR2."""
 STATUS = 128 + signal.SIGTERM  # of a process that was asked to end
 
 
@@ -42,11 +44,12 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def between_steps() -> Iterator[None]:
-    """In here SIGTERM is left to a loop with a handler of its own, to end between two steps; SIGUSR1 becomes a SIGTERM.
+    """In here SIGTERM is left to a loop with a handler of its own, to end between two steps; others become a SIGTERM.
 
-    While the loop's handler is not there yet, or no longer, the run is stopped as anywhere else.
+    While the loop's handler is not there yet, or no longer, the run is stopped as anywhere else. A handler of SIGUSR2
+    is submitit's, which queues the job again and exits: its turn comes when the loop has ended.
     """
-    noted = False
+    noted, came = False, set[int]()
 
     def note(signum: int, frame: FrameType | None) -> None:
         nonlocal noted
@@ -55,16 +58,46 @@ def between_steps() -> Iterator[None]:
         noted = True
         _arm()
 
-    def pass_on(_signum: int, _frame: FrameType | None) -> None:
+    def pass_on(signum: int, _frame: FrameType | None) -> None:
+        came.add(signum)
         signal.raise_signal(signal.SIGTERM)
 
     interrupt = signal.getsignal(signal.SIGINT) or signal.SIG_DFL
+    submitit = signal.getsignal(signal.SIGUSR2)
+    asking: dict[int, Any] = {signal.SIGTERM: note, signal.SIGUSR1: pass_on, signal.SIGINT: interrupt}
+    if callable(submitit):
+        asking[signal.SIGUSR2] = pass_on
     try:
-        with _handlers({signal.SIGTERM: note, signal.SIGUSR1: pass_on, signal.SIGINT: interrupt}):
+        with _handlers(asking):
             yield
+        if noted:  # too late for the loop to end between two steps
+            raise Stopped
     finally:
         if noted and signal.getsignal(signal.SIGTERM) is _stop:
             _arm()
+        if callable(submitit) and signal.SIGUSR2 in came:
+            submitit(signal.SIGUSR2, None)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """In here no signal to end is delivered; a process that is started here is born so. See `on_request`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def on_request(asked: threading.Event) -> None:
+    """In a process born `held_back`: a signal to end, one that has come already too, sets `asked` and does no more."""
+
+    def wait() -> None:
+        while True:
+            signal.sigwait(HELD_BACK)
+            asked.set()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _stop(signum: int, _frame: FrameType | None) -> NoReturn:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_end_to_end import command, contents, crescent, inspect
 
-from crescent.stopping import Stopped, between_steps, stoppable
+from crescent.stopping import HELD_BACK, Stopped, between_steps, held_back, stoppable
 from crescent.summary import Summary
 
 
@@ -30,12 +30,45 @@ def test_handlers_are_put_back() -> None:
 
 def test_a_loop_with_a_handler_of_its_own_is_not_torn_from_its_step() -> None:
     heard = []
-    with stoppable(), between_steps():
+    with pytest.raises(Stopped), stoppable(), between_steps():
         ours = signal.getsignal(signal.SIGTERM)
         assert callable(ours)
         signal.signal(signal.SIGTERM, lambda signum, frame: (heard.append(signum), ours(signum, frame)))
         signal.raise_signal(signal.SIGUSR1)
     assert heard == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("name", ["step by step", "at the end"])
+def test_submitit_queues_a_job_again_only_when_its_loop_has_ended(name: str) -> None:
+    events: list[str] = []
+    before = signal.signal(signal.SIGUSR2, lambda *_: events.append("queued again"))
+    with pytest.raises(Stopped), stoppable(), between_steps():
+        ours = signal.getsignal(signal.SIGTERM)
+        assert callable(ours)
+        signal.signal(signal.SIGTERM, lambda signum, frame: ours(signum, frame))
+        signal.raise_signal(signal.SIGUSR2)
+        events.append("step ends")
+        if name == "step by step":
+            raise Stopped
+    signal.signal(signal.SIGUSR2, before)
+    assert events == ["step ends", "queued again"]
+
+
+BORN = """
+import threading
+from crescent.stopping import on_request
+asked = threading.Event()
+on_request(asked)
+print(asked.wait(60))
+"""
+
+
+@pytest.mark.parametrize("signum", HELD_BACK)
+def test_a_process_born_with_signals_held_back_hears_one_that_came_before_it_could_listen(signum: int) -> None:
+    with held_back():
+        process = subprocess.Popen([sys.executable, "-c", BORN], stdout=subprocess.PIPE, text=True)
+    process.send_signal(signum)
+    assert process.communicate(timeout=60) == ("True\n", None) and process.returncode == 0
 
 
 TWICE = """

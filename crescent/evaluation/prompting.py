@@ -69,6 +69,11 @@ class Trigger:
     def __post_init__(self) -> None:
         _check(self.name, "trigger", self.trigger, bool(self.trigger.strip()), "text")
 
+    @property
+    def most_answers(self) -> int:
+        """Completions for an item, at most."""
+        return 1 if self.answer_trigger is None else 2
+
     def scored_at(self, shots: int) -> bool:
         """Whether it is scored at this number of worked examples."""
         return shots in self.shots
@@ -95,6 +100,11 @@ class FewShot:
     def __post_init__(self) -> None:
         _check(self.name, "examples", self.examples, self.examples >= 1, "at least 1")
         _check(self.name, "shots", list(self.shots), self.shots == (0,), "[0]: its examples are the shots")
+
+    @property
+    def most_answers(self) -> int:
+        """Completions for an item, at most."""
+        return 1
 
     def scored_at(self, shots: int) -> bool:
         """Whether it is scored at this number of worked examples."""
@@ -126,6 +136,11 @@ class SelfConsistency:
         _check(self.name, "temperature", self.temperature, self.temperature > 0, "above 0: draws must differ")
         _check(self.name, "top_p", self.top_p, 0 < self.top_p <= 1, "above 0 and at most 1")
 
+    @property
+    def most_answers(self) -> int:
+        """Completions for an item, at most."""
+        return self.draws
+
     def scored_at(self, shots: int) -> bool:
         """Whether it is scored at this number of worked examples."""
         return shots in self.shots
@@ -156,6 +171,11 @@ class SelfRefine:
         _check(self.name, "rounds", self.rounds, self.rounds >= 1, "at least 1")
         for key in ("feedback", "refine", "stop"):
             _check(self.name, key, getattr(self, key), bool(getattr(self, key).strip()), "text")
+
+    @property
+    def most_answers(self) -> int:
+        """Completions for an item, at most."""
+        return 1 + 2 * self.rounds
 
     def scored_at(self, shots: int) -> bool:
         """Whether it is scored at this number of worked examples."""

@@ -83,13 +83,14 @@ def _build(
     from crescent.training.data import encode_pairs
     from crescent.training.launch import launch
     from crescent.training.loop import train
+    from crescent.training.team import ALONE
 
     tokenizer = load_tokenizer(weights)
     encoded = encode_pairs(pairs, tokenizer, settings.max_length)
     _say_counts(encoded, settings, console)
     if settings.devices > 1:
         launch(weights, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
-    with torch.random.fork_rng():
+    with ALONE.forked_rng():
         torch.manual_seed(settings.seed)  # a new adapter is drawn at random
         model, tokenizer = settings.method.load(weights)
     if settings.devices > 1:

@@ -3,7 +3,8 @@
 In: a `TrainingModule` between two steps. Out: the file, or the module put back to where the file was written. The
 frozen weights are not in it: they are loaded as for a new run. The learning rate is a function of the step, dropout is
 seeded by it, and the batches are planned, so nothing else is needed. Tensors in it are whole, however many processes
-trained: a run that was killed on four devices goes on on two.
+trained: a run that was killed on four devices goes on on two. They are put together one by one, in the machine's memory
+of the first process, and read from the file as they are needed: a GPU never holds more than one that is whole.
 """
 
 import os
@@ -27,11 +28,11 @@ def save(folder: Path, module: TrainingModule, team: Team = ALONE) -> None:
     assert not isinstance(optimizer, list)
     found = optimizer.state_dict()
     entries = {
-        index: {name: whole(value) if isinstance(value, torch.Tensor) else value for name, value in entry.items()}
+        index: {name: _gathered(value, team) for name, value in entry.items()}
         for index, entry in found["state"].items()
     }
     state = {
-        "trained": {name: whole(value) for name, value in module.trained_parameters().items()},
+        "trained": {name: _gathered(value, team) for name, value in module.trained_parameters().items()},
         "optimizer": {**found, "state": entries},
         "curve": [asdict(step) for step in module.curve],
     }
@@ -45,7 +46,7 @@ def restore(folder: Path, module: TrainingModule) -> str | None:
     if not path.exists():
         return None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = _load(path)
         curve = [decode(TrainStep, row) for row in state["curve"]]
         trained, optimizer = state["trained"], state["optimizer"]
     except Exception as error:  # torch raises many kinds for a file cut short; the run can always begin again
@@ -61,9 +62,21 @@ def restore(folder: Path, module: TrainingModule) -> str | None:
 
 def load_result(folder: Path, model: Any) -> list[TrainStep]:
     """What a team's processes left: its parameters into `model`, which asks for the same gradients, and the curve."""
-    state = torch.load(folder / FILE, map_location="cpu", weights_only=True)
+    state = _load(folder / FILE)
     _copy(state["trained"], {name: value for name, value in model.named_parameters() if value.requires_grad})
     return [decode(TrainStep, row) for row in state["curve"]]
+
+
+def _gathered(value: Any, team: Team) -> Any:
+    """A tensor, whole, on the CPU of the first process; None in the others, who only help to put it together."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    together = whole(value)
+    return together.cpu() if team.rank == 0 else None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def _copy(values: Mapping[str, torch.Tensor], parameters: Mapping[str, torch.nn.Parameter]) -> None:
@@ -74,8 +87,11 @@ def _copy(values: Mapping[str, torch.Tensor], parameters: Mapping[str, torch.nn.
 
 def _replace(path: Path, state: dict[str, Any]) -> None:
     temporary = path.with_name(f"{path.name}.tmp")
-    with open(temporary, "wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)  # where the disk was full, it would stay so

@@ -54,8 +54,8 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Bytes on each device, and counts of the whole run. `flops` counts 4 for each frozen parameter and token, 6 for
-    each trained one, embeddings and attention left out."""
+    """Bytes on each device, and counts of the whole run. `trained` are parameters, on all devices together. `flops`
+    counts 4 for each frozen parameter and token, 6 for each trained one, embeddings and attention left out."""
 
     weights: int
     adapter: int
@@ -67,6 +67,7 @@ class Estimate:
     steps: int
     tokens: int
     flops: float
+    trained: int
 
     @property
     def total(self) -> int:
@@ -108,7 +109,7 @@ def estimate(
     flops = seen * (6.0 * counts.matrices_trained + 4.0 * counts.matrices_frozen)
     return Estimate(
         weights // parts + whole, 0 if full else 4 * trained // parts, 4 * trained // parts, 8 * trained // parts,
-        kept.layers, kept.rest, tokens, steps, seen, flops,
+        kept.layers, kept.rest, tokens, steps, seen, flops, trained,
     )  # fmt: skip
 
 

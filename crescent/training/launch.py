@@ -3,7 +3,8 @@
 In: what one process would get. Out: the model's trained parameters in the checkpoint of the scratch folder, from where
 they are read into a model of the caller's. The processes are new ones (`python -m crescent.training.worker`): the
 caller may hold locks, a GPU and threads that a fork must not copy. None of them outlives the caller: they end when the
-pipe from it closes, whatever ended it.
+pipe from it closes, whatever ended it. A signal to end, to the caller or to any of them (Slurm signals all), ends them
+together after the step in hand.
 """
 
 import json
@@ -20,11 +21,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from crescent.console import Console
 from crescent.engines.weights import Weights
-from crescent.stopping import STATUS, Stopped
+from crescent.stopping import STATUS, Stopped, between_steps, held_back
+from crescent.store import write_atomic
 from crescent.training.data import Example
 from crescent.training.loop import Curve
 from crescent.training.settings import TrainSettings
@@ -32,8 +35,8 @@ from crescent.training.team import Team
 
 TASK = "task.pickle"
 STOP = b"stop\n"
-GRACE_SECONDS = 120.0
-"""From a polite request to end until force: a step in flight and its checkpoint."""
+GRACE_SECONDS = 600.0
+"""From a polite request to end until force: a step in flight and its checkpoint, which may be 100 GB."""
 _ERRORS = {"ValueError": ValueError, "MemoryError": MemoryError}
 
 
@@ -54,21 +57,27 @@ def launch(
 ) -> None:  # fmt: skip
     """Trains in `settings.devices` processes; the last checkpoint in `folder` is the result.
 
-    Raises ValueError or MemoryError with a process's own message, RuntimeError where one ended without a word. SIGTERM
-    ends all after the step in hand, with its status.
+    Raises ValueError or MemoryError with a process's own message, MemoryError where the system killed one, RuntimeError
+    where one ended with a fault of ours.
     """
+    for rank in range(settings.devices):
+        _fault(folder, rank).unlink(missing_ok=True)  # of an earlier attempt
     task = Task(settings, weights, examples, pad_id, _free_port())
     (folder / TASK).write_bytes(pickle.dumps(task))
+    stop = threading.Event()
     with ExitStack() as stack:
-        team = [stack.enter_context(_process(folder, rank, settings.devices)) for rank in range(settings.devices)]
-        stop = threading.Event()
+        stack.enter_context(between_steps())
         stack.enter_context(_on_sigterm(stop))
+        team = [stack.enter_context(_process(folder, rank, settings.devices)) for rank in range(settings.devices)]
         with console.progress("finetune", _steps(settings, examples), "steps") as tally:
             for message in _messages(team, stop):
                 _show(message, console, curve, tally)
+        statuses = [process.wait() for process in team]
         if stop.is_set():
             raise Stopped
-        _raise_fault(team, folder)
+        raise_fault(statuses, folder)
+        if STATUS in statuses:  # a signal that came to the processes alone
+            raise Stopped
 
 
 def _steps(settings: TrainSettings, examples: Sequence[Example]) -> int:
@@ -92,10 +101,11 @@ def _process(folder: Path, rank: int, size: int) -> "Iterator[subprocess.Popen[b
         **os.environ, "LOCAL_RANK": str(rank), "NODE_RANK": "0", "WORLD_SIZE": str(size), "OMP_NUM_THREADS": threads,
     }  # fmt: skip
     with open(folder / f"rank-{rank}.log", "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "crescent.training.worker", str(folder)], env=environment, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=log, start_new_session=True,  # Ctrl-C is for this process to pass on
-        )  # fmt: skip
+        with held_back():
+            process = subprocess.Popen(
+                [sys.executable, "-m", "crescent.training.worker", str(folder)], env=environment, stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=log, start_new_session=True,  # Ctrl-C is for this process to pass on
+            )  # fmt: skip
         try:
             yield process
         finally:
@@ -146,38 +156,49 @@ def _on_sigterm(stop: threading.Event) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    before = signal.getsignal(signal.SIGTERM)
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        stop.set()
+        if callable(before):
+            before(signum, frame)
+
+    signal.signal(signal.SIGTERM, note)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _raise_fault(team: "Sequence[subprocess.Popen[bytes]]", folder: Path) -> None:
-    """The message of the first process that failed by itself."""
-    for process in team:
-        process.wait()
-    for rank in range(len(team)):
-        file = folder / f"fault-{rank}.json"
-        if file.exists():
-            fault = json.loads(file.read_text(encoding="utf-8"))
-            file.unlink()
+def raise_fault(statuses: Sequence[int], folder: Path) -> None:
+    """The message of the first process that failed by itself: when one fails, the others are killed."""
+    bad = [rank for rank, status in enumerate(statuses) if status not in (0, STATUS)]
+    for rank in bad:
+        if _fault(folder, rank).exists():
+            fault = json.loads(_fault(folder, rank).read_text(encoding="utf-8"))
             raise _ERRORS[fault["kind"]](fault["text"])
-    bad = [rank for rank, process in enumerate(team) if process.returncode not in (0, STATUS)]
-    if bad:
-        own = [rank for rank in bad if team[rank].returncode != -signal.SIGKILL] or bad
+    own = [rank for rank in bad if statuses[rank] != -signal.SIGKILL]
+    if own:
         log = (folder / f"rank-{own[0]}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise RuntimeError(
-            f"training process {own[0]} of {len(team)} ended with status {team[own[0]].returncode}"
-            + (f": {log[-1]}" if log else "; the system may have ended it, as it does when memory runs out")
+            f"training process {own[0]} of {len(statuses)} ended with status {statuses[own[0]]}: {''.join(log[-1:])}"
+        )
+    if bad:
+        raise MemoryError(
+            "the system killed a training process (SIGKILL), most likely because the machine's memory ran out: each of "
+            f"the {len(statuses)} processes loads the whole model there. Lower train.devices, take a smaller student, "
+            "or ask for more memory; the same command then goes on from the last checkpoint"
         )
 
 
 def write_fault(folder: Path, team: Team, error: Exception) -> None:
-    """For `_raise_fault` of the process that waits."""
+    """For `raise_fault` of the process that waits."""
     kind = "MemoryError" if isinstance(error, MemoryError) else "ValueError"
-    text = json.dumps({"kind": kind, "text": str(error)})
-    (folder / f"fault-{team.rank}.json").write_text(text, encoding="utf-8")
+    write_atomic(_fault(folder, team.rank), json.dumps({"kind": kind, "text": str(error)}))
+
+
+def _fault(folder: Path, rank: int) -> Path:
+    return folder / f"fault-{rank}.json"
 
 
 def _free_port() -> int:

@@ -6,7 +6,6 @@ same bytes.
 """
 
 import logging
-import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from crescent.console import Console, Tally
+from crescent.engines.memory import is_out_of_memory
 from crescent.records import TrainStep
 from crescent.stopping import Stopped, between_steps
 from crescent.training import checkpoint
@@ -64,11 +63,24 @@ def train(
     if done == len(steps):
         return module.curve
     apply_kernels(settings.kernels, model)
-    with console.progress("finetune", len(steps) - done, "steps") as tally, _quiet(), torch.random.fork_rng():
+    with console.progress("finetune", len(steps) - done, "steps") as tally, _quiet(), team.forked_rng():
         watch = Watch(tally, curve, folder, settings.checkpoint_every, len(steps), team)
         with _honest_signals(), module.layout.prepare(model), _checkpointing(model, settings.gradient_checkpointing):
-            _trainer(settings, folder, watch, team).fit(module, Batches(steps[done:], examples))
+            _fit(_trainer(settings, folder, watch, team), module, Batches(steps[done:], examples))
     return module.curve
+
+
+def _fit(trainer: pl.Trainer, module: TrainingModule, batches: Batches) -> None:
+    """A step whose sequences do not fit says so itself; here it is weights, gradients or the optimiser that do not."""
+    try:
+        trainer.fit(module, batches)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MemoryError(
+            "out of memory for the weights, gradients and optimiser: take train=lora or train=qlora, "
+            "train.strategy=fsdp on more devices, or a smaller model"
+        ) from error
 
 
 def replay(steps: Sequence[TrainStep], curve: Curve | None) -> None:
@@ -91,8 +103,6 @@ class Watch(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The clock starts when the first batch does, not when the model is loaded."""
         self._last = time.monotonic()
-        if self._team.size > 1:  # Lightning's own handler talks to the other processes at once: they would wait forever
-            signal.signal(signal.SIGTERM, lambda *_: self._team.asked.set())
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -107,8 +117,8 @@ class Watch(pl.Callback):
             self._curve({**_metrics(step), **metrics}, step.step)
         self._tally.advance(1, note=f"loss {step.loss:.3f}")
         last = step.step == self._steps
-        # a team's last checkpoint is how its result gets out of its processes
-        if (step.step % self._every == 0 and not last) or (last and self._team.size > 1) or pl_module.stopping:
+        # the last one is how a team's result gets out of its processes, and what a run that ends right now goes on from
+        if step.step % self._every == 0 or last or pl_module.stopping:
             checkpoint.save(self._folder, pl_module, self._team)
         if pl_module.stopping and not last:
             raise Stopped

@@ -38,6 +38,10 @@ class Method(Protocol):
         """Writes what was learned below `folder`; returns the name each path is to have in the artifact."""
         ...
 
+    def saved_bytes(self, trained: int, weights: Weights) -> int:
+        """About the size of what `save` writes, of `trained` parameters."""
+        ...
+
     def trained(self, weights: Weights, artifact: Path, key: str) -> Weights:
         """The weights after training, from an artifact that holds what `save` wrote."""
         ...
@@ -106,6 +110,10 @@ class Lora:
         file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         return {ADAPTER: path}
 
+    def saved_bytes(self, trained: int, weights: Weights) -> int:
+        """An adapter is kept in float32."""
+        return 4 * trained
+
     def trained(self, weights: Weights, artifact: Path, key: str) -> Weights:
         """The same model with the adapter of this artifact instead of any it had."""
         return weights.with_adapter(artifact / ADAPTER, key)
@@ -170,6 +178,10 @@ class QLora:
         """The adapter alone, as safetensors."""
         return self.lora.save(model, tokenizer, weights, folder)
 
+    def saved_bytes(self, trained: int, weights: Weights) -> int:
+        """An adapter is kept in float32."""
+        return self.lora.saved_bytes(trained, weights)
+
     def trained(self, weights: Weights, artifact: Path, key: str) -> Weights:
         """The same model, not rounded, with the adapter of this artifact instead of any it had."""
         return self.lora.trained(weights, artifact, key)
@@ -194,6 +206,12 @@ class Full:
         model.to(getattr(torch, weights.dtype)).save_pretrained(folder / MODEL)
         tokenizer.save_pretrained(folder / MODEL)
         return {MODEL: folder / MODEL}
+
+    def saved_bytes(self, trained: int, weights: Weights) -> int:
+        """The whole model, in the number format of `weights`."""
+        import torch
+
+        return getattr(torch, weights.dtype).itemsize * trained
 
     def trained(self, weights: Weights, artifact: Path, key: str) -> Weights:
         """The model in this artifact."""

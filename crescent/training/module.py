@@ -18,6 +18,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from crescent.engines.memory import is_out_of_memory
 from crescent.records import TrainStep
 from crescent.training.data import Example
 from crescent.training.plan import Step
@@ -142,7 +143,7 @@ class TrainingModule(pl.LightningModule):
             try:
                 return self._accumulate(self._groups(batch, examples), targets)
             except (MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 tokens = self._smaller(examples, error)
             self._shrink(tokens)  # outside of `except`: the error held the tensors of the failed attempt
@@ -215,8 +216,3 @@ def _load(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
         for index, entry in state["state"].items()
     }}  # fmt: skip
     optimizer.load_state_dict(state)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    # The CPU's allocator raises a plain RuntimeError: "DefaultCPUAllocator: can't allocate memory: you tried ..."
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

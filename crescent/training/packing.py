@@ -11,7 +11,9 @@ call of `scaled_dot_product_attention`, which on a CPU was faster than padding t
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
+from inspect import signature
 from typing import Any
 
 import torch
@@ -62,6 +64,8 @@ def attend(
             "choose train/batching=grouped"
         )
     assert query.shape[0] == 1 and attention_mask is None, "a packed batch is one row"
+    # under autocast, rotary embeddings in float32 make queries and keys float32 beside values in half precision
+    query, key = query.to(value.dtype), key.to(value.dtype)
     if segments is None:  # a model that does not hand its arguments on: the check before training finds it
         segments = Segments.of([query.shape[2]], query.device)
     if _flash(query, softcap, dropout):
@@ -79,23 +83,33 @@ def attend(
 def _flash(query: torch.Tensor, softcap: float | None, dropout: float) -> bool:
     half = query.dtype in (torch.bfloat16, torch.float16)
     plain = softcap is None and dropout == 0.0 and query.shape[-1] <= FLASH_HEAD
-    if not (query.is_cuda and half and plain and find_spec("torch.nn.attention.varlen")):  # torch 2.10 and later
+    if not (query.is_cuda and half and plain and varlen_attention() is not None):
         return False
     return torch.cuda.get_device_capability(query.device)[0] >= 8
+
+
+@cache
+def varlen_attention() -> Any:
+    """PyTorch's, where it takes a scale and a window: torch 2.10 has it without them, releases before not at all."""
+    if not find_spec("torch.nn.attention.varlen"):
+        return None
+    from torch.nn.attention.varlen import varlen_attn
+
+    return varlen_attn if {"scale", "window_size"} <= signature(varlen_attn).parameters.keys() else None
 
 
 def _varlen(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, window: int | None, at: Segments
 ) -> torch.Tensor:
-    from torch.nn.attention.varlen import varlen_attn
-
     heads, keys = query.shape[1], key.shape[1]
     if heads != keys:  # written out: the flash kernels share heads, but not in every build
         key, value = (x.repeat_interleave(heads // keys, 1) for x in (key, value))
     rows = [x[0].transpose(0, 1).contiguous() for x in (query, key, value)]
     longest = max(at.lengths)
     left = -1 if window is None or window >= longest else window - 1
-    return varlen_attn(*rows, at.bounds, at.bounds, longest, longest, scale=scaling, window_size=(left, 0))[None]  # type: ignore[index]
+    return varlen_attention()(
+        *rows, at.bounds, at.bounds, longest, longest, scale=scaling, window_size=(left, 0)
+    )[None]  # fmt: skip
 
 
 def _attend_one(

@@ -30,6 +30,12 @@ class Team:
     strategy: Strategy = "ddp"
     asked: Event = field(default_factory=Event, compare=False)
 
+    def forked_rng(self) -> Any:
+        """A context after which the random numbers of this process go on as before, on the CPU and on its GPU."""
+        import torch
+
+        return torch.random.fork_rng(devices=[self.rank] if torch.cuda.is_available() else [])
+
     @property
     def shards_weights(self) -> bool:
         """Whether a forward pass needs every process at the same time."""

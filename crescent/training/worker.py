@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from crescent.stopping import on_request
 from crescent.training.launch import STOP, TASK, Task, write_fault
 from crescent.training.team import Team
 
@@ -37,6 +38,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print belongs in the log
     team = Team(int(os.environ["LOCAL_RANK"]), int(os.environ["WORLD_SIZE"]), task.settings.strategy)
+    on_request(team.asked)
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(task.port))
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
@@ -67,7 +69,7 @@ def _train(task: Task, team: Team, folder: Path, reporter: Reporter) -> None:
 
 
 def _listen(team: Team) -> None:
-    """A request to stop is taken between two steps; a closed pipe ends the process at once."""
+    """A request to stop, like a signal, is taken between two steps; a closed pipe ends the process at once."""
     while os.read(0, len(STOP)):  # not sys.stdin: a thread that waits in it disturbs the end of the interpreter
         team.asked.set()
     os._exit(1)

@@ -12,12 +12,13 @@ from torch.nn.functional import cross_entropy
 
 from crescent.console import Console
 from crescent.engines.weights import Weights
+from crescent.training import packing
 from crescent.training.batching import Packed, Padded
 from crescent.training.data import Example
 from crescent.training.layouts import PackedLayout, PaddedLayout
 from crescent.training.loop import train
 from crescent.training.methods import Full, Lora
-from crescent.training.packing import NAME, Segments, check_separate, packed_attention
+from crescent.training.packing import NAME, Segments, check_separate, packed_attention, varlen_attention
 from crescent.training.settings import TrainSettings
 
 SHAPE: dict[str, Any] = {
@@ -152,3 +153,35 @@ def test_a_packed_run_has_the_losses_of_a_padded_one(method: Any, tiny_llama: Pa
         curves[type(batching)] = [(step.step, step.target_tokens, step.loss) for step in steps]
     for (number, tokens, loss), other in zip(curves[Padded], curves[Packed], strict=True):
         assert (number, tokens) == other[:2] and loss == pytest.approx(other[2], rel=1e-4)
+
+
+def old_varlen(
+    query: Any, key: Any, value: Any, bounds: Any, others: Any, longest: int, other: int, is_causal: bool
+) -> None:
+    """As torch 2.10 has it."""
+
+
+def new_varlen(*rows: Any, scale: float | None = None, window_size: tuple[int, int] = (-1, -1)) -> None: ...
+
+
+@pytest.mark.parametrize(("function", "used"), [(old_varlen, False), (new_varlen, True)])
+def test_flash_attention_is_used_where_it_takes_a_scale_and_a_window(
+    function: Any, used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch.nn.attention.varlen")
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", function)
+    assert varlen_attention.__wrapped__() is (function if used else None)
+
+
+def test_under_autocast_queries_and_keys_are_in_half_precision_as_values_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[torch.dtype, ...]] = []
+
+    def one(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *others: Any) -> torch.Tensor:
+        asked.append((query.dtype, key.dtype, value.dtype))
+        return query
+
+    monkeypatch.setattr(packing, "_attend_one", one)
+    model, examples = random_model("Llama"), sequences(2)
+    with packed_attention(model), torch.autocast("cpu", torch.bfloat16):
+        PackedLayout().summed_loss(model, examples, 0, "cpu")
+    assert set(asked) == {(torch.bfloat16,) * 3}

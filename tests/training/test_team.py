@@ -19,8 +19,10 @@ from crescent.console import Console
 from crescent.engines.weights import Weights
 from crescent.records import QAPair, TrainStep
 from crescent.stages.finetune import Finetune
+from crescent.stopping import Stopped
 from crescent.store import Artifact, Outcome, Store
 from crescent.training.batching import Packed
+from crescent.training.launch import raise_fault, write_fault
 from crescent.training.methods import Full, Lora
 from crescent.training.settings import TrainSettings
 from crescent.training.team import Team
@@ -86,7 +88,9 @@ from dataclasses import replace
 def curve(metrics, step):
     print(step, flush=True)
     if step == 5:
-        os.kill(os.getpid(), getattr(signal, sys.argv[3]))
+        also = [] if sys.argv[3] == "SIGKILL" else test_team.workers(Path(sys.argv[1]))  # as Slurm does
+        for pid in [*also, os.getpid()]:
+            os.kill(pid, getattr(signal, sys.argv[3]))
 test_team.finetune(Path(sys.argv[1]), Path(sys.argv[2]), replace(test_team.SETTINGS, devices=2), curve)
 """
 
@@ -120,7 +124,7 @@ def wait_for(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM", "SIGUSR1"])
 def test_a_run_that_was_ended_leaves_no_process_and_goes_on_to_the_same_bytes(
     how: str, tiny_llama: Path, tmp_path: Path
 ) -> None:
@@ -163,7 +167,7 @@ def test_a_process_that_dies_ends_the_others_and_is_named(tiny_llama: Path, tmp_
             os.kill(max(workers(tmp_path)), signal.SIGKILL)
 
     slow = replace(SETTINGS, devices=2, epochs=200)
-    with pytest.raises(RuntimeError, match=r"training process \d of 2 ended with status"):
+    with pytest.raises(MemoryError, match=r"memory ran out.*Lower train\.devices"):
         finetune(tmp_path, tiny_llama, slow, curve)
     assert not workers(tmp_path)
 
@@ -177,6 +181,35 @@ def test_one_process_shows_progress_for_all(
     out, err = capfd.readouterr()
     lines = [line for line in err.splitlines() if line.startswith("  finetune: ")]
     assert not out and [int(line.split()[1].split("/")[0]) for line in lines] == list(range(1, 9))
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_alone_stops_the_run(tiny_llama: Path, tmp_path: Path) -> None:
+    def curve(metrics: Mapping[str, float], step: int) -> None:
+        if step == 3:
+            os.kill(max(workers(tmp_path)), signal.SIGUSR1)
+
+    with pytest.raises(Stopped):
+        finetune(tmp_path, tiny_llama, replace(SETTINGS, devices=2, epochs=200), curve)
+    assert not workers(tmp_path) and len(list(tmp_path.glob("work/finetune/*/checkpoint.pt"))) == 1
+
+
+def test_the_fault_of_an_earlier_attempt_fails_no_training_that_ended_well(tmp_path: Path) -> None:
+    write_fault(tmp_path, Team(1, 2), ValueError("diverged"))
+    raise_fault([0, 0], tmp_path)
+    with pytest.raises(ValueError, match="diverged"):
+        raise_fault([-signal.SIGKILL, 1], tmp_path)
+
+
+def test_a_process_that_the_system_killed_is_told_as_a_lack_of_memory(tmp_path: Path) -> None:
+    with pytest.raises(MemoryError, match=r"memory ran out.*2 processes.*Lower train\.devices"):
+        raise_fault([-signal.SIGKILL, -signal.SIGKILL], tmp_path)
+
+
+def test_a_fault_of_ours_is_told_with_the_last_line_of_its_log(tmp_path: Path) -> None:
+    (tmp_path / "rank-1.log").write_text("Traceback\nKeyError: 'x'\n")
+    with pytest.raises(RuntimeError, match=r"process 1 of 2 ended with status 1: KeyError: 'x'"):
+        raise_fault([-signal.SIGKILL, 1], tmp_path)
 
 
 def test_shares_are_a_partition_of_the_step() -> None:
