@@ -14,7 +14,7 @@ from conftest import save_tiny_model
 
 from crescent.cli import _failure, _full_disk_named
 from crescent.sweep import Failure
-from crescent.training.launch import _raise_fault
+from crescent.training.launch import raise_fault
 
 
 def crescent(folder: Path, *overrides: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -101,12 +101,10 @@ def test_memory_that_runs_out_where_the_mend_is_known_says_that_one() -> None:
 
 
 def test_a_training_process_that_was_killed_is_one_line(tmp_path: Path) -> None:
-    killed = SimpleNamespace(wait=lambda: None, returncode=-9)
-    (tmp_path / "rank-0.log").touch()
-    with pytest.raises(RuntimeError) as raised:
-        _raise_fault([killed], tmp_path)  # type: ignore[list-item]
+    with pytest.raises(MemoryError) as raised:
+        raise_fault([-9], tmp_path)
     failure = _failure(raised.value)
-    assert failure is not None and failure.message.startswith("training process 0 of 1 ended with status -9")
+    assert failure is not None and failure.message.startswith("the system killed a training process (SIGKILL)")
 
 
 def test_an_error_of_a_library_that_nobody_expected_is_a_bug() -> None:

@@ -14,8 +14,8 @@ from crescent.reporting.runs import Run
 from crescent.training.settings import TrainSettings
 
 SEED = "seed"
-NO_AXES = ("name", "store", "check", "tracking.", "eval.", "prompting.", "oracle.", "runtime.")
-"""Keys (or, with a dot, groups) that say where and how a run ran, or what of it was measured."""
+NO_AXES = ("name", "store", "check", "seeds", "tracking.", "eval.", "prompting.", "oracle.", "runtime.")
+"""Keys (or, with a dot, groups) that say where and how a run ran, what of it was measured, or what others refer to."""
 SETTINGS = {"engine": (TransformersSettings, VllmSettings, ServerSettings), "train": (TrainSettings,)}
 OF_A_SUITE = tuple(f"eval.{name}" for name in ("name", "tasks", "shots", "task_folders", "data", "loglikelihood_batch"))
 """What is scored, from where, and how fast: a task at a number of shots means the same whatever these are."""
