@@ -114,14 +114,13 @@ class _Walk:
             yield self._piece("rewrite", questions, 1, *asking, stages.answer, seeded)
         checked = self._checked(questions, embedder)
         yield self._piece("decontaminate", checked, amount, stages.decontaminate)
+        kept = checked if stages.decontaminate.settings.drops else questions
         ledger = make_key("ledger", Ledger.VERSION, stages.answer, [engine])
         if "answer" in steps:  # what is drawn is decided by the ledger and the questions: "ledger/questions"
             draws = 1 if seeded else amount * experiment.vote.draws
-            yield self._piece("answer", f"{ledger}/{checked}", draws, *asking, stages.answer, stages.vote, seeded)
+            yield self._piece("answer", f"{ledger}/{kept}", draws, *asking, stages.answer, stages.vote, seeded)
         rule = stages.vote if "vote" in steps else None  # `select` knows the answers
-        pairs = make_key(
-            "vote", stages.vote.VERSION, [rule, seeded], [checked, *([ledger] if "answer" in steps else [])]
-        )
+        pairs = make_key("vote", stages.vote.VERSION, [rule, seeded], [kept, *([ledger] if "answer" in steps else [])])
         yield self._piece("vote", pairs, amount, rule, seeded)
 
     def _checked(self, questions: str, embedder: str) -> str:
