@@ -93,5 +93,9 @@ def _replace(path: Path, state: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except RuntimeError as error:  # on a full disk torch closes its archive all the same, and complains of that alone
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
     finally:
         temporary.unlink(missing_ok=True)  # where the disk was full, it would stay so
