@@ -42,9 +42,6 @@ Curve = Callable[[Mapping[str, float], int], None]
 Mode = Literal["auto", "online", "offline"]
 
 
-COUNTERS = ("records", "reused_records", "tokens", "new_tokens", "seconds")
-
-
 class Tracker(Protocol):
     """What a run reports. Every method may be called at any time; none of them changes a result."""
 

@@ -19,12 +19,6 @@ from crescent.engines import Completion
 from crescent.evaluation.prompting import Example, TaskView, Turns
 
 
-class Metered(Protocol):
-    """A model of the harness that keeps the completions of its last `generate_until`, in the order of the requests."""
-
-    completions: list[Completion]
-
-
 class Ask(Protocol):
     """Asks the model: one completion for each conversation, or for each of them `draws` at a temperature."""
 
