@@ -16,6 +16,7 @@ from transformers.cache_utils import Cache
 from crescent.engines.blocks import attention_by_blocks, blocks_of, in_blocks, is_of_use
 from crescent.engines.cache import ROOM, cache_argument, can_grow, compact, exchange, growing_cache, place
 from crescent.engines.memory import cache_bytes_per_token, free_bytes
+from crescent.engines.packed import PackedLinears
 from crescent.engines.rows import Row
 
 CACHE_SHARE = 0.25  # of free memory that a batch's cache may take: while rows are exchanged there are two of it
@@ -63,6 +64,7 @@ class Batcher:
         self._model, self._pad_id = model, pad_id
         self._grows, self._cache_argument = can_grow(model.config), cache_argument(model)
         self._grouped = self._grows and is_of_use(model)
+        self._linears = PackedLinears(model)
         self._weight_bytes = model.num_parameters() * model.dtype.itemsize
         self._token_bytes = cache_bytes_per_token(model.config, model.dtype.itemsize)
 
@@ -220,10 +222,11 @@ class Batcher:
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Cache) -> torch.Tensor:
         """Logits [rows, vocabulary] after the last token."""
         model: Any = self._model
-        return model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1,
-            **{self._cache_argument: cache},
-        ).logits[:, -1]  # fmt: skip
+        with self._linears.in_use():
+            return model(
+                input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1,
+                **{self._cache_argument: cache},
+            ).logits[:, -1]  # fmt: skip
 
 
 def _gather(rows: list[Row], parts: Sequence[Part]) -> Batch:

@@ -1,0 +1,73 @@
+"""Linear layers of a model on a CPU, with their weights in the order in which oneDNN multiplies them.
+
+In: a model. Out: a context in which its linear layers read packed copies of their weights. `torch.nn.functional.linear`
+packs the weights anew at every call, which for the few rows of a decoding step costs as much as the product, or leaves
+it to a library that does not use all of the processor: packed weights were 1.5 to 4 times as fast
+(tests/bench/linear_speed.py). Results differ in their last bits. The model is as it was outside the context.
+"""
+
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from crescent.engines.memory import free_bytes
+
+MEMORY_SHARE = 0.25  # of what is free, that the copies may take
+MANY_ROWS = 64  # what the packing is made for; any number of rows works
+LARGE = 1 << 18  # weights from which a layer is faster packed whatever the rows
+WORTH = 1 << 21  # weights times rows from which a smaller one is
+_DTYPES = (torch.float32, torch.bfloat16)
+
+
+class PackedLinears:
+    """The packed weights of a model; empty where they would be of no use or take too much memory."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        layers = [module for module in model.modules() if type(module) is nn.Linear and module.weight.dtype in _DTYPES]
+        needed = sum(layer.weight.nbytes for layer in layers)
+        fits = needed <= MEMORY_SHARE * free_bytes(model.device)
+        self._forwards = [(layer, _forward(layer)) for layer in layers] if is_of_use(model) and fits else []
+
+    def __len__(self) -> int:
+        return len(self._forwards)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """For forward passes without gradients."""
+        for layer, forward in self._forwards:
+            layer.__dict__["forward"] = forward  # an assignment would go through nn.Module's checks
+        try:
+            yield
+        finally:
+            for layer, _ in self._forwards:
+                del layer.__dict__["forward"]
+
+
+def is_of_use(model: PreTrainedModel) -> bool:
+    """Whether the processor is one that this was measured on the like of, and torch was built with oneDNN."""
+    if model.device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    if model.dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def _forward(layer: nn.Linear) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What the layer computes, from a packed copy of its weights."""
+    weight, bias = layer.weight, layer.bias
+    mkldnn: Any = torch.ops.mkldnn
+    packed = mkldnn._reorder_linear_weight(weight.detach(), MANY_ROWS)
+    count = weight.numel()
+
+    def forward(rows: torch.Tensor) -> torch.Tensor:
+        if count < LARGE and count * (rows.numel() // rows.shape[-1]) < WORTH:
+            return functional.linear(rows, weight, bias)
+        return mkldnn._linear_pointwise(rows, packed, bias, "none", [], "")  # type: ignore[no-any-return]
+
+    return forward
