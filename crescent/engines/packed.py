@@ -46,7 +46,7 @@ class PackedLinears:
             yield
         finally:
             for layer, _ in self._forwards:
-                del layer.__dict__["forward"]
+                layer.__dict__.pop("forward", None)  # another engine on the same model may have been here
 
 
 def is_of_use(model: PreTrainedModel) -> bool:

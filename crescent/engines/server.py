@@ -9,6 +9,7 @@ model's tokenizer is on this machine, it counts what a server does not.
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -103,7 +104,10 @@ class _Work:
         try:
             async with asyncio.TaskGroup() as group:
                 joining = [group.create_task(self._join(place, prompts, sampling)) for place in places]
+                begun = time.monotonic()
                 await asyncio.wait(joining, return_when=asyncio.FIRST_COMPLETED)
+                # As long again for the others: else the first is given `in_flight` requests before they are there.
+                await asyncio.wait(joining, timeout=time.monotonic() - begun)
                 waiting.extend(self._requests(prompts, sampling))
                 count = min(self._limits.in_flight, len(prompts))
                 await asyncio.wait([group.create_task(work()) for _ in range(count)])

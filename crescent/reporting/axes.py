@@ -34,8 +34,8 @@ def find_axes(runs: Sequence[Run]) -> Axes:
     candidates = [key for key in differing if key != SEED and not _changes_nothing(runs, key)]
     axes: list[str] = []
     for key in sorted(candidates, key=lambda key: (not key.endswith(".name"), key.count("."), candidates.index(key))):
-        if key.rpartition(".")[2] == SEED and _follows(runs, key, [SEED]):
-            continue  # train.seed and vote.seed take the run's
+        if key.rpartition(".")[2] == SEED and _follows([run for run in runs if key in run.settings], key, [SEED]):
+            continue  # train.seed and vote.seed take the run's, where a run has them
         named = [axis for axis in axes if axis.endswith(".name") and key.startswith(axis.removesuffix("name"))]
         if key.startswith("distill.student."):  # with distill=self the student is the teacher
             named += [axis for axis in axes if axis.startswith("model.")]

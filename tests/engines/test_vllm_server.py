@@ -73,7 +73,7 @@ def test_log_probabilities_are_the_model_s_own(servers: list[VllmServer]) -> Non
 
 def test_two_servers_share_the_work(servers: list[VllmServer]) -> None:
     before = [served(server) for server in servers]
-    made = engine(*servers).generate([THINK.format(n) for n in range(200)], DRAWN)
+    made = engine(*servers, in_flight=32).generate([THINK.format(n) for n in range(200)], DRAWN)
     shares = [served(server) - then for server, then in zip(servers, before, strict=True)]
     assert len(made) == 200 and min(shares) > 50
 

@@ -32,6 +32,12 @@ def test_seeds_that_follow_the_runs_seed_and_places_are_no_axes() -> None:
     assert axes.find_axes(runs) == ()
 
 
+def test_seeds_that_only_some_runs_have_are_no_axes() -> None:
+    voted = [run(seed, source__name="crescent", vote__seed=seed) for seed in (0, 1)]
+    given = [run(seed, source__name="seed_gold", source__seed=seed) for seed in (0, 1)]
+    assert axes.find_axes([*voted, *given]) == ("source.name",)
+
+
 def test_a_seed_of_its_own_is_an_axis() -> None:
     assert axes.find_axes([run(0, vote__seed=0), run(0, vote__seed=1)]) == ("vote.seed",)
 
