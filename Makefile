@@ -1,5 +1,6 @@
 # `make` alone lists what there is. Every target sets up what it needs; nothing has to be installed by hand but Python.
 PYTHON ?= python3
+TEST_JOBS ?= 2
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
@@ -24,8 +25,9 @@ setup: $(READY) ## create the environment and install
 demo: $(READY) ## a model improves itself, every step explained (minutes, on a CPU, no network)
 	@$(BIN)/crescent
 
+# Files of tests run beside each other, each with one thread; `make test TEST_JOBS=0` runs one after another.
 test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
 test-slow: $(READY) ## run all tests, the slow ones too
 	@$(BIN)/python -m pytest -m ''
