@@ -95,8 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("paths", nargs="+", type=Path, metavar="RUN_OR_SWEEP", help="folders that hold runs")
     parser.add_argument(
         "--reference", default=BASE, metavar="KEY=VALUE,...",
-        help="what differences are taken to: a configuration (dedup=none,vote.draws=1), or `base` (default): each "
-        "student with its own base model before training",
+        help="what differences are taken to: a configuration (dedup=none,vote.draws=1), `base` (default): each "
+        "student with its own base model before training, or that model asked otherwise (prompting=zero_shot_cot)",
     )  # fmt: skip
     parser.add_argument("--task", action="append", default=[], help="only this task; may be given more than once")
     parser.add_argument("--shots", action="append", type=int, default=[], help="only this number of worked examples")

@@ -31,11 +31,13 @@ from crescent.reporting.rows import Cell, Column, Row, evaluation_of, once, rows
 from crescent.reporting.runs import Run
 
 BASE = "base"
+PROMPTING = "prompting="
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to compare. `reference`: "base" (each student with its own base) or KEY=VALUE,... of a row.
+    """What to compare. `reference`: "base" (each student with its own base), "prompting=NAME" (with its own base, asked
+    in that way), or KEY=VALUE,... of a row.
 
     `parts`: parts of tasks are columns too. A part that `tasks` names is one in any case.
     """
@@ -76,6 +78,12 @@ class Comparison:
         return len(_family(self.rows, parts=True))
 
     @property
+    def plainly(self) -> str:
+        """What prompting baselines are compared with."""
+        asked = self.options.reference.removeprefix(PROMPTING)
+        return "the same model asked plainly" if asked == self.options.reference else f"the same model under {asked}"
+
+    @property
     def has_promptings(self) -> bool:
         """Whether models are compared that were asked in several ways."""
         return len({row.prompting for row in self.rows}) > 1
@@ -99,9 +107,8 @@ def compare(runs: Sequence[Run], options: Options, console: Console, notes: Sequ
         for row in rows:
             filled.append(replace(row, cells=work.cells(row, columns)))
             tally.advance()
-    reference = "each student's own base, before training" if options.reference == BASE else work.reference_label
-    rows = _corrected(filled, options.correction)
-    return Comparison(found, columns, tuple(rows), reference, options, tuple(dict.fromkeys(remarks)), tuple(runs))
+    rows, notes = _corrected(filled, options.correction), tuple(dict.fromkeys(remarks))
+    return Comparison(found, columns, tuple(rows), work.reference_label, options, notes, tuple(runs))
 
 
 class _Work:
@@ -112,8 +119,16 @@ class _Work:
     ) -> None:
         self._options, self._reader, self._notes, self._rows = options, reader, notes, rows
         self._reference: Row | None = None
-        self.reference_label = BASE
-        if options.reference != BASE:
+        self._asked = "none"  # how the bases are asked that differences are taken to
+        self.reference_label = "each student's own base, before training"
+        if options.reference.startswith(PROMPTING):
+            self._asked = options.reference.removeprefix(PROMPTING)
+            there = sorted({row.prompting for row in rows if row.role == "base"})
+            if self._asked not in there:
+                choices = ", ".join(there)
+                raise ValueError(f"--reference {options.reference}: no base was asked so; there are: {choices}")
+            self.reference_label += f", under {self._asked}"
+        elif options.reference != BASE:
             students = {row.point: row for row in rows if row.role == "student" and row.prompting == rows[-1].prompting}
             point = axis.parse_point(options.reference, axes, list(students))
             self._reference = students[point]
@@ -206,13 +221,15 @@ class _Work:
 
     def _other(self, row: Row) -> Row | None:
         """What the row is compared with."""
-        if row.role == "teacher" or (row.role == "base" and (self._reference is not None or row.prompting == "none")):
+        asked = self._asked
+        if row.role == "teacher" or (row.role == "base" and (self._reference is not None or row.prompting == asked)):
             return None
-        if row.role == "base":  # a prompting baseline: what does it gain over plainly asking the same model?
-            return replace(row, prompting="none", label="plainly asking")
+        if row.role == "base":  # a prompting baseline: what does it gain over asking the same model otherwise?
+            return replace(row, prompting=asked, label="plainly asking" if asked == "none" else asked)
         if self._reference is not None:
             return None if row is self._reference else self._reference
-        return replace(row, role="base", iteration=0, label="base")
+        prompting = row.prompting if asked == "none" else asked
+        return replace(row, role="base", iteration=0, label="base", prompting=prompting)
 
     def _pairs(self, row: Row, other: Row, column: Column) -> list[tuple[Run, Run]]:
         """Runs to pair: a run with its own base; with another configuration by seed, and where fewer than two

@@ -140,6 +140,22 @@ def test_a_prompting_baseline_is_compared_with_plainly_asking_the_same_model(rea
     assert cell.difference.value == pytest.approx(gained) and gained > 0
 
 
+def test_a_base_asked_otherwise_can_be_the_reference(reasoned: Path) -> None:
+    column = Column("gsm", 0)
+    plain, otherwise = (compared(reasoned, reference=name) for name in ("base", "prompting=zero_shot_cot"))
+    gains = {row.prompting: row.cells[column].difference for row in plain.rows if row.role == "base"}
+    student = plain.students[0].cells[column].difference
+    assert student is not None and (gained := gains["zero_shot_cot"]) is not None and gained.value > 0
+    found = {row.prompting: row.cells[column].difference for row in otherwise.rows if row.role == "base"}
+    against = otherwise.students[0].cells[column].difference
+    assert found["zero_shot_cot"] is None and found["none"] is not None and against is not None
+    assert found["none"].value == pytest.approx(-gained.value)
+    assert against.value == pytest.approx(student.value - gained.value)
+    assert "under zero_shot_cot" in otherwise.reference and otherwise.plainly == "the same model under zero_shot_cot"
+    with pytest.raises(ValueError, match=r"prompting=cot: no base was asked so; there are: none, zero_shot_cot"):
+        compared(reasoned, reference="prompting=cot")
+
+
 def test_seeds_that_share_a_prompting_baseline_count_once(reasoned: Path, tmp_path: Path) -> None:
     again = copy(
         reasoned / "0", tmp_path / "again", seed=1, config=config_of(reasoned / "0", train__seed=1, vote__seed=1)
