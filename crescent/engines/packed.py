@@ -2,7 +2,7 @@
 
 In: a model. Out: a context in which its linear layers read packed copies of their weights. `torch.nn.functional.linear`
 packs the weights anew at every call, which for the few rows of a decoding step costs as much as the product, or leaves
-it to a library that does not use all of the processor: packed weights were 1.5 to 4 times as fast
+it to a library that does not use all of the processor: packed weights were 1.5 to 2.6 times as fast
 (tests/bench/linear_speed.py). Results differ in their last bits. The model is as it was outside the context.
 """
 
@@ -31,8 +31,8 @@ class PackedLinears:
     def __init__(self, model: PreTrainedModel) -> None:
         layers = [module for module in model.modules() if type(module) is nn.Linear and module.weight.dtype in _DTYPES]
         needed = sum(layer.weight.nbytes for layer in layers)
-        fits = needed <= MEMORY_SHARE * free_bytes(model.device)
-        self._forwards = [(layer, _forward(layer)) for layer in layers] if is_of_use(model) and fits else []
+        packs = is_of_use(model) and needed <= MEMORY_SHARE * free_bytes(model.device)
+        self._forwards = [(layer, _forward(layer)) for layer in layers] if packs else []
 
     def __len__(self) -> int:
         return len(self._forwards)
@@ -53,9 +53,9 @@ def is_of_use(model: PreTrainedModel) -> bool:
     """Whether the processor is one that this was measured on the like of, and torch was built with oneDNN."""
     if model.device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
         return False
-    if model.dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
         return False
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    return model.dtype != torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _forward(layer: nn.Linear) -> Callable[[torch.Tensor], torch.Tensor]:
