@@ -13,7 +13,8 @@ from rich.console import Console as RichConsole
 
 from crescent.console import Console
 from crescent.reporting import tables
-from crescent.reporting.results import BASE, Comparison, Options, compare
+from crescent.reporting.reference import BASE
+from crescent.reporting.results import Comparison, Options, compare
 from crescent.reporting.runs import read_all
 from crescent.reporting.sheets import Sheet, explanation, passes
 

@@ -27,11 +27,9 @@ from crescent.records import Score
 from crescent.reporting import axes as axis
 from crescent.reporting.axes import Axes
 from crescent.reporting.items import Items, SampleReader, align
+from crescent.reporting.reference import BASE, Reference, find
 from crescent.reporting.rows import Cell, Column, Row, evaluation_of, once, rows_of, score_of, tokens_of
 from crescent.reporting.runs import Run
-
-BASE = "base"
-PROMPTING = "prompting="
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class Comparison:
     axes: Axes
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    reference: str
+    reference: Reference
     options: Options
     notes: tuple[str, ...]
     runs: tuple[Run, ...]
@@ -78,12 +76,6 @@ class Comparison:
         return len(_family(self.rows, parts=True))
 
     @property
-    def plainly(self) -> str:
-        """What prompting baselines are compared with."""
-        asked = self.options.reference.removeprefix(PROMPTING)
-        return "the same model asked plainly" if asked == self.options.reference else f"the same model under {asked}"
-
-    @property
     def has_promptings(self) -> bool:
         """Whether models are compared that were asked in several ways."""
         return len({row.prompting for row in self.rows}) > 1
@@ -101,38 +93,21 @@ def compare(runs: Sequence[Run], options: Options, console: Console, notes: Sequ
     rows = once(rows)
     if any(row.role == "student" and len(row.seeds) == 2 for row in rows):
         remarks.append("two seeds tell little of how seeds vary: such intervals are wide; three or more narrow them")
+    reference = find(options.reference, found, rows)
+    work, filled = _Work(options, reference, remarks), []
     with console.progress("compared", len(rows), "rows") as tally:
-        work = _Work(options, SampleReader(), remarks, found, rows)
-        filled = []
         for row in rows:
             filled.append(replace(row, cells=work.cells(row, columns)))
             tally.advance()
     rows, notes = _corrected(filled, options.correction), tuple(dict.fromkeys(remarks))
-    return Comparison(found, columns, tuple(rows), work.reference_label, options, notes, tuple(runs))
+    return Comparison(found, columns, tuple(rows), reference, options, notes, tuple(runs))
 
 
 class _Work:
-    """Fills the cells of rows; knows the reference, and reads each samples file once."""
+    """Fills the cells of rows; reads each samples file once."""
 
-    def __init__(
-        self, options: Options, reader: SampleReader, notes: list[str], axes: Axes, rows: Sequence[Row]
-    ) -> None:
-        self._options, self._reader, self._notes, self._rows = options, reader, notes, rows
-        self._reference: Row | None = None
-        self._asked = "none"  # how the bases are asked that differences are taken to
-        self.reference_label = "each student's own base, before training"
-        if options.reference.startswith(PROMPTING):
-            self._asked = options.reference.removeprefix(PROMPTING)
-            there = sorted({row.prompting for row in rows if row.role == "base"})
-            if self._asked not in there:
-                choices = ", ".join(there)
-                raise ValueError(f"--reference {options.reference}: no base was asked so; there are: {choices}")
-            self.reference_label += f", under {self._asked}"
-        elif options.reference != BASE:
-            students = {row.point: row for row in rows if row.role == "student" and row.prompting == rows[-1].prompting}
-            point = axis.parse_point(options.reference, axes, list(students))
-            self._reference = students[point]
-            self.reference_label = self._reference.label
+    def __init__(self, options: Options, reference: Reference, notes: list[str]) -> None:
+        self._options, self._reference, self._notes, self._reader = options, reference, notes, SampleReader()
 
     def cells(self, row: Row, columns: Sequence[Column]) -> dict[Column, Cell]:
         cells = {}
@@ -154,7 +129,7 @@ class _Work:
         score = self._estimate(row, column, scored, metric)
         seeds = tuple(run.seed for run in runs)
         cell = Cell(score, None, None, True, seeds, *(_tokens(runs, row, column, name) for name in COSTS))
-        other = self._other(row)
+        other = self._reference.of(row)
         if other is None:
             return cell
         pairs = self._pairs(row, other, column)
@@ -218,18 +193,6 @@ class _Work:
             return reported
         found = mean_estimate(values, groups)
         return found if abs(found.value - reported.value) < 1e-6 else reported
-
-    def _other(self, row: Row) -> Row | None:
-        """What the row is compared with."""
-        asked = self._asked
-        if row.role == "teacher" or (row.role == "base" and (self._reference is not None or row.prompting == asked)):
-            return None
-        if row.role == "base":  # a prompting baseline: what does it gain over asking the same model otherwise?
-            return replace(row, prompting=asked, label="plainly asking" if asked == "none" else asked)
-        if self._reference is not None:
-            return None if row is self._reference else self._reference
-        prompting = row.prompting if asked == "none" else asked
-        return replace(row, role="base", iteration=0, label="base", prompting=prompting)
 
     def _pairs(self, row: Row, other: Row, column: Column) -> list[tuple[Run, Run]]:
         """Runs to pair: a run with its own base; with another configuration by seed, and where fewer than two

@@ -62,7 +62,7 @@ def legend(comparison: Comparison) -> str:
 
 def rich_table(comparison: Comparison) -> Table:
     """One section for each task, one line for each row of it."""
-    title = escape(TITLE.format(reference=comparison.reference))
+    title = escape(TITLE.format(reference=comparison.reference.label))
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     table.add_column("", overflow="fold")
     tokens = ("tokens",) if comparison.has_promptings else ()
@@ -130,7 +130,7 @@ def markdown(comparison: Comparison) -> str:
     ]
     header = [*_axis_names(comparison), "seeds", *(column.name for column in comparison.columns)]
     lines = ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)]
-    reading = f"Percent, difference to {comparison.reference} in points, 95 % intervals. {legend(comparison)}"
+    reading = f"Percent, difference to {comparison.reference.label} in points, 95 % intervals. {legend(comparison)}"
     return "\n".join([*lines, "", reading, *(f"- {note}" for note in comparison.notes)]) + "\n"
 
 
@@ -141,7 +141,7 @@ def latex(comparison: Comparison) -> str:
     body = [[*left, *right] for left, right in _matrix(comparison)]
     lines = [" & ".join(_latex_text(value) for value in line) + r" \\" for line in body]
     shape = "l" * len(names) + "r" + "r" * len(comparison.columns)
-    reading = f"Percent, difference to {comparison.reference} in points, 95 % intervals. {legend(comparison)}"
+    reading = f"Percent, difference to {comparison.reference.label} in points, 95 % intervals. {legend(comparison)}"
     return (
         "\n".join(
             [
@@ -205,7 +205,7 @@ def as_json(comparison: Comparison) -> str:
     """The whole comparison for other programs."""
     content = {
         "axes": list(comparison.axes),
-        "reference": comparison.reference,
+        "reference": comparison.reference.label,
         "correction": comparison.options.correction,
         "differences": comparison.differences,
         "part_differences": comparison.part_differences,

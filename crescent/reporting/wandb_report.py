@@ -42,7 +42,7 @@ def publish(
     folder = folder / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     tracking = WandbTracking(project=project, entity=entity)
-    config = {"axes": list(comparison.axes), "reference": comparison.reference}
+    config = {"axes": list(comparison.axes), "reference": comparison.reference.label}
     config["runs"] = [str(run.folder) for run in comparison.runs]
     with tracking.start_run(folder, config, group="comparisons", job=_names(comparison), kind="comparison") as run:
         run.log(_logged(comparison, page, wandb))

@@ -28,7 +28,7 @@ def differences(comparison: Comparison) -> list[Figure]:
         known = [column for column in comparison.columns if _compared(comparison, column)]
         panels, parts = panels_of(known, lambda column: _of_several(comparison, column))
     caption = (
-        f"Differences to {comparison.reference}, with 95 % intervals. Filled: significant after correction for "
+        f"Differences to {comparison.reference.label}, with 95 % intervals. Filled: significant after correction for "
         f"all {comparison.differences} differences of whole tasks, and for all {comparison.part_differences} of parts. "
         "An interval that crosses the line allows no difference at all."
     )
