@@ -47,19 +47,21 @@ def between_steps() -> Iterator[None]:
     """In here SIGTERM is left to a loop with a handler of its own, to end between two steps; others become a SIGTERM.
 
     While the loop's handler is not there yet, or no longer, the run is stopped as anywhere else. A handler of SIGUSR2
-    is submitit's, which queues the job again and exits: its turn comes when the loop has ended.
+    is submitit's, which queues the job again and exits: its turn comes when the loop has ended. `Stopped` names the
+    signal that came, not the SIGTERM made of it.
     """
-    noted, came = False, set[int]()
+    noted, came = False, list[int]()
 
     def note(signum: int, frame: FrameType | None) -> None:
         nonlocal noted
+        came.append(signum)
         if signal.getsignal(signal.SIGTERM) is note:
             _stop(signum, frame)
         noted = True
         _arm()
 
     def pass_on(signum: int, _frame: FrameType | None) -> None:
-        came.add(signum)
+        came.append(signum)
         signal.raise_signal(signal.SIGTERM)
 
     interrupt = signal.getsignal(signal.SIGINT) or signal.SIG_DFL
@@ -72,6 +74,10 @@ def between_steps() -> Iterator[None]:
             yield
         if noted:  # too late for the loop to end between two steps
             raise Stopped
+    except Stopped as stopped:
+        if came:
+            stopped.signum = came[0]
+        raise
     finally:
         if noted and signal.getsignal(signal.SIGTERM) is _stop:
             _arm()

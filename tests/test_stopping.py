@@ -30,12 +30,12 @@ def test_handlers_are_put_back() -> None:
 
 def test_a_loop_with_a_handler_of_its_own_is_not_torn_from_its_step() -> None:
     heard = []
-    with pytest.raises(Stopped), stoppable(), between_steps():
+    with pytest.raises(Stopped) as stopped, stoppable(), between_steps():
         ours = signal.getsignal(signal.SIGTERM)
         assert callable(ours)
         signal.signal(signal.SIGTERM, lambda signum, frame: (heard.append(signum), ours(signum, frame)))
         signal.raise_signal(signal.SIGUSR1)
-    assert heard == [signal.SIGTERM]
+    assert heard == [signal.SIGTERM] and stopped.value.signum == signal.SIGUSR1
 
 
 @pytest.mark.parametrize("name", ["step by step", "at the end"])

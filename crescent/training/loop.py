@@ -175,9 +175,10 @@ def _honest_signals() -> Iterator[None]:
     """Ctrl-C stays a KeyboardInterrupt, and SIGTERM an exit status: Lightning makes of them status 1 and success."""
     try:
         with between_steps():
-            yield
-    except SIGTERMException as ended:
-        raise Stopped from ended
+            try:
+                yield
+            except SIGTERMException as ended:
+                raise Stopped from ended
     except SystemExit as ended:
         if isinstance(ended.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from ended

@@ -35,6 +35,7 @@ def steps_kept(model: Path, folder: Path, signum: int, at: int) -> tuple[int, ob
 
     with pytest.raises(SystemExit) as ended, stoppable():
         train(load(model), EXAMPLES, PAD, replace(SETTINGS, epochs=4), folder, Console(quiet=True), curve)
+    assert getattr(ended.value, "signum", signum) == signum
     return len(torch.load(folder / "checkpoint.pt")["curve"]), ended.value.code
 
 
