@@ -22,6 +22,8 @@ OF_A_SUITE = tuple(f"eval.{name}" for name in ("name", "tasks", "shots", "task_f
 WEIGHTS = {"model.path": "teacher", "distill.student.path": "base"}
 """Where the weights of a role lie. The same weights may lie elsewhere on another machine."""
 ABSENT = None
+LOG_FROM = 4
+"""The ratio of the largest to the smallest value from which a scale of ratios serves better."""
 
 Axes = tuple[str, ...]
 Point = tuple[Any, ...]
@@ -55,8 +57,23 @@ def group(runs: Sequence[Run], axes: Axes) -> dict[Point, list[Run]]:
     groups: dict[Point, list[Run]] = defaultdict(list)
     for run in runs:
         groups[tuple(_value(run, axis) for axis in axes)].append(run)
-    ordered = sorted(groups, key=lambda point: [_order(value) for value in point])
+    ordered = sorted(groups, key=order)
     return {point: sorted(groups[point], key=lambda run: run.seed) for point in ordered}
+
+
+def order(point: Point) -> list[tuple[int, float, str]]:
+    """What points are sorted by: numbers by size, names behind them."""
+    return [_order(value) for value in point]
+
+
+def are_numbers(values: Sequence[Any]) -> bool:
+    """Whether the values of an axis are numbers; True and False are names."""
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def are_ratios(values: Sequence[float]) -> bool:
+    """Whether numbers reach so far that doublings serve better than steps."""
+    return min(values) > 0 and max(values) >= LOG_FROM * min(values)
 
 
 def short(axis: str) -> str:

@@ -16,7 +16,7 @@ from crescent.reporting import tables
 from crescent.reporting.reference import BASE
 from crescent.reporting.results import Comparison, Options, compare
 from crescent.reporting.runs import read_all
-from crescent.reporting.sheets import Sheet, explanation, passes
+from crescent.reporting.sheets import Sheet, explanation, main_effects, passes
 
 WHOLE = ("csv", "json")
 """Formats that hold all there is, parts of tasks too."""
@@ -67,12 +67,13 @@ def _run(asked: argparse.Namespace) -> None:
 
 def _sheets(asked: argparse.Namespace) -> list[tuple[Callable[[Comparison], Sheet], bool]]:
     """The small tables, and whether they are asked for. Raises ValueError for a format that has none."""
-    if (asked.explain or asked.passes) and asked.format not in ("rich", "md"):
+    sheets = [(main_effects, asked.effects), (explanation, asked.explain), (passes, asked.passes)]
+    if any(wanted for _, wanted in sheets) and asked.format not in ("rich", "md"):
         raise ValueError(
-            f"--explain and --passes print tables of their own, which {asked.format} has not; take --format md, or "
-            "json, which always holds both"
+            f"--effects, --explain and --passes print tables of their own, which {asked.format} has not; take --format "
+            "md, or json, which always holds them"
         )
-    return [(explanation, asked.explain), (passes, asked.passes)]
+    return sheets
 
 
 def _print(comparison: Comparison, form: str, sheets: Sequence[Sheet]) -> None:
@@ -102,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--task", action="append", default=[], help="only this task; may be given more than once")
     parser.add_argument("--shots", action="append", type=int, default=[], help="only this number of worked examples")
     parser.add_argument("--parts", action="store_true", help="parts of tasks too (csv and json always hold them)")
+    parser.add_argument(
+        "--effects", action="store_true", help="a table of what each setting does, all others equal; trends of numbers"
+    )
     parser.add_argument(
         "--explain", action="store_true", help="a second table: labels, votes, diversity, pairs, tokens"
     )

@@ -23,6 +23,7 @@ from crescent.reporting.figures.figure import asked_labels, column_labels, is_pa
 from crescent.reporting.results import Comparison
 from crescent.reporting.rows import Cell, Column, Row
 from crescent.reporting.runs import Run
+from crescent.reporting.sheets import main_effects
 from crescent.reporting.tables import p_text, scale, seeds_text, stars_legend
 from crescent.store import write_atomic
 
@@ -76,6 +77,7 @@ def render(comparison: Comparison, console: Console) -> str:
         matrix=_matrix(comparison),
         single=_single(comparison),
         prompted=_prompted(comparison),
+        effects=main_effects(comparison),
         axes=[axis.short(one) for one in comparison.axes],
         # panels are our own SVG, script and style our own files; the data cannot leave its element (safe_json)
         figures=[_shown(one) for one in drawn],

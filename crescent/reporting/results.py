@@ -7,7 +7,7 @@ prints nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from crescent.console import Console
@@ -60,6 +60,7 @@ class Comparison:
     options: Options
     notes: tuple[str, ...]
     runs: tuple[Run, ...]
+    reader: SampleReader = field(repr=False)
 
     @property
     def students(self) -> tuple[Row, ...]:
@@ -94,20 +95,21 @@ def compare(runs: Sequence[Run], options: Options, console: Console, notes: Sequ
     if any(row.role == "student" and len(row.seeds) == 2 for row in rows):
         remarks.append("two seeds tell little of how seeds vary: such intervals are wide; three or more narrow them")
     reference = find(options.reference, found, rows)
-    work, filled = _Work(options, reference, remarks), []
+    reader = SampleReader()
+    work, filled = _Work(options, reference, reader, remarks), []
     with console.progress("compared", len(rows), "rows") as tally:
         for row in rows:
             filled.append(replace(row, cells=work.cells(row, columns)))
             tally.advance()
     rows, notes = _corrected(filled, options.correction), tuple(dict.fromkeys(remarks))
-    return Comparison(found, columns, tuple(rows), reference, options, notes, tuple(runs))
+    return Comparison(found, columns, tuple(rows), reference, options, notes, tuple(runs), reader)
 
 
 class _Work:
     """Fills the cells of rows; reads each samples file once."""
 
-    def __init__(self, options: Options, reference: Reference, notes: list[str]) -> None:
-        self._options, self._reference, self._notes, self._reader = options, reference, notes, SampleReader()
+    def __init__(self, options: Options, reference: Reference, reader: SampleReader, notes: list[str]) -> None:
+        self._options, self._reference, self._reader, self._notes = options, reference, reader, notes
 
     def cells(self, row: Row, columns: Sequence[Column]) -> dict[Column, Cell]:
         cells = {}

@@ -9,6 +9,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from crescent.evaluation.statistics import Difference
+from crescent.reporting.effects import alone, effects
 from crescent.reporting.explain import Mean, by_pass, explain
 from crescent.reporting.results import Comparison
 from crescent.reporting.tables import scale
@@ -79,6 +81,29 @@ def passes(comparison: Comparison) -> Sheet:
     header = ("", *(f"pass {at}" for at in range(most - 1)))
     title = "Score by pass, percent: means over seeds ± standard deviation of the seeds"
     return Sheet(title, header, tuple(line + ("–",) * (most - len(line)) for line in lines))
+
+
+def main_effects(comparison: Comparison) -> Sheet:
+    """What each setting does where all others are equal; of whole tasks, where any is compared."""
+    columns = [column for column in comparison.columns if not column.part] or list(comparison.columns)
+    lines = []
+    for effect in effects(comparison):
+        cells = (difference_text(effect.differences.get(column), scale(comparison, column)) for column in columns)
+        lines.append((effect.what, str(effect.strata), *cells))
+    title = (
+        "What each setting does, all others equal: points with the 95 % interval of each by itself, averaged over so "
+        "many places of the other settings (at)"
+    )
+    if only_together := alone(comparison):
+        title += f". Never changed alone: {', '.join(only_together)}"
+    return Sheet(title, ("", "at", *(column.name for column in columns)), tuple(lines))
+
+
+def difference_text(difference: Difference | None, factor: float) -> str:
+    """+0.4 [-0.2, +1.0]; a dash where nothing is known."""
+    if difference is None:
+        return "–"
+    return f"{factor * difference.value:+.1f} [{factor * difference.low:+.1f}, {factor * difference.high:+.1f}]"
 
 
 def mean_text(mean: Mean | None, factor: float, form: str) -> str:

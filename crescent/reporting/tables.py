@@ -16,7 +16,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from crescent.evaluation.statistics import Difference
 from crescent.reporting import axes as axis
+from crescent.reporting.effects import effects
 from crescent.reporting.explain import by_pass, explain
 from crescent.reporting.results import Comparison
 from crescent.reporting.rows import Cell, Column, Row
@@ -166,7 +168,7 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
     for row in comparison.rows:
         for column, cell in row.cells.items():
             point = dict(zip(map(axis.short, comparison.axes), map(axis.text, row.point), strict=True))
-            difference: Mapping[str, Any] = asdict(cell.difference) if cell.difference else {}
+            difference = _numbers(cell.difference) if cell.difference else {}
             found.append(
                 {
                     "row": row.label,
@@ -178,7 +180,7 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
                     "task": column.task,
                     "shots": column.shots,
                     **{f"score_{name}": value for name, value in asdict(cell.score).items()},
-                    **{f"difference_{name}": value for name, value in difference.items() if name != "spread"},
+                    **{f"difference_{name}": value for name, value in difference.items()},
                     "p_corrected": cell.p,
                     "stars": cell.stars,
                     "paired": cell.paired if cell.difference else None,
@@ -188,6 +190,10 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _numbers(difference: Difference) -> dict[str, float]:
+    return {name: value for name, value in asdict(difference).items() if name != "spread"}
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -212,6 +218,12 @@ def as_json(comparison: Comparison) -> str:
         "runs": [str(run.folder) for run in comparison.runs],
         "notes": list(comparison.notes),
         "results": records(comparison),
+        "effects": [
+            {"axis": effect.axis, "what": effect.what, "strata": effect.strata, "task": column.task}
+            | {"shots": column.shots, **_numbers(difference)}
+            for effect in effects(comparison)
+            for column, difference in effect.differences.items()
+        ],
         "explained": [
             {"row": row.label, "seeds": list(row.seeds)}
             | {name: asdict(mean) if mean else None for name, mean in explain(row).items()}

@@ -114,6 +114,20 @@ def test_what_explains_a_row_is_a_second_table(sweep: Path, capsys: pytest.Captu
     )
 
 
+def test_what_each_setting_does_is_a_table_and_in_json(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    printed, _ = output(capsys, sweep, "--effects", "--format", "md", "--task", "gsm")
+    lines = [line for line in printed.splitlines() if " over " in line and line.startswith("|")]
+    assert [line.split(" | ")[:2] for line in lines] == [
+        ["| dedup: rejection over none", "2"], ["| vote.draws: 5 over 1", "2"],
+    ]  # fmt: skip
+    found = json.loads(output(capsys, sweep, "--format", "json", "--task", "gsm")[0])["effects"]
+    assert [(one["axis"], one["task"], one["seeds"]) for one in found] == [
+        ("dedup", "gsm", 3),
+        ("vote.draws", "gsm", 3),
+    ]
+    assert f"{100 * found[1]['value']:+.1f} [" in lines[1]
+
+
 def test_scores_by_pass_are_a_table_and_in_json(two_passes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = output(capsys, two_passes, "--passes", "--format", "md")[0].splitlines()
     header = next(at for at, line in enumerate(lines) if "pass 0" in line)

@@ -25,8 +25,6 @@ MEANINGS = {
     "vote.min_agreement": "least agreement, share of draws",
 }
 """What the numbers of a setting count, with their unit."""
-LOG_FROM = 4
-"""The ratio of the largest to the smallest value from which a scale of ratios serves better."""
 NAMES = "Marks: configurations with 95 % intervals; bars: their mean. Where bars differ less than marks do, "
 NAMES += "the axis may do nothing."
 NUMBERS = "Marks: configurations with 95 % intervals; a line joins those that are alike in the other settings."
@@ -56,10 +54,9 @@ class Scale:
 
 
 def scale_of(values: Sequence[Any]) -> Scale:
-    """`values` in order; True and False are names."""
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    ratios = numeric and min(values) > 0 and max(values) >= LOG_FROM * min(values)
-    return Scale(tuple(values), numeric, ratios)
+    """`values` in order."""
+    numeric = axis.are_numbers(values)
+    return Scale(tuple(values), numeric, numeric and axis.are_ratios(values))
 
 
 def by_axis(comparison: Comparison, place: int) -> Figure:
