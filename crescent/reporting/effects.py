@@ -12,14 +12,12 @@ from itertools import pairwise
 from math import log2
 from typing import Any
 
-import numpy as np
-
-from crescent.evaluation.statistics import Difference, paired_difference
+from crescent.evaluation.statistics import Difference
 from crescent.reporting import axes as axis
 from crescent.reporting.axes import Point
-from crescent.reporting.items import Items, align
+from crescent.reporting.contrast import Term, contrast
 from crescent.reporting.results import Comparison
-from crescent.reporting.rows import Column, Row, evaluation_of, score_of
+from crescent.reporting.rows import Column, Row
 
 Weights = Mapping[Point, float]
 """What each row counts, by its point; the weights of a stratum sum to 0."""
@@ -45,7 +43,7 @@ def effects(comparison: Comparison) -> list[Effect]:
         differences = {
             column: difference
             for column in comparison.columns
-            if (difference := _difference(comparison, [(rows[at], weight) for at, weight in weights.items()], column))
+            if (difference := contrast(comparison, [Term(rows[at], weight) for at, weight in weights.items()], column))
         }
         found.append(Effect(axis.short(name), what, strata, differences))
     return found
@@ -56,6 +54,13 @@ def alone(comparison: Comparison) -> tuple[str, ...]:
     points = [row.point for row in _students(comparison)]
     seen = {name for name, _, _ in _contrasts(comparison, points)}
     return tuple(axis.short(name) for name in comparison.axes if name not in seen)
+
+
+def last_over_first(comparison: Comparison, row: Row, column: Column) -> Difference | None:
+    """The student of each run's last pass over that of its first; None where there is one pass."""
+    if max(run.last_iteration for run in row.runs) < 2:
+        return None
+    return contrast(comparison, [Term(row, 1.0), Term(row, -1.0, iteration=1)], column)
 
 
 def _students(comparison: Comparison) -> list[Row]:
@@ -120,30 +125,6 @@ def _slope(strata: Sequence[Mapping[Any, Point]], place: int, by_ratio: bool) ->
     squares = sum(value**2 for value in centred.values())
     unit = 1.0 if by_ratio or not at else max(at.values()) - min(at.values())
     return {point: unit * value / squares for point, value in centred.items()}
-
-
-def _difference(comparison: Comparison, weighted: Sequence[tuple[Row, float]], column: Column) -> Difference | None:
-    """The weighted sum of rows with its interval, over the seeds that all have; None where samples are missing."""
-    runs = [{run.seed: run for run in row.runs} for row, _ in weighted]
-    seeds = sorted(set(runs[0]).intersection(*runs))
-    tables: list[Items] = []
-    for (row, _), by_seed in zip(weighted, runs, strict=True):
-        for seed in seeds:
-            evaluation = evaluation_of(by_seed[seed], row, column)
-            table = comparison.reader.items(by_seed[seed], evaluation, column.part) if evaluation else None
-            if not isinstance(table, Items):
-                return None
-            tables.append(table)
-    score = score_of(weighted[0][0].runs[0], weighted[0][0], column, comparison.options.metric)
-    if not tables or score is None:
-        return None
-    values, groups = align(tables, f"{score.metric},{score.filter}")
-    if len(set(groups)) < 2:
-        return None
-    values = values.reshape(len(weighted), len(seeds), -1)
-    signs = np.array([weight for _, weight in weighted])
-    after, before = (np.tensordot(np.maximum(sign * signs, 0), values, axes=1) for sign in (1, -1))
-    return paired_difference(after, before, groups)
 
 
 def _rest(point: Point, place: int) -> Point:

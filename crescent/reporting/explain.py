@@ -46,6 +46,10 @@ MEASURES: Mapping[str, Callable[[Run], float | None]] = {
 passes the tokens of its data and training, whichever run paid for them, and those that this run paid for."""
 
 
+OF_A_PASS = ("diversity", "valid", "label_accuracy", "agreement", "trained_on")
+"""Of a pass: the effective number of different questions as the model asked them, shares in 0..1, pairs trained on."""
+
+
 def explain(row: Row) -> dict[str, Mean | None]:
     """Each of `MEASURES` over the row's runs."""
     return {name: mean_of([measure(run) for run in row.runs]) for name, measure in MEASURES.items()}
@@ -58,6 +62,17 @@ def by_pass(row: Row, column: Column, metric: str | None) -> list[Mean | None]:
     scored = [[score_of(run, base, column, metric) for run in row.runs]]
     scored += [[score_of(run, row, column, metric, at) for run in row.runs] for at in range(1, last + 1)]
     return [mean_of([score.value if score else None for score in scores]) for scores in scored]
+
+
+def measures_by_pass(row: Row) -> dict[str, list[Mean | None]]:
+    """Each of `OF_A_PASS` at each pass, the first at 0."""
+    made = max(len(run.passes) for run in row.runs)
+    return {name: [mean_of([_number(run, at, name) for run in row.runs]) for at in range(made)] for name in OF_A_PASS}
+
+
+def _number(run: Run, at: int, name: str) -> float | None:
+    found = run.passes[at].get(name) if at < len(run.passes) else None
+    return float(found) if isinstance(found, int | float) else None
 
 
 def mean_of(values: Sequence[float | None]) -> Mean | None:

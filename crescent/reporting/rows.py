@@ -182,9 +182,10 @@ def tokens_of(run: Run, row: Row, column: Column, metric: str) -> float | None:
     return next((score.value for score in scores if score.metric == metric), None)
 
 
-def evaluation_of(run: Run, row: Row, column: Column) -> Evaluation | None:
+def evaluation_of(run: Run, row: Row, column: Column, iteration: int | None = None) -> Evaluation | None:
     """Where the run says that the samples behind that score are: those of the whole task."""
-    wanted = (row.role, _iteration(run, row.role), row.prompting, column.whole, column.shots)
+    at = _iteration(run, row.role) if iteration is None else iteration
+    wanted = (row.role, at, row.prompting, column.whole, column.shots)
     return next((one for one in run.evaluations if _place(one) == wanted), None)
 
 

@@ -39,7 +39,8 @@ class Evaluation:
 class Run:
     """One summary.json. `settings` is its configuration with dotted keys; `stores` are roots to look for artifacts.
 
-    `status` is how it ended ("running" where it was killed), None where an early version did not say.
+    `status` is how it ended ("running" where it was killed), None where an early version did not say. `passes`: what
+    the monitor of collapse saw of each.
     """
 
     folder: Path
@@ -54,6 +55,7 @@ class Run:
     versions: Mapping[str, str]
     stores: tuple[Path, ...] = field(default=())
     status: str | None = FINISHED
+    passes: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def last_iteration(self) -> int:
@@ -135,11 +137,12 @@ def read(folder: Path, store: Path | None = None) -> Run:
         settings, versions = dict(flatten(raw.get("config", {}))), dict(raw.get("versions", {}))
         git, status = (convert(str | None, raw.get(key), key) for key in ("git", "status"))
         roots = _roots(folder, store, raw, evaluations)
+        passes = tuple(dict(one) for one in raw.get("iterations", ()))
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is no summary of a run ({type(error).__name__}: {error})") from None
-    return Run(folder, name, seed, settings, scores, evaluations, stages, labels, git, versions, roots, status)
+    return Run(folder, name, seed, settings, scores, evaluations, stages, labels, git, versions, roots, status, passes)
 
 
 def read_all(paths: Sequence[Path], store: Path | None = None) -> tuple[list[Run], list[str]]:

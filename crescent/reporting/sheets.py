@@ -3,6 +3,7 @@
 In: a `Comparison`. Out: a `Sheet`, for the terminal and as Markdown. JSON holds the same numbers (`tables.as_json`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich import box
@@ -10,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from crescent.evaluation.statistics import Difference
-from crescent.reporting.effects import alone, effects
-from crescent.reporting.explain import Mean, by_pass, explain
+from crescent.reporting.effects import alone, effects, last_over_first
+from crescent.reporting.explain import Mean, by_pass, explain, measures_by_pass
 from crescent.reporting.results import Comparison
 from crescent.reporting.tables import scale
 
@@ -64,23 +65,48 @@ def explanation(comparison: Comparison) -> Sheet:
     return Sheet(title, ("", "seeds", *(name for _, name, _, _ in EXPLAINED)), tuple(lines))
 
 
+OF_A_PASS = (
+    ("diversity", "Vendi as asked", 1, ".1f"),
+    ("valid", "valid, %", 100, ".1f"),
+    ("label_accuracy", "labels right, %", 100, ".1f"),
+    ("agreement", "agreement, %", 100, ".1f"),
+    ("trained_on", "pairs trained on", 1, ",.0f"),
+)
+
+
 def passes(comparison: Comparison) -> Sheet:
-    """The score of each row's student after each pass; pass 0 is its base before training."""
-    lines = []
+    """Each row's student after each pass, pass 0 being its base before training; and what was asked and answered."""
+    lines = [*_scores_by_pass(comparison), *_measures_by_pass(comparison)]
+    most = max((len(values) for _, values, _ in lines), default=0)
+    header = ("", *(f"pass {at}" for at in range(most)), "last over first")
+    title = (
+        "By pass: score, percent, then what was asked and answered; means over seeds ± standard deviation of the "
+        "seeds. Last over first: points with the 95 % interval, paired by question"
+    )
+    padded = ((name, *values, *["–"] * (most - len(values)), gained) for name, values, gained in lines)
+    return Sheet(title, header, tuple(padded))
+
+
+def _scores_by_pass(comparison: Comparison) -> Iterator[tuple[str, list[str], str]]:
+    """A label, a text for each pass, and what the last gained over the first."""
     for column in comparison.columns:
         factor = scale(comparison, column)
         for row in comparison.students:
-            means = by_pass(row, column, comparison.options.metric)
-            values = [
-                mean_text(mean, factor, ".1f")
-                + (f" ({mean.seeds} seeds)" if mean and mean.seeds < len(row.seeds) else "")
-                for mean in means
-            ]
-            lines.append((f"{column.name}: {row.label}", *values))
-    most = max((len(line) for line in lines), default=1)
-    header = ("", *(f"pass {at}" for at in range(most - 1)))
-    title = "Score by pass, percent: means over seeds ± standard deviation of the seeds"
-    return Sheet(title, header, tuple(line + ("–",) * (most - len(line)) for line in lines))
+            values = []
+            for mean in by_pass(row, column, comparison.options.metric):
+                few = f" ({mean.seeds} seeds)" if mean and mean.seeds < len(row.seeds) else ""
+                values.append(mean_text(mean, factor, ".1f") + few)
+            gained = difference_text(last_over_first(comparison, row, column), factor)
+            yield f"{column.name}: {row.label}", values, gained
+
+
+def _measures_by_pass(comparison: Comparison) -> Iterator[tuple[str, list[str], str]]:
+    """The same of what no benchmark tells; there is none before the first pass."""
+    for name, title, factor, form in OF_A_PASS:
+        for row in comparison.students:
+            means = measures_by_pass(row)[name]
+            if any(means):
+                yield f"{title}: {row.label}", ["–", *(mean_text(mean, factor, form) for mean in means)], "–"
 
 
 def main_effects(comparison: Comparison) -> Sheet:

@@ -18,8 +18,8 @@ from rich.table import Table
 
 from crescent.evaluation.statistics import Difference
 from crescent.reporting import axes as axis
-from crescent.reporting.effects import effects
-from crescent.reporting.explain import by_pass, explain
+from crescent.reporting.effects import effects, last_over_first
+from crescent.reporting.explain import by_pass, explain, measures_by_pass
 from crescent.reporting.results import Comparison
 from crescent.reporting.rows import Cell, Column, Row
 
@@ -234,6 +234,19 @@ def as_json(comparison: Comparison) -> str:
             for row in comparison.students
             for column in comparison.columns
             for at, mean in enumerate(by_pass(row, column, comparison.options.metric))
+            if mean is not None
+        ],
+        "last_over_first": [
+            {"row": row.label, "task": column.task, "shots": column.shots, **_numbers(difference)}
+            for row in comparison.students
+            for column in comparison.columns
+            if (difference := last_over_first(comparison, row, column))
+        ],
+        "measures_by_pass": [
+            {"row": row.label, "measure": name, "pass": at, **asdict(mean)}
+            for row in comparison.students
+            for name, means in measures_by_pass(row).items()
+            for at, mean in enumerate(means, start=1)
             if mean is not None
         ],
     }

@@ -131,9 +131,28 @@ def test_what_each_setting_does_is_a_table_and_in_json(sweep: Path, capsys: pyte
 def test_scores_by_pass_are_a_table_and_in_json(two_passes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = output(capsys, two_passes, "--passes", "--format", "md")[0].splitlines()
     header = next(at for at, line in enumerate(lines) if "pass 0" in line)
-    assert lines[header] == "|  | pass 0 | pass 1 | pass 2 |" and lines[header + 2].count("±") == 3
+    assert lines[header] == "|  | pass 0 | pass 1 | pass 2 | last over first |" and lines[header + 2].count("±") == 3
     found = json.loads(output(capsys, two_passes, "--format", "json")[0])["passes"]
     assert [one["pass"] for one in found] == [0, 1, 2] and found[0]["value"] < found[1]["value"] < found[2]["value"]
+
+
+def test_the_last_pass_is_set_against_the_first_question_by_question(
+    two_passes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = json.loads(output(capsys, two_passes, "--format", "json")[0])
+    [gained], means = found["last_over_first"], {one["pass"]: one["value"] for one in found["passes"]}
+    assert gained["value"] == pytest.approx(means[2] - means[1]) and gained["seeds"] == 3
+
+
+def test_what_was_asked_and_answered_stands_beside_the_scores_by_pass(
+    two_passes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(3):
+        seen = [{"diversity": 20.0 + seed, "label_accuracy": None}, {"diversity": 10.0, "label_accuracy": 0.9}]
+        copy(two_passes / str(seed), tmp_path / str(seed), iterations=seen)
+    lines = output(capsys, tmp_path, "--passes", "--format", "md")[0].splitlines()
+    [diversity], [labels] = ([line for line in lines if name in line] for name in ("Vendi as asked", "labels right"))
+    assert diversity.endswith("| – | 21.0 ± 1.0 | 10.0 ± 0.0 | – |") and labels.endswith("| – | – | 90.0 ± 0.0 | – |")
 
 
 def test_a_format_without_small_tables_says_so(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
