@@ -39,13 +39,15 @@ MEASURES: Mapping[str, Callable[[Run], float | None]] = {
     "agreement": lambda run: run.info("vote", "mean_agreement"),
     "vendi": lambda run: run.info("diversify", "after/vendi"),
     "pairs": _pairs,
+    "draws": lambda run: run.info("vote", "mean_draws"),
+    "rewrites": lambda run: run.info("diversify", "rewrites"),
+    "dropped": lambda run: run.info("diversify", "dropped"),
     "tokens": _total("tokens"),
     "new_tokens": _total("new_tokens"),
 }
-"""Of a run: shares in 0..1 (the last pass), the effective number of questions kept, pairs trained on, and over all
-passes the tokens of its data and training, whichever run paid for them, and those that this run paid for."""
-
-
+"""Of a run: shares in 0..1 (the last pass), the effective number of questions kept, pairs trained on, draws of a
+question, rewrites asked for, questions given up, and over all passes the tokens of its data and training, whichever
+run paid for them, and those that this run paid for."""
 OF_A_PASS = ("diversity", "valid", "label_accuracy", "agreement", "trained_on")
 """Of a pass: the effective number of different questions as the model asked them, shares in 0..1, pairs trained on."""
 

@@ -46,23 +46,31 @@ EXPLAINED = (
     ("agreement", "agreement, %", 100, ".1f"),
     ("vendi", "Vendi", 1, ".1f"),
     ("pairs", "pairs", 1, ",.0f"),
+    ("draws", "draws of each", 1, ".1f"),
+    ("rewrites", "rewrites", 1, ",.0f"),
+    ("dropped", "given up", 1, ",.0f"),
     ("tokens", "thousand tokens", 1e-3, ",.0f"),
     ("new_tokens", "of them new", 1e-3, ",.0f"),
 )
 
 
+WHERE_THEY_DIFFER = ("draws", "rewrites", "dropped")
+"""Measures that are shown where rows differ in them."""
+
+
 def explanation(comparison: Comparison) -> Sheet:
     """What explains each row of students: means over the seeds, ± their standard deviation."""
+    found = [explain(row) for row in comparison.students]
+    shown = [one for one in EXPLAINED if one[0] not in WHERE_THEY_DIFFER or len({row[one[0]] for row in found}) > 1]
     lines = []
-    for row in comparison.students:
-        found = explain(row)
-        values = (mean_text(found[name], factor, form) for name, _, factor, form in EXPLAINED)
+    for row, means in zip(comparison.students, found, strict=True):
+        values = (mean_text(means[name], factor, form) for name, _, factor, form in shown)
         lines.append((row.label, str(len(row.seeds)), *values))
     title = (
         "What explains the rows: means over seeds ± standard deviation of the seeds. Vendi: effective number of "
         "different questions kept; tokens: of data and training, those found in the store too"
     )
-    return Sheet(title, ("", "seeds", *(name for _, name, _, _ in EXPLAINED)), tuple(lines))
+    return Sheet(title, ("", "seeds", *(name for _, name, _, _ in shown)), tuple(lines))
 
 
 OF_A_PASS = (
