@@ -13,7 +13,8 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,10 @@ class Journal:
                 finished(index, completion)
         missing = [index for index, completion in enumerate(made) if completion is None]
         if missing:
-            with _Writer(self.path) as writer:
+            with RowWriter(self.path) as writer:
 
                 def keep(place: int, completion: Completion) -> None:
-                    writer.append(keys[missing[place]], completion)
+                    writer.append(keys[missing[place]], asdict(completion))
                     if finished is not None:
                         finished(missing[place], completion)
 
@@ -73,7 +74,7 @@ class Journal:
         gone = set(_keys(prompts, sampling))
         left = {key: completion for key, completion in self._read().items() if key not in gone}
         if left:
-            write_atomic(self.path, "".join(_line(key, completion) for key, completion in left.items()))
+            write_atomic(self.path, "".join(_line(key, asdict(completion)) for key, completion in left.items()))
         else:
             self.path.unlink()
 
@@ -83,17 +84,11 @@ class Journal:
 
     def _read(self) -> dict[str, Completion]:
         """All whole rows. What cannot be read is generated again."""
-        if not self.path.exists():
-            return {}
-        rows = {}
-        for line in self.path.read_bytes().splitlines():
-            try:
-                fields = json.loads(line)
-                key = fields.pop("key")
-                rows[key] = Completion(**fields)
-            except (ValueError, TypeError, KeyError, AttributeError):
-                continue
-        return rows
+        kept = {}
+        for key, fields in read_rows(self.path).items():
+            with suppress(TypeError):
+                kept[key] = Completion(**fields)
+        return kept
 
 
 class JournaledEngine:
@@ -115,7 +110,7 @@ class JournaledEngine:
         self._engine.close()
 
 
-class _Writer:
+class RowWriter:
     """Appends rows. A torn last line, left by a killed writer, is ended first, so that it spoils no other."""
 
     def __init__(self, path: Path) -> None:
@@ -126,22 +121,33 @@ class _Writer:
             self._file.write(b"\n")
             self._file.flush()
 
-    def append(self, key: str, completion: Completion) -> None:
-        self._file.write(_line(key, completion).encode())
+    def append(self, key: str, fields: Mapping[str, Any]) -> None:
+        """One more row."""
+        self._file.write(_line(key, fields).encode())
         self._file.flush()
         if time.monotonic() - self._synced > SECONDS_BETWEEN_SYNCS:
             os.fsync(self._file.fileno())
             self._synced = time.monotonic()
 
-    def __enter__(self) -> "_Writer":
+    def __enter__(self) -> "RowWriter":
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._file.close()
 
 
-def _line(key: str, completion: Completion) -> str:
-    return json.dumps({"key": key, **asdict(completion)}) + "\n"
+def read_rows(path: Path) -> dict[str, dict[str, Any]]:
+    """The fields of all whole rows by their key; what cannot be read is passed over."""
+    rows = {}
+    for line in path.read_bytes().splitlines() if path.exists() else ():
+        with suppress(ValueError, TypeError, KeyError, AttributeError):
+            fields = json.loads(line)
+            rows[fields.pop("key")] = fields
+    return rows
+
+
+def _line(key: str, fields: Mapping[str, Any]) -> str:
+    return json.dumps({"key": key, **fields}) + "\n"
 
 
 def _keys(prompts: Sequence[Prompt | str], sampling: Sampling) -> list[str]:

@@ -7,6 +7,7 @@ nothing.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from crescent.console import Console
@@ -83,16 +84,20 @@ def score_task(
     engine: Engine,
     console: Console,
     prompting: Plain | Baseline = PLAIN,
+    work: Path | None = None,
 ) -> TaskResult:
-    """Scores one task. Raises ValueError if its data cannot be had."""
+    """Scores one task. `work` keeps log-likelihoods until they are committed. Raises ValueError if its data cannot be
+    had."""
     from lm_eval.evaluator import evaluate
 
     from crescent.evaluation.model import HarnessModel
+    from crescent.evaluation.slices import Slices
 
     title = f"{source.name}, {shots}-shot" + ("" if isinstance(prompting, Plain) else f", {prompting.name}")
     inner = HarnessModel(
-        engine, console, title, settings.max_new_tokens, settings.seed, settings.loglikelihood_batch, settings.stop
-    )
+        engine, console, title, settings.max_new_tokens, settings.seed, settings.loglikelihood_batch, settings.stop,
+        Slices(work / "loglikelihoods.jsonl") if work else None,
+    )  # fmt: skip
     with quiet():
         loaded = load(source, shots, settings)
         model = _prompted(inner, source, loaded, settings, prompting)

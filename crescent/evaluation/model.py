@@ -7,6 +7,7 @@ the harness's own `HFLM` around the same loaded model. Greedy texts equal those 
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, cast, runtime_checkable
 
 from jinja2 import TemplateError
@@ -18,6 +19,7 @@ from lm_eval.models.utils import normalize_gen_kwargs, resolve_max_length
 from crescent.console import Console
 from crescent.engines import Completion, Engine, Prompt, Sampling
 from crescent.engines.memory import fewer, is_out_of_memory
+from crescent.evaluation.slices import Slices
 
 log = logging.getLogger(__name__)
 REQUESTS_BETWEEN_MARKS = 1024
@@ -38,7 +40,8 @@ class HarnessModel(LM):
 
     `max_new_tokens` holds where a task states no `max_gen_toks`. A prompt that leaves no room for that many tokens
     loses its beginning, as with `HFLM`; the log tells how many did. `stop` ends answers beside what the task says.
-    `completions` are those of the last `generate_until`, in its order.
+    `slices` keeps log-likelihoods over a kill, as the engine's journal keeps texts. `completions` are those of the last
+    `generate_until`, in its order.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class HarnessModel(LM):
         seed: int = 0,
         loglikelihood_batch: int = 16,
         stop: Sequence[str] = (),
+        slices: Slices | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(engine, LocalEngine):
@@ -60,7 +64,7 @@ class HarnessModel(LM):
         self._max_new_tokens, self._seed, self._loglikelihood_batch = max_new_tokens, seed, loglikelihood_batch
         self._model, self.tokenizer = engine.model, engine.tokenizer
         self._max_length = resolve_max_length(self._model.config, self.tokenizer)
-        self._stop = tuple(stop)
+        self._stop, self._slices = tuple(stop), slices
         self.completions: list[Completion] = []
         self._bos = _added_bos(self.tokenizer)
 
@@ -135,7 +139,8 @@ class HarnessModel(LM):
         with self._console.progress(self._title, len(requests), "choices") as tally:
             while len(scored) < len(requests):
                 part = list(requests[len(scored) : len(scored) + REQUESTS_BETWEEN_MARKS])
-                made = _unless_out_of_memory(getattr(inner, method), part)
+                score = partial(_unless_out_of_memory, getattr(inner, method))
+                made = self._slices.scored(method, part, score) if self._slices else score(part)
                 if made is None:
                     size = min(self._loglikelihood_batch, len(part))
                     self._loglikelihood_batch = fewer(size, "choices", MEND, self._model.device)

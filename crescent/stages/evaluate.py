@@ -2,7 +2,8 @@
 
 In: an engine that may not be loaded yet. Out: one artifact for each (task, shots), with `TaskScore` records and a
 `samples.jsonl`. A model is scored once for each task and its settings, whoever asks; a killed evaluation goes on with
-the first pair that has no artifact, and of that one with the first item it has not answered. It compares nothing.
+the first pair that has no artifact, and of that one with the first item it has not answered or the first slice of
+choices it has not scored. It compares nothing.
 """
 
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ class Evaluate:
 
             def build(work: Path, source: TaskSource = source, shots: int = shots) -> Outcome:
                 answering = JournaledEngine(engine.get(), Journal(work / "finished.jsonl"))
-                result = score_task(source, shots, self.settings, answering, console, prompting)
+                result = score_task(source, shots, self.settings, answering, console, prompting, work)
                 samples.write(result.samples, work / SAMPLES)
                 counts = {"task": source.name, "shots": shots, "items": len(result.samples)}
                 info = {**counts, "prompting": prompting.name, "conditions": result.conditions}

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from interrupting import Interrupted
+from lm_eval.models.huggingface import HFLM
 
 from crescent.console import Console
 from crescent.engines import Engine, LazyEngine
 from crescent.engines.transformers import TransformersEngine
 from crescent.engines.weights import Weights, load
+from crescent.evaluation import model
 from crescent.evaluation.prompting import Trigger
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.records import Score, TaskScore
@@ -107,6 +109,35 @@ def test_a_killed_task_goes_on_with_its_next_item_and_ends_with_the_same_bytes(
     [resumed] = one.run(store, LazyEngine("weights-1", lambda: again), console)
     [plain] = one.run(Store(tmp_path / "plain"), lazy(tiny_llama), console)
     assert again.finished == 2
+    for file in ("records.jsonl", "samples.jsonl", "meta.json"):
+        assert (resumed.path / file).read_bytes() == (plain.path / file).read_bytes()
+
+
+def test_a_killed_task_of_choices_goes_on_with_its_next_slice_and_ends_with_the_same_bytes(
+    settings: EvaluationSettings, store: Store, tmp_path: Path, tiny_llama: Path, console: Console,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Six items of two choices each, three slices; the second one is cut off."""
+    (tmp_path / "tasks" / "picks.yaml").write_text(
+        TASK.replace("sums", "picks").replace("generate_until", "multiple_choice").replace("exact_match", "acc")
+        .replace('doc_to_target: "{{answer}}"', 'doc_to_choice: ["1", "2"]\ndoc_to_target: 0')
+        .replace("generation_kwargs: {until: [], do_sample: false, max_gen_toks: 4}\n", "")
+    )  # fmt: skip
+    one, scored, score = Evaluate(replace(settings, tasks=("picks",), shots=(0,))), [], HFLM.loglikelihood
+    monkeypatch.setattr(model, "REQUESTS_BETWEEN_MARKS", 4)
+    [plain] = one.run(Store(tmp_path / "plain"), lazy(tiny_llama), console)
+
+    def killed(self: HFLM, requests: list[Any], **options: Any) -> Any:
+        scored.append(len(requests))
+        if len(scored) == 2:
+            raise KeyboardInterrupt
+        return score(self, requests, **options)
+
+    monkeypatch.setattr(HFLM, "loglikelihood", killed)
+    with pytest.raises(KeyboardInterrupt):
+        one.run(store, lazy(tiny_llama), console)
+    [resumed] = one.run(store, lazy(tiny_llama), console)
+    assert scored == [4, 4, 4, 4] and not (store.root / "work" / "evaluate" / resumed.key).exists()
     for file in ("records.jsonl", "samples.jsonl", "meta.json"):
         assert (resumed.path / file).read_bytes() == (plain.path / file).read_bytes()
 
