@@ -27,6 +27,8 @@ class Behaviour:
     owned_by: str = ""
     reads_at_most: int | None = None
     """Prompts are cut to so many tokens, without a word."""
+    seconds: float = 0.0
+    """An answer takes so much longer."""
     hangs: bool = False
     """It takes a request and never answers."""
     poison: str | None = None
@@ -104,8 +106,7 @@ def _handler(engine: TransformersEngine, behaviour: Behaviour) -> type[BaseHTTPR
                 behaviour.busiest = max(behaviour.busiest, busy[0])
                 failing, behaviour.failures = behaviour.failures > 0, max(0, behaviour.failures - 1)
             try:
-                if behaviour.hangs:
-                    time.sleep(600)
+                time.sleep(600 if behaviour.hangs else behaviour.seconds)
                 if failing:
                     self._send(behaviour.failure, {"error": {"message": "loading"}})
                     return

@@ -264,6 +264,14 @@ def test_several_servers_share_the_work_and_one_of_them_may_die(serve: Start) ->
     assert len(made) == 40 and max(one.busiest, other.busiest) > 4
 
 
+def test_the_first_server_to_be_ready_is_not_given_all_requests_before_the_second_is(serve: Start) -> None:
+    fast, slow = Behaviour(seconds=0.2), Behaviour(seconds=0.3)
+    asker = engine(serve(fast).start(), serve(slow).start(), in_flight=8)
+    asker.generate([Prompt(f"Question {n}?") for n in range(8)], DRAWN)
+    shares = [sum("Question 0?" not in str(asked) for asked in one.seen) for one in (fast, slow)]  # 0: probed with it
+    assert min(shares) > 0, shares
+
+
 def test_a_server_that_is_down_at_the_start_keeps_nobody_waiting_and_joins_when_it_is_back(
     serve: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
