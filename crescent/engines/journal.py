@@ -133,6 +133,7 @@ class RowWriter:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        os.fsync(self._file.fileno())
         self._file.close()
 
 

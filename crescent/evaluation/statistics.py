@@ -23,6 +23,7 @@ from crescent.evaluation.intervals import difference_interval, share_interval
 LEVEL = 0.95
 POWER = 0.8
 Correction = Literal["holm", "bh", "none"]
+Interval = Literal["analytic", "bootstrap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,9 @@ class Difference:
 
 
 def paired_difference(
-    after: ArrayLike, before: ArrayLike, clusters: Sequence[str] | None = None, level: float = LEVEL
-) -> Difference:
+    after: ArrayLike, before: ArrayLike, clusters: Sequence[str] | None = None, level: float = LEVEL,
+    interval: Interval = "analytic",
+) -> Difference:  # fmt: skip
     """`after` - `before`, each [questions] or [seeds, questions]; one seed of `before` serves all of `after`.
 
     `clusters` names for each question the group whose members are not independent (perturbations of one seed question).
@@ -117,8 +119,11 @@ def paired_difference(
         limits = (value - variance.half_width(level), value + variance.half_width(level))
     alone = _independent(differences, group)
     p = mcnemar(round(gained), round(lost)) if binary and alone else _p_value(value, variance)
+    detectable = _detectable(limits, variance)
+    if interval == "bootstrap":
+        limits = bootstrap_interval(after, before, clusters, level)
     return Difference(
-        value, variance.stderr, *limits, p, _detectable(limits, variance), gained if binary else 0.0,
+        value, variance.stderr, *limits, p, detectable, gained if binary else 0.0,
         lost if binary else 0.0, questions, int(group.max()) + 1, seeds, variance,
     )  # fmt: skip
 

@@ -41,7 +41,7 @@ class Reference:
         if row.role == "teacher":
             return None
         if row.role == "student" and self.row is not None:
-            return None if row is self.row else self.row
+            return None if (row.point, row.prompting) == (self.row.point, self.row.prompting) else self.row
         if row.role == "student":
             prompting = row.prompting if self.asked == PLAINLY else self.asked
             return replace(row, role="base", iteration=0, label="base", prompting=prompting)

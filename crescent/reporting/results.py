@@ -8,7 +8,6 @@ prints nothing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from crescent.console import Console
 from crescent.evaluation.metrics import COSTS
@@ -16,8 +15,8 @@ from crescent.evaluation.statistics import (
     Correction,
     Difference,
     Estimate,
+    Interval,
     adjust,
-    bootstrap_interval,
     mean_estimate,
     paired_difference,
     score_estimate,
@@ -45,7 +44,7 @@ class Options:
     shots: tuple[int, ...] = ()
     metric: str | None = None
     correction: Correction = "holm"
-    interval: Literal["analytic", "bootstrap"] = "analytic"
+    interval: Interval = "analytic"
     parts: bool = False
 
 
@@ -176,11 +175,8 @@ class _Work:
             self._notes.append(
                 f"{row.label}: {column.name} is compared on the {values.shape[1]} questions that all have, of {largest}"
             )
-        found = paired_difference(values[: len(after)], values[len(after) :], groups)
-        if self._options.interval == "bootstrap":
-            low, high = bootstrap_interval(values[: len(after)], values[len(after) :], groups)
-            found = replace(found, low=low, high=high)
-        return found
+        after_values, before_values = values[: len(after)], values[len(after) :]
+        return paired_difference(after_values, before_values, groups, interval=self._options.interval)
 
     def _estimate(self, row: Row, column: Column, scored: Sequence[tuple[Run, Score]], metric: str) -> Estimate:
         """The score with its interval; from the summaries alone where questions do not average to it."""

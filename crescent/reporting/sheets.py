@@ -14,6 +14,7 @@ from crescent.evaluation.statistics import Difference
 from crescent.reporting.effects import alone, effects, last_over_first
 from crescent.reporting.explain import Mean, by_pass, explain, measures_by_pass
 from crescent.reporting.results import Comparison
+from crescent.reporting.rows import Column
 from crescent.reporting.tables import scale
 
 
@@ -104,7 +105,7 @@ def _scores_by_pass(comparison: Comparison) -> Iterator[tuple[str, list[str], st
             for mean in by_pass(row, column, comparison.options.metric):
                 few = f" ({mean.seeds} seeds)" if mean and mean.seeds < len(row.seeds) else ""
                 values.append(mean_text(mean, factor, ".1f") + few)
-            gained = difference_text(last_over_first(comparison, row, column), factor)
+            gained = difference_text(comparison, last_over_first(comparison, row, column), column)
             yield f"{column.name}: {row.label}", values, gained
 
 
@@ -118,26 +119,33 @@ def _measures_by_pass(comparison: Comparison) -> Iterator[tuple[str, list[str], 
 
 
 def main_effects(comparison: Comparison) -> Sheet:
-    """What each setting does where all others are equal; of whole tasks, where any is compared."""
-    columns = [column for column in comparison.columns if not column.part] or list(comparison.columns)
+    """What each setting does where all others are equal."""
     lines = []
     for effect in effects(comparison):
-        cells = (difference_text(effect.differences.get(column), scale(comparison, column)) for column in columns)
-        lines.append((effect.what, str(effect.strata), *cells))
+        most = max(effect.strata.values(), default=0)
+        cells = []
+        for column in comparison.columns:
+            text = difference_text(comparison, effect.differences.get(column), column)
+            fewer = column in effect.strata and effect.strata[column] < most
+            cells.append(f"{text} at {effect.strata[column]}" if fewer else text)
+        lines.append((effect.what, str(most or "–"), *cells))
     title = (
         "What each setting does, all others equal: points with the 95 % interval of each by itself, averaged over so "
         "many places of the other settings (at)"
     )
     if only_together := alone(comparison):
         title += f". Never changed alone: {', '.join(only_together)}"
-    return Sheet(title, ("", "at", *(column.name for column in columns)), tuple(lines))
+    return Sheet(title, ("", "at", *(column.name for column in comparison.columns)), tuple(lines))
 
 
-def difference_text(difference: Difference | None, factor: float) -> str:
-    """+0.4 [-0.2, +1.0]; a dash where nothing is known."""
+def difference_text(comparison: Comparison, difference: Difference | None, column: Column) -> str:
+    """+0.4 [-0.2, +1.0], with the number of seeds where others have more; a dash where nothing is known."""
     if difference is None:
         return "–"
-    return f"{factor * difference.value:+.1f} [{factor * difference.low:+.1f}, {factor * difference.high:+.1f}]"
+    factor, most = scale(comparison, column), max(len(row.seeds) for row in comparison.students)
+    seeds = f" ({difference.seeds} seed{'s'[: difference.seeds > 1]})" if difference.seeds < most else ""
+    low, high = factor * difference.low, factor * difference.high
+    return f"{factor * difference.value:+.1f} [{low:+.1f}, {high:+.1f}]{seeds}"
 
 
 def mean_text(mean: Mean | None, factor: float, form: str) -> str:

@@ -192,8 +192,8 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
     return found
 
 
-def _numbers(difference: Difference) -> dict[str, float]:
-    return {name: value for name, value in asdict(difference).items() if name != "spread"}
+def _numbers(difference: Difference, without: Sequence[str] = ("spread",)) -> dict[str, float]:
+    return {name: value for name, value in asdict(difference).items() if name not in without}
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -219,8 +219,8 @@ def as_json(comparison: Comparison) -> str:
         "notes": list(comparison.notes),
         "results": records(comparison),
         "effects": [
-            {"axis": effect.axis, "what": effect.what, "strata": effect.strata, "task": column.task}
-            | {"shots": column.shots, **_numbers(difference)}
+            {"axis": effect.axis, "what": effect.what, "strata": effect.strata[column], "task": column.task}
+            | {"shots": column.shots, **_numbers(difference, without=("spread", "gained", "lost", "detectable"))}
             for effect in effects(comparison)
             for column, difference in effect.differences.items()
         ],
@@ -237,7 +237,8 @@ def as_json(comparison: Comparison) -> str:
             if mean is not None
         ],
         "last_over_first": [
-            {"row": row.label, "task": column.task, "shots": column.shots, **_numbers(difference)}
+            {"row": row.label, "task": column.task, "shots": column.shots}
+            | _numbers(difference, without=("spread", "gained", "lost", "detectable"))
             for row in comparison.students
             for column in comparison.columns
             if (difference := last_over_first(comparison, row, column))

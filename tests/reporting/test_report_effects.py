@@ -1,15 +1,17 @@
 """What one setting does, all others equal."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from crescent.reporting.effects import Effect, alone, effects
+from crescent.reporting.effects import Effect, alone, effects, last_over_first
 from crescent.reporting.results import Comparison
 from crescent.reporting.rows import Column
+from crescent.reporting.sheets import main_effects
 
-from .runs_on_disk import compared, config_of, copy
+from .runs_on_disk import compared, config_of, copy, only
 from .synthetic_sweep import Sweep
 
 GSM = Column("gsm", 0)
@@ -35,7 +37,7 @@ def test_an_effect_is_the_mean_over_the_places_of_the_other_settings(sweep: Path
     at = scores(comparison)
     expected = np.mean([at[dedup, 5] - at[dedup, 1] for dedup in ("none", "rejection")])
     found = by_name(comparison)["vote.draws: 5 over 1"]
-    assert found.strata == 2 and found.axis == "vote.draws"
+    assert found.strata[GSM] == 2 and found.axis == "vote.draws"
     assert found.differences[GSM].value == pytest.approx(expected) and found.differences[GSM].seeds == 3
 
 
@@ -79,10 +81,113 @@ def test_numbers_of_a_narrow_range_have_a_straight_line_over_all_of_it(four_draw
     assert found.value == pytest.approx(3 * slope)
 
 
+def at_points(
+    sweep: Path, folder: Path, points: Sequence[tuple[str, int]], name: str = "dedup", seeds: Sequence[int] = (0,)
+) -> Comparison:
+    """Runs whose settings are called otherwise; which of the sweep's they are goes by their place."""
+    for number, (way, draws) in enumerate(points):
+        for seed in seeds:
+            run = sweep / str(number % 4 * 3 + seed)
+            config = config_of(run, **{f"{name}__name": way, "vote__draws": draws})
+            copy(run, folder / f"{number}-{seed}", config=config)
+    return compared(folder)
+
+
+def test_the_trend_of_a_grid_with_holes_has_a_level_for_each_place(sweep: Path, tmp_path: Path) -> None:
+    points = [("none", 1), ("none", 2), ("rejection", 8), ("rejection", 2), ("drop", 3)]
+    comparison = at_points(sweep, tmp_path, points)
+    found = by_name(comparison)["vote.draws: each doubling from 1 to 8"]
+    used = points[:4]
+    design = np.array([[np.log2(draws), way == "none", way == "rejection"] for way, draws in used], dtype=float)
+    values = [scores(comparison)[point] for point in used]
+    assert found.strata[GSM] == 2
+    assert found.differences[GSM].value == pytest.approx(np.linalg.lstsq(design, np.array(values))[0][0])
+
+
+def test_the_interval_of_a_trend_holds_the_truth_about_as_often_as_it_says(four_draws: Path) -> None:
+    """Each doubling is worth what the sweep was made with, in either seed alone."""
+    truth = np.polyfit([0, 1, 2, 3], [0.03 * draws for draws in (1, 2, 4, 8)], 1)[0]
+    for seed in (0, 1):
+        comparison = compared(*(four_draws / str(2 * number + seed) for number in range(4)))
+        found = by_name(comparison)["vote.draws: each doubling from 1 to 8"].differences[GSM]
+        assert found.low < truth < found.high and 0.005 < found.high - found.low < 0.2
+
+
+def test_a_range_is_that_of_the_values_that_were_tried_beside_others(sweep: Path, tmp_path: Path) -> None:
+    comparison = at_points(sweep, tmp_path, [("none", 1), ("none", 5), ("rejection", 3)])
+    assert list(by_name(comparison)) == ["vote.draws: 5 over 1"]
+
+
+def test_names_that_were_never_tried_beside_the_first_are_set_against_another(sweep: Path, tmp_path: Path) -> None:
+    comparison = at_points(sweep, tmp_path, [("none", 1), ("paper", 5), ("rejection", 5)])
+    assert list(by_name(comparison)) == ["dedup: rejection over paper"] and alone(comparison) == ("vote.draws",)
+
+
+def test_a_setting_that_only_some_have_is_compared_among_those(sweep: Path, tmp_path: Path) -> None:
+    settings = [("majority", 5, None), ("adaptive", 16, 0.8), ("adaptive", 16, 0.9), ("adaptive", 16, 0.95)]
+    for number, (name, draws, confidence) in enumerate(settings):
+        vote = {"name": name, "draws": draws} | ({"confidence": confidence} if confidence else {})
+        run = sweep / str(3 * number)
+        copy(run, tmp_path / str(number), config={**config_of(run), "vote": vote, "dedup": {"name": "none"}})
+    comparison = compared(tmp_path)
+    assert "vote.confidence" not in alone(comparison)
+    assert list(by_name(comparison)) == [
+        "vote.confidence: a straight line from 0.8 to 0.95", "vote.confidence: 0.9 over 0.8",
+        "vote.confidence: 0.95 over 0.9",
+    ]  # fmt: skip
+
+
+def test_a_task_that_a_row_lacks_is_left_to_the_other_places(sweep: Path, tmp_path: Path) -> None:
+    for number in range(12):
+        changes = only(sweep / str(number), "gsm") if number < 3 else {}
+        copy(sweep / str(number), tmp_path / str(number), **changes)
+    found = by_name(compared(tmp_path))["vote.draws: 5 over 1"]
+    assert found.strata == {GSM: 2, Column("plus", 0): 1} and found.differences[Column("plus", 0)].seeds == 3
+
+
+def test_a_run_without_a_task_costs_its_seed_alone_and_that_is_said(sweep: Path, tmp_path: Path) -> None:
+    for number in range(12):
+        changes = only(sweep / str(number), "gsm") if number == 0 else {}
+        copy(sweep / str(number), tmp_path / str(number), **changes)
+    comparison = compared(tmp_path)
+    assert by_name(comparison)["vote.draws: 5 over 1"].differences[Column("plus", 0)].seeds == 2
+    line = next(line for line in main_effects(comparison).lines if "5 over 1" in line[0])
+    assert line[1:].count("2") == 1 and "seeds" not in line[2] and line[3].endswith("(2 seeds)")
+
+
+def test_seeds_that_are_not_shared_are_set_against_each_other_in_order(sweep: Path, tmp_path: Path) -> None:
+    for number in range(6):
+        seed = number % 3 + (10 if number > 2 else 0)
+        copy(sweep / str(number), tmp_path / str(number), seed=seed)
+    comparison = compared(tmp_path, reference="vote.draws=1")
+    expected = comparison.students[1].cells[GSM].difference
+    assert expected is not None
+    assert by_name(comparison)["vote.draws: 5 over 1"].differences[GSM].value == pytest.approx(expected.value)
+
+
+def test_the_bootstrap_is_that_of_the_table(sweep: Path) -> None:
+    comparison = compared(*(sweep / str(number) for number in range(6)), reference="vote.draws=1", interval="bootstrap")
+    expected = next(row for row in comparison.students if row.point == (5,)).cells[GSM].difference
+    found = by_name(comparison)["vote.draws: 5 over 1"].differences[GSM]
+    assert expected is not None and (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_runs_that_ended_after_their_first_pass_are_not_counted_as_no_gain(two_passes: Path, tmp_path: Path) -> None:
+    column = Column("gsm", 0)
+    for seed in range(3):
+        ended = {**only(two_passes / str(seed), at_most=1), "status": "collapsed"} if seed == 0 else {}
+        copy(two_passes / str(seed), tmp_path / str(seed), **ended)
+    comparison = compared(tmp_path)
+    found = last_over_first(comparison, comparison.students[0], column)
+    both = compared(two_passes / "1", two_passes / "2")
+    expected = last_over_first(both, both.students[0], column)
+    assert found is not None and expected is not None and (found.value, found.seeds) == (expected.value, 2)
+
+
 def test_a_grid_with_a_hole_is_used_as_far_as_it_goes(sweep: Path) -> None:
     """Without none x 5: draws are told apart at rejection alone, ways to keep questions apart at one draw."""
     found = by_name(compared(*(sweep / str(number) for number in range(12) if number not in (3, 4, 5))))
-    assert {what: effect.strata for what, effect in found.items()} == {
+    assert {what: effect.strata[GSM] for what, effect in found.items()} == {
         "dedup: rejection over none": 1, "vote.draws: 5 over 1": 1
     }  # fmt: skip
 
@@ -95,4 +200,6 @@ def test_settings_that_change_only_together_are_named(sweep: Path) -> None:
 def test_without_samples_there_is_no_effect(sweep: Path, tmp_path: Path) -> None:
     runs = [copy(sweep / str(number), tmp_path / str(number), evaluations=[]) for number in (0, 3)]
     [effect] = effects(compared(*runs))
-    assert effect.differences == {}
+    assert effect.differences == {} and main_effects(compared(*runs)).lines == (
+        ("vote.draws: 5 over 1", "–", "–", "–"),
+    )

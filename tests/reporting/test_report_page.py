@@ -87,6 +87,12 @@ def test_baselines_are_listed_with_their_gain_and_their_cost(prompted: Path) -> 
     assert [bool(row["difference"]) for row in table["rows"]] == [False, True, True, True]
 
 
+def test_what_each_setting_does_is_a_table_of_the_page_where_settings_differ(drawn: str, prompted: Path) -> None:
+    section = drawn.partition('id="effects"')[2].partition("</table>")[0]
+    assert section.count('<th scope="row"') == 2 and "5 over 1" in section and "−" in section and " at" not in section
+    assert 'id="effects"' not in page.render(compared(prompted), Console(quiet=True))
+
+
 def test_a_name_may_break_behind_its_joints_and_stays_text() -> None:
     assert page.breakable("a_b/<c>") == "a_<wbr>b/<wbr>&lt;c&gt;"
 
