@@ -30,8 +30,10 @@ def _pairs(run: Run) -> float | None:
     return run.info("vote", "pairs") if trained_on is None else trained_on
 
 
-def _total(name: str) -> Callable[[Run], float | None]:
-    return lambda run: float(sum(stage[name] for stage in run.stages)) if run.stages else None
+def _total(name: str, without: str = "") -> Callable[[Run], float | None]:
+    return lambda run: (
+        float(sum(stage[name] for stage in run.stages if stage["stage"] != without)) if run.stages else None
+    )
 
 
 MEASURES: Mapping[str, Callable[[Run], float | None]] = {
@@ -43,11 +45,12 @@ MEASURES: Mapping[str, Callable[[Run], float | None]] = {
     "rewrites": lambda run: run.info("diversify", "rewrites"),
     "dropped": lambda run: run.info("diversify", "dropped"),
     "tokens": _total("tokens"),
+    "generated": _total("tokens", without="finetune"),
     "new_tokens": _total("new_tokens"),
 }
 """Of a run: shares in 0..1 (the last pass), the effective number of questions kept, pairs trained on, draws of a
 question, rewrites asked for, questions given up, and over all passes the tokens of its data and training, whichever
-run paid for them, and those that this run paid for."""
+run paid for them, those of them that were generated, and those that this run paid for."""
 OF_A_PASS = ("diversity", "valid", "label_accuracy", "agreement", "trained_on")
 """Of a pass: the effective number of different questions as the model asked them, shares in 0..1, pairs trained on."""
 

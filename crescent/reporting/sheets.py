@@ -51,7 +51,7 @@ EXPLAINED = (
     ("rewrites", "rewrites", 1, ",.0f"),
     ("dropped", "given up", 1, ",.0f"),
     ("tokens", "thousand tokens", 1e-3, ",.0f"),
-    ("new_tokens", "of them new", 1e-3, ",.0f"),
+    ("generated", "of them generated", 1e-3, ",.0f"),
 )
 
 
