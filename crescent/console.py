@@ -15,6 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 10.0
+FEW = 20
+SMALL_SHARE = 0.02
+"""A rate is told from so many units on, or this share of all: the first of a batch are no measure of the rest."""
 
 
 class RateColumn(ProgressColumn):
@@ -46,11 +49,10 @@ class Tally:
         if now - self._printed >= SECONDS_BETWEEN_LINES and self.done:
             self._printed = now
             rate = self.done / (now - self._start)
-            left = max(0, self.total - self.done) / rate if rate else 0
-            note = f", {self._note}" if self._note else ""
-            line = (
-                f"  {self._what}: {self.done:,}/{self.total:,} {self._unit}, {rate:,.1f}/s, {_clock(left)} left{note}"
-            )
+            line = f"  {self._what}: {self.done:,}/{self.total:,} {self._unit}"
+            if self.done >= min(FEW, SMALL_SHARE * self.total):
+                line += f", {rate:,.1f}/s, {_clock(max(0, self.total - self.done) / rate)} left"
+            line += f", {self._note}" if self._note else ""
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def settle(self, note: str) -> None:
