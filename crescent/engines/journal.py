@@ -2,7 +2,8 @@
 
 In: an engine, prompts, how to sample. Out: the completions; only those are generated that the file does not hold yet.
 A chunk of a large model is minutes of work: whatever ends the process in the middle of it, what was finished is taken
-from here when the same chunk is asked for again. Whoever commits the completions then lets go of the file's rows.
+from here when the same chunk is asked for again. Whoever commits the completions then lets go of the file's rows. Rows
+of other things can be kept in the same way (`RowWriter`, `read_rows`; evaluation/slices.py).
 
 One JSON object a line; `key` names prompt, draw and sampling, the rest is the completion:
 
@@ -133,8 +134,8 @@ class RowWriter:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with self._file:
+            os.fsync(self._file.fileno())
 
 
 def read_rows(path: Path) -> dict[str, dict[str, Any]]:

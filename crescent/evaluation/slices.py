@@ -1,7 +1,8 @@
 """Log-likelihoods of an evaluation that is not committed yet, kept on disk slice by slice.
 
 In: slices of the harness's requests. Out: what each came to, from the file where an attempt that was ended has scored
-it already. Choices of a large benchmark are hours of a large model. One JSON object a line:
+it already. Choices of a large benchmark are hours of a large model. (The harness's own cache, CachingLM, draws a bar of
+its own for each slice and hands no options on.) One JSON object a line:
 
     {"key": "0f…", "scored": [[-12.25, false], [-3.5, true]]}
 """

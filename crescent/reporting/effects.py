@@ -82,7 +82,7 @@ def _contrasts(comparison: Comparison, points: Sequence[Point]) -> Iterator[tupl
 
 def _of_axis(strata: Sequence[Stratum], place: int, first: Sequence[Any]) -> Iterator[tuple[str, Weights]]:
     """Of numbers the trend, and each over the next smaller; of names each over `first`, or the first that it can be."""
-    numbered = _without(strata, axis.ABSENT)
+    numbered = _where_set(strata)
     numbers = _values(numbered)
     pairs: list[tuple[Any, Any] | None] = []
     if axis.are_numbers(numbers) and len(numbers) > 2:
@@ -107,8 +107,9 @@ def _strata(points: Sequence[Point], place: int) -> list[Stratum]:
     return [stratum for stratum in strata.values() if len(stratum) > 1]
 
 
-def _without(strata: Sequence[Stratum], gone: Any) -> list[Stratum]:
-    left = [{value: point for value, point in stratum.items() if value is not gone} for stratum in strata]
+def _where_set(strata: Sequence[Stratum]) -> list[Stratum]:
+    """Without the points that have no such setting."""
+    left = [{value: point for value, point in stratum.items() if value is not axis.ABSENT} for stratum in strata]
     return [stratum for stratum in left if len(stratum) > 1]
 
 

@@ -36,6 +36,8 @@ SMALL = (
 )
 TOKENS = "Tokens: of a question, read + written."
 UNPAIRED = "†: unpaired, samples missing: as if each question stood alone."
+OF_TWO_ROWS = ("gained", "lost", "detectable")
+"""What a difference says that a weighted sum of rows does not."""
 CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "not corrected"}
 
 
@@ -192,8 +194,8 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
     return found
 
 
-def _numbers(difference: Difference, without: Sequence[str] = ("spread",)) -> dict[str, float]:
-    return {name: value for name, value in asdict(difference).items() if name not in without}
+def _numbers(difference: Difference, without: Sequence[str] = ()) -> dict[str, float]:
+    return {name: value for name, value in asdict(difference).items() if name not in ("spread", *without)}
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -220,7 +222,7 @@ def as_json(comparison: Comparison) -> str:
         "results": records(comparison),
         "effects": [
             {"axis": effect.axis, "what": effect.what, "strata": effect.strata[column], "task": column.task}
-            | {"shots": column.shots, **_numbers(difference, without=("spread", "gained", "lost", "detectable"))}
+            | {"shots": column.shots, **_numbers(difference, without=OF_TWO_ROWS)}
             for effect in effects(comparison)
             for column, difference in effect.differences.items()
         ],
@@ -237,8 +239,7 @@ def as_json(comparison: Comparison) -> str:
             if mean is not None
         ],
         "last_over_first": [
-            {"row": row.label, "task": column.task, "shots": column.shots}
-            | _numbers(difference, without=("spread", "gained", "lost", "detectable"))
+            {"row": row.label, "task": column.task, "shots": column.shots} | _numbers(difference, without=OF_TWO_ROWS)
             for row in comparison.students
             for column in comparison.columns
             if (difference := last_over_first(comparison, row, column))
