@@ -161,10 +161,10 @@ def _train_step(experiment: Experiment, pairs: Sequence[QAPair], settings: Train
     weights = experiment.distill.student
     tokenizer = load_tokenizer(weights)
     pad: Any = tokenizer.pad_token_id
-    examples = encode_pairs(pairs, tokenizer, settings.max_length).examples
+    examples = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong).examples
     if not examples:
         raise ValueError(
-            f"none of the {len(pairs)} answers of the probe can be trained on: prompts fill train.max_length="
+            f"none of the {len(pairs)} answers of the probe can be trained on: they are longer than train.max_length="
             f"{settings.max_length} (raise it), or texts spell control tokens of the chat template"
         )
     once = replace(settings.resolved(), batch_size=len(examples), epochs=NEVER, checkpoint_every=NEVER)

@@ -62,10 +62,13 @@ def not_in_key(**options: Any) -> Any:
     return field(metadata={"key": False}, **options)
 
 
-def later_in_key(default: Any) -> Any:
-    """A dataclass field that came with a later release: in keys unless it is at `default`, what there was before
-    there was a choice. So results of earlier releases are found."""
-    return field(default=default, metadata={"before": default})
+_SAME = object()
+
+
+def later_in_key(default: Any, before: Any = _SAME) -> Any:
+    """A dataclass field that came with a later release: in keys unless it is at `before` (`default` unless given), what
+    there was before there was a choice. So results of earlier releases are found."""
+    return field(default=default, metadata={"before": default if before is _SAME else before})
 
 
 def make_key(stage: str, version: int, settings: Any, inputs: Sequence[str] = ()) -> str:

@@ -86,7 +86,7 @@ def _build(
     from crescent.training.team import ALONE
 
     tokenizer = load_tokenizer(weights)
-    encoded = encode_pairs(pairs, tokenizer, settings.max_length)
+    encoded = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong)
     _say_counts(encoded, settings, console)
     if settings.devices > 1:
         launch(weights, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
@@ -118,12 +118,12 @@ def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -
     if encoded.truncated:
         console.say(f"{len(encoded.truncated)} responses are cut at {limit}: {_some(encoded.truncated)}")
     if encoded.too_long:
-        console.say(f"{len(encoded.too_long)} pairs are left out, prompts fill {limit}: {_some(encoded.too_long)}")
+        console.say(f"{len(encoded.too_long)} pairs are left out, longer than {limit}: {_some(encoded.too_long)}")
     if encoded.unsafe:
         console.say(f"{len(encoded.unsafe)} pairs are left out, they spell control tokens: {_some(encoded.unsafe)}")
     if not encoded.examples:
         raise ValueError(
-            f"none of the {encoded.dropped} pairs can be trained on: {len(encoded.too_long)} prompts fill {limit} "
+            f"none of the {encoded.dropped} pairs can be trained on: {len(encoded.too_long)} are longer than {limit} "
             f"(raise it), {len(encoded.unsafe)} spell control tokens of the chat template."
         )
     targets = sum(example.target_tokens for example in encoded.examples)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from crescent.records import QAPair
+from crescent.training.settings import Overlong
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -47,8 +48,8 @@ class Example:
 class Encoded:
     """What can be trained on, and the question ids of what was cut (`truncated`) or left out.
 
-    `too_long`: the prompt alone fills `max_length`, so that no target would be left. `unsafe`: the text itself spells a
-    control token of the template, such as an end of turn.
+    `too_long`: the pair is longer than `max_length`, or the prompt alone fills it so that no target would be left.
+    `unsafe`: the text itself spells a control token of the template, such as an end of turn.
     """
 
     examples: list[Example]
@@ -62,8 +63,14 @@ class Encoded:
         return len(self.too_long) + len(self.unsafe)
 
 
-def encode_pairs(pairs: Sequence[QAPair], tokenizer: "PreTrainedTokenizerBase", max_length: int) -> Encoded:
-    """Examples in the order of `pairs`. Raises ValueError if the template cannot be trained with a mask."""
+def encode_pairs(
+    pairs: Sequence[QAPair], tokenizer: "PreTrainedTokenizerBase", max_length: int, overlong: Overlong = "drop"
+) -> Encoded:
+    """Examples in the order of `pairs`. Raises ValueError if the template cannot be trained with a mask.
+
+    A pair of more than `max_length` tokens is dropped, or with `overlong="cut"` trained on without its end, which
+    holds the answer.
+    """
     encoded = Encoded([], [], [], [])
     special = set(tokenizer.all_special_ids)
     normal = _counts(_render(tokenizer, _PROBE, whole=True)[0], special)
@@ -77,7 +84,7 @@ def encode_pairs(pairs: Sequence[QAPair], tokenizer: "PreTrainedTokenizerBase", 
             continue
         _check_prefix(prompt, whole, pair.question_id)
         ids = _through_end_of_turn(whole, len(prompt), ends)
-        if len(prompt) >= max_length:
+        if len(prompt) >= max_length or (len(ids) > max_length and overlong == "drop"):
             encoded.too_long.append(pair.question_id)
             continue
         if len(ids) > max_length:

@@ -5,6 +5,7 @@ key and the mend. Loads neither torch nor a model library.
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from crescent.store import later_in_key, not_in_key
 from crescent.training.batching import GROUPED, Packed, Padded
@@ -15,6 +16,8 @@ from crescent.training.schedule import SCHEDULES
 from crescent.training.team import Strategy, check_team
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
+Overlong = Literal["drop", "cut"]
+"""What happens to a pair of more than `max_length` tokens: left out and counted, or trained on without its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ class TrainSettings:
     name: str = not_in_key()
     micro_batch_tokens: int = not_in_key()
     checkpoint_every: int = not_in_key()
-    batching: Padded | Packed = later_in_key(GROUPED)  # noqa: RUF009 - a field with metadata, as not_in_key() is
+    overlong: Overlong = later_in_key("drop", before="cut")  # noqa: RUF009 - a field with metadata, as not_in_key() is
+    batching: Padded | Packed = later_in_key(GROUPED)  # noqa: RUF009
     kernels: Kernels = later_in_key("none")  # noqa: RUF009
     gradient_checkpointing: bool = not_in_key(default=False)
     devices: int = not_in_key(default=1)
@@ -61,6 +65,7 @@ class TrainSettings:
         require(is_real(ratio) and 0 <= ratio <= 1, "warmup_ratio", ratio, "from 0 to 1 (a share of all steps)")
         require(is_real(decay) and 0 <= decay < float("inf"), "weight_decay", decay, "0 or more")
         require(self.schedule in SCHEDULES, "schedule", self.schedule, ", ".join(SCHEDULES))
+        require(self.overlong in get_args(Overlong), "overlong", self.overlong, ", ".join(get_args(Overlong)))
         require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
         if self.devices > 1 and self.strategy == "fsdp":
             wanted = "lora or full with train.strategy=fsdp: weights in 4 bits are not sharded here (take strategy=ddp)"

@@ -217,14 +217,16 @@ def test_cut_and_left_out_pairs_are_counted_and_named(
             question="Tom " * 200), replace(PAIRS[0], question_id="bad", response="7<|end|>8"), PAIRS[1]]  # fmt: skip
     store = Store(tmp_path)
     weights = Weights("tiny", str(tiny_llama))
-    artifact = Finetune(SETTINGS).run(store, weights, "w", pairs_of(store, long), Console())
+    cutting = Finetune(replace(SETTINGS, overlong="cut"))
+    artifact = cutting.run(store, weights, "w", pairs_of(store, long), Console())
     said = capsys.readouterr().err
     assert artifact.info["truncated"] == 1 and artifact.info["dropped"] == 2
     assert "cut at train.max_length=128: cut" in said and ": out\n" in said and ": bad\n" in said
+    assert Finetune(SETTINGS).run(store, weights, "w", pairs_of(store, long), Console()).info["dropped"] == 3
 
 
 def test_where_no_pair_is_left_it_says_what_to_raise(tiny_llama: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"1 prompts fill train\.max_length=8"):
+    with pytest.raises(ValueError, match=r"1 are longer than train\.max_length=8"):
         finetune(tmp_path, tiny_llama, replace(SETTINGS, max_length=8), PAIRS[:1])
 
 

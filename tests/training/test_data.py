@@ -114,10 +114,17 @@ def test_a_template_without_end_of_turn_is_refused() -> None:
         encode_pairs([pair()], tokenizer, 512)
 
 
-def test_a_long_response_is_cut_and_named() -> None:
+def test_a_pair_that_is_too_long_is_left_out_and_named() -> None:
     tokenizer = chat_tokenizer(*FORMATS["llama_3"])
     prompt = encode_pairs([pair()], tokenizer, 512).examples[0].prompt_tokens
-    encoded = encode_pairs([pair(response="7" * 50)], tokenizer, prompt + 9)
+    encoded = encode_pairs([pair(response="7" * 50), pair()], tokenizer, prompt + 9)
+    assert encoded.too_long == ["q1"] and not encoded.truncated and len(encoded.examples) == 1
+
+
+def test_a_long_response_is_cut_and_named_where_that_is_wanted() -> None:
+    tokenizer = chat_tokenizer(*FORMATS["llama_3"])
+    prompt = encode_pairs([pair()], tokenizer, 512).examples[0].prompt_tokens
+    encoded = encode_pairs([pair(response="7" * 50)], tokenizer, prompt + 9, "cut")
     assert encoded.truncated == ["q1"] and encoded.examples[0].target_tokens == 9
     assert encoded.examples[0].labels[-1] != tokenizer.eos_token_id
 
