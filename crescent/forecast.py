@@ -167,7 +167,7 @@ def _train_step(experiment: Experiment, pairs: Sequence[QAPair], settings: Train
             f"none of the {len(pairs)} answers of the probe can be trained on: they are longer than train.max_length="
             f"{settings.max_length} (raise it), or texts spell control tokens of the chat template"
         )
-    once = replace(settings.resolved(), batch_size=len(examples), epochs=NEVER, checkpoint_every=NEVER)
+    once = replace(settings.resolved(weights), batch_size=len(examples), epochs=NEVER, checkpoint_every=NEVER)
 
     def curve(_metrics: Mapping[str, float], _step: int) -> None:
         ends.append(time.monotonic())

@@ -55,6 +55,8 @@ def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
     for weights in models:
         encode_pairs([_PROBE], load_tokenizer(weights), experiment.train.max_length)
     console.say("settings, benchmark files, tokenizers, chat templates and training masks: fit for this run")
+    if about := experiment.train.about_learning_rate(experiment.distill.student):
+        console.say(about)
     generation = experiment.engine.needs(experiment.model)
     training = training_estimate(experiment)
     disk = disk_needs(experiment, training.trained, folder)

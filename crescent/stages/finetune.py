@@ -50,7 +50,9 @@ class Finetune:
                 "there are no pairs to train on: no question reached an answer that enough draws agree on. Lower "
                 "vote.min_agreement, or raise num_questions."
             )
-        settings = self.settings.resolved()
+        settings = self.settings.resolved(weights)
+        if about := self.settings.about_learning_rate(weights):
+            console.say(about)
         inputs = [weights_identity, pairs.key]
 
         def builder(work: Path) -> Outcome:
@@ -104,6 +106,7 @@ def _build(
         "target_tokens": sum(step.target_tokens for step in steps),
         "truncated": len(encoded.truncated),
         "dropped": encoded.dropped,
+        "learning_rate": settings.learning_rate,
         "final_loss": round(_final_loss(steps), 4),
     }
     del model

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from crescent.engines.weights import Weights, load, load_tokenizer, local_folder
 from crescent.training.checks import is_real, is_whole, require
+from crescent.training.recipes import ADAPTERS, WHOLE_MODELS, Recipe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -24,7 +25,9 @@ MODEL = "model"
 
 
 class Method(Protocol):
-    """A way to train a model."""
+    """A way to train a model. `recipes` are its usual learning rates, from small models to large ones."""
+
+    recipes: ClassVar[Sequence[Recipe]]
 
     def check(self) -> None:
         """Raises ValueError with the mend where a package is missing. Loads nothing."""
@@ -55,6 +58,7 @@ class Lora:
     that have an adapter already go on training it, so that the result is always relative to the plain model.
     """
 
+    recipes: ClassVar[Sequence[Recipe]] = ADAPTERS
     rank: int
     alpha: float
     dropout: float
@@ -133,6 +137,7 @@ class QLora:
     `quantization` is nf4 or fp4, `double_quantization` quantises the scales too (0.4 bits a weight less).
     """
 
+    recipes: ClassVar[Sequence[Recipe]] = ADAPTERS
     rank: int
     alpha: float
     dropout: float
@@ -190,6 +195,8 @@ class QLora:
 @dataclass(frozen=True, slots=True)
 class Full:
     """Every weight is trained, in float32; what is saved has the number format that the weights are loaded in."""
+
+    recipes: ClassVar[Sequence[Recipe]] = WHOLE_MODELS
 
     def check(self) -> None:
         """Nothing more than Crescent itself."""

@@ -91,7 +91,7 @@ class TrainingModule(pl.LightningModule):
         ]
         fused = self.device.type in ("cpu", "cuda")
         optimizer = torch.optim.AdamW(
-            [group for group in groups if group["params"]], lr=self._settings.learning_rate, fused=fused
+            [group for group in groups if group["params"]], lr=self._settings.resolved_rate, fused=fused
         )
         if self.optimizer_state is not None:
             _load(optimizer, self.optimizer_state)
@@ -104,7 +104,7 @@ class TrainingModule(pl.LightningModule):
         assert not isinstance(optimizer, list)
         if batch_idx == 0:
             self.layout.check(self.model, batch.examples)
-        rate = settings.learning_rate * rate_factor(
+        rate = settings.resolved_rate * rate_factor(
             batch.number - 1, self._steps, settings.warmup_ratio, settings.schedule
         )
         for group in optimizer.param_groups:

@@ -5,13 +5,15 @@ key and the mend. Loads neither torch nor a model library.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+from crescent.engines.weights import Weights, local_folder, number_count
 from crescent.store import later_in_key, not_in_key
 from crescent.training.batching import GROUPED, Packed, Padded
 from crescent.training.checks import is_real, is_whole, require
 from crescent.training.kernels import Kernels, check_kernels
 from crescent.training.methods import Full, Lora, QLora
+from crescent.training.recipes import Recipe, readable, recipe_for, warning
 from crescent.training.schedule import SCHEDULES
 from crescent.training.team import Strategy, check_team
 
@@ -26,11 +28,11 @@ class TrainSettings:
 
     `micro_batch_tokens` is how many tokens are in memory at once on each device, padding counted; gradients do not
     depend on it beyond float noise (with dropout above 0 it also decides which masks are drawn), nor on `devices`.
-    `warmup_ratio` is a share of all steps.
+    `warmup_ratio` is a share of all steps. `learning_rate` "auto" takes the method's recipe for the size of the model.
     """
 
     method: Lora | QLora | Full
-    learning_rate: float
+    learning_rate: float | Literal["auto"]
     epochs: int
     batch_size: int
     max_length: int
@@ -58,9 +60,9 @@ class TrainSettings:
             require(is_whole(value) and value >= 1, key, value, "a whole number from 1")
         require(is_whole(self.max_length) and self.max_length >= 2, "max_length", self.max_length, "2 tokens or more")
         require(is_whole(self.seed) and self.seed >= 0, "seed", self.seed, "a whole number from 0")
-        for key in ("learning_rate", "max_grad_norm"):
-            value = getattr(self, key)
-            require(is_real(value) and 0 < value < float("inf"), key, value, "above 0, such as 0.001 or 1.0")
+        rate, norm = self.learning_rate, self.max_grad_norm
+        require(rate == "auto" or _is_positive(rate), "learning_rate", rate, "auto, or above 0, such as 0.0002")
+        require(_is_positive(norm), "max_grad_norm", norm, "above 0, such as 1.0")
         ratio, decay = self.warmup_ratio, self.weight_decay
         require(is_real(ratio) and 0 <= ratio <= 1, "warmup_ratio", ratio, "from 0 to 1 (a share of all steps)")
         require(is_real(decay) and 0 <= decay < float("inf"), "weight_decay", decay, "0 or more")
@@ -77,11 +79,39 @@ class TrainSettings:
         check_kernels(self.kernels)
         check_team(self.devices)
 
-    def resolved(self) -> "TrainSettings":
-        """The same with `precision` decided for this machine, as it belongs in a key: it changes results."""
+    def resolved(self, weights: Weights) -> "TrainSettings":
+        """The same with `precision` and `learning_rate` decided for this machine and these weights, as they belong in a
+        key: they change results."""
+        settings = replace(self, learning_rate=self.recipe(weights)[0].learning_rate) if self._is_auto else self
         if self.precision != "auto":
-            return self
+            return settings
         import torch  # here, so that composing a run stays fast
 
         fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-        return replace(self, precision="bf16-mixed" if fast else "32-true")
+        return replace(settings, precision="bf16-mixed" if fast else "32-true")
+
+    def recipe(self, weights: Weights) -> tuple[Recipe, int]:
+        """The usual learning rate for these weights, and how many parameters they have. Reads the headers of files."""
+        parameters = number_count(local_folder(weights))
+        return recipe_for(self.method.recipes, parameters), parameters
+
+    def about_learning_rate(self, weights: Weights) -> str | None:
+        """What `auto` chose, or that the chosen one is far above the usual; None where there is nothing to say."""
+        recipe, parameters = self.recipe(weights)
+        if isinstance(self.learning_rate, str):
+            return f"learning rate {recipe.learning_rate:g} for {readable(parameters)} parameters: {recipe.source}"
+        return warning(self.learning_rate, recipe, parameters)
+
+    @property
+    def resolved_rate(self) -> float:
+        """The learning rate of resolved settings."""
+        assert not isinstance(self.learning_rate, str), "settings are resolved before training"
+        return self.learning_rate
+
+    @property
+    def _is_auto(self) -> bool:
+        return self.learning_rate == "auto"
+
+
+def _is_positive(value: Any) -> bool:
+    return is_real(value) and 0 < value < float("inf")

@@ -302,7 +302,8 @@ def test_a_run_prints_our_lines_and_none_of_the_trainer(
 ) -> None:
     monkeypatch.setattr("crescent.console.SECONDS_BETWEEN_LINES", 0.0)
     store = Store(tmp_path)
-    Finetune(SETTINGS).run(store, Weights("t", str(tiny_llama)), "w", pairs_of(store, PAIRS), Console())
+    usual = replace(SETTINGS, learning_rate=2e-4)
+    Finetune(usual).run(store, Weights("t", str(tiny_llama)), "w", pairs_of(store, PAIRS), Console())
     out, err = capfd.readouterr()
     lines = [line for line in err.splitlines() if line.strip() and "Loading weights" not in line]
     assert (

@@ -1,5 +1,7 @@
 """Settings from YAML: what is refused and how it is said, and what is in a key."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,14 +9,18 @@ from typing import Any
 import pytest
 import yaml
 
+import crescent
 from crescent.composition import build
+from crescent.engines.weights import Weights
 from crescent.store import canonical, make_key
 from crescent.training.batching import Packed, Padded
 from crescent.training.methods import Full, Lora, QLora
+from crescent.training.recipes import ADAPTERS, WHOLE_MODELS, Recipe, recipe_for
 from crescent.training.settings import TrainSettings
 
 CONF = Path(__file__).parents[2] / "conf" / "train"
-LATER = ("batching", "kernels")
+LATER = ("batching", "kernels", "overlong")
+ORGANISM = Weights("organism", str(Path(crescent.__file__).parent / "organism" / "weights" / "organism"))
 CHOSEN = {"batching": "grouped"}
 
 
@@ -72,14 +78,40 @@ def test_a_key_holds_what_changes_results_and_only_that() -> None:
 
 
 def test_the_default_has_the_key_it_had_before_there_were_choices() -> None:
-    before = {name: value for name, value in canonical(settings_of(node())).items() if name not in LATER}
-    assert canonical(settings_of(node())) == before
-    later = replace(settings_of(node()), batching=Padded(pool_batches=16, name="another name"))
+    cutting = settings_of(node(overlong="cut"))  # pairs were cut then
+    before = {name: value for name, value in canonical(cutting).items() if name not in LATER}
+    assert canonical(cutting) == before
+    later = replace(cutting, batching=Padded(pool_batches=16, name="another name"))
     assert canonical(later) == before
 
 
 def test_precision_is_decided_before_the_key() -> None:
-    assert settings_of(node()).resolved().precision in ("32-true", "bf16-mixed")
+    assert settings_of(node()).resolved(ORGANISM).precision in ("32-true", "bf16-mixed")
+
+
+@pytest.mark.parametrize("method", ["lora", "qlora", "full"])
+def test_auto_is_the_resolved_number_in_a_key(method: str) -> None:
+    resolved = settings_of(node(method)).resolved(ORGANISM)
+    by_hand = settings_of(node(method, learning_rate=resolved.learning_rate)).resolved(ORGANISM)
+    assert isinstance(resolved.learning_rate, float)
+    assert make_key("finetune", 1, resolved) == make_key("finetune", 1, by_hand)
+
+
+@pytest.mark.parametrize(
+    ("table", "parameters", "rate"),
+    [(ADAPTERS, 135_000_000, 2e-4), (ADAPTERS, 8_030_261_248, 2e-4), (ADAPTERS, 70_553_706_496, 1e-4),
+     (WHOLE_MODELS, 135_000_000, 3e-4), (WHOLE_MODELS, 8_030_261_248, 1e-5), (WHOLE_MODELS, 70_553_706_496, 2e-6)],
+)  # fmt: skip
+def test_the_rate_follows_method_and_size(table: Sequence[Recipe], parameters: int, rate: float) -> None:
+    assert recipe_for(table, parameters).learning_rate == rate
+
+
+def test_a_rate_far_above_the_usual_gets_one_line_that_says_so() -> None:
+    said = settings_of(node(learning_rate=0.1)).about_learning_rate(ORGANISM)
+    assert said is not None and "\n" not in said
+    assert re.search(r"learning_rate=0\.1 is \d+ times the usual .* 2\.1 M parameters", said)
+    usual = settings_of(node()).resolved(ORGANISM).learning_rate
+    assert settings_of(node(learning_rate=usual)).about_learning_rate(ORGANISM) is None
 
 
 def test_an_order_that_cannot_be_is_named() -> None:

@@ -1,0 +1,58 @@
+"""Learning rates for `train.learning_rate: auto`, by what is trained and how large the model is.
+
+In: a table of recipes and a number of parameters. Out: the recipe for that size. Each names the published settings that
+it comes from; docs/training.md lists them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+FAR_ABOVE = 4.0
+"""Times its recipe from which a learning rate gets a warning: published rates for one size differ by up to that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A learning rate for models of fewer than `below` parameters, and where it was published."""
+
+    below: float
+    learning_rate: float
+    source: str
+
+
+ADAPTERS = (
+    Recipe(10e6, 2e-4, "chosen on the organism's dev split (experiments/LOG.md, study 0)"),
+    Recipe(15e9, 2e-4, "QLoRA up to 13B (arXiv 2305.14314); Zephyr-7B SFT with QLoRA (alignment-handbook)"),
+    Recipe(float("inf"), 1e-4, "QLoRA above 13B (arXiv 2305.14314)"),
+)
+WHOLE_MODELS = (
+    Recipe(10e6, 3e-4, "ours, for the organism"),
+    Recipe(2e9, 3e-4, "SmolLM2-1.7B SFT (alignment-handbook); the 135M and 360M were trained at 1e-3"),
+    Recipe(15e9, 1e-5, "between Tülu 3 8B (5e-6, arXiv 2411.15124) and Zephyr-7B SFT (2e-5, alignment-handbook)"),
+    Recipe(float("inf"), 2e-6, "Tülu 3 70B (arXiv 2411.15124)"),
+)
+
+
+def recipe_for(table: Sequence[Recipe], parameters: int) -> Recipe:
+    """The first recipe of `table` for models larger than `parameters`."""
+    return next(recipe for recipe in table if parameters < recipe.below)
+
+
+def warning(chosen: float, recipe: Recipe, parameters: int) -> str | None:
+    """One line where `chosen` is far above the recipe, else None."""
+    if chosen < FAR_ABOVE * recipe.learning_rate:
+        return None
+    usual = recipe.learning_rate
+    return (
+        f"train.learning_rate={chosen:g} is {chosen / usual:.0f} times the usual {usual:g} "
+        f"for a model of {readable(parameters)} parameters ({recipe.source}): models trained at such rates forget. "
+        "Leave train.learning_rate=auto unless you mean it"
+    )
+
+
+def readable(parameters: int) -> str:
+    """2,113,728 as "2.1 M"."""
+    for unit, size in (("B", 1e9), ("M", 1e6)):
+        if parameters >= size:
+            return f"{parameters / size:.1f} {unit}"
+    return f"{parameters:,}"
