@@ -10,8 +10,8 @@ os.environ.update(HF_HUB_OFFLINE="1", WANDB_MODE="offline", TOKENIZERS_PARALLELI
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from crescent.console import Console
-from crescent.store import Store
+from crescent.core.console import Console
+from crescent.core.store import Store
 
 CHATML = (
     "{{ bos_token }}{% for message in messages %}<|{{ message['role'] }}|>\n"

@@ -23,7 +23,7 @@ def test_a_domain_is_made_of_one_yaml_and_one_task(tmp_path: Path) -> None:
         (tmp_path / name).write_text(block[1], encoding="utf-8")
     command = re.search(r"^```sh\ncrescent (.*)\n```", text, re.MULTILINE)
     assert command is not None
-    run = [sys.executable, "-m", "crescent.cli", *shlex.split(command[1])]
+    run = [sys.executable, "-m", "crescent.cli.main", *shlex.split(command[1])]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "outputs" / "latest" / "summary.json").read_text(encoding="utf-8"))

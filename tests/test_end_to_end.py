@@ -25,7 +25,7 @@ def command(*overrides: str) -> list[str]:
     scored = [] if "eval=none" in overrides else SCORED
     settings = [*SMALL, *scored, *(override for override in overrides if override not in flags)]
     named = {setting.partition("=")[0]: setting for setting in settings}
-    return [sys.executable, "-m", "crescent.cli", *flags, *named.values()]
+    return [sys.executable, "-m", "crescent.cli.main", *flags, *named.values()]
 
 
 def crescent(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from test_end_to_end import command, contents, crescent, summary
 
+from crescent.core.records import Question
 from crescent.dedup import Candidate, Drop, Exact, KeepAll, MinHash, Paper, Rejection, Tools
-from crescent.iterating import Figures, Iterate
-from crescent.records import Question
+from crescent.iteration import Figures, Iterate
 from crescent.similarity import EmbedderSettings
 
 FIRST = Figures(1, 100, 100, diversity=40.0, valid=0.9, agreement=0.95, score=0.6)

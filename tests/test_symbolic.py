@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from crescent.answers import extract
 from crescent.answers.symbolic import SymbolicEquality
-from crescent.records import Question, Solution
-from crescent.stages.vote import Vote
-from crescent.store import Outcome, Store
-from crescent.voting import Majority
+from crescent.core.records import Question, Solution
+from crescent.core.store import Outcome, Store
+from crescent.voting.rules import Majority
+from crescent.voting.stage import Vote
 
 
 @pytest.mark.parametrize(

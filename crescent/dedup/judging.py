@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from crescent.records import Decision, Question, Verdict, text_id
+from crescent.core.records import Decision, Question, Verdict, text_id
 
 Rewrite = tuple[str, str]
 """A question and the neighbour it is too similar to."""

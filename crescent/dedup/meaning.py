@@ -7,9 +7,9 @@ as a duplicate.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from crescent.core.records import Question
 from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep
 from crescent.dedup.settings import Numbers, check_cosine
-from crescent.records import Question
 from crescent.similarity import Pool, mask_numbers
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crescent.core.records import Question, text_id
 from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep
 from crescent.dedup.settings import check_cosine
-from crescent.records import Question, text_id
 from crescent.similarity import Pool
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crescent.core.records import Question, text_id
 from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep
 from crescent.dedup.settings import Numbers, check_numbers
-from crescent.records import Question, text_id
 from crescent.similarity import mask_numbers
 
 

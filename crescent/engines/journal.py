@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from crescent.core.store import make_key, write_atomic
 from crescent.engines import Completion, Engine, Finished, Prompt, Sampling
-from crescent.store import make_key, write_atomic
 
 SECONDS_BETWEEN_SYNCS = 5.0  # a kill costs nothing that was written; a machine that loses its power costs this much
 

@@ -15,7 +15,7 @@ from jinja2 import Environment, StrictUndefined, TemplateError, UndefinedError
 
 from crescent.evaluation import hub
 from crescent.evaluation.settings import EvaluationSettings
-from crescent.evaluation.sources import TaskSource
+from crescent.evaluation.task_config import TaskSource
 
 Row = dict[str, Any]
 TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice")

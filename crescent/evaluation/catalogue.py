@@ -18,7 +18,7 @@ from typing import Any
 
 from crescent.evaluation.hub import named_in
 from crescent.evaluation.settings import EvaluationSettings
-from crescent.evaluation.sources import TaskSource, data_files, portable, read_yaml
+from crescent.evaluation.task_config import TaskSource, data_files, portable, read_yaml
 
 OVERLAYS = Path(__file__).parent / "tasks"
 ANSWERS = "crescent"  # the name of the filter that reads answers with crescent.answers

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from crescent.core.store import write_atomic
 from crescent.evaluation import catalogue
 from crescent.evaluation.benchmarks import has_nltk
 from crescent.evaluation.hub import HubData
 from crescent.evaluation.settings import EvaluationSettings
-from crescent.store import write_atomic
 
 MANIFEST = "manifest.json"  # in a mirror: where each file came from
 

@@ -10,17 +10,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crescent.console import Console
+from crescent.core.console import Console
+from crescent.core.records import TaskScore, text_id
 from crescent.engines import Engine
 from crescent.evaluation import catalogue
 from crescent.evaluation.benchmarks import check_files, check_functions, check_hub, check_nltk, check_shots
 from crescent.evaluation.loading import load, quiet, seed_everything
 from crescent.evaluation.metrics import cost_scores, subset_scores, task_scores
-from crescent.evaluation.prompting import Baseline, Example, Plain, Prompting, TaskView
 from crescent.evaluation.samples import Grouping, Sample, merge
 from crescent.evaluation.settings import EvaluationSettings
-from crescent.evaluation.sources import TaskSource
-from crescent.records import TaskScore, text_id
+from crescent.evaluation.task_config import TaskSource
+from crescent.prompting.baselines import Baseline, Example, Plain, Prompting, TaskView
 
 PLAIN = Plain()
 NO_PROMPTING = Prompting()
@@ -90,8 +90,8 @@ def score_task(
     had."""
     from lm_eval.evaluator import evaluate
 
+    from crescent.evaluation.loglikelihood_journal import Slices
     from crescent.evaluation.model import HarnessModel
-    from crescent.evaluation.slices import Slices
 
     title = f"{source.name}, {shots}-shot" + ("" if isinstance(prompting, Plain) else f", {prompting.name}")
     inner = HarnessModel(
@@ -128,7 +128,7 @@ def _prompted(
     """The model as the harness is to see it."""
     if isinstance(prompting, Plain):
         return inner
-    from crescent.evaluation.conversations import PromptedModel
+    from crescent.prompting.conversations import PromptedModel
 
     try:
         return PromptedModel(inner, prompting.method(_view(source, loaded, settings)))

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from crescent.evaluation.settings import EvaluationSettings
-from crescent.evaluation.sources import TaskSource
+from crescent.evaluation.task_config import TaskSource
 
 
 def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[str, Any]:

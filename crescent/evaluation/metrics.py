@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crescent.records import TaskScore
+from crescent.core.records import TaskScore
 
 log = logging.getLogger(__name__)
 COSTS = ("prompt_tokens", "new_tokens")

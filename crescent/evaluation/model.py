@@ -16,10 +16,10 @@ from lm_eval.api.model import LM
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs, resolve_max_length
 
-from crescent.console import Console
+from crescent.core.console import Console
 from crescent.engines import Completion, Engine, Prompt, Sampling
 from crescent.engines.memory import fewer, is_out_of_memory
-from crescent.evaluation.slices import Slices
+from crescent.evaluation.loglikelihood_journal import Slices
 
 log = logging.getLogger(__name__)
 REQUESTS_BETWEEN_MARKS = 1024

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crescent.core.records import text_id
 from crescent.evaluation.metrics import as_number
-from crescent.records import text_id
 
 Sample = dict[str, Any]
 """task, doc_id, item, cluster, subset (text or None), doc_hash, doc (the item's own fields), prompt, prompt_hash,

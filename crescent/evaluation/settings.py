@@ -6,7 +6,7 @@ their files exist is checked in `harness.check`. It opens no file.
 
 from dataclasses import dataclass
 
-from crescent.store import later_in_key, not_in_key
+from crescent.core.store import later_in_key, not_in_key
 
 PRIMARY = (
     "exact_match,flexible-extract",

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from crescent.narrative import tell_selected
-from crescent.records import Question, Solution
-from crescent.sources import Bench
-from crescent.stages.rewrite import Rewrite, Way
-from crescent.stages.seeds import Seeds, read_golds, read_seeds
-from crescent.stages.select import Distinct, Keep, Select
-from crescent.store import Artifact
+from crescent.core.records import Question, Solution
+from crescent.core.store import Artifact
+from crescent.observers.narration import tell_selected
+from crescent.sources.context import Bench
+from crescent.sources.filter_by_gold_stage import Distinct, Keep, Select
+from crescent.sources.rewrite_stage import Rewrite, Way
+from crescent.sources.seeds_stage import Seeds, read_golds, read_seeds
 
 
 @dataclass(frozen=True, slots=True)

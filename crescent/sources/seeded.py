@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from crescent.sources import Bench, answer_and_vote
+from crescent.core.store import Artifact
+from crescent.sources.context import Bench, answer_and_vote
+from crescent.sources.filter_by_gold_stage import Distinct
+from crescent.sources.rewrite_stage import Fobar, Rephrased, SelfVerification
 from crescent.sources.seed_set import SeedSet
-from crescent.stages.rewrite import Fobar, Rephrased, SelfVerification
-from crescent.stages.select import Distinct
-from crescent.store import Artifact
 
 KINDS = ("seed", "rephrased", "self_verification", "fobar")
 
@@ -159,7 +159,7 @@ class Rephrase:
 class MetaMath:
     """`source=metamath`: the four kinds of Yu et al. (arXiv 2309.12284, section 3), kept where the teacher's answer is
     the one that must come out: the seeds answered again, rephrased seeds, and two ways to ask for one of their
-    numbers (see `crescent.backward`).
+    numbers (see `crescent.sources.metamath`).
 
     `shares` divides `num_pairs` among seed, rephrased, self_verification and fobar; what a kind cannot give (a teacher
     that rephrases badly) the others do. Up to `draws` answers of a question are kept if their texts differ, and up to

@@ -1,0 +1,7 @@
+"""Fine-tuning of a model on question-and-response pairs."""
+
+from crescent.training.batching import Packed, Padded
+from crescent.training.methods import Full, Lora, QLora
+from crescent.training.settings import TrainSettings
+
+__all__ = ["Full", "Lora", "Packed", "Padded", "QLora", "TrainSettings"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from crescent.records import TrainStep, decode
+from crescent.core.records import TrainStep, decode
 from crescent.training.module import TrainingModule
 from crescent.training.team import ALONE, Team, whole
 

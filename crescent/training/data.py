@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from crescent.records import QAPair
+from crescent.core.records import QAPair
 from crescent.training.settings import Overlong
 
 if TYPE_CHECKING:

@@ -24,10 +24,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from crescent.console import Console
+from crescent.core.console import Console
+from crescent.core.signals import STATUS, Stopped, between_steps, held_back
+from crescent.core.store import write_atomic
 from crescent.engines.weights import Weights
-from crescent.stopping import STATUS, Stopped, between_steps, held_back
-from crescent.store import write_atomic
 from crescent.training.data import Example
 from crescent.training.loop import Curve
 from crescent.training.settings import TrainSettings

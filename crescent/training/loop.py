@@ -18,15 +18,15 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from crescent.console import Console, Tally
+from crescent.core.console import Console, Tally
+from crescent.core.records import TrainStep
+from crescent.core.signals import Stopped, between_steps
 from crescent.engines.memory import is_out_of_memory
-from crescent.records import TrainStep
-from crescent.stopping import Stopped, between_steps
 from crescent.training import checkpoint
+from crescent.training.batch_schedule import plan_steps
 from crescent.training.data import Example
 from crescent.training.kernels import apply_kernels
 from crescent.training.module import Batch, Batches, TrainingModule
-from crescent.training.plan import plan_steps
 from crescent.training.settings import TrainSettings
 from crescent.training.team import ALONE, Team
 

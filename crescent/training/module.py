@@ -18,10 +18,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from crescent.core.records import TrainStep
 from crescent.engines.memory import is_out_of_memory
-from crescent.records import TrainStep
+from crescent.training.batch_schedule import Step
 from crescent.training.data import Example
-from crescent.training.plan import Step
 from crescent.training.schedule import rate_factor
 from crescent.training.settings import TrainSettings
 from crescent.training.sharding import shard

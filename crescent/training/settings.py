@@ -7,8 +7,8 @@ key and the mend. Loads neither torch nor a model library.
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from crescent.core.store import later_in_key, not_in_key
 from crescent.engines.weights import Weights, local_folder, number_count
-from crescent.store import later_in_key, not_in_key
 from crescent.training.batching import GROUPED, Packed, Padded
 from crescent.training.checks import is_real, is_whole, require
 from crescent.training.kernels import Kernels, check_kernels

@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from crescent.stopping import on_request
+from crescent.core.signals import on_request
 from crescent.training.launch import STOP, TASK, Task, write_fault
 from crescent.training.team import Team
 
@@ -52,7 +52,7 @@ def main() -> None:
 def _train(task: Task, team: Team, folder: Path, reporter: Reporter) -> None:
     import torch
 
-    from crescent.console import Console
+    from crescent.core.console import Console
     from crescent.training.loop import train
 
     threading.Thread(target=_listen, args=(team,), daemon=True).start()

@@ -23,16 +23,16 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from crescent.answers import equivalent, extract
-from crescent.cli import assets, register_resolvers
-from crescent.console import Console
+from crescent.cli.main import assets, register_resolvers
+from crescent.core.console import Console
+from crescent.core.records import Question, Solution
+from crescent.core.store import Store
 from crescent.engines import LazyEngine
 from crescent.engines.weights import identity
 from crescent.experiment import Experiment
 from crescent.organism.oracle import OrganismOracle
-from crescent.records import Question, Solution
-from crescent.stages.vote import Vote
-from crescent.store import Store
-from crescent.voting import Adaptive, Majority, Rule, used
+from crescent.voting.rules import Adaptive, Majority, Rule, used
+from crescent.voting.stage import Vote
 
 LEVELS = (0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 

@@ -28,7 +28,7 @@ def main() -> None:
         page = folder / "report.html"
         for what, extra in (("table", []), ("table and page", ["--html", str(page)])):
             start = time.monotonic()
-            command = [sys.executable, "-m", "crescent.reporting.compare", str(runs), *extra]
+            command = [sys.executable, "-m", "crescent.cli.compare", str(runs), *extra]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             print(f"{time.monotonic() - start:5.1f} s  {what}, {len(done.stdout.splitlines())} lines")
         print(f"{page.stat().st_size / 1e6:5.2f} MB page")

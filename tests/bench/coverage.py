@@ -1,4 +1,4 @@
-"""How often the intervals of `crescent.evaluation.statistics` hold the truth: python tests/bench/coverage.py [N]
+"""How often the intervals of `crescent.statistics.paired` hold the truth: python tests/bench/coverage.py [N]
 
 Every line is one kind of data set, simulated N times (default 4,000: the share's standard error is 0.34 points).
 "gain" and "loss" are the true shares of questions that become right and wrong; groups share their chances (a Dirichlet
@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from crescent.evaluation.statistics import paired_difference
+from crescent.statistics.paired import paired_difference
 
 PLAIN = [(20, 0.25, 0.1), (50, 0.25, 0.1), (100, 0.2, 0.1), (500, 0.2, 0.1), (1319, 0.1, 0.08)]
 RARE = [(100, 0.05, 0.02), (300, 0.02, 0.01), (500, 0.01, 0.01), (1319, 0.01, 0.005)]

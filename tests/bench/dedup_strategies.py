@@ -15,14 +15,14 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from crescent.cli import assets, register_resolvers
-from crescent.console import Console
+from crescent.cli.main import assets, register_resolvers
+from crescent.core.console import Console
+from crescent.core.records import Question
+from crescent.core.store import Store
 from crescent.engines import LazyEngine
 from crescent.engines.weights import identity
 from crescent.experiment import Experiment
 from crescent.organism import world
-from crescent.records import Question
-from crescent.store import Store
 
 STRATEGIES = ("none", "exact", "minhash", "drop", "rejection", "paper")
 COLUMNS = (

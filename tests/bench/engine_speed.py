@@ -28,9 +28,9 @@ import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig, LlamaConfig, LlamaForCausalLM
 from transformers.utils.logging import set_verbosity_error
 
-from crescent.cli import PACKAGE
+from crescent.cli.main import PACKAGE
 from crescent.engines import Prompt, Sampling
-from crescent.engines.transformers import TransformersEngine
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 
 ORGANISM = PACKAGE / "organism" / "weights" / "organism"

@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from crescent.cli import PACKAGE
+from crescent.cli.main import PACKAGE
 from crescent.engines import Prompt, Sampling
-from crescent.engines.cache import ROOM
-from crescent.engines.continuous import why_not
 from crescent.engines.memory import cache_bytes_per_token, gigabytes
-from crescent.engines.transformers import TransformersEngine, best_device
+from crescent.engines.transformers.cache import ROOM
+from crescent.engines.transformers.continuous import why_not
+from crescent.engines.transformers.engine import TransformersEngine, best_device
 from crescent.engines.weights import Weights, load_tokenizer
 
 SHAPES = {

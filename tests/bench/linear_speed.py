@@ -16,7 +16,7 @@ from statistics import median, quantiles
 import torch
 from torch.nn import functional
 
-from crescent.engines.packed import MANY_ROWS
+from crescent.engines.transformers.packed import MANY_ROWS
 
 SHAPES = ((192, 192), (576, 192), (4096, 192), (256, 768), (768, 768), (2048, 768), (768, 2048), (16384, 768))
 ROWS = (1, 4, 8, 16, 32, 64, 100, 256, 1024)

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from crescent.cli import PACKAGE
+from crescent.cli.main import PACKAGE
 from crescent.engines import Prompt, Sampling
-from crescent.engines.choices import TransformersSettings
+from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights
-from crescent.runtime import Here, RayRuntime
+from crescent.runtime.local import Here, RayRuntime
 from crescent.similarity import EmbedderSettings
 
 ORGANISM = Weights("organism", str(PACKAGE / "organism" / "weights" / "organism"))

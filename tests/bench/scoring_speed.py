@@ -24,8 +24,8 @@ from evaluation.by_hand import FOLDER, ROWS
 from evaluation.general_files import arc, write
 
 import crescent.organism
-from crescent.console import Console
-from crescent.engines.transformers import TransformersEngine
+from crescent.core.console import Console
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 from crescent.evaluation import catalogue, harness, loading
 from crescent.evaluation.settings import EvaluationSettings

@@ -91,6 +91,7 @@ def main() -> None:
     print(f"{len(texts)} questions in rounds of {ROUND}, dedup=drop, min_cosine {MIN_COSINE}")
     print(f"pass / one call: {geometric_mean(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
     print(f"deciding / embedding: {100 * np.mean(shares):.1f} % ({100 * min(shares):.1f} to {100 * max(shares):.1f})")
+    vectors = EmbedderSettings().build().embed(texts)
     made = Pool(vectors.shape[1]).admit(vectors, MIN_COSINE).admitted.tolist()
     wanted = brute_force(vectors)
     differ = sum(a != b for a, b in zip(made, wanted, strict=True))

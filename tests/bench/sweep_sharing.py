@@ -28,7 +28,7 @@ SMALL = (
 
 
 def command(store: Path, name: str, *settings: str) -> list[str]:
-    return [sys.executable, "-m", "crescent.cli", *settings, f"name={name}", f"store={store}"]
+    return [sys.executable, "-m", "crescent.cli.main", *settings, f"name={name}", f"store={store}"]
 
 
 def finish(folder: Path, arguments: Sequence[str]) -> float:

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from training_data import LORA, ORGANISM, SETTINGS, examples
 
-from crescent.console import Console
+from crescent.core.console import Console
 from crescent.engines.weights import load
 from crescent.training.batching import Packed, Padded
 from crescent.training.data import Example

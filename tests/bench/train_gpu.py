@@ -24,7 +24,7 @@ import torch
 from training_data import LORA, SETTINGS
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from crescent.console import Console
+from crescent.core.console import Console
 from crescent.engines.weights import Weights
 from crescent.training.batching import Packed
 from crescent.training.data import Example

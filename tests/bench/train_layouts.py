@@ -21,11 +21,11 @@ from statistics import geometric_mean
 import torch
 from training_data import ORGANISM, SETTINGS, examples
 
-from crescent.console import Console
+from crescent.core.console import Console
+from crescent.training.batch_schedule import plan_steps
 from crescent.training.batching import Packed, Padded
 from crescent.training.data import Example
 from crescent.training.loop import train
-from crescent.training.plan import plan_steps
 
 LAYOUTS = {"padded": Padded(1), "grouped": Padded(16), "packed": Packed(1), "grouped and packed": Packed(16)}
 

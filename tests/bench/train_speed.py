@@ -18,11 +18,11 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from crescent.console import Console
+from crescent.core.console import Console
+from crescent.training.batch_schedule import plan_steps
 from crescent.training.data import IGNORED, Example, collate
 from crescent.training.loop import train
 from crescent.training.methods import Full, Lora
-from crescent.training.plan import plan_steps
 from crescent.training.settings import TrainSettings
 
 

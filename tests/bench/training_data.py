@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import crescent
+from crescent.core.records import QAPair
 from crescent.engines.weights import Weights, load_tokenizer
-from crescent.records import QAPair
 from crescent.training.data import Example, encode_pairs
 from crescent.training.methods import Lora
 from crescent.training.settings import TrainSettings

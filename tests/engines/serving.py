@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from crescent.engines import Completion, Prompt, Sampling
-from crescent.engines.transformers import TransformersEngine
+from crescent.engines.transformers.engine import TransformersEngine
 
 
 @dataclass

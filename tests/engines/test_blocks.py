@@ -7,10 +7,11 @@ import pytest
 import torch
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
-from crescent.engines import Prompt, Sampling, blocks
-from crescent.engines.blocks import attention_by_blocks, blocks_of, in_blocks, is_of_use
-from crescent.engines.cache import cache_argument
-from crescent.engines.transformers import TransformersEngine
+from crescent.engines import Prompt, Sampling
+from crescent.engines.transformers import blocks
+from crescent.engines.transformers.blocks import attention_by_blocks, blocks_of, in_blocks, is_of_use
+from crescent.engines.transformers.cache import cache_argument
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 
 
@@ -55,7 +56,7 @@ def test_attention_in_blocks_is_attention() -> None:
 def test_rows_of_all_lengths_are_written_as_if_alone(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     monkeypatch.setattr(
-        "crescent.engines.batch.blocks_of",
+        "crescent.engines.transformers.batch.blocks_of",
         lambda lengths, worth: (seen.append(len(made := blocks_of(lengths, 0))), made)[1],
     )
     model, tokenizer = load(Weights("tiny", str(tiny_llama)), "cpu")

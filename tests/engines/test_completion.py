@@ -4,10 +4,10 @@ from pathlib import Path
 
 from conftest import save_tokenizer
 
+from crescent.core.records import QAPair
 from crescent.engines import Prompt
 from crescent.engines.encoding import encode
 from crescent.engines.weights import Weights, load_tokenizer
-from crescent.records import QAPair
 from crescent.training.data import encode_pairs
 
 

@@ -15,9 +15,11 @@ from serving import Behaviour, Serving
 from serving_vllm import NEEDS_VLLM, VllmServer
 
 from crescent.engines import Completion, Engine, Prompt, Sampling
-from crescent.engines.choices import ServerSettings, TransformersSettings, VllmSettings
 from crescent.engines.encoding import encode
-from crescent.engines.transformers import TransformersEngine
+from crescent.engines.server import ServerSettings
+from crescent.engines.transformers import TransformersSettings
+from crescent.engines.transformers.engine import TransformersEngine
+from crescent.engines.vllm import VllmSettings
 from crescent.engines.weights import Weights
 
 ORGANISM = Path(__file__).parents[2] / "crescent" / "organism" / "weights" / "organism"

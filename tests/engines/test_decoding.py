@@ -8,11 +8,12 @@ import torch
 from conftest import save_tokenizer
 from transformers import DynamicCache, LlamaConfig, MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
 
-from crescent.engines import Completion, Prompt, Sampling, batch, memory
-from crescent.engines.cache import can_grow, exchange, growing_cache
-from crescent.engines.continuous import ContinuousDecoder, why_not
+from crescent.engines import Completion, Prompt, Sampling, memory
 from crescent.engines.memory import cache_bytes_per_token, free_bytes
-from crescent.engines.transformers import TransformersEngine
+from crescent.engines.transformers import batch
+from crescent.engines.transformers.cache import can_grow, exchange, growing_cache
+from crescent.engines.transformers.continuous import ContinuousDecoder, why_not
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 
 DRAWN, GREEDY = Sampling(max_new_tokens=30, seed=3), Sampling(temperature=0, max_new_tokens=16)

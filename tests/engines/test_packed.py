@@ -7,9 +7,10 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from crescent.engines import Prompt, Sampling, packed
-from crescent.engines.packed import PackedLinears, is_of_use
-from crescent.engines.transformers import TransformersEngine
+from crescent.engines import Prompt, Sampling
+from crescent.engines.transformers import packed
+from crescent.engines.transformers.engine import TransformersEngine
+from crescent.engines.transformers.packed import PackedLinears, is_of_use
 from crescent.engines.weights import Weights, load
 
 

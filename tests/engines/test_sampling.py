@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from crescent.engines.rows import Row, torch_seed
-from crescent.engines.sampling import choose, random_key
+from crescent.engines.transformers.rows import Row, torch_seed
+from crescent.engines.transformers.sampling import choose, random_key
 
 NOISE = 1e-5  # nats, as seen between batches of different shape
 

@@ -15,9 +15,10 @@ from conftest import save_tiny_model
 from serving import Behaviour, Serving
 
 from crescent.engines import Prompt, Sampling
-from crescent.engines.choices import ServerSettings, TransformersSettings
-from crescent.engines.server import ServerEngine
-from crescent.engines.transformers import TransformersEngine
+from crescent.engines.server import ServerSettings
+from crescent.engines.server.engine import ServerEngine
+from crescent.engines.transformers import TransformersSettings
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights
 
 PROMPTS = [Prompt(text, draw) for text in ("How many?", "Who?") for draw in range(5)]
@@ -182,7 +183,7 @@ def test_a_server_without_room_is_left_alone_for_as_long_as_it_asks(
 def test_a_request_that_always_fails_ends_the_run_though_others_are_answered(
     behaviour: Behaviour, why: str, serve: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crescent.engines.endpoints.LONGEST_WAIT", 0.2)
+    monkeypatch.setattr("crescent.engines.server.endpoints.LONGEST_WAIT", 0.2)
     kept: list[int] = []
     url = serve(behaviour).start()
     with pytest.raises(ValueError, match=f"fails on one request again and again .*{why}"):
@@ -211,7 +212,7 @@ def test_thousands_of_prompts_are_worked_through_by_a_bounded_number_of_tasks(se
 INTERRUPTED = """
 import signal, sys
 from crescent.engines import Sampling
-from crescent.engines.choices import ServerSettings
+from crescent.engines.server import ServerSettings
 from crescent.engines.weights import Weights
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 print("asking", flush=True)

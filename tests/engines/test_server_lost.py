@@ -9,8 +9,8 @@ import pytest
 from serving import Behaviour, Serving
 from test_end_to_end import command
 
-from crescent.cli import PACKAGE
-from crescent.engines.transformers import TransformersEngine
+from crescent.cli.main import PACKAGE
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 
 ORGANISM = Weights("organism", str(PACKAGE / "organism" / "weights" / "organism"))

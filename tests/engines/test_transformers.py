@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from crescent.engines import Completion, Prompt, Sampling, batch
-from crescent.engines.batch import Batcher
-from crescent.engines.cache import ROOM
-from crescent.engines.choices import TransformersSettings
-from crescent.engines.transformers import TransformersEngine
+from crescent.engines import Completion, Prompt, Sampling
+from crescent.engines.transformers import TransformersSettings, batch
+from crescent.engines.transformers.batch import Batcher
+from crescent.engines.transformers.cache import ROOM
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights
 
 TEXTS = ["How many?", "Tom has 12 apples and gives 5 to Ann.", "é ½ − 7", "", "Think step by step. " * 8]

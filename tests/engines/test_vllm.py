@@ -19,7 +19,8 @@ from conftest import save_random_adapter
 from serving_vllm import NEEDS_VLLM
 
 from crescent.engines import Prompt, Sampling
-from crescent.engines.choices import TransformersSettings, VllmSettings
+from crescent.engines.transformers import TransformersSettings
+from crescent.engines.vllm import VllmSettings
 from crescent.engines.weights import Weights
 
 pytestmark = list(NEEDS_VLLM)
@@ -83,7 +84,7 @@ def test_draws_of_one_text_keep_their_seeds_whatever_is_asked_for_beside_them() 
 KILLED = """
 import sys, time
 import psutil
-from crescent.engines.choices import VllmSettings
+from crescent.engines.vllm import VllmSettings
 from crescent.engines.weights import Weights
 
 if __name__ == "__main__":
@@ -114,7 +115,7 @@ def two_iterations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "elicit.max_new_tokens=160", "answer.max_new_tokens=160",
     ]  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "crescent.cli", *settings], cwd=folder, capture_output=True, text=True, timeout=460,
+        [sys.executable, "-m", "crescent.cli.main", *settings], cwd=folder, capture_output=True, text=True, timeout=460,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

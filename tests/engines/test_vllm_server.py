@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from serving_vllm import NEEDS_VLLM, VllmServer
 
+from crescent.core.store import Store
 from crescent.engines import LazyEngine, Prompt, Sampling
-from crescent.engines.choices import ServerSettings, TransformersSettings
-from crescent.engines.server import ServerEngine
+from crescent.engines.ledger import Ask, Ledger
+from crescent.engines.server import ServerSettings
+from crescent.engines.server.engine import ServerEngine
+from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights
-from crescent.ledger import Ask, Ledger
-from crescent.store import Store
 
 pytestmark = list(NEEDS_VLLM)
 ORGANISM = Path(__file__).parents[2] / "crescent" / "organism" / "weights" / "organism"

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from crescent.core.store import make_key
 from crescent.engines import Prompt
-from crescent.engines.choices import ServerSettings, TransformersSettings, VllmSettings
 from crescent.engines.encoding import seed_of
-from crescent.engines.vllm_process import check_adapter
+from crescent.engines.server import ServerSettings
+from crescent.engines.transformers import TransformersSettings
+from crescent.engines.vllm import VllmSettings
+from crescent.engines.vllm.process import check_adapter
 from crescent.engines.weights import Weights
-from crescent.store import make_key
 
 
 def adapted(folder: Path, **config: Any) -> Weights:

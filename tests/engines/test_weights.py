@@ -9,8 +9,8 @@ import torch
 from conftest import save_tiny_model
 
 from crescent.engines import Prompt, Sampling
-from crescent.engines.choices import TransformersSettings
-from crescent.engines.transformers import TransformersEngine, end_tokens
+from crescent.engines.transformers import TransformersSettings
+from crescent.engines.transformers.engine import TransformersEngine, end_tokens
 from crescent.engines.weights import Weights, check, identity, load, number_count, weight_files
 
 # The public chat formats of the models in conf/model, with this test's own marker tokens as plain text.

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import crescent.evaluation
-from crescent.console import Console
-from crescent.engines.transformers import TransformersEngine
+from crescent.core.console import Console
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.evaluation import catalogue, harness, loading
 from crescent.evaluation.metrics import COSTS
 from crescent.evaluation.settings import EvaluationSettings

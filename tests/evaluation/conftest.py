@@ -8,7 +8,7 @@ import pytest
 import torch
 from lm_eval.models.huggingface import HFLM
 
-from crescent.engines.transformers import TransformersEngine
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 
 TASK = """\

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from crescent.cli import composed
-from crescent.data import main
+from crescent.cli.data import main
+from crescent.cli.main import composed
 from crescent.evaluation import catalogue, harness
 from crescent.evaluation.data import MANIFEST, mirror, needs
 from crescent.evaluation.settings import EvaluationSettings

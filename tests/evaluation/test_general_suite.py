@@ -7,8 +7,8 @@ import pytest
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.tasks import TaskManager
 
-from crescent.console import Console
-from crescent.engines.transformers import TransformersEngine
+from crescent.core.console import Console
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.evaluation import catalogue, harness, loading
 from crescent.evaluation.metrics import primaries
 from crescent.evaluation.settings import PRIMARY

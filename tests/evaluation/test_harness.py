@@ -8,12 +8,12 @@ import pytest
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.tasks import TaskManager
 
-from crescent.console import Console
-from crescent.engines.transformers import TransformersEngine
+from crescent.core.console import Console
+from crescent.core.records import TaskScore
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.evaluation import catalogue, harness, loading
 from crescent.evaluation.metrics import COSTS
 from crescent.evaluation.settings import EvaluationSettings
-from crescent.records import TaskScore
 
 from .conftest import CHOICE, TASK, rows, write_rows
 

@@ -2,9 +2,9 @@ import math
 
 import pytest
 
+from crescent.core.records import TaskScore
 from crescent.evaluation.metrics import primaries, task_scores
 from crescent.evaluation.samples import merge
-from crescent.records import TaskScore
 
 TABLE = {
     "alias": "t", "sample_len": 3, "acc,none": 0.5, "acc_stderr,none": 0.1, "acc_norm,none": 0.6,

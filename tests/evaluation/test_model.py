@@ -6,8 +6,8 @@ import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
-from crescent.console import Console
-from crescent.engines.transformers import TransformersEngine
+from crescent.core.console import Console
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 from crescent.evaluation.model import HarnessModel
 

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 import crescent.organism
-from crescent.console import Console
-from crescent.engines.transformers import TransformersEngine
+from crescent.core.console import Console
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 from crescent.evaluation import catalogue, harness
 from crescent.evaluation.settings import EvaluationSettings

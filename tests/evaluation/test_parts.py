@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from crescent.console import Console
-from crescent.engines.transformers import TransformersEngine
+from crescent.core.console import Console
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.evaluation import catalogue, harness, loading
 from crescent.evaluation.metrics import subset_scores
 from crescent.evaluation.samples import Grouping, merge

@@ -2,8 +2,9 @@
 
     python -m tests.golden.stage_keys    # writes keys.json anew: only where results are meant to change
 
-In: overrides of the command. Out: one key for each stage, with its settings as the store sees them. Inputs are stand-ins:
-what a stage reads is made by the stage before it, whose key is here too. What a machine decides (precision) is pinned.
+In: overrides of the command. Out: one key for each stage, with its settings as the store sees them. Inputs are
+stand-ins: what a stage reads is made by the stage before it, whose key is here too. What a machine decides (precision)
+is pinned.
 """
 
 import itertools
@@ -15,12 +16,13 @@ from typing import Any
 
 import yaml
 
-from crescent.cli import assets, composed
+from crescent.cli.main import assets, composed
+from crescent.core.store import canonical, make_key
+from crescent.engines.ledger import Ledger
 from crescent.evaluation.harness import PLAIN, plan
-from crescent.experiment import Experiment, engine_key
-from crescent.ledger import Ledger
-from crescent.stages.seeds import Seeds
-from crescent.store import canonical, make_key
+from crescent.experiment import Experiment
+from crescent.pipeline import engine_key
+from crescent.sources.seeds_stage import Seeds
 
 FILE = Path(__file__).parent / "keys.json"
 ROOT = assets()

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from crescent.organism import corpus, dialogues, prompts, world
+from crescent.organism import world
+from crescent.organism.build import corpus, dialogues, prompts
+from crescent.organism.build.model import chat_tokenizer, train_tokenizer
+from crescent.organism.build.split import draw_from, normalised, split_of
 from crescent.organism.grammar import make
-from crescent.organism.model import chat_tokenizer, train_tokenizer
-from crescent.organism.split import draw_from, normalised, split_of
 
 
 @pytest.fixture(scope="module")

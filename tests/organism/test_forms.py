@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from crescent.organism.build import WEIGHTS
-from crescent.organism.card import CARD, FORMS, sha256
+from crescent.organism.build.__main__ import WEIGHTS
+from crescent.organism.build.card import CARD, FORMS, sha256
 
 
 def test_all_forms_together_are_at_most_20_megabytes() -> None:

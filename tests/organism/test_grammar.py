@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from crescent.organism import facts, ordering, perturb, world
+from crescent.organism import ordering, world
+from crescent.organism.build import facts, perturb
 from crescent.organism.grammar import Family, by_parts, make, solution_of, written
 
 SUM = re.compile(r"(\d+) ([-+*/]) (\d+) = (?:[\d +-]+ = )?(\d+)")

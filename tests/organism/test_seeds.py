@@ -2,9 +2,9 @@
 
 import json
 
-from crescent.organism.seeds import FIELDS, PATH, seeds
-from crescent.organism.split import normalised, split_of
-from crescent.organism.tasks import TASKS
+from crescent.organism.build.seeds import FIELDS, PATH, seeds
+from crescent.organism.build.split import normalised, split_of
+from crescent.organism.build.tasks import TASKS
 from crescent.organism.world import solve
 
 ROWS = [json.loads(line) for line in PATH.read_text(encoding="utf-8").splitlines()]

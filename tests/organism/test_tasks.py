@@ -8,8 +8,8 @@ import pytest
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 
-from crescent.organism import tasks
-from crescent.organism.split import normalised, split_of
+from crescent.organism.build import tasks
+from crescent.organism.build.split import normalised, split_of
 
 
 def shipped(name: str) -> list[dict[str, str]]:

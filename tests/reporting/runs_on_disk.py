@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from crescent.console import Console
-from crescent.reporting.results import Comparison, Options, compare
-from crescent.reporting.runs import read_all
+from crescent.core.console import Console
+from crescent.reporting.analyse.results import Comparison, Options, compare
+from crescent.reporting.read.runs import read_all
 
 
 def compared(*paths: Path, store: Path | None = None, **options: Any) -> Comparison:

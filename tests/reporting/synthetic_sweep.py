@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from crescent.core.records import Ballot, Decision, QAPair, Question, Score, TaskScore, TrainStep, encode, text_id
+from crescent.core.store import Artifact, Outcome, Store
 from crescent.evaluation.metrics import cost_scores, subset_scores
 from crescent.evaluation.samples import write
-from crescent.records import Ballot, Decision, QAPair, Question, Score, TaskScore, TrainStep, encode, text_id
-from crescent.store import Artifact, Outcome, Store
 
 DEDUPS = ("none", "exact", "drop", "rejection")
 DRAWS = (1, 3, 5)

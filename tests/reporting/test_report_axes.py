@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from crescent.reporting import axes
-from crescent.reporting.runs import Run
+from crescent.reporting.analyse import axes
+from crescent.reporting.read.runs import Run
 
 
 def run(seed: int = 0, weights: str = "", **settings: object) -> Run:

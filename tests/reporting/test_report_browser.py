@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from crescent.console import Console
-from crescent.reporting.page import write_page
-from crescent.reporting.results import Options, compare
-from crescent.reporting.runs import read_all
+from crescent.core.console import Console
+from crescent.reporting.analyse.results import Options, compare
+from crescent.reporting.read.runs import read_all
+from crescent.reporting.show.page import write_page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crescent.reporting.compare import main
+from crescent.cli.compare import main
 
 from .runs_on_disk import config_of, copy
 
@@ -75,7 +75,7 @@ def test_nothing_left_to_compare_is_said_with_the_reason(tmp_path: Path, capsys:
 
 
 def test_the_command_loads_no_model_library(sweep: Path) -> None:
-    code = "import sys; from crescent.reporting.compare import main; main(sys.argv[1:]); print('torch' in sys.modules)"
+    code = "import sys; from crescent.cli.compare import main; main(sys.argv[1:]); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, str(sweep / "0")], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
 

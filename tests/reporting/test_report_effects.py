@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crescent.reporting.effects import Effect, alone, effects, last_over_first
-from crescent.reporting.results import Comparison
-from crescent.reporting.rows import Column
-from crescent.reporting.sheets import main_effects
+from crescent.reporting.analyse.effects import Effect, alone, effects, last_over_first
+from crescent.reporting.analyse.results import Comparison
+from crescent.reporting.analyse.rows import Column
+from crescent.reporting.show.sheets import main_effects
 
 from .runs_on_disk import compared, config_of, copy, only
 from .synthetic_sweep import Sweep

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure as Canvas
 
-from crescent.console import Console
-from crescent.reporting import figures
-from crescent.reporting.drawing import stroke, swatch
-from crescent.reporting.figures import by_axis, prompts, relations
-from crescent.reporting.figures import passes as by_pass
-from crescent.reporting.figures.figure import difference_unit, panel_title, panels_of, short_labels, total, unit
-from crescent.reporting.results import Comparison, Options, compare
-from crescent.reporting.rows import Column
-from crescent.reporting.runs import read_all
+from crescent.core.console import Console
+from crescent.reporting.analyse.results import Comparison, Options, compare
+from crescent.reporting.analyse.rows import Column
+from crescent.reporting.read.runs import read_all
+from crescent.reporting.show import figures
+from crescent.reporting.show.drawing import stroke, swatch
+from crescent.reporting.show.figures import by_axis, prompts, relations
+from crescent.reporting.show.figures import passes as by_pass
+from crescent.reporting.show.figures.figure import difference_unit, panel_title, panels_of, short_labels, total, unit
 
 SHARES = Options()
 Painted = Callable[..., list[Any]]

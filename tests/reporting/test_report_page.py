@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from crescent.console import Console
-from crescent.reporting import page
-from crescent.reporting.results import Comparison, Options, compare
-from crescent.reporting.runs import read, read_all
-from crescent.reporting.single import report_run
+from crescent.core.console import Console
+from crescent.reporting.analyse.results import Comparison, Options, compare
+from crescent.reporting.read.runs import read, read_all
+from crescent.reporting.show import page
+from crescent.reporting.show.single import report_run
 
 
 def compared(*paths: Path) -> Comparison:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crescent.evaluation.statistics import adjust
-from crescent.reporting.items import read_items
-from crescent.reporting.results import Comparison
-from crescent.reporting.rows import Column
-from crescent.reporting.runs import read
+from crescent.reporting.analyse.results import Comparison
+from crescent.reporting.analyse.rows import Column
+from crescent.reporting.read.items import read_items
+from crescent.reporting.read.runs import read
+from crescent.statistics.paired import adjust
 
 from .runs_on_disk import compared
 from .synthetic_sweep import Sweep

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crescent.evaluation.statistics import adjust, paired_difference
-from crescent.reporting.rows import Column
-from crescent.reporting.runs import find, read
+from crescent.reporting.analyse.rows import Column
+from crescent.reporting.read.runs import find, read
+from crescent.statistics.paired import adjust, paired_difference
 
 from .runs_on_disk import compared, config_of, copy
 

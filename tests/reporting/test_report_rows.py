@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from crescent.reporting.rows import Column
-from crescent.reporting.tables import markdown
+from crescent.reporting.analyse.rows import Column
+from crescent.reporting.show.tables import markdown
 
 from .runs_on_disk import compared, config_of, copy, only
 

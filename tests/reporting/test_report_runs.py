@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from crescent.reporting.explain import explain
-from crescent.reporting.runs import read
+from crescent.reporting.analyse.explain import explain
+from crescent.reporting.read.runs import read
 
 from .runs_on_disk import compared, copy, summary
 

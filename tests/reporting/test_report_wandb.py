@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from crescent.console import Console
-from crescent.reporting.page import write_page
-from crescent.reporting.results import Comparison, Options, compare
-from crescent.reporting.runs import read_all
-from crescent.reporting.wandb_report import _the, publish, run_id, specification
+from crescent.core.console import Console
+from crescent.reporting.analyse.results import Comparison, Options, compare
+from crescent.reporting.read.runs import read_all
+from crescent.reporting.show.page import write_page
+from crescent.reporting.show.wandb_report import _the, publish, run_id, specification
 
 
 @pytest.fixture(scope="module")

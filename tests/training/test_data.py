@@ -8,7 +8,7 @@ from conftest import CHATML as TINY_LLAMA
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from crescent.records import QAPair
+from crescent.core.records import QAPair
 from crescent.training.data import IGNORED, Example, collate, encode_pairs
 
 QWEN_2 = (

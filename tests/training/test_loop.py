@@ -9,8 +9,8 @@ import pytest
 import torch
 from test_module import EXAMPLES, PAD, SETTINGS, load
 
-from crescent.console import Console
-from crescent.stopping import stoppable
+from crescent.core.console import Console
+from crescent.core.signals import stoppable
 from crescent.training.loop import train
 
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import crescent
-from crescent.console import Console
+from crescent.core.console import Console
+from crescent.core.records import QAPair
 from crescent.engines.weights import Weights, load, load_tokenizer
-from crescent.records import QAPair
 from crescent.training.batching import Packed
 from crescent.training.data import Example, encode_pairs
 from crescent.training.loop import train

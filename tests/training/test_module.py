@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from crescent.console import Console
+from crescent.core.console import Console
 from crescent.engines.weights import Weights
+from crescent.training.batch_schedule import Step
 from crescent.training.data import Example
 from crescent.training.loop import train
 from crescent.training.methods import Full, Lora
 from crescent.training.module import Batch, TrainingModule
-from crescent.training.plan import Step
 from crescent.training.settings import TrainSettings
 
 SETTINGS = TrainSettings(

@@ -10,7 +10,7 @@ import torch
 import transformers
 from torch.nn.functional import cross_entropy
 
-from crescent.console import Console
+from crescent.core.console import Console
 from crescent.engines.weights import Weights
 from crescent.training import packing
 from crescent.training.batching import Packed, Padded

@@ -1,6 +1,6 @@
 """The order of training, and the learning rate over it."""
 
-from crescent.training.plan import plan_steps
+from crescent.training.batch_schedule import plan_steps
 from crescent.training.schedule import rate_factor
 
 LENGTHS = [10 + (37 * row) % 50 for row in range(100)]

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 import crescent
-from crescent.composition import build
+from crescent.config.typed import build
+from crescent.core.store import canonical, make_key
 from crescent.engines.weights import Weights
-from crescent.store import canonical, make_key
 from crescent.training.batching import Packed, Padded
 from crescent.training.methods import Full, Lora, QLora
 from crescent.training.recipes import ADAPTERS, WHOLE_MODELS, Recipe, recipe_for

@@ -15,16 +15,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from crescent.console import Console
+from crescent.core.console import Console
+from crescent.core.records import QAPair, TrainStep
+from crescent.core.signals import Stopped
+from crescent.core.store import Artifact, Outcome, Store
 from crescent.engines.weights import Weights
-from crescent.records import QAPair, TrainStep
-from crescent.stages.finetune import Finetune
-from crescent.stopping import Stopped
-from crescent.store import Artifact, Outcome, Store
 from crescent.training.batching import Packed
 from crescent.training.launch import raise_fault, write_fault
 from crescent.training.methods import Full, Lora
 from crescent.training.settings import TrainSettings
+from crescent.training.stage import Finetune
 from crescent.training.team import Team
 
 SETTINGS = TrainSettings(
@@ -176,7 +176,7 @@ def test_a_process_that_dies_ends_the_others_and_is_named(tiny_llama: Path, tmp_
 def test_one_process_shows_progress_for_all(
     tiny_llama: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crescent.console.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("crescent.core.console.SECONDS_BETWEEN_LINES", 0.0)
     finetune(tmp_path, tiny_llama, replace(SETTINGS, devices=2), console=Console())
     out, err = capfd.readouterr()
     lines = [line for line in err.splitlines() if line.startswith("  finetune: ")]

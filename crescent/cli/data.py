@@ -1,0 +1,77 @@
+"""The command `crescent-data`: what data a suite needs, what is there, and a mirror for a machine without a network.
+
+    crescent-data eval=math                       what is needed and what is there; exit status 1 if anything is missing
+    crescent-data eval=general --data FOLDER      the same for a folder of local files (default: CRESCENT_BENCHMARKS)
+    crescent-data eval=full --mirror FOLDER       fetches what FOLDER lacks, from the hub or its cache
+
+In: the same `eval` choices and overrides as `crescent` takes. Out: lines on stdout; with --mirror, files. What is
+needed is read from the task YAMLs by `evaluation.data`.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from crescent.cli.main import composed
+from crescent.config.typed import ConfigError, build
+from crescent.evaluation.data import describe, mirror, needs
+from crescent.evaluation.settings import EvaluationSettings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console script. Exit status: 0 if every task can be scored without a network (or was mirrored), 1 if not, 2
+    for mistakes."""
+    parser = argparse.ArgumentParser(prog="crescent-data", description="The data of a suite: needed, there, mirrored.")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="eval=SUITE", help="as for crescent: eval=math, eval.tasks=[...]"
+    )
+    parser.add_argument("--data", type=Path, help="the folder of local files (default: CRESCENT_BENCHMARKS)")
+    parser.add_argument("--mirror", type=Path, metavar="FOLDER", help="fetch into FOLDER what it lacks")
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        settings = build(EvaluationSettings, composed(options.overrides)["eval"], "eval")
+        return _run(settings, options.data, options.mirror, options.overrides)
+    except ConfigError as error:
+        print(f"crescent-data: config: {error}", file=sys.stderr)
+        return 2
+    except (ValueError, OSError) as error:
+        print(f"crescent-data: error: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(settings: EvaluationSettings, data: Path | None, target: Path | None, overrides: Sequence[str]) -> int:
+    if not settings.tasks:
+        print(f"eval={settings.name} has no tasks: nothing is needed.")
+        return 0
+    if target is not None:
+        wanted = needs(settings, target.absolute())
+        count, failures = mirror(wanted, target.absolute(), print)
+        for resource in sorted({need.nltk for need in wanted if need.nltk}):
+            print(f"beside it, for nltk: python -m nltk.downloader -d {target / 'nltk'} {Path(resource).name}")
+        print(f"{count} files written; to use them: export CRESCENT_BENCHMARKS={shlex.quote(str(target.absolute()))}")
+        for line in failures:
+            print(f"crescent-data: error: {line}", file=sys.stderr)
+        return int(bool(failures))
+    named = data or (Path(settings.data) if settings.data else None)
+    folder = (named or Path("benchmarks")).expanduser().absolute()
+    found = needs(settings, folder)
+    print(
+        f"eval={settings.name}: {len(settings.tasks)} tasks; local files: {named or 'none (set CRESCENT_BENCHMARKS)'}"
+    )
+    print("\n".join(describe(found, folder, named is not None)))
+    if all(need.there(named is not None) for need in found):
+        return 0
+    command = shlex.join(["crescent-data", *overrides, "--mirror", "benchmarks"])
+    print(
+        f"\nTo mirror what is missing, where there is a network:\n  {command}\nthen copy the folder and\n"
+        "  export CRESCENT_BENCHMARKS=/path/to/benchmarks"
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,247 @@
+"""Content-addressed artifacts on disk: keys, locks, atomic commit, resume.
+
+In: a stage's name, version, settings and the keys of its inputs; a builder. Out: an `Artifact`, built once.
+
+    <root>/artifacts/<stage>/<key>/   records.jsonl, other files, meta.json (written last: its existence means complete)
+    <root>/work/<stage>/<key>/        what a builder keeps between attempts (checkpoints); removed at commit
+    <root>/ledgers/<key>/             append-only draws, see `ledger.py`
+    <root>/locks/                     one lock file for each thing that can be built
+
+The root may be shared by any number of processes. Nothing here knows what a stage does. Times, host names and paths
+stay out of meta.json, so that equal runs leave equal bytes.
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import math
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+
+from crescent.core.records import Record, decode_lines, encode
+
+log = logging.getLogger(__name__)
+R = TypeVar("R", bound=Record)
+RECORDS = "records.jsonl"
+META = "meta.json"
+
+
+def canonical(value: Any) -> Any:
+    """`value` as JSON that is equal for equal values, on every machine. Raises TypeError for what has no such form."""
+    if isinstance(value, Enum):
+        return canonical(value.value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise TypeError(f"{value} cannot be part of a key: only finite numbers can")
+        return int(value) if value.is_integer() else value  # 1 and 1.0 are one setting
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        settings = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if _is_in_key(f, value)}
+        return {"class": type(value).__name__, **{name: canonical(item) for name, item in settings.items()}}
+    if isinstance(value, Mapping):
+        if not all(isinstance(name, str) for name in value):
+            raise TypeError("a mapping in a key needs names that are text")
+        return {name: canonical(value[name]) for name in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    raise TypeError(f"a {type(value).__name__} cannot be part of a key: it has no stable form")
+
+
+def not_in_key(**options: Any) -> Any:
+    """A dataclass field that cannot change a result (batch size, logging) and so stays out of keys."""
+    return field(metadata={"key": False}, **options)
+
+
+_SAME = object()
+
+
+def later_in_key(default: Any, before: Any = _SAME) -> Any:
+    """A dataclass field that came with a later release: in keys unless it is at `before` (`default` unless given), what
+    there was before there was a choice. So results of earlier releases are found."""
+    return field(default=default, metadata={"before": default if before is _SAME else before})
+
+
+def make_key(stage: str, version: int, settings: Any, inputs: Sequence[str] = ()) -> str:
+    """24 hexadecimal digits of sha256 over all that decides a result."""
+    parts = {"stage": stage, "version": version, "settings": canonical(settings), "inputs": list(inputs)}
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A committed artifact. `info` are its counters, equal in equal runs; `reused` tells whether this run built it."""
+
+    stage: str
+    key: str
+    path: Path
+    records: int
+    info: Mapping[str, Any]
+    reused: bool
+
+    def read(self, kind: type[R]) -> list[R]:
+        """All records, in order."""
+        with open(self.path / RECORDS, encoding="utf-8") as lines:
+            return list(decode_lines(kind, lines))
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a builder returns: the records, counters that describe them, and paths to move into the artifact."""
+
+    records: Iterable[Record] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+Builder = Callable[[Path], Outcome]
+"""Called with a scratch folder that survives a kill; it may hold what an earlier attempt left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """All artifacts below one folder."""
+
+    root: Path
+
+    def build(self, stage: str, version: int, settings: Any, inputs: Sequence[str], builder: Builder) -> Artifact:
+        """The artifact of these settings and inputs: opened when complete, else built by one process at a time."""
+        key = make_key(stage, version, settings, inputs)
+        found = self.open(stage, key)
+        if found is not None:
+            return found
+        with self.lock(f"{stage}-{key}"):
+            found = self.open(stage, key)  # another process may have built it while this one waited
+            if found is not None:
+                return found
+            work = self.root / "work" / stage / key
+            work.mkdir(parents=True, exist_ok=True)
+            outcome = builder(work)
+            meta = {
+                "stage": stage,
+                "version": version,
+                "key": key,
+                "settings": canonical(settings),
+                "inputs": list(inputs),
+            }
+            artifact = self._commit(work, meta, outcome)
+            shutil.rmtree(work, ignore_errors=True)
+            return artifact
+
+    def open(self, stage: str, key: str) -> Artifact | None:
+        """The committed artifact, or None. A damaged one is set aside, named in a warning, and None is returned."""
+        path = self.root / "artifacts" / stage / key
+        if not (path / META).exists():
+            return None
+        fault, meta = None, {}
+        try:
+            meta = json.loads((path / META).read_text(encoding="utf-8"))
+            for name, seen in meta["files"].items():
+                file = path / name
+                if not file.exists():
+                    fault = f"{name} is missing"
+                elif file.stat().st_size != seen["bytes"]:
+                    fault = f"{name} has {file.stat().st_size} bytes instead of {seen['bytes']}"
+                elif _sha256(file) != seen["sha256"]:
+                    fault = f"{name} does not have the bytes it was committed with"
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            fault = f"{META} cannot be read ({error})"
+        if fault is None:
+            return Artifact(stage, key, path, meta["records"], meta["info"], reused=True)
+        aside = _free_name(path.with_name(f"{key}.damaged"))
+        path.rename(aside)
+        log.warning("%s: %s. Set aside as %s; it is built again.", path, fault, aside.name)
+        return None
+
+    def lock(self, name: str) -> "Lock":
+        """A lock between processes, with one line in the log when another process holds it."""
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Lock(folder / f"{name}.lock")
+
+    def _commit(self, work: Path, meta: dict[str, Any], outcome: Outcome) -> Artifact:
+        path = self.root / "artifacts" / meta["stage"] / meta["key"]
+        if path.exists():  # an attempt that was killed before meta.json; everything in it is made again here
+            shutil.rmtree(path)
+        path.mkdir(parents=True)
+        count = 0
+        with open(path / RECORDS, "w", encoding="utf-8") as file:
+            for record in outcome.records:
+                file.write(encode(record) + "\n")
+                count += 1
+            _flush(file)
+        for name, source in outcome.files.items():
+            shutil.move(source, path / name)
+        files = {
+            str(file.relative_to(path)): {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+        }
+        write_atomic(
+            path / META,
+            json.dumps({**meta, "records": count, "info": dict(outcome.info), "files": files}, indent=1) + "\n",
+        )
+        return Artifact(meta["stage"], meta["key"], path, count, dict(outcome.info), reused=False)
+
+
+class Lock:
+    """`with lock:` waits for other processes, and says so once."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = FileLock(path)
+
+    def __enter__(self) -> "Lock":
+        try:
+            self._lock.acquire(timeout=1)
+        except Timeout:
+            log.info("another run is building %s; waiting for it", Path(self._lock.lock_file).stem)
+            self._lock.acquire()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._lock.release()
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """`path` holds either its old content or all of `text`, whatever happens and whoever else writes it."""
+    temporary = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            _flush(file)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _is_in_key(setting: dataclasses.Field[Any], owner: Any) -> bool:
+    if "before" in setting.metadata and getattr(owner, setting.name) == setting.metadata["before"]:
+        return False
+    return setting.metadata.get("key", True)
+
+
+def _flush(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    while (aside := path.with_name(f"{path.name}-{number}")).exists():
+        number += 1
+    return aside

@@ -1,0 +1,273 @@
+"""Diversification: pulls rounds of raw questions until enough different ones are kept.
+
+In: the elicitation stream, a dedup strategy, an embedder. Out: an artifact of Questions, in order of acceptance, and
+`decisions.jsonl` with what was done to each candidate and why. Rewrites go through a ledger of their own, so that a
+killed run repeats none of them.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from crescent.cleaning import Cleaned, clean_question
+from crescent.core.console import Console, Tally
+from crescent.core.records import Decision, Question, RawQuestion, encode, text_id
+from crescent.core.store import Artifact, Outcome, Store
+from crescent.dedup import Candidate, Dedup, Judged, Rewrite, Tools
+from crescent.domain import fill
+from crescent.engines import Completion, Finished, LazyEngine, Sampling
+from crescent.engines.ledger import Ask, Ledger
+from crescent.similarity.diversity import measure
+
+log = logging.getLogger(__name__)
+DECISIONS = "decisions.jsonl"
+BARREN_ROUNDS = 5  # rounds in a row that keep nothing: the bait is exhausted
+FEW = 0.1  # share of a round below which it adds little
+
+
+class Stream(Protocol):
+    """The elicitation stream: shard i of raw questions. `ahead` rounds from it on are likely to be asked for, and
+    `finished` hears of each completion."""
+
+    def stream_key(self, engine: LazyEngine) -> str: ...
+
+    def shard(
+        self, index: int, store: Store, engine: LazyEngine, ahead: int = 1, finished: Finished | None = None
+    ) -> Artifact: ...
+
+
+Embed = Callable[[Sequence[str]], np.ndarray]
+"""Texts to float32 unit rows [n, dimension]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diversify:
+    """Keeps `num_questions`, or fewer where `max_rounds` pass or the bait is exhausted (said in one line).
+
+    `modify` is the prompt that asks for a rewrite, with {question} and {neighbour} in it.
+    """
+
+    VERSION: ClassVar[int] = 3
+
+    dedup: Dedup
+    modify: str
+    sampling: Sampling
+    num_questions: int
+    max_rounds: int
+    min_chars: int = 20
+    max_chars: int = 2000
+
+    def __post_init__(self) -> None:
+        if self.num_questions < 1:
+            raise ValueError(f"num_questions is {self.num_questions}; it must be at least 1")
+        if self.max_rounds < 1:
+            raise ValueError(f"elicit.max_rounds is {self.max_rounds}; it must be at least 1")
+        for part in ("{question}", "{neighbour}"):
+            if part not in self.modify:
+                raise ValueError(f"domain.modify does not contain {part}; the model must be shown both questions")
+
+    def run(
+        self,
+        stream: Stream,
+        store: Store,
+        engine: LazyEngine,
+        embed: Embed,
+        embedder_key: str,
+        console: Console,
+        earlier: Sequence[Artifact] = (),
+    ) -> tuple[Artifact, "Elicited"]:
+        """The questions, and what eliciting them took.
+
+        `embedder_key` tells embedders apart; questions of `earlier` artifacts count as kept already. Raises ValueError
+        when no valid question came out at all.
+        """
+        elicited: list[Elicited] = []
+
+        def build(work: Path) -> Outcome:
+            with console.progress("questions kept", self.num_questions, "questions") as tally:
+                pulled = _Pull(self, stream, store, engine, embed, tally)
+                pulled.remember([question for artifact in earlier for question in artifact.read(Question)])
+                pulled.until_enough()
+            elicited.append(pulled.elicited())
+            diversity = pulled.diversity(embed)
+            for line in pulled.remarks():
+                console.say(line)
+            with open(work / DECISIONS, "w", encoding="utf-8") as file:
+                file.writelines(encode(decision) + "\n" for decision in pulled.decisions)
+            return Outcome(pulled.kept, {**pulled.info(), **diversity}, {DECISIONS: work / DECISIONS})
+
+        inputs = [stream.stream_key(engine), embedder_key, *(artifact.key for artifact in earlier)]
+        questions = store.build("diversify", self.VERSION, self, inputs, build)
+        info = questions.info
+        reused = Elicited(inputs[0], info["candidates"], info["candidates"], info["elicit_tokens"], 0, 0.0, 0)
+        return questions, elicited[0] if elicited else reused
+
+
+@dataclass(frozen=True, slots=True)
+class Elicited:
+    """The part of the stream that was pulled: raw questions, how many of them were in the store, their tokens, the
+    tokens and seconds this run paid for, and the tokens it paid for rewrites."""
+
+    key: str
+    records: int
+    reused: int
+    tokens: int
+    new_tokens: int
+    seconds: float
+    rewrite_tokens: int
+
+    @property
+    def counts(self) -> tuple[str, int, int]:
+        """(key, records, reused)."""
+        return self.key, self.records, self.reused
+
+
+class _Pull:
+    """The loop over rounds, with its counters."""
+
+    def __init__(
+        self, stage: Diversify, stream: Stream, store: Store, engine: LazyEngine, embed: Embed, tally: Tally
+    ) -> None:
+        self._stage, self._stream, self._store, self._engine, self._tally = stage, stream, store, engine, tally
+        self._ledger = Ledger(store, engine, stage.modify, stage.sampling)
+        self._judge = stage.dedup.open(Tools(embed, self._rewrite, store.root / "pools"))
+        self.kept: list[Question] = []
+        self.decisions: list[Decision] = []
+        self.shards: list[Artifact] = []
+        self._asked: list[str] = []
+        self.acceptance: list[float] = []
+        self._rewrite_tokens = self._new_rewrite_tokens = self._rewrites = self._barren = 0
+        self._seconds, self._raw = 0.0, 0
+
+    def remember(self, questions: Sequence[Question]) -> None:
+        """New questions are compared with these as well."""
+        if questions:
+            self._judge.remember(questions)
+
+    def until_enough(self) -> None:
+        stage = self._stage
+        while (
+            len(self.kept) < stage.num_questions
+            and len(self.shards) < stage.max_rounds
+            and self._barren < BARREN_ROUNDS
+        ):
+            self._round(len(self.shards))
+        if not self.kept:
+            reasons = Counter(decision.reason for decision in self.decisions).most_common(2)
+            why = ", ".join(f"{reason}: {count}" for reason, count in reasons)
+            raise ValueError(
+                f"no valid question in {len(self.decisions)} completions of the bait ({why}). "
+                "Look at domain.bait and at the samples in the store's artifacts/elicit folder."
+            )
+
+    def _round(self, index: int) -> None:
+        start = time.monotonic()
+        shard = self._stream.shard(index, self._store, self._engine, self._rounds_left(), self._written)
+        self._seconds += time.monotonic() - start
+        self.shards.append(shard)
+        candidates = []
+        for raw in shard.read(RawQuestion):
+            cleaned = self._clean(raw.text, raw.finish_reason)
+            if cleaned.question is None:
+                self.decisions.append(_invalid(raw.text, cleaned.reason, index))
+            else:
+                candidates.append(Candidate(cleaned.question, cleaned.question, index, len(candidates)))
+        self._asked += [candidate.text for candidate in candidates]
+        before = len(self.kept)
+        self._take(self._judge.judge(candidates))
+        self._barren = 0 if len(self.kept) > before else self._barren + 1
+        self.acceptance.append(round((len(self.kept) - before) / shard.records, 4))
+        self._tally.advance(len(self.kept) - before, f"round {index + 1}, {self.acceptance[-1]:.0%} of it kept")
+
+    def _written(self, _index: int, _made: Completion) -> None:
+        """Shows that something is happening: several rounds may be written before the first is judged."""
+        self._raw += 1
+        self._tally.advance(0, f"{self._raw:,} raw ones written")
+
+    def _rounds_left(self) -> int:
+        """How many more rounds it will take, if each keeps as many as the last did: unknown before the first."""
+        if not self.shards:
+            return 1
+        kept = max(1, round(self.acceptance[-1] * self.shards[-1].records))
+        rounds = -(-(self._stage.num_questions - len(self.kept)) // kept)
+        return min(rounds, self._stage.max_rounds - len(self.shards))
+
+    def _take(self, judged: Sequence[Judged]) -> None:
+        """Takes decisions in order, and none after the last question that is needed."""
+        for one in judged:
+            if len(self.kept) == self._stage.num_questions:
+                return
+            self.decisions.append(one.decision)
+            if one.question is not None:
+                self.kept.append(one.question)
+
+    def _rewrite(self, rewrites: Sequence[Rewrite]) -> list[str | None]:
+        """The model's rewrites, cleaned, in one batch."""
+        asks = [
+            Ask(text_id(question, neighbour), 0, fill(self._stage.modify, question=question, neighbour=neighbour))
+            for question, neighbour in rewrites
+        ]
+        drawn = self._ledger.complete(asks)
+        self._rewrites += len(asks)
+        self._rewrite_tokens += sum(row.new_tokens for row in drawn.rows)
+        self._new_rewrite_tokens += drawn.generated_tokens
+        return [self._clean(row.text, row.finish_reason).question for row in drawn.rows]
+
+    def _clean(self, text: str, finish_reason: str) -> Cleaned:
+        return clean_question(text, finish_reason, self._stage.min_chars, self._stage.max_chars)
+
+    def diversity(self, embed: Embed) -> dict[str, float]:
+        """How different the kept questions are, and before that as many valid ones as the model first asked."""
+        kept = [question.text for question in self.kept]
+        asked = self._asked[: len(kept)]
+        before, after = measure(asked, embed(asked)), measure(kept, embed(kept))
+        return {**before.named("before"), **after.named("after")}
+
+    def info(self) -> dict[str, object]:
+        """Counters of the artifact: they depend on nothing but settings and inputs."""
+        verdicts = Counter(decision.verdict for decision in self.decisions)
+        return {
+            "candidates": sum(shard.records for shard in self.shards),
+            "rounds": len(self.shards),
+            **{verdict: verdicts[verdict] for verdict in ("accepted", "rewritten", "dropped", "invalid")},
+            "acceptance_by_round": self.acceptance,
+            "rewrites": self._rewrites,
+            "rewrite_tokens": self._rewrite_tokens,
+            "elicit_tokens": sum(shard.info["tokens"] for shard in self.shards),
+        }
+
+    def elicited(self) -> Elicited:
+        """What was pulled, and what of it this run paid for."""
+        fresh = [shard for shard in self.shards if not shard.reused]
+        records, tokens = sum(shard.records for shard in self.shards), sum(s.info["tokens"] for s in self.shards)
+        new_tokens = sum(shard.info["tokens"] for shard in fresh)
+        return Elicited(
+            self._stream.stream_key(self._engine), records, records - sum(shard.records for shard in fresh), tokens,
+            new_tokens, self._seconds, self._new_rewrite_tokens,
+        )  # fmt: skip
+
+    def remarks(self) -> list[str]:
+        """What a user should know about how the loop ended."""
+        last = self.acceptance[-BARREN_ROUNDS:]
+        if len(self.kept) == self._stage.num_questions:
+            if len(last) == BARREN_ROUNDS and sum(last) < FEW * BARREN_ROUNDS:
+                share = sum(last) / BARREN_ROUNDS
+                return [
+                    f"New rounds add little: {share:.0%} of the last {BARREN_ROUNDS} rounds was kept. More questions "
+                    "will cost more and more; another bait, model or temperature would bring new ones."
+                ]
+            return []
+        asked = f"{len(self.kept)} of {self._stage.num_questions} questions"
+        if self._barren == BARREN_ROUNDS:
+            return [f"The bait is exhausted: the last {BARREN_ROUNDS} rounds kept nothing. Going on with {asked}."]
+        return [f"Stopped after elicit.max_rounds={self._stage.max_rounds} rounds with {asked}."]
+
+
+def _invalid(text: str, reason: str, index: int) -> Decision:
+    return Decision(text_id(text), "invalid", None, 0.0, 0, reason, text, index)

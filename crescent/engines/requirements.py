@@ -1,0 +1,23 @@
+"""Memory that an engine needs before it can decode one row, found without loading weights."""
+
+from crescent.engines.memory import Need, cache_bytes_per_token, free_bytes
+from crescent.engines.weights import Weights, local_folder, number_count
+
+LEAST_TOKENS = 2048
+"""Of a prompt and its answer."""
+BATCHES_AHEAD = 8
+"""Batches asked for together: only while the last of them runs out are places empty."""
+
+
+def memory_need(weights: Weights, device: str) -> Need:
+    """For a model and a row of `LEAST_TOKENS`."""
+    import torch
+    from transformers import AutoConfig
+
+    folder, item = local_folder(weights), getattr(torch, weights.dtype).itemsize
+    row = LEAST_TOKENS * cache_bytes_per_token(AutoConfig.from_pretrained(folder), item)
+    return Need(
+        f"memory to generate with {weights.name} in {weights.dtype} on {device}",
+        number_count(folder) * item + row, free_bytes(torch.device(device)),
+        "Take a smaller model, model.dtype=bfloat16, another engine.device, or engine=server.",
+    )  # fmt: skip

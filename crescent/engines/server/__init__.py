@@ -1,0 +1,3 @@
+from crescent.engines.server.settings import ServerSettings
+
+__all__ = ["ServerSettings"]

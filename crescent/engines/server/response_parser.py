@@ -1,0 +1,98 @@
+"""What a server answered, as completions: text, token counts, log-probabilities, and what it did otherwise than asked.
+
+In: an answer of the OpenAI client. Out: `Completion`s, or a ValueError where a server cut the prompt. Where a server
+counts no tokens they are counted with the model's tokenizer, if that is on this machine. `mean_logprob` is 0.0 where a
+server gives none. It sends nothing.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from crescent.engines import Completion, FinishReason, Prompt, Sampling
+from crescent.engines.encoding import encode
+from crescent.engines.server.capabilities import Request
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Tell = Callable[[str, str], None]
+_SLACK, _SHARE = 16, 0.9  # a served chat template may be shorter than the model's by so much
+
+
+class Reader:
+    """Reads answers, beside the tokenizer of the model where there is one."""
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase | None") -> None:
+        self._tokenizer = tokenizer
+        self._lengths: dict[tuple[str, bool], int] = {}
+        self.context: int | None = None  # of the server, where it tells
+
+    def ids(self, prompt: Prompt) -> list[int] | None:
+        """The prompt's token ids; None without a tokenizer."""
+        return None if self._tokenizer is None else encode(prompt, self._tokenizer)
+
+    def prompt_tokens(self, prompt: Prompt) -> int | None:
+        """Tokens of the prompt by the model's own template; None without a tokenizer."""
+        if self._tokenizer is None:
+            return None
+        key = (prompt.text, prompt.rendered)
+        if key not in self._lengths:
+            self._lengths[key] = len(encode(prompt, self._tokenizer))
+        return self._lengths[key]
+
+    def read(self, answer: Any, request: Request, sampling: Sampling, limited: bool, tell: Tell) -> list[Completion]:
+        """One completion for each sample that came. `limited`: max_tokens was sent."""
+        usage = answer.usage
+        own = self.prompt_tokens(request.prompt)
+        read = (usage.prompt_tokens if usage else 0) or own or 0
+        if own is not None and read < _SHARE * own - _SLACK:
+            raise ValueError(
+                f"the server read {read} tokens of a prompt of {own}: it cuts long prompts without a word. Start it "
+                "with a longer context, or so that it refuses them."
+            )
+        if own is not None and read != own:
+            tell("template", (
+                f"the server reads a prompt as {read} tokens, the template of model.path as {own}: it serves another "
+                "model or another chat template than is trained here"
+            ))  # fmt: skip
+        made = []
+        for choice in sorted(answer.choices, key=lambda choice: choice.index)[: len(request.indices)]:
+            text = (choice.text if request.prompt.rendered else choice.message.content) or ""
+            finish: FinishReason = "length" if choice.finish_reason == "length" else "stop"
+            logprobs = _logprobs(choice, request.prompt.rendered)
+            tokens = len(logprobs) or self._new_tokens(text, sampling, finish, usage, len(answer.choices))
+            full = self.context is not None and read + tokens >= self.context - 1
+            if finish == "length" and limited and not full and 0 < tokens < sampling.max_new_tokens:
+                tell("cut", (
+                    f"a server cut a completion after {tokens} tokens although {sampling.max_new_tokens} were asked "
+                    "for: it has a limit of its own; raise it there"
+                ))  # fmt: skip
+            for stop in filter(None, sampling.stop):
+                if stop in text:
+                    tell("stop", "a server writes on beyond stop strings: they are cut off here, its tokens are spent")
+                    text, finish = text.split(stop, 1)[0], "stop"
+            mean = round(sum(logprobs) / len(logprobs), 2) if logprobs else 0.0
+            made.append(Completion(text, finish, read, tokens, mean + 0.0))
+        return made
+
+    def _new_tokens(self, text: str, sampling: Sampling, finish: FinishReason, usage: Any, choices: int) -> int:
+        """The server's count where it is of this completion alone, else ours, else an even share of the server's.
+
+        Ours is near: random text does not always split into the tokens it was drawn as. It is never above the limit.
+        """
+        total = usage.completion_tokens if usage else 0
+        if total and choices == 1:
+            return total
+        if self._tokenizer is not None:
+            counted: Any = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+            return min(len(counted) + (finish == "stop"), sampling.max_new_tokens)
+        return round(total / choices)
+
+
+def _logprobs(choice: Any, rendered: bool) -> list[float]:
+    """Nats of each new token, as the server gives them; none where it gives none."""
+    if choice.logprobs is None:
+        return []
+    if rendered:
+        return [value for value in choice.logprobs.token_logprobs or [] if value is not None]
+    return [token.logprob for token in choice.logprobs.content or []]

@@ -1,0 +1,3 @@
+from crescent.engines.transformers.settings import TransformersSettings
+
+__all__ = ["TransformersSettings"]

@@ -1,0 +1,128 @@
+"""Decoding by the library's continuous batching: paged memory, no padding, a new row as soon as one has ended.
+
+In: rows with their prompts. Out: the same rows, written. It samples with the library's generator, seeded by the rows:
+the same call gives other text when its batches form differently. `mean_logprob` is that of the distribution drawn from,
+so at other temperatures than 1 it is not the model's own.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import ContinuousBatchingConfig, GenerationConfig, PreTrainedModel
+from transformers.generation.continuous_batching.utils import WorkloadHints
+
+from crescent.engines import Sampling
+from crescent.engines.memory import cache_bytes_per_token, fewer, free_bytes, is_out_of_memory
+from crescent.engines.transformers.cache import can_grow
+from crescent.engines.transformers.rows import Row, Work, torch_seed
+
+PAGE = {"cpu": 32, "cuda": 256}  # tokens: what flash attention reads at once, and small where nothing is gained by more
+CACHE_SHARE = {"cpu": 0.25, "cuda": 0.8}  # of free memory; the library's own choice on a CPU took 7.5 GB
+PASS_TOKENS = {"cpu": 1024, "cuda": 8192}  # of prompts and answers in one pass
+MEND = "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
+POLL = 1.0  # seconds after which a dead decoder is noticed
+
+
+def why_not(model: PreTrainedModel) -> str | None:
+    """Why the library cannot batch this model continuously, or None."""
+    if not hasattr(model, "generate_batch") or not can_grow(model.config):
+        return f"{type(model).__name__} keeps more than keys and values"
+    if model.device.type not in PAGE:
+        return f"it does not run on {model.device.type}"
+    return None
+
+
+def has_flash_attention() -> bool:
+    """Whether a kernel is there that makes continuous batching pay on a GPU."""
+    from transformers.utils.import_utils import is_flash_attn_2_available, is_flash_attn_3_available
+
+    return is_flash_attn_3_available(kernels_fallback_ok=True) or is_flash_attn_2_available(kernels_fallback_ok=True)
+
+
+class ContinuousDecoder:
+    """Decodes rows with a model; `ends` are the tokens that end a turn, `max_rows` are decoded together."""
+
+    def __init__(self, model: PreTrainedModel, pad_id: int, ends: Sequence[int], max_rows: int) -> None:
+        self._model, self._pad_id, self._ends, self._max_rows = model, pad_id, list(ends), max_rows
+
+    def run(self, rows: Sequence[Row], work: Work) -> None:
+        """Writes all rows. Raises RuntimeError where the library gives up, MemoryError where one row does not fit; rows
+        handed out by then stay."""
+        while left := [row for row in rows if row.finish is None]:
+            fits = True
+            try:
+                self._decode(left, work)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                fits = False
+            if not fits:
+                self._max_rows = fewer(min(self._max_rows, len(left)), "rows", MEND, self._model.device)
+            for row in left:
+                if row.finish is None:
+                    row.begin_again()
+
+    def _decode(self, rows: Sequence[Row], work: Work) -> None:
+        by_id = {str(number): row for number, row in enumerate(rows)}
+        hints = WorkloadHints(
+            max_prompt_length=max(len(row.prompt_ids) for row in rows),
+            max_generated_length=max(row.limit for row in rows), num_requests=len(rows),
+        )  # fmt: skip
+        model: Any = self._model
+        logging.getLogger("ContinuousBatchingLogger").setLevel(logging.CRITICAL)  # what goes wrong is raised here
+        with model.continuous_batching_context_manager(
+            generation_config=self._generation(work.sampling), continuous_batching_config=self._memory(rows),
+            timeout=5, workload_hints=hints,
+        ) as manager:  # fmt: skip
+            for name, row in sorted(by_id.items(), key=lambda item: item[1].prompt_ids):  # shared beginnings together
+                manager.add_request(list(row.prompt_ids), name, row.limit, streaming=bool(work.stops))
+            while by_id:
+                made = manager.get_result(timeout=POLL)
+                if made is None:
+                    if not manager.is_running():
+                        raise RuntimeError(f"continuous batching ended with {len(by_id)} of {len(rows)} rows unwritten")
+                elif made.error is not None:
+                    raise RuntimeError(f"continuous batching failed: {made.error}")
+                elif made.request_id in by_id and self._take(by_id[made.request_id], made, work):
+                    del by_id[made.request_id]
+                    if not made.is_finished():
+                        manager.cancel_request(made.request_id)
+
+    def _take(self, row: Row, made: Any, work: Work) -> bool:
+        """What was written of a row so far. True when it ends there, which is then told."""
+        row.tokens = list(made.generated_tokens)
+        if not row.tokens:
+            return False
+        if row.tokens[-1] in self._ends or work.stops.reached(row.tokens):
+            row.finish = "stop"
+        elif made.is_finished():
+            row.finish = "length"
+        else:
+            return False
+        work.hand_out(row, sum(made.logprobs) / len(row.tokens) if made.logprobs else 0.0)
+        return True
+
+    def _generation(self, sampling: Sampling) -> GenerationConfig:
+        drawn: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+        return GenerationConfig(
+            do_sample=sampling.temperature > 0, max_new_tokens=sampling.max_new_tokens, eos_token_id=self._ends,
+            pad_token_id=self._pad_id, **(drawn if sampling.temperature > 0 else {}),
+        )  # fmt: skip
+
+    def _memory(self, rows: Sequence[Row]) -> ContinuousBatchingConfig:
+        """Blocks for as many rows as fit, never what the library would take by itself."""
+        kind = self._model.device.type
+        page = PAGE[kind]
+        pages_a_row = -(-max(row.longest for row in rows) // page) + 1
+        bytes_a_page = page * cache_bytes_per_token(self._model.config, self._model.dtype.itemsize)
+        affordable = int(CACHE_SHARE[kind] * free_bytes(self._model.device) // bytes_a_page)
+        if affordable < pages_a_row:
+            raise MemoryError(
+                f"out of memory for one prompt of {max(len(row.prompt_ids) for row in rows)} tokens. {MEND}"
+            )
+        together = min(self._max_rows, len(rows))
+        return ContinuousBatchingConfig(
+            page_size=page, num_blocks=min(affordable, together * pages_a_row), max_requests_per_batch=together,
+            max_batch_tokens=max(PASS_TOKENS[kind], together), return_logprobs=True, seed=torch_seed(rows),
+        )  # fmt: skip

@@ -1,0 +1,147 @@
+"""Generation with any Hugging Face causal language model, on CPU or GPU.
+
+In: prompts. Out: completions, in order. Two ways to decode: `padded` batches of our own (see `padded.py`),
+reproducible on a CPU in float32, and the library's `continuous` batching (see `continuous.py`), which has no padding
+and pays on GPUs. It trains nothing and keeps no files.
+"""
+
+import gc
+import logging
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from crescent.engines import Completion, Finished, Prompt, Sampling
+from crescent.engines.encoding import encode
+from crescent.engines.transformers.continuous import ContinuousDecoder, has_flash_attention, why_not
+from crescent.engines.transformers.padded import PaddedDecoder
+from crescent.engines.transformers.rows import Row, Work
+from crescent.engines.transformers.sampling import random_key
+
+log = logging.getLogger(__name__)
+Batching = Literal["auto", "padded", "continuous"]
+LARGE = 300_000_000  # parameters from which a GPU's time goes into the model and not into starting its kernels
+
+
+def best_device() -> str:
+    """cuda, mps or cpu: the first that is there."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+class TransformersEngine:
+    """A loaded model that completes prompts. See `crescent.engines.Engine`."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        identity: str,
+        max_batch: int = 256,
+        batching: Batching = "padded",
+    ) -> None:
+        self.model, self.tokenizer, self.identity = model, tokenizer, identity
+        self.device = model.device
+        self.batching, self._may_change = self._choose(batching), batching == "auto"
+        self.deterministic = self.batching == "padded" and self.device.type == "cpu" and model.dtype == torch.float32
+        self.context = int(getattr(model.config, "max_position_embeddings", None) or 1 << 30)
+        self._max_batch = max_batch
+        self._decoder = self._build()
+
+    def generate(
+        self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
+    ) -> list[Completion]:
+        """One completion for each prompt, in order.
+
+        A prompt that fills the model's context gets an empty completion with finish_reason "length". Raises MemoryError
+        when one row alone does not fit.
+        """
+        rows = self._rows(prompts, sampling)
+        work = Work(self.tokenizer, sampling, len(rows), finished)
+        for row in rows:
+            if row.finish is not None:
+                work.hand_out(row, 0.0)
+        self._run([row for row in rows if row.finish is None], work)
+        return [completion for completion in work.completions if completion is not None]
+
+    def close(self) -> None:
+        """Lets the model's memory go."""
+        del self.model, self._decoder
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """Token ids as the model reads them, with at most one begin-of-sequence token."""
+        return tuple(encode(prompt, self.tokenizer))
+
+    def _choose(self, batching: Batching) -> Literal["padded", "continuous"]:
+        """What "auto" means for this model here, said in one line.
+
+        On a CPU padded batches were the faster for the organism, of mixed lengths (tests/bench/engine_speed.py). Larger
+        models, and any model on a GPU, have not been measured: what is chosen there follows from how the two work.
+        """
+        size, reason = self.model.num_parameters(), why_not(self.model)
+        if batching == "continuous" and reason is not None:
+            raise ValueError(f"engine.batching=continuous cannot be used: {reason}. Choose padded or auto.")
+        if batching != "auto":
+            return batching
+        pays = self.device.type == "cuda" and size >= LARGE and reason is None and has_flash_attention()
+        chosen = "continuous" if pays else "padded"
+        log.info("%s batches: %s", chosen, self._reason(size, reason))
+        return chosen
+
+    def _reason(self, size: int, reason: str | None) -> str:
+        """Why `auto` chose as it did: what is against continuous batches, or that nothing is."""
+        if reason is not None:
+            return reason
+        if self.device.type != "cuda":
+            return f"the model runs on {self.device.type}"
+        if size < LARGE:
+            return f"{size:,} parameters are fewer than {LARGE:,}"
+        return f"{size:,} parameters on a GPU with{'' if has_flash_attention() else 'out'} flash attention"
+
+    def _build(self) -> PaddedDecoder | ContinuousDecoder:
+        pad: Any = self.tokenizer.pad_token_id
+        pad, ends = pad or 0, sorted(end_tokens(self.model, self.tokenizer))
+        if self.batching == "continuous":
+            return ContinuousDecoder(self.model, pad, ends, self._max_batch)
+        return PaddedDecoder(
+            self.model, pad, torch.tensor(ends, device=self.device), self._max_batch, self.deterministic
+        )
+
+    def _run(self, rows: list[Row], work: Work) -> None:
+        """Decodes rows; where continuous batching was our own choice and fails, what is left is padded."""
+        try:
+            self._decoder.run(rows, work)
+        except RuntimeError as error:
+            if self.batching != "continuous" or not self._may_change:
+                raise
+            log.warning("%s; going on with padded batches", str(error).strip().splitlines()[0])
+            self.batching = "padded"
+            self._decoder = self._build()
+            left = [row for row in rows if row.finish is None]
+            for row in left:
+                row.begin_again()
+            self._decoder.run(left, work)
+
+    def _rows(self, prompts: Sequence[Prompt | str], sampling: Sampling) -> list[Row]:
+        asked = [Prompt(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
+        ids = {key: self.encode(Prompt(*key)) for key in {(p.text, 0, p.rendered) for p in asked}}
+        rows = []
+        for index, prompt in enumerate(asked):
+            prompt_ids = ids[prompt.text, 0, prompt.rendered]
+            limit = max(0, min(sampling.max_new_tokens, self.context - len(prompt_ids)))
+            key = random_key(sampling.seed, prompt_ids, prompt.draw)
+            rows.append(Row(index, prompt_ids, limit, key, finish=None if limit else "length"))
+        return rows
+
+
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Tokens that end a turn: the generation config's (Llama 3 has two) and the tokenizer's."""
+    configured: Any = getattr(model.generation_config, "eos_token_id", None)
+    ends: list[Any] = [*(configured if isinstance(configured, list) else [configured]), tokenizer.eos_token_id]
+    return {int(token) for token in ends if token is not None}

@@ -1,0 +1,3 @@
+from crescent.engines.vllm.settings import VllmSettings
+
+__all__ = ["VllmSettings"]

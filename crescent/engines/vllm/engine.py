@@ -1,0 +1,189 @@
+"""Generation with vLLM in this process's care: its scheduler, paged KV cache and prefix caching.
+
+In: prompts. Out: completions, in order. vLLM runs the model in a process of its own, so that closing gives all memory
+back; this side tokenises, asks for all draws of a prompt in one request, and hands out each completion as it is
+finished. An adapter is applied while decoding (LoRA), not merged. It trains nothing and scores nothing.
+
+Every draw has a seed of its own: with one seed for the engine, a run that goes on in a new process would draw the same
+"new" samples again. Batches form as requests arrive and change the last bits of logits, so no text is promised twice.
+"""
+
+import gc
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from crescent.engines import Completion, Finished, Prompt, Sampling
+from crescent.engines.encoding import encode, seed_of
+from crescent.engines.guard import Guard
+from crescent.engines.vllm.process import Capacity, model_context, start
+from crescent.engines.weights import Weights, load_tokenizer
+
+SEED_BITS = 62  # room to count draws up from a seed within 64 bits
+QUEUED = 4  # samples waiting in vLLM, as a multiple of those it decodes together
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Consecutive draws of one prompt: sample i belongs to the prompts at `places[i]` (greedy draws share one)."""
+
+    prompt: Prompt
+    ids: list[int]
+    limit: int
+    places: tuple[tuple[int, ...], ...]
+
+
+class VllmEngine:
+    """See `crescent.engines.Engine`. Not deterministic: the batch of a sample depends on what else is decoded."""
+
+    deterministic = False
+
+    def __init__(self, weights: Weights, identity: str, capacity: Capacity) -> None:
+        self.identity, self._capacity, self._name = identity, capacity, weights.name
+        self.tokenizer = load_tokenizer(weights)
+        self.context = model_context(weights)
+        self._asked = 0
+        self._guard = Guard()
+        try:
+            self._llm, self._adapter = start(weights, capacity, self._guard)
+        except BaseException:
+            self._guard.finish()
+            raise
+        self._most = int(self._llm.model_config.max_model_len)
+
+    def generate(
+        self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
+    ) -> list[Completion]:
+        """One completion for each prompt, in order.
+
+        A prompt that fills the model's context gets an empty completion with finish_reason "length". Raises ValueError
+        where `engine.max_model_len` would cut what the model itself has room for, and where vLLM's process dies.
+        """
+        from vllm.v1.engine.exceptions import EngineDeadError  # pyright: ignore
+
+        asked = [Prompt(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
+        completions: list[Completion | None] = [None] * len(asked)
+
+        def hand_out(places: Sequence[int], made: Completion) -> None:
+            for place in places:
+                completions[place] = made
+                if finished is not None:
+                    finished(place, made)
+
+        requests = []
+        for request in self._requests(asked, sampling):
+            if request.limit > 0:
+                requests.append(request)
+                continue
+            for places in request.places:
+                hand_out(places, Completion("", "length", len(request.ids), 0, 0.0))
+        try:
+            with closing(self._run(requests, sampling)) as samples:
+                for places, made in samples:
+                    hand_out(places, made)
+        except EngineDeadError:
+            raise ValueError(
+                "vLLM's process has died (its own messages are above; most often memory ran out). What was finished is "
+                "kept. Lower engine.max_batch or engine.gpu_memory_utilization; the same command then goes on."
+            ) from None
+        return [completion for completion in completions if completion is not None]
+
+    def close(self) -> None:
+        """Ends vLLM's process, and with it all memory it held."""
+        self._llm.engine_core.shutdown()
+        self._guard.finish()
+        del self._llm
+        gc.collect()
+
+    def _requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[_Request]:
+        """Draws of one text together, runs of consecutive numbers in one request; prompts in the order first asked."""
+        alike: dict[tuple[str, bool], list[int]] = {}
+        for index, prompt in enumerate(prompts):
+            alike.setdefault((prompt.text, prompt.rendered), []).append(index)
+        requests = []
+        for indices in alike.values():
+            first = prompts[indices[0]]
+            ids = encode(first, self.tokenizer)
+            limit = min(sampling.max_new_tokens, self.context - len(ids))
+            if len(ids) + limit > self._most and limit > 0:
+                raise ValueError(
+                    f"engine.max_model_len is {self._most}: a prompt of {len(ids)} tokens and {limit} new ones "
+                    f"need {len(ids) + limit}, which {self._name} has room for. Raise it, or set it to null."
+                )
+            if sampling.temperature == 0:
+                requests.append(_Request(first, ids, limit, (tuple(indices),)))
+                continue
+            for run in _consecutive(sorted(indices, key=lambda index: prompts[index].draw), prompts):
+                requests.append(_Request(prompts[run[0][0]], ids, limit, tuple(run)))
+        return requests
+
+    def _run(
+        self, requests: Sequence[_Request], sampling: Sampling
+    ) -> Generator[tuple[tuple[int, ...], Completion], None, None]:
+        """Each sample as it is finished. vLLM's queue is kept full, and no longer than that."""
+        waiting, open_requests, samples = iter(requests), dict[str, _Request](), 0
+        exhausted = False
+        try:
+            while open_requests or not exhausted:
+                while not exhausted and samples < QUEUED * self._capacity.max_batch:
+                    request = next(waiting, None)
+                    if request is None:
+                        exhausted = True
+                        break
+                    name = self._add(request, sampling)
+                    open_requests[name], samples = request, samples + len(request.places)
+                for answer in self._llm.step() if open_requests else ():
+                    request = open_requests[answer.request_id]
+                    for output in answer.outputs:
+                        if output.finish_reason is not None:
+                            samples -= 1
+                            yield request.places[output.index], self._completion(output, request, sampling)
+                    if answer.finished:
+                        del open_requests[answer.request_id]
+        finally:
+            if open_requests:  # interrupted: the engine is left idle, ready for the next call
+                with suppress(Exception):  # its process may be gone; what interrupted is the news
+                    self._llm.abort_request(list(open_requests))
+
+    def _add(self, request: _Request, sampling: Sampling) -> str:
+        from vllm import SamplingParams  # pyright: ignore
+
+        self._asked += 1
+        name = str(self._asked)
+        parameters = SamplingParams(
+            n=len(request.places), temperature=sampling.temperature, top_p=sampling.top_p, max_tokens=request.limit,
+            stop=[stop for stop in sampling.stop if stop], detokenize=any(sampling.stop), logprobs=0,
+            seed=None if sampling.temperature == 0 else seed_of(sampling.seed, request.prompt, SEED_BITS),
+        )  # fmt: skip
+        self._llm.add_request(name, {"prompt_token_ids": request.ids}, parameters, lora_request=self._adapter)
+        return name
+
+    def _completion(self, output: Any, request: _Request, sampling: Sampling) -> Completion:
+        if output.finish_reason not in ("stop", "length"):
+            raise ValueError(f"vLLM gave up on a completion ({output.finish_reason}); its own messages are above")
+        tokens = list(output.token_ids)
+        text = str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+        for stop in filter(None, sampling.stop):
+            text = text.split(stop, 1)[0]
+        mean = round((output.cumulative_logprob or 0.0) / max(1, len(tokens)), 2) + 0.0
+        return Completion(text, output.finish_reason, len(request.ids), len(tokens), mean)
+
+
+def _consecutive(indices: Sequence[int], prompts: Sequence[Prompt]) -> Iterator[list[tuple[int, ...]]]:
+    """Runs of draws n, n + 1, ...; prompts that ask for one draw twice share a sample."""
+    run: list[tuple[int, ...]] = []
+    last = None
+    for index in indices:
+        draw = prompts[index].draw
+        if run and draw == last:
+            run[-1] = (*run[-1], index)
+        elif run and last is not None and draw == last + 1:
+            run.append((index,))
+        else:
+            if run:
+                yield run
+            run = [(index,)]
+        last = draw
+    if run:
+        yield run

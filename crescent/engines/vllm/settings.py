@@ -1,0 +1,96 @@
+"""The `engine: vllm` choice: cheap settings that build the engine late.
+
+Importing this loads no model library.
+"""
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crescent.core.store import not_in_key
+from crescent.engines.memory import Need
+from crescent.engines.requirements import BATCHES_AHEAD, memory_need
+from crescent.engines.transformers.settings import TransformersSettings
+from crescent.engines.weights import Weights, check, identity
+
+if TYPE_CHECKING:
+    from crescent.engines.vllm.engine import VllmEngine
+
+MAX_RANK = 512
+"""The largest LoRA rank that vLLM has buffers for."""
+
+
+@dataclass(frozen=True, slots=True)
+class VllmSettings:
+    """The `engine: vllm` choice: vLLM in this process's care, in an environment that has it (docs/engines.md).
+
+    No field but `name` changes a result: `max_model_len` below what a prompt and its completion need is refused, never
+    cut to. `kv_cache_gib` None lets vLLM measure a GPU; on a CPU it is a quarter of the free memory, 4 at most.
+    """
+
+    name: str = "vllm"
+    gpu_memory_utilization: float = not_in_key(default=0.85)
+    kv_cache_gib: float | None = not_in_key(default=None)
+    max_model_len: int | None = not_in_key(default=None)
+    tensor_parallel_size: int = not_in_key(default=1)
+    max_batch: int = not_in_key(default=256)
+    compile: bool = not_in_key(default=True)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.gpu_memory_utilization <= 1:
+            raise ValueError(f"engine.gpu_memory_utilization is {self.gpu_memory_utilization}; it must be from 0 to 1")
+        for key in ("kv_cache_gib", "max_model_len", "tensor_parallel_size", "max_batch"):
+            if getattr(self, key) is not None and getattr(self, key) <= 0:
+                raise ValueError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
+
+    @property
+    def scoring(self) -> TransformersSettings:
+        """Evaluation reads log-likelihoods of the model in this process."""
+        return TransformersSettings()
+
+    @property
+    def appetite(self) -> int:
+        """Prompts at a time that keep batches full: see `LazyEngine`."""
+        return BATCHES_AHEAD * self.max_batch
+
+    def check_student(self, rank: int) -> None:
+        """Raises ValueError for an adapter that is too large to be applied while decoding."""
+        if rank > MAX_RANK:
+            raise ValueError(
+                f"train.method.rank is {rank}; with iterations above 1, engine=vllm applies adapters of rank "
+                f"{MAX_RANK} at most: lower it, or choose engine=transformers"
+            )
+
+    def identity(self, weights: Weights, cache: Path | None) -> str:
+        """What tells the weights from any other: their content."""
+        return identity(weights, cache)
+
+    def check(self, weights: Weights) -> None:
+        """Raises ValueError if vLLM is not there, or weights can be seen not to work. Loads nothing."""
+        found = importlib.util.find_spec("vllm")
+        if found is None or found.origin is None:  # a folder of that name is no package
+            raise ValueError(
+                "engine=vllm needs vLLM in the environment that runs crescent: pip install 'crescent-lm[vllm]', best "
+                "in one of its own (docs/engines.md). Or choose engine=transformers, or engine=server."
+            )
+        check(weights)
+
+    def needs(self, weights: Weights) -> Iterator[Need]:
+        """Memory for the weights and the cache of one row, on one device."""
+        from crescent.engines.transformers.engine import best_device
+
+        if self.tensor_parallel_size == 1:
+            yield memory_need(weights, best_device())
+
+    def build(self, weights: Weights, identity: str) -> "VllmEngine":
+        """Starts vLLM. This is where memory is taken."""
+        from crescent.engines.vllm.engine import VllmEngine
+        from crescent.engines.vllm.process import Capacity
+
+        self.check(weights)
+        return VllmEngine(weights, identity, Capacity(
+            self.gpu_memory_utilization, self.kv_cache_gib, self.max_model_len, self.tensor_parallel_size,
+            self.max_batch, self.compile,
+        ))  # fmt: skip

@@ -1,0 +1,229 @@
+"""What a run says about itself while it works: a heading for each step, a real example from it, the result table.
+
+In: artifacts and scores. Out: printed lines. It computes nothing that is stored.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console as RichConsole
+from rich.table import Table
+
+from crescent.contamination.stage import read_hits
+from crescent.core.console import Console
+from crescent.core.records import Decision, Question, Score, decode_lines
+from crescent.core.store import Artifact
+from crescent.dedup.stage import DECISIONS
+from crescent.prompting.baselines import Baseline, Plain
+from crescent.statistics.paired import Difference
+from crescent.voting.answer_stage import Draws
+from crescent.voting.calibration import Labels
+from crescent.voting.stage import read_ballots
+
+
+def tell_diversified(console: Console, questions: Artifact) -> None:
+    """Counts, one question, and one rejection with its rewrite."""
+    info = questions.info
+    verdicts = f"{info['rewritten']} kept after a rewrite, {info['dropped']} dropped, {info['invalid']} invalid"
+    console.say(
+        f"{info['candidates']} raw questions in {info['rounds']} rounds: {info['accepted']} kept as asked, "
+        f"{verdicts}{_reused(questions)}"
+    )
+    console.say(
+        f"diversity, as asked and as kept: mean cosine to the nearest other {info['before/nearest_mean']:.2f} and "
+        f"{info['after/nearest_mean']:.2f}; effective number of different questions (Vendi) "
+        f"{info['before/vendi']:.1f} and {info['after/vendi']:.1f}; largest cluster "
+        f"{info['before/largest_cluster']:.0%} and {info['after/largest_cluster']:.0%}"
+    )
+    kept = questions.read(Question)
+    console.example("a question the model asked", kept[0].text)
+    with open(questions.path / DECISIONS, encoding="utf-8") as lines:
+        decisions = list(decode_lines(Decision, lines))
+    texts = {question.id: question.text for question in kept}
+    for decision in decisions:
+        if decision.verdict == "rewritten" and decision.nearest_id is not None:
+            after = (
+                f"kept instead, after {decision.rewrites} rewrite(s), cosine {decision.cosine:.2f} to its neighbour:"
+            )
+            body = f"rejected, too similar to a kept one:\n{decision.text}\n\n{after}\n{texts[decision.question_id]}"
+            console.example("a rejection and its rewrite", body)
+            return
+
+
+def tell_contamination(console: Console, checked: Artifact) -> None:
+    """How many questions resemble benchmark items, and the closest such pair."""
+    if "hits" not in checked.info:
+        return
+    info, hits = checked.info, read_hits(checked)
+    console.say(
+        f"contamination: {info['hits']} questions resemble one of {info['items']:,} benchmark items, "
+        f"{info['dropped']} of them dropped{_reused(checked)}"
+    )
+    if hits:
+        worst = max(hits, key=lambda hit: hit.cosine)
+        where = f"item {worst.item} of {worst.task}, cosine {worst.cosine:.2f}, {worst.reason}:"
+        console.example("the closest to a benchmark", f"{worst.question}\n\n{where}\n{worst.item_text}")
+
+
+def tell_voted(console: Console, pairs: Artifact, questions: Sequence[Question], draws: Draws) -> None:
+    """Counts, and one vote that was not unanimous."""
+    info = pairs.info
+    lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
+    console.say(
+        f"{info['pairs']} training pairs from {info['questions']} questions ({lost}); "
+        f"{info['mean_draws']:.1f} draws each, mean agreement {info['mean_agreement']:.0%}{_reused(pairs)}"
+    )
+    ballots = read_ballots(pairs)
+    shown = next((index for index, one in enumerate(ballots) if one.answer and one.votes < one.draws), None)
+    if shown is None:
+        return
+    ballot = ballots[shown]
+    votes = ", ".join(f"{answer or 'no answer'}: {count}" for answer, count in Counter(ballot.answers).most_common())
+    chosen = draws.solutions[shown][ballot.chosen or 0].text.strip()
+    console.example("a vote", f"{questions[shown].text}\n\nvotes of {ballot.draws} draws: {votes}\n\nkept:\n{chosen}")
+
+
+def tell_selected(console: Console, pairs: Artifact) -> None:
+    """Counts of pairs that were selected without a vote."""
+    info = pairs.info
+    lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
+    kinds = ", ".join(f"{kind} {count}" for kind, count in info["pairs_by_kind"].items())
+    console.say(f"{info['pairs']} training pairs ({kinds}) from {info['questions']} questions ({lost}){_reused(pairs)}")
+
+
+def tell_labels(console: Console, labels: Labels) -> None:
+    """Where the truth is known: how right one draw is, how right the labels are, and whether agreement tells."""
+    console.say(
+        f"of {labels.known} questions whose true answer is known: first draw right {labels.one_draw:.1%}, "
+        f"training label right {labels.labels_right:.1%}"
+    )
+    curve = ", ".join(f"{one.agreement:.0%}: {one.right:.0%} of {one.questions}" for one in labels.bins)
+    console.say(f"agreement of the draws, and how many of those labels are right: {curve}")
+
+
+def tell_trained(console: Console, adapter: Artifact) -> None:
+    """What training came to."""
+    info = adapter.info
+    console.say(
+        f"{info['steps']} steps on {info['pairs']} pairs, {info['target_tokens']:,} target tokens, "
+        f"final loss {info['final_loss']:.3f} nats/token{_reused(adapter)}"
+    )
+
+
+def tell_scoring(console: Console, role: str, name: str, prompting: Plain | Baseline, left_out: Sequence[str]) -> None:
+    """Who is scored, how it is asked, and what is not asked in that way."""
+    how = "" if isinstance(prompting, Plain) else f", prompting={prompting.name}"
+    without = f" (without {', '.join(left_out)}: no answer to prompt for)" if left_out else ""
+    console.say(f"{role}: {name}{how}{without}")
+
+
+def score_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], Difference]) -> Table:
+    """Primary scores: base, student, their difference with its paired standard error and interval, in percent.
+
+    "can show": the smallest difference that such a comparison finds in four of five cases, after correction for all
+    tasks, where the one found is smaller. A difference that could not be paired has no error here.
+    """
+    scores = [score for score in scores if score.prompting == "none" and "/" not in score.task]
+    last = max((score.iteration for score in scores), default=0)
+    before = {(s.task, s.shots): s for s in scores if s.primary and s.model == "base"}
+    after = {(s.task, s.shots): s for s in scores if s.primary and s.model == "student" and s.iteration == last}
+    teacher = {(s.task, s.shots): s for s in scores if s.primary and s.model == "teacher"}
+    title = "lm-evaluation-harness, percent; difference = student - base, question by question"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    table.add_column("task")
+    names = ("shots", "n", *(["teacher"] if teacher else []), "base", "student", "difference", "SE", "95 %", "can show")
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    for key, base in before.items():
+        student = after[key]
+        middle = [_percent(teacher[key].value)] if teacher else []
+        difference = f"{100 * (student.value - base.value):+.1f}"
+        table.add_row(
+            base.task, str(base.shots), str(base.n), *middle, _percent(base.value), _percent(student.value), difference,
+            *_errors(differences.get(key)),
+        )  # fmt: skip
+    return table
+
+
+def iteration_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One line for each pass of self-improvement: what went in, how varied and how right it was, what came out."""
+    table = Table(box=box.SIMPLE_HEAD, title="by iteration; shares in percent", title_justify="left")
+    names = ("iteration", "pairs", "trained on", "diversity", "largest cluster", "valid", "agreement", "labels right",
+             "mean score", "collapse")  # fmt: skip
+    for name in names:
+        table.add_column(name, justify="right")
+    for row in rows:
+        shares = (row[name] for name in ("largest_cluster", "valid", "agreement", "label_accuracy", "score"))
+        diversity = "" if row["diversity"] is None else f"{row['diversity']:.1f}"
+        signs = ", ".join(line.split()[0] for line in row["collapse"])
+        counts = (str(row[name]) for name in ("iteration", "pairs", "trained_on"))
+        table.add_row(*counts, diversity, *("" if one is None else _percent(one) for one in shares), signs)
+    return table
+
+
+def _errors(found: Difference | None) -> tuple[str, str, str]:
+    """Standard error, interval, and what could have been shown."""
+    if found is None:
+        return "", "", ""
+    shows = _percent(found.detectable) if abs(found.value) < found.detectable else ""
+    return _percent(found.stderr), f"{100 * found.low:+.1f} to {100 * found.high:+.1f}", shows
+
+
+def print_table(
+    scores: Sequence[Score],
+    differences: Mapping[tuple[str, int], Difference],
+    iterations: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """The result tables on stdout."""
+    if scores:
+        RichConsole(width=110).print(score_table(scores, differences))
+    if any(score.prompting != "none" for score in scores):
+        RichConsole(width=100).print(prompting_table(scores))
+    if len(iterations) > 1:
+        RichConsole(width=110).print(iteration_table(iterations))
+
+
+def prompting_table(scores: Sequence[Score]) -> Table:
+    """The base model under each prompting baseline and the student without any: accuracy and tokens per question."""
+    table = Table(
+        box=box.SIMPLE_HEAD, title="prompting the base model, or training it; tokens per question", title_justify="left"
+    )
+    table.add_column("task")
+    table.add_column("model", no_wrap=True)
+    for name in ("shots", "n", "percent", "SE", "prompt tokens", "new tokens"):
+        table.add_column(name, justify="right")
+    last = max(score.iteration for score in scores)
+    asked = {score.task for score in scores if score.prompting != "none"}
+    kept = [score for score in scores if score.task in asked and "/" not in score.task]
+    for score in sorted((one for one in kept if one.primary), key=lambda one: (one.task, one.shots)):
+        if score.model == "teacher" or (score.model == "student" and score.iteration != last):
+            continue
+        place = (score.model, score.iteration, score.prompting, score.task, score.shots)
+        cost = {
+            one.metric: f"{one.value:.0f}"
+            for one in kept
+            if (one.model, one.iteration, one.prompting, one.task, one.shots) == place
+        }
+        who = score.model if score.prompting == "none" else f"{score.model} + {score.prompting}"
+        table.add_row(
+            score.task, who, str(score.shots), str(score.n), _percent(score.value), _percent(score.stderr),
+            cost["prompt_tokens"], cost["new_tokens"],
+        )  # fmt: skip
+    return table
+
+
+def print_paths(paths: Mapping[str, object]) -> None:
+    """Where to find what the run left, on stdout."""
+    width = max(map(len, paths))
+    for name, path in paths.items():
+        print(f"  {name:<{width}}  {path}")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _reused(artifact: Artifact) -> str:
+    return " (from the store)" if artifact.reused else ""

@@ -1,0 +1,40 @@
+"""The organism's small training set, for baselines that begin with seed data: `python -m crescent.organism.build.seeds`.
+
+In: a seed. Out: seed_sets/math.jsonl, rows of question, solution (ends in `#### answer`) and answer: problems as the
+benchmarks ask them, of the part of all texts that may be trained on (split.py), so that none of them is a test item.
+"""
+
+import argparse
+import random
+from pathlib import Path
+
+from crescent.organism.build.tasks import Item, asdiv, distinct, gsm, write
+
+PATH = Path(__file__).parents[1] / "seed_sets" / "math.jsonl"
+SEVERAL_STEPS = 0.7  # share of problems of several steps; the others have one
+FIELDS = ("question", "solution", "answer")
+
+
+def draw(rng: random.Random) -> Item:
+    """One problem, without what tells where in the grammar it comes from."""
+    made = (gsm if rng.random() < SEVERAL_STEPS else asdiv)("train", rng)
+    return {name: made[name] for name in FIELDS}
+
+
+def seeds(seed: int, number: int) -> list[Item]:
+    """`number` problems, no two with the same normalised question."""
+    return list(distinct(draw, random.Random(f"seeds/{seed}"), number))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--items", type=int, default=1_000)
+    parser.add_argument("--out", type=Path, default=PATH)
+    args = parser.parse_args()
+    write(args.out, seeds(args.seed, args.items))
+    print(f"{args.out}: {args.items} seeds")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Before a long run: can it work here?
+
+In: an `Experiment`. Out: what it needs against what there is, printed, or a ValueError that names every shortage and
+its mend before anything long has begun. Sizes are read from files; no weights are loaded. How long a run will take is
+told by `forecast.py`.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from crescent.core.console import Console
+from crescent.core.records import QAPair
+from crescent.engines.memory import Need, free_bytes, gigabytes
+from crescent.engines.weights import download_need, load_tokenizer, local_folder, number_count
+from crescent.experiment import Experiment
+
+if TYPE_CHECKING:
+    from crescent.training.estimate import Estimate
+
+LONG = 500_000_000  # parameters from which a run is checked without being asked
+LONG_WORK = 10**14  # the same, of parameters times new tokens: an hour or more of a CPU
+BYTES_PER_TOKEN = 12  # of a row on disk, with its fields
+VECTOR_BYTES = 1600  # of a question's vector on disk
+CHECKPOINT_BYTES = 12  # of a trained parameter: itself and two moments
+_PROBE = QAPair("probe", "What is 1 + 1?", "1 + 1 = 2. The answer is 2.", "2", 1, 1, 1.0)
+
+
+def is_long(experiment: Experiment) -> bool:
+    """Whether a run is checked unasked: its models are large, not here yet, elsewhere, or have much to write."""
+    models = {experiment.model, experiment.distill.student}
+    if experiment.engine.scoring != experiment.engine or any(download_need(model) for model in models):
+        return True
+    largest = max(number_count(local_folder(model)) for model in models)
+    return largest >= LONG or largest * expected_tokens(experiment) >= LONG_WORK
+
+
+def expected_tokens(experiment: Experiment) -> int:
+    """New tokens of questions and answers. A completion is taken to be a quarter of what it may be at most."""
+    asked = experiment.elicit.max_new_tokens + experiment.vote.draws * experiment.answer.max_new_tokens
+    return experiment.iterations * experiment.num_questions * (asked // 4)
+
+
+def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
+    """Checks all that can be known without loading weights. `folder` is the run's.
+
+    Raises ValueError of one line for each shortage, with its mend.
+    """
+    models = {experiment.model, experiment.distill.student}
+    _demand([need for model in models if (need := download_need(model)) is not None], console)
+    from crescent.training.data import encode_pairs  # here, because a run that reuses its artifacts loads no torch
+
+    for weights in models:
+        encode_pairs([_PROBE], load_tokenizer(weights), experiment.train.max_length)
+    console.say("settings, benchmark files, tokenizers, chat templates and training masks: fit for this run")
+    if about := experiment.train.about_learning_rate(experiment.distill.student):
+        console.say(about)
+    generation = experiment.engine.needs(experiment.model)
+    training = training_estimate(experiment)
+    disk = disk_needs(experiment, training.trained, folder)
+    _demand([*generation, training_need(experiment, training.total), *disk], console)
+
+
+def _demand(needs: Sequence[Need], console: Console) -> None:
+    for need in needs:
+        console.say(f"{need.what}: {gigabytes(need.bytes)} needed, {gigabytes(need.free)} free")
+    short = [need for need in needs if need.bytes > need.free]
+    if short:
+        raise ValueError("\n".join(need.message() for need in short))
+
+
+def training_estimate(experiment: Experiment) -> "Estimate":
+    """Training on one sequence of `train.max_length` at a time: what no smaller micro-batch can do without."""
+    from transformers import AutoConfig
+
+    from crescent.training.estimate import Corpus, estimate
+
+    student, longest = experiment.distill.student, experiment.train.max_length
+    least = replace(experiment.train, micro_batch_tokens=longest)
+    corpus = Corpus(experiment.num_questions, longest / 2, longest)
+    config = AutoConfig.from_pretrained(local_folder(student))
+    return estimate(config, least, corpus, _training_device(), student.dtype)
+
+
+def training_need(experiment: Experiment, taken: int) -> Need:
+    """Memory where `taken` bytes are needed on each device; processes without GPUs share the machine's."""
+    import torch
+
+    student, settings, device = experiment.distill.student, experiment.train, _training_device()
+    needed = taken * settings.devices if device == "cpu" else taken
+    return Need(
+        f"memory to train {student.name} (train={settings.name}) on {device}", needed, free_bytes(torch.device(device)),
+        "Take train=qlora, train.gradient_checkpointing=true, a smaller train.max_length, or a smaller student.",
+    )  # fmt: skip
+
+
+def _training_device() -> Literal["cpu", "cuda"]:
+    """Training takes the first GPU that the process sees, as generation does: CUDA_VISIBLE_DEVICES says which."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def disk_needs(experiment: Experiment, trained: int, folder: Path) -> Iterator[Need]:
+    """Room for rows, vectors and what training of `trained` parameters writes, in the store; and for the tracked run in
+    its folder. A checkpoint is there twice while a new one is written.
+    """
+    rows = expected_tokens(experiment) * BYTES_PER_TOKEN
+    vectors = experiment.iterations * experiment.num_questions * VECTOR_BYTES
+    training = 2 * CHECKPOINT_BYTES * trained + experiment.iterations * experiment.train.method.saved_bytes(
+        trained, experiment.distill.student
+    )
+    yield _room("disk for the store", rows + vectors + training, Path(experiment.store).absolute(), "store=DIR")
+    yield _room("disk for the run's folder", rows // 4 + (64 << 20), folder, "hydra.run.dir=DIR")
+
+
+def _room(what: str, needed: int, folder: Path, key: str) -> Need:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return Need(f"{what} ({folder})", needed, shutil.disk_usage(there).free, f"Make room there, or choose {key}.")

@@ -1,0 +1,88 @@
+"""What explains a row: its labels, votes, questions and costs, and its student's scores pass by pass.
+
+In: a row of a comparison. Out: means over its seeds, with their standard deviation. All of it stands in summary.json; a
+measure that no run has is None.
+"""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from crescent.reporting.analyse.rows import Column, Row, score_of
+from crescent.reporting.read.runs import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """Over so many seeds; `deviation` is the standard deviation of the seeds, None of a single one."""
+
+    value: float
+    deviation: float | None
+    seeds: int
+
+
+def _label_accuracy(run: Run) -> float | None:
+    return float(run.labels[-1]["labels_right"]) if run.labels else None
+
+
+def _pairs(run: Run) -> float | None:
+    trained_on = run.info("finetune", "pairs")
+    return run.info("vote", "pairs") if trained_on is None else trained_on
+
+
+def _total(name: str, without: str = "") -> Callable[[Run], float | None]:
+    return lambda run: (
+        float(sum(stage[name] for stage in run.stages if stage["stage"] != without)) if run.stages else None
+    )
+
+
+MEASURES: Mapping[str, Callable[[Run], float | None]] = {
+    "label_accuracy": _label_accuracy,
+    "agreement": lambda run: run.info("vote", "mean_agreement"),
+    "vendi": lambda run: run.info("diversify", "after/vendi"),
+    "pairs": _pairs,
+    "draws": lambda run: run.info("vote", "mean_draws"),
+    "rewrites": lambda run: run.info("diversify", "rewrites"),
+    "dropped": lambda run: run.info("diversify", "dropped"),
+    "tokens": _total("tokens"),
+    "generated": _total("tokens", without="finetune"),
+    "new_tokens": _total("new_tokens"),
+}
+"""Of a run: shares in 0..1 (the last pass), the effective number of questions kept, pairs trained on, draws of a
+question, rewrites asked for, questions given up, and over all passes the tokens of its data and training, whichever
+run paid for them, those of them that were generated, and those that this run paid for."""
+OF_A_PASS = ("diversity", "valid", "label_accuracy", "agreement", "trained_on")
+"""Of a pass: the effective number of different questions as the model asked them, shares in 0..1, pairs trained on."""
+
+
+def explain(row: Row) -> dict[str, Mean | None]:
+    """Each of `MEASURES` over the row's runs."""
+    return {name: mean_of([measure(run) for run in row.runs]) for name, measure in MEASURES.items()}
+
+
+def by_pass(row: Row, column: Column, metric: str | None) -> list[Mean | None]:
+    """The score before training, and that of the student after each pass."""
+    base = replace(row, role="base")
+    last = max(run.last_iteration for run in row.runs)
+    scored = [[score_of(run, base, column, metric) for run in row.runs]]
+    scored += [[score_of(run, row, column, metric, at) for run in row.runs] for at in range(1, last + 1)]
+    return [mean_of([score.value if score else None for score in scores]) for scores in scored]
+
+
+def measures_by_pass(row: Row) -> dict[str, list[Mean | None]]:
+    """Each of `OF_A_PASS` at each pass, the first at 0."""
+    made = max(len(run.passes) for run in row.runs)
+    return {name: [mean_of([_number(run, at, name) for run in row.runs]) for at in range(made)] for name in OF_A_PASS}
+
+
+def _number(run: Run, at: int, name: str) -> float | None:
+    found = run.passes[at].get(name) if at < len(run.passes) else None
+    return float(found) if isinstance(found, int | float) else None
+
+
+def mean_of(values: Sequence[float | None]) -> Mean | None:
+    """Of those that are known."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return Mean(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(known))

@@ -1,0 +1,67 @@
+"""Scores pass by pass of self-improvement: the mean over seeds of each configuration, and the range of its seeds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from crescent.reporting.analyse.results import Comparison
+from crescent.reporting.analyse.rows import Column, Row, score_of
+from crescent.reporting.show.drawing import draw, stroke
+from crescent.reporting.show.figures.figure import (
+    Figure,
+    base_of,
+    key_of,
+    mean,
+    panel_title,
+    panels_of,
+    short_labels,
+    unit,
+    values_of,
+)
+from crescent.reporting.show.tables import scale
+
+SEVERAL = "Mean over the seeds after each pass; the upright line spans from the lowest seed to the highest."
+ONE = "Scores after each pass, with 95 % intervals of their own."
+CAPTION = " Pass 0 is the model before training, asked plainly. The table compares the last pass with pass 0."
+
+
+def passes(comparison: Comparison) -> list[Figure]:
+    """Nothing where all runs are of one pass."""
+    rows = [row for row in comparison.students if any(run.last_iteration > 1 for run in row.runs)]
+    if not rows:
+        return []
+    panels, parts = panels_of(
+        comparison.columns,
+        lambda column: draw(f"{column.name} by pass", lambda axes: _paint(axes, comparison, column, rows)),
+    )
+    caption = (SEVERAL if any(len(row.runs) > 1 for row in rows) else ONE) + CAPTION
+    return [Figure("Pass by pass", caption, panels, key_of(short_labels(comparison, rows)), parts)]
+
+
+def _paint(axes: Any, comparison: Comparison, column: Column, rows: Sequence[Row]) -> None:
+    factor, last = scale(comparison, column), max(row.iteration for row in rows)
+    for number, row in enumerate(rows):
+        own, shift = stroke(number), 0.06 * (number - (len(rows) - 1) / 2)
+        xs, ys = [], []
+        for at in range(row.iteration + 1):
+            here = base_of(row) if at == 0 else replace(row, iteration=at)
+            middle = mean(values_of(comparison, here, column))
+            if middle is None:
+                continue
+            low, high = _spread(comparison, here, column)
+            axes.plot([at + shift] * 2, [factor * low, factor * high], color=own.color, linewidth=1.3)
+            xs.append(at + shift)
+            ys.append(factor * middle)
+        axes.plot(xs, ys, color=own.color, linestyle=own.line, linewidth=1.3, marker=own.marker, ms=5)
+    axes.set_xticks(range(last + 1))
+    axes.set_xlabel("pass of self-improvement")
+    axes.set_ylabel(unit(comparison, column))
+    axes.set_title(panel_title(column))
+
+
+def _spread(comparison: Comparison, row: Row, column: Column) -> tuple[float, float]:
+    """The range of the seeds; of one seed the 95 % interval of its score."""
+    if len(values := values_of(comparison, row, column)) > 1:
+        return min(values), max(values)
+    score = next(found for run in row.runs if (found := score_of(run, row, column, comparison.options.metric)))
+    return score.value - 1.96 * score.stderr, score.value + 1.96 * score.stderr

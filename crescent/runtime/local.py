@@ -1,0 +1,118 @@
+"""Where generation and embedding run: in this process, or in the workers of a Ray cluster.
+
+In: the `runtime` choice. Out: a place that builds engines and embedders. What they give does not depend on the place,
+and no key does. Training and evaluation run in the process of the run, wherever it generates. Ray is imported when its
+first worker is needed: `runtime=local` needs no Ray.
+"""
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from crescent.config.typed import ConfigError
+from crescent.engines import Engine
+from crescent.engines.weights import Weights
+from crescent.runtime.cluster import ClusterSettings
+from crescent.runtime.workers import EngineBuilder, RemoteEncoder, RemoteEngine, Workers
+from crescent.similarity import Embedder, EmbedderSettings
+
+SHARDS_AHEAD = 4  # for each worker: while the last shards of a batch run out, few workers stand idle
+
+
+class Place(Protocol):
+    """A running place. `appetite` is what it has beside that of the engine: see `LazyEngine`."""
+
+    appetite: int
+
+    def engine(self, settings: EngineBuilder, weights: Weights, identity: str) -> Engine: ...
+
+    def embedder(self, settings: EmbedderSettings, folder: Path) -> Embedder: ...
+
+
+class Here:
+    """This process."""
+
+    appetite = 0
+
+    def engine(self, settings: EngineBuilder, weights: Weights, identity: str) -> Engine:
+        """The engine itself."""
+        return settings.build(weights, identity)
+
+    def embedder(self, settings: EmbedderSettings, folder: Path) -> Embedder:
+        """The embedder itself."""
+        return settings.build(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRuntime:
+    """The `runtime: local` choice."""
+
+    name: str = "local"
+
+    def check(self) -> None:
+        """Nothing is needed."""
+
+    @contextmanager
+    def start(self) -> Iterator[Place]:
+        """This process."""
+        yield Here()
+
+
+@dataclass(frozen=True, slots=True)
+class RayRuntime:
+    """The `runtime: ray` choice. See conf/runtime/ray.yaml for its fields."""
+
+    name: str = "ray"
+    address: str | None = None
+    workers: int = 2
+    cpus_per_worker: float = 1
+    gpus_per_worker: float = 0
+    shard: int = 128
+    max_losses: int = 3
+
+    def __post_init__(self) -> None:
+        for key in ("workers", "shard", "max_losses"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"runtime.{key} is {getattr(self, key)}; it must be at least 1")
+        for key in ("cpus_per_worker", "gpus_per_worker"):
+            if getattr(self, key) < 0:
+                raise ValueError(f"runtime.{key} is {getattr(self, key)}; it must be 0 or more")
+
+        if self.address is not None and not re.fullmatch(r"auto|[^/:]+:\d+", self.address):
+            raise ValueError(
+                f"runtime.address is {self.address!r}; it may be null, auto or HOST:PORT, as in node1:6379"
+            )
+
+    def check(self) -> None:
+        """Raises ConfigError where Ray is not installed."""
+        if importlib.util.find_spec("ray") is None:
+            raise ConfigError("runtime=ray needs Ray: pip install 'crescent-lm[ray]', or choose runtime=local")
+
+    @contextmanager
+    def start(self) -> Iterator[Place]:
+        """A cluster that starts at the first thing asked of it, and whose workers end with the block."""
+        settings = ClusterSettings(self.address, self.workers, self.cpus_per_worker, self.gpus_per_worker)
+        workers = Workers(settings, self.shard, self.max_losses)
+        try:
+            yield RayPlace(workers, self.workers * self.shard * SHARDS_AHEAD)
+        finally:
+            workers.close()
+
+
+class RayPlace:
+    """The workers of a cluster."""
+
+    def __init__(self, workers: Workers, appetite: int) -> None:
+        self._workers, self.appetite = workers, appetite
+
+    def engine(self, settings: EngineBuilder, weights: Weights, identity: str) -> Engine:
+        """An engine whose prompts are shared out among the workers."""
+        return RemoteEngine(self._workers, settings, weights, identity)
+
+    def embedder(self, settings: EmbedderSettings, folder: Path) -> Embedder:
+        """An embedder whose new texts are shared out among the workers."""
+        return settings.build(folder, RemoteEncoder(self._workers, settings.resolved()))

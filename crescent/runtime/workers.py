@@ -1,0 +1,157 @@
+"""An engine and an embedder over the workers of a Ray cluster.
+
+In: prompts or texts. Out: what one engine or one embedder would give, in order. The work is cut into shards; each is
+named by what it asks for and gives the same wherever it is done, so the shard of a lost worker is done again elsewhere
+and nothing comes twice. A shard's completions are handed out as soon as it is back: the caller keeps them (see
+`engines/journal.py`), so a driver that is killed loses what its workers had in hand.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crescent.engines import Completion, Engine, Finished, Prompt, Sampling
+from crescent.engines.weights import Weights
+from crescent.runtime.cluster import Cluster, ClusterSettings, Lost, Tool
+from crescent.similarity import EmbedderSettings
+from crescent.similarity.embedding import LocalEncoder
+
+log = logging.getLogger(__name__)
+TEXTS_IN_A_SHARD = 512
+Rows = tuple[list[int], NDArray[np.float32]]
+
+
+class EngineBuilder(Protocol):
+    """What a worker needs of the `engine` choice: cheap settings that build an engine late."""
+
+    def build(self, weights: Weights, identity: str) -> Engine: ...
+
+
+class Workers:
+    """Processes that are started when first needed. A shard of completions is `shard` of them."""
+
+    def __init__(self, settings: ClusterSettings, shard: int, max_losses: int) -> None:
+        self.count, self.shard = settings.workers, shard
+        self._settings, self._max_losses = settings, max_losses
+        self._cluster: Cluster | None = None
+
+    def each(self, tool: Tool, shards: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """(index, result) of every shard, as they come.
+
+        Raises what the tool raises, and ValueError for a shard whose workers are lost again and again.
+        """
+        if self._cluster is None:
+            self._cluster = Cluster(self._settings)
+        cluster, waiting, losses = self._cluster, list(range(len(shards)))[::-1], [0] * len(shards)
+        while waiting or cluster.busy:
+            while waiting and cluster.idle:
+                cluster.submit(waiting[-1], tool, shards[waiting[-1]])
+                waiting.pop()
+            back = cluster.next()
+            if back is None:
+                continue
+            index, result = back
+            if not isinstance(result, Lost):
+                yield index, result
+                continue
+            losses[index] += 1
+            if losses[index] >= self._max_losses:
+                raise ValueError(
+                    f"{losses[index]} workers were lost over the same work ({result.reason}). Give each more memory "
+                    "(fewer runtime.workers on a machine, a smaller runtime.shard); the same command then goes on."
+                )
+            log.warning("a worker was lost (%s); what it had in hand is done again by another", result.reason)
+            waiting.append(index)
+
+    def drop(self, tool: Tool) -> None:
+        """Lets every worker close what it built."""
+        if self._cluster is not None:
+            self._cluster.tell(tool)
+
+    def close(self) -> None:
+        """Ends all processes that were started."""
+        if self._cluster is not None:
+            self._cluster.close()
+            self._cluster = None
+
+
+class RemoteEngine:
+    """See `crescent.engines.Engine`."""
+
+    def __init__(self, workers: Workers, settings: EngineBuilder, weights: Weights, identity: str) -> None:
+        self.identity, self._workers = identity, workers
+        build = partial(settings.build, _anywhere(weights), identity)
+        self._tool = Tool(f"engine-{identity}", build, _complete, _close)
+        asking = replace(self._tool, use=_is_deterministic)  # loads the model in all workers at once
+        self.deterministic = all(result for _, result in workers.each(asking, [None] * workers.count))
+
+    def generate(
+        self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
+    ) -> list[Completion]:
+        """See `crescent.engines.Engine.generate`."""
+        parts = _parts(len(prompts), self._workers.count, self._workers.shard)
+        shards = [(list(prompts[part.start : part.stop]), sampling) for part in parts]
+        completions: list[Completion | None] = [None] * len(prompts)
+        for index, made in self._workers.each(self._tool, shards):
+            for place, completion in zip(parts[index], made, strict=True):
+                completions[place] = completion
+                if finished is not None:
+                    finished(place, completion)
+        return [completion for completion in completions if completion is not None]
+
+    def close(self) -> None:
+        """Lets the workers' models go."""
+        self._workers.drop(self._tool)
+
+
+class RemoteEncoder:
+    """See `crescent.similarity.embedding.Encoder`. `settings` are resolved: workers may have other processors."""
+
+    def __init__(self, workers: Workers, settings: EmbedderSettings) -> None:
+        self._workers = workers
+        self._tool = Tool("embedder", partial(LocalEncoder, settings), _encode, LocalEncoder.release)
+
+    def batches(self, texts: Sequence[str]) -> Iterator[Rows]:
+        """(rows, their vectors), a shard at a time."""
+        parts = _parts(len(texts), self._workers.count, TEXTS_IN_A_SHARD)
+        shards = [list(texts[part.start : part.stop]) for part in parts]
+        for index, made in self._workers.each(self._tool, shards):
+            for rows, vectors in made:
+                yield [parts[index][row] for row in rows], vectors
+
+    def release(self) -> None:
+        """Lets the workers' models go."""
+        self._workers.drop(self._tool)
+
+
+def _complete(engine: Engine, shard: tuple[list[Prompt | str], Sampling]) -> list[Completion]:
+    return engine.generate(*shard)
+
+
+def _close(engine: Engine) -> None:
+    engine.close()
+
+
+def _is_deterministic(engine: Engine, _shard: None) -> bool:
+    return engine.deterministic
+
+
+def _encode(encoder: LocalEncoder, texts: list[str]) -> list[Rows]:
+    return list(encoder.batches(texts))
+
+
+def _parts(count: int, workers: int, most: int) -> list[range]:
+    """`count` things in parts of at most `most`, and not fewer parts than workers."""
+    size = max(1, min(most, -(-count // workers)))
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _anywhere(weights: Weights) -> Weights:
+    """A path that means the same from any folder."""
+    return replace(weights, path=str(Path(weights.path).expanduser().absolute())) if weights.is_local else weights

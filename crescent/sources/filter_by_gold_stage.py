@@ -1,0 +1,157 @@
+"""Pairs out of draws whose right answer is known, or that are believed without a vote: what the baselines do.
+
+In: Questions, what a seed set says of them, and draws. Out: an artifact of QAPairs and `ballots.jsonl`, of the form and
+under the name of a vote's, for all that reads those. A question may give several pairs. Which draws are kept:
+
+    right     those that reach the gold answer (rejection sampling: Yuan et al., arXiv 2308.01825)
+    believed  every one with an answer
+    gold      the seed set's own solutions; there are no draws
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from crescent.answers import equivalent, extract
+from crescent.core.records import BALLOTS, Ballot, Gold, QAPair, Question, Solution, encode
+from crescent.core.store import Artifact, Outcome, Store
+
+Keep = Literal["right", "believed", "gold"]
+Distinct = Literal["equations", "text"]
+EQUATION = re.compile(r"[\d(][\d\s.,+\-*/×÷()$%]*=\s*\$?[\d.,]*\d")  # 3 + 4 = 7 · 14 * 6 = 84
+Slot = tuple[int, int]
+"""(question, draw)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Keeps at most `num_pairs` pairs: first ones of all questions before second ones.
+
+    Of the kept draws of one question only different ones are taken: by the list of their `equations`, as in rejection
+    sampling fine-tuning (a draw without any is compared by its text), or by their `text`. `shares` divides the pairs
+    among the kinds of questions; what one kind cannot give, the others do, in their order.
+    """
+
+    VERSION: ClassVar[int] = 1
+
+    keep: Keep
+    kind: str
+    num_pairs: int
+    distinct: Distinct = "equations"
+    shares: Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_pairs < 1:
+            raise ValueError(f"source.num_pairs is {self.num_pairs}; it must be at least 1")
+        for kind, share in (self.shares or {}).items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"source.method.shares.{kind} is {share}; it is a share of the pairs, from 0 to 1")
+
+    def run(
+        self,
+        questions: Artifact,
+        texts: Sequence[Question],
+        golds: Mapping[str, Gold],
+        solutions: Sequence[Sequence[Solution]],
+        ledger: str,
+        store: Store,
+    ) -> Artifact:
+        """The pairs. `golds` by question; `solutions[i]` are the draws of `texts[i]`, none for keep=gold."""
+
+        def build(work: Path) -> Outcome:
+            known = [golds[question.id] for question in texts]
+            draws = [self._draws(gold, made) for gold, made in zip(known, solutions, strict=True)]
+            answers = [[self._answer(draw) for draw in made] for made in draws]
+            options = list(map(self._options, known, draws, answers))
+            slots = set(self._shared_out(known, options))
+            ballots = [
+                _ballot(question, gold, said, kept, self.keep)
+                for question, gold, said, kept in zip(texts, known, answers, options, strict=True)
+            ]
+            pairs = [
+                _pair(texts[index], draws[index][draw], answers[index][draw], ballots[index])
+                for index, kept in enumerate(options)
+                for draw in kept
+                if (index, draw) in slots
+            ]
+            with open(work / BALLOTS, "w", encoding="utf-8") as file:
+                file.writelines(encode(ballot) + "\n" for ballot in ballots)
+            kinds = Counter(known[index].kind for index, _ in slots)
+            return Outcome(pairs, _info(ballots, len(pairs), kinds), {BALLOTS: work / BALLOTS})
+
+        return store.build("vote", self.VERSION, self, [questions.key, ledger], build)
+
+    def _draws(self, gold: Gold, solutions: Sequence[Solution]) -> list[Solution]:
+        """The draws; the seed's own solution is taken for the only one where nothing is drawn."""
+        if self.keep != "gold":
+            return list(solutions)
+        return [Solution(gold.question_id, 0, gold.solution, "stop", 0, 0.0)]
+
+    def _answer(self, draw: Solution) -> str | None:
+        return None if draw.finish_reason == "length" else extract(draw.text, self.kind)
+
+    def _options(self, gold: Gold, draws: Sequence[Solution], answers: Sequence[str | None]) -> list[int]:
+        """The draws of one question that may be kept, in order, no two alike."""
+        seen: dict[str, int] = {}
+        for place, (draw, answer) in enumerate(zip(draws, answers, strict=True)):
+            if answer is not None and (self.keep == "believed" or equivalent(answer, gold.answer)):
+                seen.setdefault(reasoning(draw.text) if self.distinct == "equations" else draw.text.strip(), place)
+        return list(seen.values())
+
+    def _shared_out(self, golds: Sequence[Gold], options: Sequence[Sequence[int]]) -> list[Slot]:
+        """`num_pairs` slots or fewer: each kind its share, then whatever there is."""
+        ranked = list(_in_turns(options))
+        taken: dict[Slot, None] = {}
+        for kind, share in (self.shares or {}).items():
+            mine = [slot for slot in ranked if golds[slot[0]].kind == kind]
+            taken.update(dict.fromkeys(mine[: round(share * self.num_pairs)]))
+        taken.update(dict.fromkeys(slot for slot in ranked if slot not in taken))
+        return list(taken)[: self.num_pairs]
+
+
+def reasoning(text: str) -> str:
+    """The equations of a solution, without spaces: what tells two ways to an answer apart; its text without any."""
+    found = EQUATION.findall(text)
+    return "\n".join("".join(equation.split()) for equation in found) if found else " ".join(text.split())
+
+
+def _in_turns(options: Sequence[Sequence[int]]) -> Iterator[Slot]:
+    """First options of all questions, then second ones, and so on."""
+    for rank in range(max(map(len, options), default=0)):
+        for index, kept in enumerate(options):
+            if rank < len(kept):
+                yield index, kept[rank]
+
+
+def _ballot(question: Question, gold: Gold, answers: Sequence[str | None], kept: Sequence[int], keep: Keep) -> Ballot:
+    """How the draws of one question did: the winner is the gold answer, or the first draw's where none is asked."""
+    chosen = kept[0] if kept else None
+    answer = gold.answer if keep != "believed" else (None if chosen is None else answers[chosen])
+    votes = sum(equivalent(one, answer) for one in answers)
+    reason = keep if kept else "no right answer" if keep == "right" else "no answer"
+    agreement = round(votes / max(1, len(answers)), 4)
+    return Ballot(question.id, tuple(answers), answer, votes, len(answers), agreement, chosen, reason)
+
+
+def _pair(question: Question, draw: Solution, answer: str | None, ballot: Ballot) -> QAPair:
+    assert answer is not None
+    text = draw.text.strip()
+    return QAPair(question.id, question.text, text, answer, ballot.votes, ballot.draws, ballot.agreement)
+
+
+def _info(ballots: Sequence[Ballot], pairs: int, kinds: Mapping[str, int]) -> dict[str, object]:
+    """The counters of a vote, and the pairs by the kind of their question."""
+    kept = [ballot for ballot in ballots if ballot.chosen is not None]
+    return {
+        "questions": len(ballots),
+        "pairs": pairs,
+        "pairs_by_kind": dict(sorted(kinds.items())),
+        "without_pair": dict(sorted(Counter(ballot.reason for ballot in ballots if ballot.chosen is None).items())),
+        "mean_agreement": round(sum(ballot.agreement for ballot in kept) / max(1, len(kept)), 4),
+        "draws": sum(ballot.draws for ballot in ballots),
+        "mean_draws": round(sum(ballot.draws for ballot in ballots) / max(1, len(ballots)), 4),
+        "draws_without_answer": sum(ballot.answers.count(None) for ballot in ballots),
+    }

@@ -1,0 +1,210 @@
+"""New questions out of seeds, written by the teacher: rephrasings, and questions asked backwards.
+
+In: an artifact of seeds. Out: an artifact of Questions with `golds.jsonl`: what each should be answered with, and how
+it came about. It answers nothing. Every completion is kept in a ledger, so that baselines share them.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from crescent.cleaning import clean_question
+from crescent.core.console import Console
+from crescent.core.records import GOLDS, Gold, Question, Solution, decode_lines, encode, text_id
+from crescent.core.store import Artifact, Outcome, Store
+from crescent.domain import fill
+from crescent.engines import LazyEngine, Sampling
+from crescent.engines.ledger import Ask, Ledger
+from crescent.sources.metamath import masks, split_ask, states
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One question to be. `ask` is what the teacher is asked for it, None where it needs no teacher.
+
+    `form` is the question with {reply} in it; `expected` its answer; `must_state` what the reply has to say.
+    """
+
+    seed_id: str
+    ask: Ask | None
+    form: str
+    expected: str
+    must_state: str | None = None
+
+
+class Way(Protocol):
+    """A way to make questions. `prompt` is the template that the teacher's ledger is keyed by."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def prompt(self) -> str: ...
+
+    def drafts(self, question: Question, gold: Gold) -> list[Draft]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rephrased:
+    """The teacher says a seed in other words, `per_seed` times; the answer should stay."""
+
+    prompt: str
+    per_seed: int
+    kind: str = "rephrased"
+
+    def __post_init__(self) -> None:
+        _require("rephrase", self.prompt, "{question}")
+        if self.per_seed < 1:
+            raise ValueError(f"source.method.per_seed is {self.per_seed}; it must be at least 1")
+
+    def drafts(self, question: Question, gold: Gold) -> list[Draft]:
+        text = fill(self.prompt, question=question.text)
+        asks = [Ask(question.id, draw, text) for draw in range(self.per_seed)]
+        return [Draft(question.id, ask, "{reply}", gold.answer) for ask in asks]
+
+
+@dataclass(frozen=True, slots=True)
+class SelfVerification:
+    """The teacher makes one statement of what is asked and its answer; a number of the story is asked for instead
+    (Weng et al., arXiv 2212.09561)."""
+
+    prompt: str
+    form: str
+    per_seed: int
+    kind: str = "self_verification"
+
+    def __post_init__(self) -> None:
+        _require("declare", self.prompt, "{question}", "{answer}")
+        _require("verify", self.form, "{story}", "{statement}")
+
+    def drafts(self, question: Question, gold: Gold) -> list[Draft]:
+        story, asks = split_ask(question.text)
+        prompt = fill(self.prompt, question=asks, answer=gold.answer)
+        ask = Ask(text_id(asks, gold.answer), 0, prompt)
+        return [
+            Draft(question.id, ask, fill(self.form, story=mask.text, statement="{reply}"), mask.hidden, gold.answer)
+            for mask in masks(story)[: self.per_seed]
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Fobar:
+    """A number is hidden and the answer told (Jiang et al., arXiv 2308.07758). Needs no teacher."""
+
+    form: str
+    per_seed: int
+    kind: str = "fobar"
+    prompt: str = ""
+
+    def __post_init__(self) -> None:
+        _require("fobar", self.form, "{question}", "{answer}")
+
+    def drafts(self, question: Question, gold: Gold) -> list[Draft]:
+        hidden = masks(question.text)[: self.per_seed]
+        return [
+            Draft(question.id, None, fill(self.form, question=mask.text, answer=gold.answer), mask.hidden)
+            for mask in hidden
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What rewriting took: tokens of all replies, and of those that this run paid for."""
+
+    tokens: int = 0
+    new_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Makes questions in several ways, of every seed one before of any a second. `with_seeds`: the seeds come first."""
+
+    VERSION: ClassVar[int] = 3
+
+    ways: tuple[Way, ...]
+    sampling: Sampling
+    min_chars: int
+    max_chars: int
+    with_seeds: bool
+
+    def run(self, seeds: Artifact, store: Store, engine: LazyEngine, console: Console) -> tuple[Artifact, Written]:
+        """The questions, no text twice. Raises ValueError where none came of it."""
+        written = [Written()]
+
+        def build(work: Path) -> Outcome:
+            known = list(zip(seeds.read(Question), _golds(seeds), strict=True))
+            made = {question.id: (question, gold) for question, gold in known}
+            counts: Counter[str] = Counter()
+            for way in self.ways:
+                turns = zip_longest(*(way.drafts(question, gold) for question, gold in known))
+                drafts = [draft for turn in turns for draft in turn if draft is not None]
+                replies, paid = self._replies(way, drafts, store, engine, console)
+                written[0] = Written(written[0].tokens + paid.tokens, written[0].new_tokens + paid.new_tokens)
+                for reason, question, gold in self._finish(way.kind, drafts, replies):
+                    fresh = question.id not in made
+                    counts[f"{way.kind}/{reason if fresh or reason != 'kept' else 'repeated'}"] += 1
+                    if reason == "kept" and fresh:
+                        made[question.id] = (question, gold)
+            kept = list(made.values())[0 if self.with_seeds else len(known) :]
+            if not kept:
+                raise ValueError(
+                    f"source: the teacher wrote no usable question out of {len(known)} seeds ({_told(counts)}). "
+                    "Look at the prompts of the source, or take a teacher that follows them."
+                )
+            with open(work / GOLDS, "w", encoding="utf-8") as file:
+                file.writelines(encode(gold) + "\n" for _, gold in kept)
+            info = {"seeds": len(known), "questions": len(kept), "tokens": written[0].tokens, **dict(counts)}
+            return Outcome([question for question, _ in kept], info, {GOLDS: work / GOLDS})
+
+        made = store.build("rewrite", self.VERSION, self, [seeds.key, engine.identity], build)
+        console.say(f"{made.records} questions out of {made.info['seeds']} seeds ({_told(made.info)})")
+        return made, written[0]
+
+    def _replies(
+        self, way: Way, drafts: Sequence[Draft], store: Store, engine: LazyEngine, console: Console
+    ) -> tuple[dict[tuple[str, int], Solution], Written]:
+        """The teacher's replies by (id, draw), each asked for once."""
+        asks = list({(draft.ask.id, draft.ask.draw): draft.ask for draft in drafts if draft.ask}.values())
+        if not asks:
+            return {}, Written()
+        with console.progress(f"{way.kind.replace('_', '-')} drafts", len(asks), "replies") as tally:
+            drawn = Ledger(store, engine, way.prompt, self.sampling).complete(asks, tally)
+        replies = {(ask.id, ask.draw): row for ask, row in zip(asks, drawn.rows, strict=True)}
+        return replies, Written(sum(row.new_tokens for row in drawn.rows), drawn.generated_tokens)
+
+    def _finish(
+        self, kind: str, drafts: Sequence[Draft], replies: dict[tuple[str, int], Solution]
+    ) -> Iterator[tuple[str, Question, Gold]]:
+        """("kept" or why not, question, what it should be answered with) for each draft."""
+        for draft in drafts:
+            text, finish, reason = "", "stop", "kept"
+            if draft.ask is not None:
+                row = replies[draft.ask.id, draft.ask.draw]
+                text, finish = row.text.strip(), row.finish_reason
+            if draft.must_state is not None and (finish == "length" or not states(text, draft.must_state)):
+                reason = "no statement"
+            cleaned = clean_question(fill(draft.form, reply=text), finish, self.min_chars, self.max_chars)
+            if reason == "kept" and cleaned.question is None:
+                reason = cleaned.reason
+            full = cleaned.question or ""
+            question = Question(text_id(full), full, 0, draft.seed_id)
+            yield reason, question, Gold(question.id, draft.expected, "", kind)
+
+
+def _golds(artifact: Artifact) -> list[Gold]:
+    with open(artifact.path / GOLDS, encoding="utf-8") as lines:
+        return list(decode_lines(Gold, lines))
+
+
+def _told(counts: Mapping[str, Any]) -> str:
+    """For people: rephrased/kept 40, rephrased/no question 3."""
+    return ", ".join(f"{name} {count}" for name, count in counts.items() if "/" in name) or "nothing to rewrite"
+
+
+def _require(key: str, prompt: str, *parts: str) -> None:
+    for part in parts:
+        if part not in prompt:
+            raise ValueError(f"source.{key} does not contain {part}; it must be put there")

@@ -1,0 +1,100 @@
+"""Seed data: questions with known answers, which the baselines begin with and Crescent does without.
+
+In: a JSONL file, one question a line. Out: an artifact of Questions with `golds.jsonl`, in an order that the seed of
+the run decides: what takes the first so many takes a sample. No model.
+
+    {"question": "Tom has 3 ...", "solution": "3 + 4 = 7 apples.\\n#### 7", "answer": "7"}     solution and answer
+    {"question": "Natalia sold ...", "answer": "She sold 48/2 = <<48/2=24>>24 ...\\n#### 72"}  GSM8K's own form
+    {"question": "What is 3 + 4?", "answer": "7"}                                              the bare answer
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from crescent.answers import extract
+from crescent.core.records import GOLDS, Gold, Question, decode_lines, encode, text_id
+from crescent.core.store import Artifact, Outcome, Store
+
+CALCULATOR = re.compile(r"<<[^<>\n]*>>")  # GSM8K's marks for a calculator: no reader's text, so no student's either
+Seed = tuple[Question, Gold]
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """Reads a seed set. `kind` is how answers are extracted; of a question that comes twice the first is taken.
+
+    `max_seeds` of the questions are drawn (None: all); which, and their order, is decided by `seed`.
+    """
+
+    VERSION: ClassVar[int] = 2
+
+    kind: str
+    max_seeds: int | None = None
+    seed: int = 0
+
+    def run(self, path: Path, store: Store) -> Artifact:
+        """The seeds of a file, known by its content and not by its name. Raises ValueError as `read_seeds` does."""
+
+        def build(work: Path) -> Outcome:
+            seeds = sorted(read_seeds(path, self.kind), key=lambda one: text_id(str(self.seed), one[0].id))
+            seeds = seeds[: self.max_seeds]
+            write_golds(work / GOLDS, [gold for _, gold in seeds])
+            return Outcome([question for question, _ in seeds], {"seeds": len(seeds)}, {GOLDS: work / GOLDS})
+
+        content = hashlib.sha256(_bytes(path)).hexdigest()
+        return store.build("seeds", self.VERSION, {"stage": self, "content": content}, [], build)
+
+
+def read_seeds(path: Path, kind: str) -> list[Seed]:
+    """Questions and what the file says of them. Raises ValueError that names the line and what is wrong with it."""
+    seeds: dict[str, Seed] = {}
+    for number, line in enumerate(_bytes(path).decode("utf-8", "replace").splitlines(), 1):
+        if line.strip():
+            question, gold = _seed(line, f"source.seeds: {path}:{number}", kind)
+            seeds.setdefault(question.id, (question, gold))
+    if not seeds:
+        raise ValueError(f"source.seeds: {path} holds no question; give a JSONL file of question and answer")
+    return list(seeds.values())
+
+
+def write_golds(path: Path, golds: Sequence[Gold]) -> None:
+    """What is known of questions, beside them."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(encode(gold) + "\n" for gold in golds)
+
+
+def read_golds(questions: Artifact) -> Iterator[Gold]:
+    """What is known of the questions of an artifact that comes from a seed set."""
+    with open(questions.path / GOLDS, encoding="utf-8") as lines:
+        yield from decode_lines(Gold, lines)
+
+
+def _seed(line: str, place: str, kind: str) -> Seed:
+    try:
+        row: Any = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"{place} is no JSON ({error})") from None
+    if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in ("question", "answer")):
+        raise ValueError(f"{place} needs the fields question and answer, both text (GSM8K's form will do)")
+    text, answer = row["question"].strip(), row["answer"].strip()
+    solution = CALCULATOR.sub("", str(row.get("solution") or answer)).strip()
+    known = extract(answer, kind)
+    if not text or known is None:
+        lacking = f"answer of the kind {kind!r}" if text else "question"
+        raise ValueError(f"{place} has no {lacking}: mend the line or drop it")
+    question = Question(text_id(text), text, 0)
+    return question, Gold(question.id, known, solution, "seed")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"source.seeds: {path} cannot be read ({error.strerror}); give a JSONL file of question and answer"
+        ) from None

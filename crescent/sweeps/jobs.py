@@ -1,0 +1,149 @@
+"""What a sweep will do: its jobs, composed before the first of them starts, and what varies.
+
+In: Hydra's configuration of a multirun. Out: a `Plan`, and the configuration of each job as its launcher will compose
+it; a job that cannot be composed raises `UnfitJob`. What the jobs share is found in `work.py`.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+if TYPE_CHECKING:
+    from crescent.experiment import Experiment
+
+MOST_LINES = 40
+
+
+class UnfitJob(BaseException):
+    """A job of a sweep that does not compose, or has an impossible value. No Exception: Hydra makes a warning of those
+    where a callback raises them, and goes on."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(name, error)
+        self.name, self.error = name, error
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The jobs of a sweep, each as its overrides, in order; empty where its sweeper decides as it goes."""
+
+    folder: Path
+    jobs: tuple[tuple[str, ...], ...]
+    launcher: str
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether the jobs run in this process, one after another."""
+        return self.launcher == "BasicLauncher"
+
+    def lines(self, forecast: Sequence[str] = ()) -> list[str]:
+        """What is said before the first job."""
+        count = f"{len(self.jobs)} jobs" if self.jobs else "jobs as the sweeper asks for them"
+        axes = [f"varied: {key} = {', '.join(values)}" for key, values in self._axes().items()]
+        jobs = [f"{number:3}  {self.name(job)}" for number, job in enumerate(self.jobs)]
+        return [f"{count}, launcher {self.launcher}, in {self.folder}", *axes, *forecast, *shortened(jobs)]
+
+    def name(self, overrides: Sequence[str]) -> str:
+        """What tells a job from the others."""
+        axes = self._axes()
+        return " ".join(one for one in overrides if not self.jobs or one.partition("=")[0] in axes)
+
+    def _axes(self) -> dict[str, list[str]]:
+        """The keys that vary, with their values in order."""
+        values: dict[str, list[str]] = {}
+        for override in dict.fromkeys(override for job in self.jobs for override in job):
+            key, _, value = override.partition("=")
+            values.setdefault(key, []).append(value)
+        return {key: seen for key, seen in values.items() if len(seen) > 1}
+
+
+def plan(config: DictConfig) -> Plan:
+    """The jobs as Hydra's own sweeper will make them. What it cannot parse it will say itself."""
+    launcher, sweeper = (str(config.hydra[name]._target_).split(".")[-1] for name in ("launcher", "sweeper"))
+    folder = Path(config.hydra.sweep.dir)
+    if sweeper != "BasicSweeper":
+        return Plan(folder, (), launcher)
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    params = OmegaConf.to_container(config.hydra.sweeper.params, resolve=True) if config.hydra.sweeper.params else {}
+    assert isinstance(params, dict)
+    texts = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
+    try:
+        batches = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(texts), None)
+    except HydraException:
+        return Plan(folder, (), launcher)
+    return Plan(folder, tuple(tuple(job) for batch in batches for job in batch), launcher)
+
+
+def experiments(of: Plan, config: DictConfig) -> "Iterator[Experiment]":
+    """The experiment of each job. Raises UnfitJob at the first that cannot be."""
+    from crescent.experiment import Job
+
+    frames: dict[tuple[str, ...], DictConfig] = {}
+    for number, job in enumerate(of.jobs):
+        try:
+            yield Job.from_node(_node(_composed(config, job, frames), number, of.folder)).experiment
+        except Exception as error:  # the command knows which are the user's
+            raise UnfitJob(f"job {number} ({of.name(job) or ' '.join(job)})", error) from error
+
+
+def _composed(config: DictConfig, job: Sequence[str], frames: dict[tuple[str, ...], DictConfig]) -> DictConfig:
+    """The configuration of a job. Hydra takes 0.1 s for one, so the choices of groups that several jobs have in common
+    are composed once, and values (vote.draws=5, seed=1) put into a copy; all else is left to Hydra."""
+    loader = GlobalHydra.instance().config_loader()
+    overrides = OverridesParser.create().parse_overrides(list(job))
+    values = [one for one in overrides if _is_value(one)]
+    choices = tuple(text for text, one in zip(job, overrides, strict=True) if not _is_value(one))
+    if all(isinstance(one.value(), str) for one in overrides if not _is_value(one)):
+        if choices not in frames:
+            frames[choices] = loader.load_sweep_config(config, list(choices))
+        if all(_is_leaf(frames[choices], str(one.key_or_group)) for one in values):
+            made = copy.deepcopy(frames[choices])
+            for one in values:
+                OmegaConf.update(made, str(one.key_or_group), one.value(), merge=True)
+            return made
+    return loader.load_sweep_config(config, list(job))
+
+
+def _is_value(override: Override) -> bool:
+    """Whether an override may set one value (`_is_leaf` decides): seed=1, iterate.start=last, but not dedup=none."""
+    key, value = override.key_or_group, override.value()
+    plain = override.type == OverrideType.CHANGE and override.package is None and "/" not in key
+    return plain and not isinstance(value, dict | list) and ("." in key or not isinstance(value, str))
+
+
+def _is_leaf(config: DictConfig, key: str) -> bool:
+    """Whether a configuration has a value of this name, and not a node."""
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    return isinstance(node, DictConfig) and name in node and not OmegaConf.is_config(node[name])
+
+
+def _node(config: DictConfig, number: int, folder: Path) -> dict[str, Any]:
+    """The configuration as the job will see it: resolved, with Hydra's own values at hand but not in it."""
+    with open_dict(config):
+        config.hydra.job.num, config.hydra.job.id = number, str(number)
+        config.hydra.runtime.output_dir = str(folder.absolute() / str(number))
+    hydra = HydraConfig.instance()
+    before = hydra.cfg
+    hydra.set_config(config)
+    try:
+        settings = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        return OmegaConf.to_container(settings, resolve=True)  # type: ignore[return-value]
+    finally:
+        hydra.cfg = before
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """The first lines, and how many more there are."""
+    left = len(lines) - MOST_LINES
+    return [*lines[:MOST_LINES], *([f"... and {left} more"] if left > 0 else [])]

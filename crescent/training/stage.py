@@ -1,0 +1,148 @@
+"""Step 4: the pairs train a model.
+
+In: the artifact of `QAPair`s that a vote made, and the weights to train. Out: an artifact with the adapter (`adapter/`;
+for full fine-tuning the whole model, `model/`) and one `TrainStep` for each optimiser step. It judges no pair.
+"""
+
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from crescent.core.console import Console
+from crescent.core.records import QAPair, TrainStep
+from crescent.core.store import Artifact, Outcome, Store
+from crescent.engines.weights import Weights
+from crescent.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from crescent.training.data import Encoded
+    from crescent.training.loop import Curve
+
+NAMED = 5
+"""How many question ids a line names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finetune:
+    """Trains weights on pairs. `VERSION` rises when equal settings would give other weights."""
+
+    VERSION: ClassVar[int] = 1
+    settings: TrainSettings
+
+    def run(
+        self,
+        store: Store,
+        weights: Weights,
+        weights_identity: str,
+        pairs: Artifact,
+        console: Console,
+        curve: "Curve | None" = None,
+    ) -> Artifact:
+        """The trained artifact; `curve` sees every step, of a reused artifact too.
+
+        Raises ValueError where there is nothing to train on, where a template cannot be masked or training diverges,
+        and MemoryError where one sequence does not fit.
+        """
+        if pairs.records == 0:
+            raise ValueError(
+                "there are no pairs to train on: no question reached an answer that enough draws agree on. Lower "
+                "vote.min_agreement, or raise num_questions."
+            )
+        settings = self.settings.resolved(weights)
+        if about := self.settings.about_learning_rate(weights):
+            console.say(about)
+        inputs = [weights_identity, pairs.key]
+
+        def builder(work: Path) -> Outcome:
+            return _build(settings, weights, pairs.read(QAPair), work, console, curve)
+
+        artifact = store.build("finetune", self.VERSION, settings, inputs, builder)
+        if artifact.reused and curve is not None:
+            from crescent.training.loop import replay
+
+            replay(artifact.read(TrainStep), curve)
+        return artifact
+
+    def trained(self, weights: Weights, artifact: Artifact) -> Weights:
+        """The weights after training, to be loaded like any other."""
+        return self.settings.method.trained(weights, artifact.path, artifact.key)
+
+
+def _build(
+    settings: TrainSettings,
+    weights: Weights,
+    pairs: Sequence[QAPair],
+    work: Path,
+    console: Console,
+    curve: "Curve | None",
+) -> Outcome:
+    import torch  # here and below: a run that reuses its artifacts loads no model library
+
+    from crescent.engines.weights import load_tokenizer
+    from crescent.training.checkpoint import load_result
+    from crescent.training.data import encode_pairs
+    from crescent.training.launch import launch
+    from crescent.training.loop import train
+    from crescent.training.team import ALONE
+
+    tokenizer = load_tokenizer(weights)
+    encoded = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong)
+    _say_counts(encoded, settings, console)
+    if settings.devices > 1:
+        launch(weights, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
+    with ALONE.forked_rng():
+        torch.manual_seed(settings.seed)  # a new adapter is drawn at random
+        model, tokenizer = settings.method.load(weights)
+    if settings.devices > 1:
+        steps = load_result(work, model)
+    else:
+        steps = train(model, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
+    files = settings.method.save(model, tokenizer, weights, work)
+    info = {
+        "pairs": len(pairs),
+        "steps": len(steps),
+        "target_tokens": sum(step.target_tokens for step in steps),
+        "truncated": len(encoded.truncated),
+        "dropped": encoded.dropped,
+        "learning_rate": settings.learning_rate,
+        "final_loss": round(_final_loss(steps), 4),
+    }
+    del model
+    gc.collect()  # Lightning's trainer and the module refer to each other
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return Outcome(records=steps, info=info, files=files)
+
+
+def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -> None:
+    limit = f"train.max_length={settings.max_length}"
+    if encoded.truncated:
+        console.say(f"{len(encoded.truncated)} responses are cut at {limit}: {_some(encoded.truncated)}")
+    if encoded.too_long:
+        console.say(f"{len(encoded.too_long)} pairs are left out, longer than {limit}: {_some(encoded.too_long)}")
+    if encoded.unsafe:
+        console.say(f"{len(encoded.unsafe)} pairs are left out, they spell control tokens: {_some(encoded.unsafe)}")
+    if not encoded.examples:
+        raise ValueError(
+            f"none of the {encoded.dropped} pairs can be trained on: {len(encoded.too_long)} are longer than {limit} "
+            f"(raise it), {len(encoded.unsafe)} spell control tokens of the chat template."
+        )
+    targets = sum(example.target_tokens for example in encoded.examples)
+    console.say(f"{len(encoded.examples):,} pairs, {targets:,} target tokens an epoch, {settings.epochs} epochs")
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:NAMED]) + (f" and {len(ids) - NAMED} more" if len(ids) > NAMED else "")
+
+
+def _pad_id(tokenizer: Any) -> int:
+    assert isinstance(tokenizer.pad_token_id, int), "load_tokenizer sets a pad token"
+    return tokenizer.pad_token_id
+
+
+def _final_loss(steps: Sequence[TrainStep]) -> float:
+    """Nats per target token over the last tenth of the steps: that of one step is noise."""
+    last = steps[-max(1, len(steps) // 10) :]
+    return sum(step.loss * step.target_tokens for step in last) / sum(step.target_tokens for step in last)

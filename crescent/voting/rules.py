@@ -1,0 +1,272 @@
+"""Voting rules: how many draws a question gets, which answer wins, and which winning response is trained on.
+
+In: the draws of one question and their answers, in order. Out: how many more draws are wanted, and a `Verdict`. A rule
+is a function of that question's draws alone: not of other questions, nor of the batches in which draws were made.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from crescent.core.records import Solution, text_id
+from crescent.voting.majority import TIES, Tie, VoteResult, is_confident, is_settled, vote
+
+Choose = Literal["first", "shortest", "random", "logprob"]
+CHOICES: tuple[Choose, ...] = ("first", "shortest", "random", "logprob")
+Stop = Literal["exact", "confident"]
+STOPS: tuple[Stop, ...] = ("exact", "confident")
+Answers = Sequence[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How one question's vote ended: `chosen` is the index of the draw to train on, None for no pair."""
+
+    answer: str | None
+    votes: int
+    chosen: int | None
+    reason: str
+
+
+class Rule(Protocol):
+    """The settings of a vote. `draws` is the most that one question gets."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def draws(self) -> int: ...
+
+    def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
+        """How many more draws to make before looking again: 0 when there are enough."""
+        ...
+
+    def decide(self, solutions: Sequence[Solution], answers: Answers) -> Verdict: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Majority:
+    """`vote=majority`: the answer most of `draws` agree on wins (self-consistency, arXiv 2203.11171).
+
+    `choose` names the winning response to train on: the first, the shortest, a random one by seed, or the one with the
+    highest mean log-probability.
+    """
+
+    name: str = "majority"
+    draws: int = 5
+    tie: Tie = "drop"
+    min_agreement: float = 0.0
+    choose: Choose = "first"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.draws, self.tie, self.min_agreement, self.choose)
+
+    def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
+        return max(0, self.draws - len(solutions))
+
+    def decide(self, solutions: Sequence[Solution], answers: Answers) -> Verdict:
+        return _decide(solutions, answers, self.tie, self.min_agreement, self.choose, self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptive:
+    """`vote=adaptive`: draws where they are needed, `draws` at most.
+
+    `stop=exact` stops when nothing that the remaining draws could say would change what `majority` of `draws` does:
+    winner, pair or none, chosen response. (With `choose=shortest` or `logprob` any later winning response may be the
+    chosen one, so that only questions that can give no pair stop early.) `stop=confident` stops as soon as the
+    posterior that the leader wins reaches `confidence`, which saves more and can differ; the vote is then among the
+    draws made. Agreement is always votes / draws made.
+    """
+
+    name: str = "adaptive"
+    draws: int = 16
+    stop: Stop = "confident"
+    confidence: float = 0.95
+    tie: Tie = "drop"
+    min_agreement: float = 0.0
+    choose: Choose = "first"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.draws, self.tie, self.min_agreement, self.choose)
+        if self.stop not in STOPS:
+            raise ValueError(f"vote.stop is {self.stop!r}; it may be {', '.join(STOPS)}")
+        if not 0.5 < self.confidence < 1:
+            raise ValueError(f"vote.confidence is {self.confidence}; it is a probability above 0.5 and below 1")
+
+    def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
+        """The fewest draws after which it could stop: none that is asked for can turn out to be superfluous."""
+        if self._has_enough(solutions, answers):
+            return 0
+        counts = Counter(answer for answer in answers if answer is not None)
+        leader = counts.most_common(1)[0][0] if counts else "?"
+        for more in range(1, self.draws - len(answers)):
+            if self._may_stop([*answers, *[leader] * more]) or self._may_stop([*answers, *[None] * more]):
+                return more
+        return self.draws - len(answers)
+
+    def decide(self, solutions: Sequence[Solution], answers: Answers) -> Verdict:
+        # Exact: a winner that is certain wins among the draws made too; what is certain to fail needs the final count.
+        if self.stop == "exact" and len(answers) < self.draws:
+            rest: list[None] = [None] * (self.draws - len(answers))
+            lengths = [len(solution.text) for solution in solutions] + [0] * len(rest)
+            full = vote([*answers, *rest], self.tie, self.min_agreement, lengths)
+            return _verdict(full, solutions, answers, self.choose, self.seed)
+        return _decide(solutions, answers, self.tie, self.min_agreement, self.choose, self.seed)
+
+    def _has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
+        if not self._may_stop(answers):
+            return False
+        if self.stop == "confident" or len(answers) >= self.draws:
+            return True
+        verdict = self.decide(solutions, answers)
+        return verdict.chosen is None or self._stays_chosen(solutions, verdict.chosen)
+
+    def _may_stop(self, answers: Answers) -> bool:
+        """Whether the answers alone allow to stop."""
+        if is_settled(answers, self.draws, self.tie, self.min_agreement):
+            return True
+        return self.stop == "confident" and is_confident(answers, self.confidence, self.min_agreement)
+
+    def _stays_chosen(self, solutions: Sequence[Solution], chosen: int) -> bool:
+        """Whether no later winning response could be chosen instead."""
+        if self.choose == "random":
+            question = solutions[0].question_id
+            later = (_priority(self.seed, question, draw) for draw in range(len(solutions), self.draws))
+            return _priority(self.seed, question, chosen) < min(later)
+        return self.choose == "first"
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """`vote=single`: the first draw is the answer (the ablation without consensus)."""
+
+    name: str = "single"
+    draws: int = 1
+
+    def __post_init__(self) -> None:
+        _check_draws(self.draws)
+
+    def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
+        return max(0, self.draws - len(solutions))
+
+    def decide(self, solutions: Sequence[Solution], answers: Answers) -> Verdict:
+        if answers[0] is None:
+            return Verdict(None, 0, None, "no answer")
+        return Verdict(answers[0], 1, 0, "first draw")
+
+
+@dataclass(frozen=True, slots=True)
+class FormatOnly:
+    """`vote=format_only`: a control. The questions `majority` keeps, each with one of its answered draws by chance.
+
+    The student learns the same form of response, of the same questions, from labels that no vote chose: what it gains
+    over this is what choosing the label brought. What the vote brings by leaving unclear questions out is in both.
+    """
+
+    name: str = "format_only"
+    draws: int = 5
+    tie: Tie = "drop"
+    min_agreement: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.draws, self.tie, self.min_agreement, "random")
+
+    def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
+        return max(0, self.draws - len(solutions))
+
+    def decide(self, solutions: Sequence[Solution], answers: Answers) -> Verdict:
+        won = _decide(solutions, answers, self.tie, self.min_agreement, "first", self.seed)
+        if won.chosen is None:
+            return won
+        answered = [index for index, answer in enumerate(answers) if answer is not None]
+        chosen = _choose(solutions, answered, "random", self.seed)
+        return Verdict(answers[chosen], Counter(answers)[answers[chosen]], chosen, "random draw")
+
+
+@dataclass(frozen=True, slots=True)
+class Dissent:
+    """`vote=dissent`: label noise in doses. The questions `majority` keeps; of those whose draws disagree, a `share` is
+    trained on a draw that lost. At 0 it is `majority` with the first winning draw.
+    """
+
+    name: str = "dissent"
+    draws: int = 5
+    share: float = 0.5
+    tie: Tie = "drop"
+    min_agreement: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.draws, self.tie, self.min_agreement, "random")
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"vote.share is {self.share}; it is a share of the questions, from 0 to 1")
+
+    def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
+        return max(0, self.draws - len(solutions))
+
+    def decide(self, solutions: Sequence[Solution], answers: Answers) -> Verdict:
+        won = _decide(solutions, answers, self.tie, self.min_agreement, "first", self.seed)
+        lost = [index for index, answer in enumerate(answers) if answer not in (None, won.answer)]
+        if won.chosen is None or not lost or not self._takes(solutions[0].question_id):
+            return won
+        chosen = _choose(solutions, lost, "random", self.seed)
+        return Verdict(answers[chosen], Counter(answers)[answers[chosen]], chosen, "a draw that lost")
+
+    def _takes(self, question_id: str) -> bool:
+        """Whether the question is of the share, by a number in [0, 1) of its own, so that shares hold smaller ones."""
+        return int(text_id(str(self.seed), question_id, "dissent")[:8], 16) / 16**8 < self.share
+
+
+def used(rule: Rule, solutions: Sequence[Solution], answers: Answers) -> int:
+    """How many of these draws the rule would have made: what is in a ledger beyond that does not vote."""
+    most = min(len(solutions), rule.draws)
+    return next((n for n in range(1, most) if rule.wanted(solutions[:n], answers[:n]) == 0), most)
+
+
+def _decide(
+    solutions: Sequence[Solution], answers: Answers, tie: Tie, min_agreement: float, choose: Choose, seed: int
+) -> Verdict:
+    result = vote(answers, tie, min_agreement, [len(solution.text) for solution in solutions])
+    return _verdict(result, solutions, answers, choose, seed)
+
+
+def _verdict(result: VoteResult, solutions: Sequence[Solution], answers: Answers, choose: Choose, seed: int) -> Verdict:
+    if result.answer is None:
+        return Verdict(None, result.votes, None, result.reason)
+    winners = [index for index, answer in enumerate(answers) if answer == result.answer]
+    return Verdict(result.answer, result.votes, _choose(solutions, winners, choose, seed), result.reason)
+
+
+def _choose(solutions: Sequence[Solution], among: Sequence[int], how: Choose, seed: int) -> int:
+    if how == "shortest":
+        return min(among, key=lambda index: (len(solutions[index].text), index))
+    if how == "logprob":
+        return max(among, key=lambda index: (solutions[index].mean_logprob, -index))
+    if how == "random":
+        return min(among, key=lambda index: _priority(seed, solutions[0].question_id, index))
+    return among[0]
+
+
+def _priority(seed: int, question_id: str, draw: int) -> str:
+    """A random order of a question's draws that does not depend on how many there are."""
+    return text_id(str(seed), question_id, str(draw))
+
+
+def _check(draws: int, tie: str, min_agreement: float, choose: str) -> None:
+    _check_draws(draws)
+    if tie not in TIES:
+        raise ValueError(f"vote.tie is {tie!r}; it may be {', '.join(TIES)}")
+    if not 0 <= min_agreement <= 1:
+        raise ValueError(f"vote.min_agreement is {min_agreement}; it is a share of the draws, from 0 to 1")
+    if choose not in CHOICES:
+        raise ValueError(f"vote.choose is {choose!r}; it may be {', '.join(CHOICES)}")
+
+
+def _check_draws(draws: int) -> None:
+    if draws < 1:
+        raise ValueError(f"vote.draws is {draws}; it must be at least 1")

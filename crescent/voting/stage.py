@@ -1,0 +1,102 @@
+"""Consensus: the draws of each question vote, and one response that reached the winning answer is kept.
+
+In: Questions and their draws. Out: an artifact of QAPairs, with `ballots.jsonl`: how each question's draws voted, the
+ones that gave no pair included. Answers are extracted here and nowhere before. A draw that was cut off at its length
+limit has committed to nothing and counts as a draw without an answer. The rules are in `crescent.voting.rules`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from crescent.answers import extract
+from crescent.answers.symbolic import SymbolicEquality
+from crescent.core.records import BALLOTS, Ballot, QAPair, Question, Solution, decode_lines, encode
+from crescent.core.store import Artifact, Outcome, Store
+from crescent.voting.rules import Rule, Verdict, used
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """`kind` is how answers are extracted (`crescent.answers`), `equality` which of them count as one."""
+
+    VERSION: ClassVar[int] = 2
+
+    rule: Rule
+    kind: str
+    equality: Literal["canonical", "symbolic"] = "canonical"
+
+    def wanted(self, store: Store) -> Callable[[Sequence[Solution]], int]:
+        """The draws of a question so far -> how many more the rule wants."""
+        same = self._same(store)
+        return lambda solutions: self.rule.wanted(solutions, same(self._answers(solutions)))
+
+    def run(
+        self,
+        questions: Artifact,
+        texts: Sequence[Question],
+        solutions: Sequence[Sequence[Solution]],
+        ledger: str,
+        store: Store,
+    ) -> Artifact:
+        """The pairs of all questions whose vote has a winner. `ledger` is the key of the draws' ledger."""
+
+        same = self._same(store)
+
+        def build(work: Path) -> Outcome:
+            pairs, ballots = [], []
+            for question, draws in zip(texts, solutions, strict=True):
+                answers = same(self._answers(draws))
+                count = used(self.rule, draws, answers)
+                draws, answers = draws[:count], answers[:count]
+                verdict = self.rule.decide(draws, answers)
+                ballots.append(_ballot(question, answers, verdict))
+                if verdict.chosen is not None:
+                    pairs.append(_pair(question, draws[verdict.chosen], ballots[-1]))
+            with open(work / BALLOTS, "w", encoding="utf-8") as file:
+                file.writelines(encode(ballot) + "\n" for ballot in ballots)
+            return Outcome(pairs, _info(ballots), {BALLOTS: work / BALLOTS})
+
+        return store.build("vote", self.VERSION, self, [questions.key, ledger], build)
+
+    def _same(self, store: Store) -> Callable[[Sequence[str | None]], list[str | None]]:
+        """Answers -> what they count as."""
+        if self.equality == "canonical":
+            return list
+        return SymbolicEquality(store.root / "verdicts").representatives
+
+    def _answers(self, solutions: Sequence[Solution]) -> list[str | None]:
+        return [None if draw.finish_reason == "length" else extract(draw.text, self.kind) for draw in solutions]
+
+
+def read_ballots(pairs: Artifact) -> list[Ballot]:
+    """How each question's draws voted, in the order of the questions."""
+    with open(pairs.path / BALLOTS, encoding="utf-8") as lines:
+        return list(decode_lines(Ballot, lines))
+
+
+def _ballot(question: Question, answers: Sequence[str | None], verdict: Verdict) -> Ballot:
+    votes, draws = verdict.votes, len(answers)
+    agreement = round(votes / draws, 4)
+    return Ballot(question.id, tuple(answers), verdict.answer, votes, draws, agreement, verdict.chosen, verdict.reason)
+
+
+def _pair(question: Question, solution: Solution, ballot: Ballot) -> QAPair:
+    assert ballot.answer is not None
+    text = solution.text.strip()
+    return QAPair(question.id, question.text, text, ballot.answer, ballot.votes, ballot.draws, ballot.agreement)
+
+
+def _info(ballots: Sequence[Ballot]) -> dict[str, object]:
+    kept = [ballot for ballot in ballots if ballot.chosen is not None]
+    return {
+        "questions": len(ballots),
+        "pairs": len(kept),
+        "without_pair": dict(sorted(Counter(ballot.reason for ballot in ballots if ballot.chosen is None).items())),
+        "mean_agreement": round(sum(ballot.agreement for ballot in kept) / max(1, len(kept)), 4),
+        "draws": sum(ballot.draws for ballot in ballots),
+        "mean_draws": round(sum(ballot.draws for ballot in ballots) / max(1, len(ballots)), 4),
+        "draws_without_answer": sum(ballot.answers.count(None) for ballot in ballots),
+    }

@@ -1,0 +1,117 @@
+"""The command: user errors end fast, in a few lines, without a traceback, before a model is loaded."""
+
+import errno
+import os
+import re
+import stat
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from command_line import crescent
+from conftest import save_tiny_model
+
+from crescent.cli.main import _failure, _full_disk_named
+from crescent.sweeps.callback import Failure
+from crescent.training.launch import raise_fault
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The message of a run that was refused, after the checks every refusal must pass."""
+    assert done.returncode not in (0, None) and "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) <= 4, done.stderr
+    return lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("vote.drws=3", "vote.drws is not a setting. Did you mean vote.draws?"),
+        ("dedup=rejecton", "dedup=rejecton is not a choice. There are: drop, exact, minhash, none, paper, rejection."),
+        ("vote.draws=0", "vote.draws is 0; it must be at least 1"),
+        ("vote.draws=three", "vote.draws is 'three'; it must be a whole number"),
+        ("dedup.min_cosine=1.5", "dedup.min_cosine is 1.5; a cosine lies between -1 and 1"),
+        ("model.path=/no/such/model", "there is no folder /no/such/model"),
+        ("domain.bait=", "domain.bait"),
+        ("model=hf", "model.path"),
+        ("vote.draws=[", "vote.draws"),
+    ],
+)
+def test_a_configuration_error_names_the_key_and_the_mend(override: str, message: str, tmp_path: Path) -> None:
+    assert message in refused(crescent(tmp_path, override))
+    assert not (tmp_path / "outputs" / "store").exists()
+
+
+def test_a_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny_model(tmp_path / "model", template=None)
+    assert "has no chat template" in refused(crescent(tmp_path, f"model.path={folder}"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "gsm8k/test.jsonl"), ('{"question": "a", "answer": "#### 1"}\n{"quest', "test.jsonl:2")],
+)
+def test_a_missing_and_a_broken_benchmark_file_are_named(content: str | None, message: str, tmp_path: Path) -> None:
+    data = tmp_path / "data" / "gsm8k"
+    data.mkdir(parents=True)
+    (data / "train.jsonl").write_text('{"question": "a", "answer": "#### 1"}\n')
+    if content is not None:
+        (data / "test.jsonl").write_text(content)
+    done = crescent(tmp_path, "eval=math", "eval.tasks=[gsm8k]", CRESCENT_BENCHMARKS=str(data.parent))
+    assert message in refused(done)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_outputs_without_write_permission_end_in_one_line(tmp_path: Path) -> None:
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    assert "Permission denied" in refused(crescent(tmp_path))
+
+
+def test_outputs_that_cannot_be_a_folder_end_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "outputs").write_text("a file where the folder should be")
+    assert "outputs" in refused(crescent(tmp_path))
+
+
+def test_the_composed_configuration_can_be_printed_from_any_folder(tmp_path: Path) -> None:
+    done = crescent(tmp_path, "--cfg", "job")
+    assert done.returncode == 0 and "num_questions: 1000" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("CUDA error: out of memory\nmore"), RuntimeError("CUDA out of memory. Tried"), MemoryError()],
+)
+def test_memory_that_runs_out_anywhere_is_one_line_with_the_mend(error: Exception) -> None:
+    failure = _failure(error)
+    assert failure is not None and failure.status == 1 and "\n" not in failure.message
+    assert "out of memory" in failure.message and "model.dtype=bfloat16" in failure.message
+
+
+def test_memory_that_runs_out_where_the_mend_is_known_says_that_one() -> None:
+    assert _failure(MemoryError("Lower train.max_length.")) == Failure("error", "Lower train.max_length.", 1)
+
+
+def test_a_training_process_that_was_killed_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(MemoryError) as raised:
+        raise_fault([-9], tmp_path)
+    failure = _failure(raised.value)
+    assert failure is not None and failure.message.startswith("the system killed a training process (SIGKILL)")
+
+
+def test_an_error_of_a_library_that_nobody_expected_is_a_bug() -> None:
+    with pytest.raises(RuntimeError) as raised:
+        re.compile("a").sub(lambda _: (_ for _ in ()).throw(RuntimeError("shape mismatch")), "a")
+    assert _failure(raised.value) is None
+
+
+def test_a_write_that_finds_no_space_names_the_fullest_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = {tmp_path / "store": 5, tmp_path / "run": 9}
+    for folder in free:
+        folder.mkdir()
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=free[folder]))
+    with pytest.raises(OSError) as raised, _full_disk_named(tmp_path / "run", tmp_path / "store" / "new"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    failure = _failure(raised.value)
+    assert failure is not None and f"No space left on device ({tmp_path / 'store' / 'new'})" in failure.message

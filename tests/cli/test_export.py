@@ -1,0 +1,88 @@
+"""A run's student as a plain folder: the logits of base and adapter, and one line where there is nothing to merge."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from crescent.cli.export import export
+
+
+def adapted_run(folder: Path, base: Path, dtype: str = "float32") -> Path:
+    """A run folder as a run leaves it, with an adapter that changes the model."""
+    torch.manual_seed(1)
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=4, target_modules="all-linear"))
+    for name, value in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(value, std=0.2)
+    artifact = folder / "store" / "artifacts" / "finetune" / "abc"
+    model.save_pretrained(str(artifact / "adapter"))
+    student = {"name": "tiny", "path": str(base), "dtype": dtype, "revision": None}
+    return write_summary(folder / "run", {"adapter": str(artifact)}, student)
+
+
+def write_summary(run: Path, artifacts: dict[str, str], student: dict[str, Any]) -> Path:
+    run.mkdir(parents=True)
+    content = {"artifacts": artifacts, "config": {"distill": {"name": "self", "student": student}}}
+    (run / "summary.json").write_text(json.dumps(content))
+    return run
+
+
+def logits(model: Any) -> torch.Tensor:
+    with torch.no_grad():
+        return model.eval()(input_ids=torch.arange(3, 40)[None]).logits.float()
+
+
+def test_the_merged_model_has_the_logits_of_base_and_adapter(tiny_llama: Path, tmp_path: Path) -> None:
+    run = adapted_run(tmp_path, tiny_llama)
+    export(run, tmp_path / "out")
+    base = AutoModelForCausalLM.from_pretrained(tiny_llama)
+    before = logits(base)
+    adapted = PeftModel.from_pretrained(base, str(tmp_path / "store/artifacts/finetune/abc/adapter"))
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    torch.testing.assert_close(logits(merged), logits(adapted), rtol=1e-4, atol=1e-4)
+    assert (logits(merged) - before).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_folder_is_served_like_any_other(dtype: str, tiny_llama: Path, tmp_path: Path) -> None:
+    export(adapted_run(tmp_path, tiny_llama, dtype), tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["dtype"] == dtype
+    assert (tmp_path / "out" / "generation_config.json").exists() and not list((tmp_path / "out").glob("adapter*"))
+    tokenizer: Any = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert tokenizer.chat_template == AutoTokenizer.from_pretrained(tiny_llama).chat_template
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "out").dtype == getattr(torch, dtype)
+
+
+def test_a_run_that_trained_every_weight_is_told_where_its_model_is(tiny_llama: Path, tmp_path: Path) -> None:
+    (tmp_path / "artifact" / "model").mkdir(parents=True)
+    run = write_summary(tmp_path / "run", {"adapter": str(tmp_path / "artifact")}, {"path": str(tiny_llama)})
+    with pytest.raises(ValueError, match=r"no adapter to merge: .*/artifact/model is the model"):
+        export(run, tmp_path / "out")
+
+
+def test_a_run_without_training_and_a_folder_without_run_are_told_apart(tiny_llama: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"has trained nothing yet"):
+        export(write_summary(tmp_path / "run", {}, {"path": str(tiny_llama)}), tmp_path / "out")
+    with pytest.raises(ValueError, match=r"holds no summary\.json"):
+        export(tmp_path / "nothing", tmp_path / "out")
+
+
+def test_what_is_there_is_not_written_over(tiny_llama: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("")
+    with pytest.raises(ValueError, match=r"out is there already"):
+        export(adapted_run(tmp_path, tiny_llama), tmp_path / "out")
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def test_the_command_says_one_line_and_no_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "crescent.cli.export", str(tmp_path), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("crescent-export: ") and done.stderr.count("\n") == 1

@@ -1,0 +1,158 @@
+"""Every YAML composes into a typed experiment; every mistake is named by its key."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from configured import ROOT, composed, experiment
+
+from crescent.cli.main import PACKAGE
+from crescent.config.typed import ConfigError
+
+CHOICES = [f"{f.parent.name}={f.stem}" for f in sorted((ROOT / "conf").glob("*/*.yaml"))]
+SWEEPS = sorted(f.stem for f in (ROOT / "sweeps").glob("*.yaml"))
+OVERLAYS = [
+    f"+{f.parent.relative_to(ROOT)}={f.stem}"
+    for f in sorted([*(ROOT / "experiments").rglob("*.yaml"), *(ROOT / "sweeps").glob("*.yaml")])
+]
+
+
+@pytest.mark.parametrize("choice", [*CHOICES, *OVERLAYS])
+def test_every_choice_and_every_overlay_composes(choice: str) -> None:
+    made = experiment(choice, *(["model.path=x"] if choice == "model=hf" else []))
+    group, _, name = choice.lstrip("+").partition("=")
+    if group.partition("/")[0] not in ("experiments", "sweeps", "tracking"):
+        assert (group == "model" and name == "hf") or getattr(made, group).name == name
+
+
+@pytest.mark.parametrize("choice", sorted(f.stem for f in (ROOT / "conf" / "train" / "batching").glob("*.yaml")))
+@pytest.mark.parametrize("train", sorted(f.stem for f in (ROOT / "conf" / "train").glob("*.yaml")))
+def test_every_layout_composes_with_every_way_to_train(train: str, choice: str) -> None:
+    made = experiment(f"train={train}", f"train/batching={choice}").train
+    assert made.name == train and made.batching.name == choice
+
+
+def parameters_of(sweep: str) -> dict[str, list[str]]:
+    """The overrides of a multirun preset, each with its values."""
+    node = yaml.safe_load((ROOT / "sweeps" / f"{sweep}.yaml").read_text())
+    return {key: str(values).split(",") for key, values in node["hydra"]["sweeper"]["params"].items()}
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_every_value_of_a_sweep_composes(sweep: str) -> None:
+    parameters = parameters_of(sweep)
+    for place in range(max(map(len, parameters.values()))):
+        point = [f"{key}={values[place % len(values)]}" for key, values in parameters.items()]
+        assert experiment(f"+sweeps={sweep}", *point).name == sweep
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_a_wandb_sweep_runs_the_jobs_of_the_preset_of_its_name(sweep: str) -> None:
+    node = yaml.safe_load((ROOT / "sweeps" / "wandb" / f"{sweep}.yaml").read_text())
+    program, *overrides, arguments = node["command"]
+    found = {key: list(map(str, values["values"])) for key, values in node["parameters"].items()}
+    assert (program, arguments, found) == ("crescent", "${args_no_hyphens}", parameters_of(sweep))
+    point = [f"{key}={values[-1]}" for key, values in found.items()]
+    alone, preset = composed(*overrides, *point), composed(f"+sweeps={sweep}", *point)
+    assert alone == preset
+
+
+def test_the_folders_hold_no_yaml_that_is_no_choice() -> None:
+    assert {f.name for f in (ROOT / "conf").glob("*.yaml")} == {"config.yaml"}
+
+
+MISTAKES = [
+    ("vote.draws=0", "vote.draws is 0"),
+    ("vote.draws=three", "vote.draws is 'three'; it must be a whole number"),
+    ("vote.draws=1.5", "vote.draws is 1.5; it must be a whole number"),
+    ("vote.tie=coin", "vote.tie is 'coin'; it may be"),
+    ("dedup.min_cosine=1.5", "dedup.min_cosine is 1.5"),
+    ("dedup.max_rewrites=0", "dedup.max_rewrites is 0"),
+    ("+dedup.min_cosin=0.9", "dedup.min_cosin is not a setting. Did you mean min_cosine"),
+    ("dedup._target_=crescent.dedup.Nothing", "dedup._target_ is 'crescent.dedup.Nothing'"),
+    ("domain.bait=''", "domain.bait is empty"),
+    ("domain.answer=colour", "domain.answer is 'colour'; it may be number"),
+    ("domain.solve=go", "domain.solve does not contain {question}"),
+    ("num_questions=0", "num_questions is 0"),
+    ("seed=-1", "seed is -1"),
+    ("iterations=0", "iterations is 0"),
+    ("iterate.start=first", "iterate.start is 'first'; it may be base, last"),
+    ("iterate.min_valid=70", "iterate.min_valid is 70"),
+    ("source.num_pairs=0", "source.num_pairs is 0"),
+    ("elicit.top_p=0", "elicit.top_p is 0"),
+    ("answer.temperature=-1", "answer.temperature is -1"),
+    ("engine.device=tpu", "engine.device is 'tpu'"),
+    ("model.dtype=int3", "model.dtype is 'int3'"),
+    ("train.learning_rate=0", "train.learning_rate is 0"),
+    ("train.method.rank=0", "train.method.rank is 0"),
+    ("train.strategy=dpp", "train.strategy is 'dpp'; it may be ddp, fsdp"),
+    ("train.kernels=fast", "train.kernels is 'fast'; it may be none, liger"),
+    ("train.batching.pool_batches=0", "train.batching.pool_batches is 0"),
+    ("eval.limit=0", "eval.limit is 0"),
+    ("eval.shots=5", "eval.shots is 5; it must be a list"),
+    ("tracking.mode=sometimes", "tracking.mode is 'sometimes'; it may be auto"),
+]
+
+
+@pytest.mark.parametrize(("override", "message"), MISTAKES)
+def test_a_mistake_is_named_by_its_key(override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        experiment(override)
+    assert message in str(error.value) and len(str(error.value)) < 300
+
+
+def test_iterations_need_a_student_that_asks() -> None:
+    with pytest.raises(ConfigError, match="distill=self"):
+        experiment("iterations=2", "distill=organism_small")
+
+
+def test_iterations_need_an_engine_that_can_load_the_student() -> None:
+    with pytest.raises(ConfigError, match="engine=server cannot load it: choose engine=transformers or engine=vllm"):
+        experiment("iterations=2", "engine=server")
+    assert experiment("iterations=2", "engine=vllm").iterations == 2
+
+
+def test_a_mandatory_value_that_is_missing_is_named() -> None:
+    with pytest.raises(Exception, match=r"path"):
+        experiment("model=hf")
+
+
+def test_the_seed_reaches_every_draw_and_the_training() -> None:
+    made = experiment("seed=7")
+    stages = made.stages()
+    assert {stages.elicit.sampling.seed, stages.answer.sampling.seed, made.train.seed, made.vote.seed} == {7}  # type: ignore[attr-defined]
+
+
+def test_a_model_without_a_chat_template_is_refused_before_it_is_loaded() -> None:
+    with pytest.raises(ConfigError, match="no chat template"):
+        experiment("model=organism_base", "model.template=chat").check()
+    experiment("+experiments=completion").check()
+
+
+def test_a_server_is_not_asked_in_plain_text() -> None:
+    with pytest.raises(ConfigError, match=r"model\.template=completion: choose engine=transformers"):
+        experiment("+experiments=completion", "engine=server").check()
+
+
+def test_a_model_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no folder"):
+        experiment(f"model.path={tmp_path}/nothing").check()
+
+
+def test_the_package_and_its_assets_are_found() -> None:
+    assert (ROOT / "conf" / "config.yaml").exists() and (PACKAGE / "organism").is_dir()
+
+
+LIGHT = """
+import sys
+from configured import experiment
+experiment().check()
+print([name for name in ("torch", "transformers", "lm_eval", "wandb") if name in sys.modules])
+"""
+
+
+def test_checking_a_run_loads_no_model_library() -> None:
+    done = subprocess.run([sys.executable, "-c", LIGHT], cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -1,0 +1,175 @@
+"""The check before a run: what is short is named with its mend, and what a run will take is told from a probe."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from command_line import crescent
+from configured import experiment
+
+from crescent.core.console import Console, duration
+from crescent.core.records import QAPair
+from crescent.engines import memory
+from crescent.engines.weights import Weights, number_count
+from crescent.preflight.forecast import Forecast, Probe, _train_step, forecast
+from crescent.preflight.requirements import disk_needs, is_long, preflight, training_need
+from crescent.training import launch
+
+SMALL = ("num_questions=40", "elicit.round_size=20", "vote.draws=2", "eval.limit=20", "tracking=none")
+
+
+@contextmanager
+def hub(size: int) -> Iterator[str]:
+    """A hub on loopback that knows one model, of which one file has `size` bytes."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            files = [{"rfilename": "model.safetensors", "size": size}, {"rfilename": "notes.txt", "size": 1 << 60}]
+            body = json.dumps({"id": "lab/huge", "sha": "0" * 40, "siblings": files}).encode()
+            self.send_response(200 if self.path.startswith("/api/models/lab/huge?") else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_check_tells_what_a_run_will_take_and_runs_nothing_more(tmp_path: Path) -> None:
+    done = crescent(tmp_path, "check=true", *SMALL)
+    assert done.returncode == 0, done.stderr
+    for told in ("free", "elicit", "up to 80 draws", "4 steps of 32 pairs", "together about"):
+        assert told in done.stderr
+    kept = {folder.name for folder in (tmp_path / "outputs" / "store" / "artifacts").iterdir()}
+    assert kept == {"elicit"} and not done.stdout.strip()
+
+
+def test_the_probe_is_the_first_round_of_the_run(tmp_path: Path, console: Console) -> None:
+    wanted = experiment(*SMALL, f"store={tmp_path}")
+    told = {one.stage: one for one in forecast(wanted, console)}
+    assert told["elicit"].tokens > 40 * 10 and told["answer"].tokens > 80 * 10
+    assert all(one.seconds > 0 for one in told.values()) and len(list(tmp_path.glob("artifacts/elicit/*"))) == 1
+
+
+def test_too_little_memory_is_told_before_weights_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, console: Console
+) -> None:
+    (tmp_path / "memory.max").write_text("2000000\n")
+    (tmp_path / "memory.current").write_text("1000000\n")
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    with pytest.raises(
+        ValueError, match=r"memory to generate with organism in float32 on cpu: \d+ MB are needed and 1"
+    ):
+        preflight(experiment(f"store={tmp_path}"), tmp_path, console)
+
+
+def test_too_little_disk_is_told_with_the_key_that_moves_the_store(tmp_path: Path, console: Console) -> None:
+    huge = experiment(f"store={tmp_path}", "num_questions=1000000000000")
+    with pytest.raises(ValueError, match=r"disk for the store .* are free. Make room there, or choose store=DIR"):
+        preflight(huge, tmp_path, console)
+
+
+def test_what_training_writes_counts_as_disk(tmp_path: Path) -> None:
+    iterated = experiment("train=full", "iterations=3", "distill=self")
+    none, some = (next(disk_needs(iterated, count, tmp_path)).bytes for count in (0, 1000))
+    assert some - none == 2 * 12 * 1000 + 3 * 4 * 1000  # two checkpoints, and a model in float32 for each iteration
+
+
+def test_processes_without_gpus_share_the_memory_that_training_needs() -> None:
+    assert training_need(experiment("train.devices=3"), 1000).bytes == 3 * training_need(experiment(), 1000).bytes
+
+
+def test_room_for_a_model_is_asked_for_before_it_is_fetched(tmp_path: Path) -> None:
+    with hub(size=10**16) as url:
+        environment = {"HF_ENDPOINT": url, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hub")}
+        done = crescent(tmp_path, "model.path=lab/huge", "tracking=none", **environment)
+    message = done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and "disk to fetch lab/huge" in message and "set HF_HOME" in message
+
+
+def test_a_check_is_made_unasked_where_the_model_is_elsewhere_but_not_for_a_small_one() -> None:
+    assert is_long(experiment("engine=server")) and not is_long(experiment())
+
+
+def test_a_check_is_made_unasked_where_a_small_model_has_much_to_write() -> None:
+    assert is_long(experiment("num_questions=75000", "iterations=3"))
+
+
+def test_numbers_are_counted_from_headers(tiny_llama: Path) -> None:
+    from crescent.engines.weights import load
+
+    model, _ = load(Weights("tiny", str(tiny_llama)), "cpu")
+    assert number_count(tiny_llama) == model.num_parameters()
+
+
+PROBE = Probe(
+    round_tokens=40.0, questions=0.5, tokens_per_second=1000.0, scoring_tokens_per_second=100.0, answer_tokens=10.0,
+    pairs=[QAPair(str(n), "Q", "A", "1", 1, 1, 1.0) for n in range(4)],
+)  # fmt: skip
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds and 80 tokens a step of 4 pairs."""
+    monkeypatch.setattr("crescent.preflight.forecast.measure", lambda *given: PROBE)
+    monkeypatch.setattr("crescent.preflight.forecast._train_step", lambda *given: (2.0, 80))
+
+
+def told(console: Console, *overrides: str) -> dict[str, Forecast]:
+    return {one.stage: one for one in forecast(experiment(*SMALL, *overrides), console)}
+
+
+@pytest.mark.usefixtures("probed")
+def test_a_forecast_counts_every_iteration(console: Console) -> None:
+    once, often = told(console), told(console, "iterations=3")
+    assert all(often[stage].tokens == 3 * once[stage].tokens for stage in ("elicit", "answer", "finetune"))
+    assert often["finetune"].seconds == 3 * once["finetune"].seconds
+    assert often["evaluate"].tokens == 2 * once["evaluate"].tokens  # base and three students
+    assert told(console, "iterations=3", "iterate.data=accumulate")["finetune"].seconds == 6 * once["finetune"].seconds
+
+
+@pytest.mark.usefixtures("probed")
+def test_a_forecast_counts_prompting_baselines_and_the_rate_of_the_engine_that_scores(console: Console) -> None:
+    plain = told(console, "eval.shots=[0]")["evaluate"]
+    prompted = told(console, "eval.shots=[0]", "prompting=[zero_shot_cot,self_consistency,self_refine]")["evaluate"]
+    assert prompted.tokens >= plain.tokens + (1 + 10 + 7) * 10 * 20 and plain.seconds == plain.tokens / 100.0
+
+
+@pytest.mark.usefixtures("probed")
+def test_a_forecast_divides_generation_by_the_workers_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    alone, shared = told(Console())["answer"], told(Console(), "runtime=ray", "runtime.workers=4")["answer"]
+    assert shared.seconds == alone.seconds / 4 and "each of 4 workers is taken to be as fast" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("devices", "processes"), [(1, 0), (2, 2)])
+def test_the_training_probe_runs_on_as_many_devices_as_the_run_and_leaves_nothing(
+    devices: int, processes: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    start, started = launch._process, []
+    monkeypatch.setattr(launch, "_process", lambda *given: started.append(given) or start(*given))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    wanted = experiment(f"train.devices={devices}")
+    seconds, tokens = _train_step(wanted, PROBE.pairs, wanted.train)
+    assert seconds > 0 and tokens > 4 and len(started) == processes and not list(tmp_path.iterdir())
+
+
+def test_a_probe_of_which_nothing_can_be_trained_on_says_why() -> None:
+    wanted = experiment("train.max_length=2")
+    with pytest.raises(ValueError, match=r"none of the 4 answers .*train\.max_length=2 \(raise it\)"):
+        _train_step(wanted, PROBE.pairs, wanted.train)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4.4, "4 s"), (600, "10 min"), (12_060, "3 h 21 min")])
+def test_a_duration_is_written_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
