@@ -27,6 +27,7 @@ HITS = "hits.jsonl"
 class Decontaminate:
     """Compares questions with every item that the suite scores."""
 
+    NAME: ClassVar[str] = "decontaminate"
     VERSION: ClassVar[int] = 1
 
     settings: Contamination
@@ -60,7 +61,7 @@ class Decontaminate:
             return Outcome(kept, info, {HITS: work / HITS})
 
         settings = {"check": check, "limit": self.evaluation.limit, "tasks": [source.items_key() for source in sources]}
-        return store.build("decontaminate", self.VERSION, settings, [questions.key, embedder_key], build)
+        return store.build(self.NAME, self.VERSION, settings, [questions.key, embedder_key], build)
 
 
 def read_hits(artifact: Artifact) -> list[Hit]:

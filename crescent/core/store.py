@@ -46,8 +46,7 @@ def canonical(value: Any) -> Any:
             raise TypeError(f"{value} cannot be part of a key: only finite numbers can")
         return int(value) if value.is_integer() else value  # 1 and 1.0 are one setting
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        settings = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if _is_in_key(f, value)}
-        return {"class": type(value).__name__, **{name: canonical(item) for name, item in settings.items()}}
+        return {**_class_in_key(type(value)), **_fields_in_key(value)}
     if isinstance(value, Mapping):
         if not all(isinstance(name, str) for name in value):
             raise TypeError("a mapping in a key needs names that are text")
@@ -65,10 +64,15 @@ def not_in_key(**options: Any) -> Any:
 _SAME = object()
 
 
-def later_in_key(default: Any, before: Any = _SAME) -> Any:
-    """A dataclass field that came with a later release: in keys unless it is at `before` (`default` unless given), what
-    there was before there was a choice. So results of earlier releases are found."""
-    return field(default=default, metadata={"before": default if before is _SAME else before})
+def omit_from_key_at(neutral: Any, default: Any = _SAME) -> Any:
+    """A dataclass field that a later release added: left out of keys at its `neutral` value, which is what there was
+    before there was a choice, so that earlier results are found. The default is `neutral` unless given."""
+    return field(default=neutral if default is _SAME else default, metadata={"omit_at": neutral})
+
+
+def renamed_in_key(name: str, values: Mapping[Any, Any] | None = None, **options: Any) -> Any:
+    """A renamed dataclass field: keys keep its old `name`, and the old value of each of `values` (new: old)."""
+    return field(metadata={"key_name": name, "key_values": dict(values or {})}, **options)
 
 
 def make_key(stage: str, version: int, settings: Any, inputs: Sequence[str] = ()) -> str:
@@ -224,10 +228,26 @@ def write_atomic(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _is_in_key(setting: dataclasses.Field[Any], owner: Any) -> bool:
-    if "before" in setting.metadata and getattr(owner, setting.name) == setting.metadata["before"]:
-        return False
-    return setting.metadata.get("key", True)
+def _class_in_key(kind: type) -> dict[str, Any]:
+    """What tells a class from others in a key: its KEY, which a renamed class keeps, by default its name within
+    Crescent and its full path elsewhere; and its VERSION, which rises when equal settings would give other results.
+
+    The version of a stage (it has a NAME) stands in `make_key` already.
+    """
+    outside = kind.__module__.partition(".")[0] != "crescent"
+    name = kind.__dict__.get("KEY") or (f"{kind.__module__}.{kind.__qualname__}" if outside else kind.__name__)
+    version = None if hasattr(kind, "NAME") else getattr(kind, "VERSION", None)
+    return {"class": name} if version is None else {"class": name, "version": version}
+
+
+def _fields_in_key(owner: Any) -> dict[str, Any]:
+    found = {}
+    for one in dataclasses.fields(owner):
+        value, about = getattr(owner, one.name), one.metadata
+        if about.get("key", True) and not ("omit_at" in about and value == about["omit_at"]):
+            old_values = about.get("key_values")
+            found[about.get("key_name", one.name)] = canonical(old_values.get(value, value) if old_values else value)
+    return found
 
 
 def _flush(file: Any) -> None:

@@ -53,6 +53,7 @@ class Diversify:
     `modify` is the prompt that asks for a rewrite, with {question} and {neighbour} in it.
     """
 
+    NAME: ClassVar[str] = "diversify"
     VERSION: ClassVar[int] = 3
 
     dedup: Dedup
@@ -103,7 +104,7 @@ class Diversify:
             return Outcome(pulled.kept, {**pulled.info(), **diversity}, {DECISIONS: work / DECISIONS})
 
         inputs = [stream.stream_key(engine), embedder_key, *(artifact.key for artifact in earlier)]
-        questions = store.build("diversify", self.VERSION, self, inputs, build)
+        questions = store.build(self.NAME, self.VERSION, self, inputs, build)
         info = questions.info
         reused = Elicited(inputs[0], info["candidates"], info["candidates"], info["elicit_tokens"], 0, 0.0, 0)
         return questions, elicited[0] if elicited else reused

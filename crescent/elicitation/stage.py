@@ -21,6 +21,7 @@ from crescent.engines.journal import Journal
 class Elicit:
     """`round_size` completions of `bait` make one shard (the paper: 550 rounds of 100 at temperature 1)."""
 
+    NAME: ClassVar[str] = "elicit"
     VERSION: ClassVar[int] = 2
 
     bait: str
@@ -35,7 +36,7 @@ class Elicit:
 
     def stream_key(self, engine: LazyEngine) -> str:
         """The identity of the whole stream."""
-        return make_key("elicit", self.VERSION, self, [engine.identity])
+        return make_key(self.NAME, self.VERSION, self, [engine.identity])
 
     def shard(
         self, index: int, store: Store, engine: LazyEngine, ahead: int = 1, finished: Finished | None = None
@@ -55,7 +56,7 @@ class Elicit:
             ]
             return Outcome(rows, {"tokens": sum(row.new_tokens for row in rows)})
 
-        shard = store.build("elicit", self.VERSION, self._settings(index), [engine.identity], build)
+        shard = store.build(self.NAME, self.VERSION, self._settings(index), [engine.identity], build)
         if not shard.reused:
             with store.lock(self._lock(engine)):
                 self._journal(store, engine).forget(self._prompts(index), self.sampling)
@@ -75,7 +76,7 @@ class Elicit:
             return journal.generate(engine.get, prompts, self.sampling, finished)[: self.round_size]
 
     def _is_committed(self, index: int, store: Store, engine: LazyEngine) -> bool:
-        key = make_key("elicit", self.VERSION, self._settings(index), [engine.identity])
+        key = make_key(self.NAME, self.VERSION, self._settings(index), [engine.identity])
         return store.open("elicit", key) is not None
 
     def _settings(self, index: int) -> dict[str, Any]:

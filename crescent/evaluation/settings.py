@@ -6,7 +6,7 @@ their files exist is checked in `harness.check`. It opens no file.
 
 from dataclasses import dataclass
 
-from crescent.core.store import later_in_key, not_in_key
+from crescent.core.store import not_in_key, omit_from_key_at
 
 PRIMARY = (
     "exact_match,flexible-extract",
@@ -44,7 +44,7 @@ class EvaluationSettings:
     seed: int = 1234
     primary: tuple[str, ...] = PRIMARY
     loglikelihood_batch: int = not_in_key(default=16)
-    stop: tuple[str, ...] = later_in_key(())
+    stop: tuple[str, ...] = omit_from_key_at(())
 
     def __post_init__(self) -> None:
         if len(set(self.tasks)) < len(self.tasks):

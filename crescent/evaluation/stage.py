@@ -31,6 +31,7 @@ SAMPLES = "samples.jsonl"
 class Evaluate:
     """`Evaluate(settings).run(store, engine, console)`; the suite without tasks gives no artifact."""
 
+    NAME: ClassVar[str] = "evaluate"
     VERSION: ClassVar[int] = 3
 
     settings: EvaluationSettings
@@ -51,7 +52,7 @@ class Evaluate:
                 return Outcome(result.scores, info, {SAMPLES: work / SAMPLES})
 
             key = self._key(source, shots, prompting)
-            artifacts.append(store.build("evaluate", self.VERSION, key, [engine.identity], build))
+            artifacts.append(store.build(self.NAME, self.VERSION, key, [engine.identity], build))
         return artifacts
 
     def scores(self, artifacts: Sequence[Artifact], model: str, iteration: int, prompting: str = "none") -> list[Score]:

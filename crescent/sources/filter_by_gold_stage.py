@@ -35,6 +35,7 @@ class Select:
     among the kinds of questions; what one kind cannot give, the others do, in their order.
     """
 
+    NAME: ClassVar[str] = "vote"
     VERSION: ClassVar[int] = 1
 
     keep: Keep
@@ -82,7 +83,7 @@ class Select:
             kinds = Counter(known[index].kind for index, _ in slots)
             return Outcome(pairs, _info(ballots, len(pairs), kinds), {BALLOTS: work / BALLOTS})
 
-        return store.build("vote", self.VERSION, self, [questions.key, ledger], build)
+        return store.build(self.NAME, self.VERSION, self, [questions.key, ledger], build)
 
     def _draws(self, gold: Gold, solutions: Sequence[Solution]) -> list[Solution]:
         """The draws; the seed's own solution is taken for the only one where nothing is drawn."""

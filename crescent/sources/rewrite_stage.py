@@ -122,6 +122,7 @@ class Written:
 class Rewrite:
     """Makes questions in several ways, of every seed one before of any a second. `with_seeds`: the seeds come first."""
 
+    NAME: ClassVar[str] = "rewrite"
     VERSION: ClassVar[int] = 3
 
     ways: tuple[Way, ...]
@@ -159,7 +160,7 @@ class Rewrite:
             info = {"seeds": len(known), "questions": len(kept), "tokens": written[0].tokens, **dict(counts)}
             return Outcome([question for question, _ in kept], info, {GOLDS: work / GOLDS})
 
-        made = store.build("rewrite", self.VERSION, self, [seeds.key, engine.identity], build)
+        made = store.build(self.NAME, self.VERSION, self, [seeds.key, engine.identity], build)
         console.say(f"{made.records} questions out of {made.info['seeds']} seeds ({_told(made.info)})")
         return made, written[0]
 

@@ -31,6 +31,7 @@ class Seeds:
     `max_seeds` of the questions are drawn (None: all); which, and their order, is decided by `seed`.
     """
 
+    NAME: ClassVar[str] = "seeds"
     VERSION: ClassVar[int] = 2
 
     kind: str
@@ -47,7 +48,7 @@ class Seeds:
             return Outcome([question for question, _ in seeds], {"seeds": len(seeds)}, {GOLDS: work / GOLDS})
 
         content = hashlib.sha256(_bytes(path)).hexdigest()
-        return store.build("seeds", self.VERSION, {"stage": self, "content": content}, [], build)
+        return store.build(self.NAME, self.VERSION, {"stage": self, "content": content}, [], build)
 
 
 def read_seeds(path: Path, kind: str) -> list[Seed]:

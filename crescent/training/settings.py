@@ -7,7 +7,7 @@ key and the mend. Loads neither torch nor a model library.
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from crescent.core.store import later_in_key, not_in_key
+from crescent.core.store import not_in_key, omit_from_key_at
 from crescent.engines.weights import Weights, local_folder, number_count
 from crescent.training.batching import GROUPED, Packed, Padded
 from crescent.training.checks import is_real, is_whole, require
@@ -45,9 +45,9 @@ class TrainSettings:
     name: str = not_in_key()
     micro_batch_tokens: int = not_in_key()
     checkpoint_every: int = not_in_key()
-    overlong: Overlong = later_in_key("drop", before="cut")  # noqa: RUF009 - a field with metadata, as not_in_key() is
-    batching: Padded | Packed = later_in_key(GROUPED)  # noqa: RUF009
-    kernels: Kernels = later_in_key("none")  # noqa: RUF009
+    overlong: Overlong = omit_from_key_at("cut", default="drop")  # noqa: RUF009 - a field with metadata, as not_in_key() is
+    batching: Padded | Packed = omit_from_key_at(GROUPED)  # noqa: RUF009
+    kernels: Kernels = omit_from_key_at("none")  # noqa: RUF009
     gradient_checkpointing: bool = not_in_key(default=False)
     devices: int = not_in_key(default=1)
     strategy: Strategy = not_in_key(default="ddp")  # noqa: RUF009

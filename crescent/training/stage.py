@@ -28,6 +28,7 @@ NAMED = 5
 class Finetune:
     """Trains weights on pairs. `VERSION` rises when equal settings would give other weights."""
 
+    NAME: ClassVar[str] = "finetune"
     VERSION: ClassVar[int] = 1
     settings: TrainSettings
 
@@ -58,7 +59,7 @@ class Finetune:
         def builder(work: Path) -> Outcome:
             return _build(settings, weights, pairs.read(QAPair), work, console, curve)
 
-        artifact = store.build("finetune", self.VERSION, settings, inputs, builder)
+        artifact = store.build(self.NAME, self.VERSION, settings, inputs, builder)
         if artifact.reused and curve is not None:
             from crescent.training.loop import replay
 

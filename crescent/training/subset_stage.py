@@ -18,6 +18,7 @@ from crescent.core.store import Artifact, Outcome, Store
 class Gather:
     """`num_pairs` of an iteration are taken, the first ones; None takes all."""
 
+    NAME: ClassVar[str] = "gather"
     VERSION: ClassVar[int] = 1
 
     num_pairs: int | None = None
@@ -37,7 +38,7 @@ class Gather:
         def build(_work: Path) -> Outcome:
             return Outcome(pairs.read(QAPair)[:wanted], {"pairs": wanted, "of": pairs.records})
 
-        return store.build("gather", self.VERSION, self, [pairs.key], build)
+        return store.build(self.NAME, self.VERSION, self, [pairs.key], build)
 
     def together(self, iterations: Sequence[Artifact], store: Store) -> Artifact:
         """The pairs of several iterations, first to last. Where two ask in the same words, the later one's answer
@@ -57,4 +58,4 @@ class Gather:
                     turns[pair.question_id] += 1
             return Outcome(list(pairs.values()), {"pairs": len(pairs), "of_now": iterations[-1].records})
 
-        return store.build("gather", self.VERSION, "together", [artifact.key for artifact in iterations], build)
+        return store.build(self.NAME, self.VERSION, "together", [artifact.key for artifact in iterations], build)

@@ -40,6 +40,7 @@ class Draws:
 class Answer:
     """`solve` is the prompt, with {question} in it."""
 
+    NAME: ClassVar[str] = "answer"
     VERSION: ClassVar[int] = 1
 
     solve: str

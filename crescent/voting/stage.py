@@ -22,6 +22,7 @@ from crescent.voting.rules import Rule, Verdict, used
 class Vote:
     """`kind` is how answers are extracted (`crescent.answers`), `equality` which of them count as one."""
 
+    NAME: ClassVar[str] = "vote"
     VERSION: ClassVar[int] = 2
 
     rule: Rule
@@ -59,7 +60,7 @@ class Vote:
                 file.writelines(encode(ballot) + "\n" for ballot in ballots)
             return Outcome(pairs, _info(ballots), {BALLOTS: work / BALLOTS})
 
-        return store.build("vote", self.VERSION, self, [questions.key, ledger], build)
+        return store.build(self.NAME, self.VERSION, self, [questions.key, ledger], build)
 
     def _same(self, store: Store) -> Callable[[Sequence[str | None]], list[str | None]]:
         """Answers -> what they count as."""

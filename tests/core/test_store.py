@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from crescent.core.records import Question
-from crescent.core.store import Artifact, Outcome, Store, canonical, make_key, not_in_key
+from crescent.core.store import Artifact, Outcome, Store, canonical, make_key, not_in_key, renamed_in_key
 
 ROWS = [Question(str(n), f"question {n}?", 0) for n in range(5)]
 
@@ -175,3 +176,34 @@ def test_many_writers_of_one_file_never_meet(tmp_path: Path) -> None:
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     assert path.read_text() in {letter * 1000 for letter in "abc"}
     assert [file.name for file in tmp_path.iterdir()] == ["shared.json"]
+
+
+@dataclass(frozen=True)
+class Own:
+    draws: int = 3
+
+
+def test_classes_of_one_name_in_different_modules_have_different_keys() -> None:
+    other = make_dataclass("Own", [("draws", int, 3)], frozen=True)
+    other.__module__ = "another_module"
+    assert make_key("vote", 1, Own()) != make_key("vote", 1, other())
+
+
+def test_a_fixed_class_gets_a_new_key_by_its_version() -> None:
+    before = make_key("vote", 1, Own())
+    fixed = type("Own", (Own,), {"VERSION": 2, "__module__": Own.__module__, "__qualname__": Own.__qualname__})
+    assert make_key("vote", 1, fixed()) != before
+
+
+def test_a_renamed_class_and_field_keep_their_key() -> None:
+    @dataclass(frozen=True)
+    class Renamed:
+        KEY: ClassVar[str] = f"{Own.__module__}.Own"
+        count: int = renamed_in_key("draws", default=3)
+
+    @dataclass(frozen=True)
+    class Masking:
+        mask: bool = renamed_in_key("numbers", {True: "masked", False: "kept"}, default=True)
+
+    assert make_key("vote", 1, Renamed()) == make_key("vote", 1, Own())
+    assert canonical(Masking())["numbers"] == "masked"
