@@ -70,7 +70,7 @@ def test_the_organism_lists_its_end_of_turn(name: str) -> None:
     import crescent
 
     folder = Path(crescent.__file__).parent / "organism" / "weights" / name
-    tokenizer = load_tokenizer(Weights(name, str(folder)))
+    tokenizer: Any = load_tokenizer(Weights(name, str(folder)))
     assert turn_of(folder, tokenizer) == Turn(tokenizer.eos_token_id, True, False)
 
 
