@@ -171,8 +171,7 @@ class Experiment:
         """
         try:
             self.runtime.check()
-            self.engine.check(self.model)
-            check(self.distill.student)
+            self.check_tokens()
             self.embedder.check()
             check_evaluation(self.eval, self.prompting)
             self.train.check()
@@ -181,6 +180,12 @@ class Experiment:
             raise
         except ValueError as error:
             raise ConfigError(str(error)) from None
+
+    def check_tokens(self) -> None:
+        """Raises ValueError with the mend where a model's chat template or tokenizer, if it is on this machine, cannot
+        be used."""
+        self.engine.check(self.model)
+        check(self.distill.student)
 
     def stages(self, iteration: int = 1) -> "Stages":
         """The stages with their settings. Each iteration draws with random numbers of its own: with those of the one
@@ -231,6 +236,8 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
     embedder = place.embedder(experiment.embedder, store.root / "embeddings" / embedder_key)
     teacher = lazy_engine(experiment.engine, experiment.model, store, place)
     student, source, iterate = experiment.distill.student, experiment.source, experiment.iterate
+    _identity(student, store)  # fetches it where it is on the hub: what is wrong with it is told now
+    experiment.check_tokens()
     asked, made, learner = [], [], student
     for iteration in range(1, experiment.iterations + 1):
         if experiment.iterations > 1:
@@ -270,8 +277,8 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
 
         console.heading(f"4 Finetune: {student.name} on {taken.records} pairs ({experiment.train.name})")
         with report_stage("finetune") as report:
-            curve = tracker.curve(iteration)
-            adapter = stages.finetune.run(store, learner, _identity(learner, store), taken, console, curve)
+            curve, start = tracker.curve(iteration), _identity(learner, store, to_train=True)
+            adapter = stages.finetune.run(store, learner, start, taken, console, curve)
             report.fill(adapter, tokens=adapter.info["target_tokens"])
         trained = stages.finetune.trained(learner, adapter)
         tell_trained(console, adapter)
@@ -351,7 +358,8 @@ def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tupl
 def lazy_engine(settings: EngineSettings, weights: Weights, store: Store, place: Place) -> LazyEngine:
     """The engine of these weights at `place`, loaded at its first use."""
     key = engine_key(settings, settings.identity(weights, store.root / "weights.json"))
-    return LazyEngine(key, lambda: place.engine(settings, weights, key), max(place.appetite, settings.appetite))
+    appetite = max(place.appetite, settings.appetite)
+    return LazyEngine(key, lambda: place.engine(settings, weights, key), appetite, weights.name)
 
 
 def engine_key(settings: EngineSettings, weights: str) -> str:
@@ -359,8 +367,8 @@ def engine_key(settings: EngineSettings, weights: str) -> str:
     return make_key("engine", 1, settings, [weights])
 
 
-def _identity(weights: Weights, store: Store) -> str:
-    return identity(weights, store.root / "weights.json")
+def _identity(weights: Weights, store: Store, to_train: bool = False) -> str:
+    return identity(weights, store.root / "weights.json", to_train)
 
 
 def _embedder_key(settings: EmbedderSettings, store: Store) -> str:

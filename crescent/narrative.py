@@ -29,7 +29,7 @@ def tell_diversified(console: Console, questions: Artifact) -> None:
     verdicts = f"{info['rewritten']} kept after a rewrite, {info['dropped']} dropped, {info['invalid']} invalid"
     console.say(
         f"{info['candidates']} raw questions in {info['rounds']} rounds: {info['accepted']} kept as asked, "
-        f"{verdicts}{_reused(questions)}"
+        f"{verdicts}{_unfinished(info, 'unfinished')}{_reused(questions)}"
     )
     console.say(
         f"diversity, as asked and as kept: mean cosine to the nearest other {info['before/nearest_mean']:.2f} and "
@@ -73,7 +73,8 @@ def tell_voted(console: Console, pairs: Artifact, questions: Sequence[Question],
     lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
     console.say(
         f"{info['pairs']} training pairs from {info['questions']} questions ({lost}); "
-        f"{info['mean_draws']:.1f} draws each, mean agreement {info['mean_agreement']:.0%}{_reused(pairs)}"
+        f"{info['mean_draws']:.1f} draws each, mean agreement {info['mean_agreement']:.0%}"
+        f"{_unfinished(info, 'draws_unfinished')}{_reused(pairs)}"
     )
     ballots = read_ballots(pairs)
     shown = next((index for index, one in enumerate(ballots) if one.answer and one.votes < one.draws), None)
@@ -90,7 +91,10 @@ def tell_selected(console: Console, pairs: Artifact) -> None:
     info = pairs.info
     lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
     kinds = ", ".join(f"{kind} {count}" for kind, count in info["pairs_by_kind"].items())
-    console.say(f"{info['pairs']} training pairs ({kinds}) from {info['questions']} questions ({lost}){_reused(pairs)}")
+    console.say(
+        f"{info['pairs']} training pairs ({kinds}) from {info['questions']} questions ({lost})"
+        f"{_unfinished(info, 'draws_unfinished')}{_reused(pairs)}"
+    )
 
 
 def tell_labels(console: Console, labels: Labels) -> None:
@@ -223,6 +227,12 @@ def print_paths(paths: Mapping[str, object]) -> None:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
+
+
+def _unfinished(info: Mapping[str, Any], key: str) -> str:
+    """Completions that did not end by themselves, by their finish reason; artifacts of earlier versions count none."""
+    counts = ", ".join(f"{count} {reason}" for reason, count in info.get(key, {}).items())
+    return f"; did not end by themselves: {counts}" if counts else ""
 
 
 def _reused(artifact: Artifact) -> str:

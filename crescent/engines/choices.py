@@ -9,10 +9,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from crescent.engines.memory import Need, cache_bytes_per_token, free_bytes
-from crescent.engines.weights import Weights, check, identity, load, local_folder, number_count
+from crescent.engines.weights import (
+    Weights,
+    check,
+    check_thinking,
+    identity,
+    load,
+    local_folder,
+    number_count,
+    turn_if_here,
+)
 from crescent.store import make_key, not_in_key
 
 MAX_RANK = 512
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
     from crescent.engines.vllm import VllmEngine
 
 LEAST_TOKENS = 2048  # of a prompt and its answer
+SERVED_VERSION = 2  # 1 took every completion that was not cut off for one that had ended, aborted ones included
 BATCHES_AHEAD = 8  # asked for together: only while the last of them runs out are places empty
 
 
@@ -209,7 +219,11 @@ class ServerSettings:
 
     def identity(self, weights: Weights, cache: Path | None) -> str:
         """The served name: what is behind it cannot be looked at. Give new weights a new name."""
-        return make_key("served", 1, {"model": self._served(weights), "revision": weights.revision})
+        about: dict[str, Any] = {"model": self._served(weights), "revision": weights.revision}
+        end = turn_if_here(weights).unlisted
+        if end is not None:  # its answers end where they once ran on to the limit
+            about["end_of_turn"] = end
+        return make_key("served", SERVED_VERSION, about)
 
     def check(self, weights: Weights) -> None:
         """Raises ValueError for weights that a server cannot be given."""
@@ -223,6 +237,7 @@ class ServerSettings:
                 f"engine=server cannot answer with {weights.name} after training: serve the student under a name of "
                 "its own, or choose engine=transformers"
             )
+        check_thinking(weights)
 
     def needs(self, weights: Weights) -> Iterator[Need]:
         """Nothing here."""

@@ -19,6 +19,7 @@ from crescent.engines.encoding import encode
 from crescent.engines.padded import PaddedDecoder
 from crescent.engines.rows import Row, Work
 from crescent.engines.sampling import random_key
+from crescent.engines.turns import end_tokens
 
 log = logging.getLogger(__name__)
 Batching = Literal["auto", "padded", "continuous"]
@@ -49,6 +50,7 @@ class TransformersEngine:
         self.deterministic = self.batching == "padded" and self.device.type == "cpu" and model.dtype == torch.float32
         self.context = int(getattr(model.config, "max_position_embeddings", None) or 1 << 30)
         self._max_batch = max_batch
+        self._ends = sorted(end_tokens(model.generation_config, tokenizer))
         self._decoder = self._build()
 
     def generate(
@@ -60,7 +62,7 @@ class TransformersEngine:
         when one row alone does not fit.
         """
         rows = self._rows(prompts, sampling)
-        work = Work(self.tokenizer, sampling, len(rows), finished)
+        work = Work(self.tokenizer, sampling, len(rows), finished, self._ends)
         for row in rows:
             if row.finish is not None:
                 work.hand_out(row, 0.0)
@@ -106,7 +108,7 @@ class TransformersEngine:
 
     def _build(self) -> PaddedDecoder | ContinuousDecoder:
         pad: Any = self.tokenizer.pad_token_id
-        pad, ends = pad or 0, sorted(end_tokens(self.model, self.tokenizer))
+        pad, ends = pad or 0, self._ends
         if self.batching == "continuous":
             return ContinuousDecoder(self.model, pad, ends, self._max_batch)
         return PaddedDecoder(
@@ -138,10 +140,3 @@ class TransformersEngine:
             key = random_key(sampling.seed, prompt_ids, prompt.draw)
             rows.append(Row(index, prompt_ids, limit, key, finish=None if limit else "length"))
         return rows
-
-
-def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """Tokens that end a turn: the generation config's (Llama 3 has two) and the tokenizer's."""
-    configured: Any = getattr(model.generation_config, "eos_token_id", None)
-    ends: list[Any] = [*(configured if isinstance(configured, list) else [configured]), tokenizer.eos_token_id]
-    return {int(token) for token in ends if token is not None}

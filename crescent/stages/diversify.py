@@ -19,7 +19,7 @@ from crescent.cleaning import Cleaned, clean_question
 from crescent.console import Console, Tally
 from crescent.dedup import Candidate, Dedup, Judged, Rewrite, Tools
 from crescent.domain import fill
-from crescent.engines import Completion, Finished, LazyEngine, Sampling
+from crescent.engines import Completion, Finished, LazyEngine, Sampling, unfinished
 from crescent.ledger import Ask, Ledger
 from crescent.records import Decision, Question, RawQuestion, encode, text_id
 from crescent.similarity.diversity import measure
@@ -141,6 +141,7 @@ class _Pull:
         self.decisions: list[Decision] = []
         self.shards: list[Artifact] = []
         self._asked: list[str] = []
+        self._ended: list[str] = []
         self.acceptance: list[float] = []
         self._rewrite_tokens = self._new_rewrite_tokens = self._rewrites = self._barren = 0
         self._seconds, self._raw = 0.0, 0
@@ -173,6 +174,7 @@ class _Pull:
         self.shards.append(shard)
         candidates = []
         for raw in shard.read(RawQuestion):
+            self._ended.append(raw.finish_reason)
             cleaned = self._clean(raw.text, raw.finish_reason)
             if cleaned.question is None:
                 self.decisions.append(_invalid(raw.text, cleaned.reason, index))
@@ -240,6 +242,7 @@ class _Pull:
             "rewrites": self._rewrites,
             "rewrite_tokens": self._rewrite_tokens,
             "elicit_tokens": sum(shard.info["tokens"] for shard in self.shards),
+            "unfinished": unfinished(self._ended),
         }
 
     def elicited(self) -> Elicited:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from crescent.answers import equivalent, extract
+from crescent.engines import unfinished
 from crescent.records import BALLOTS, Ballot, Gold, QAPair, Question, Solution, encode
 from crescent.store import Artifact, Outcome, Store
 
@@ -80,7 +81,9 @@ class Select:
             with open(work / BALLOTS, "w", encoding="utf-8") as file:
                 file.writelines(encode(ballot) + "\n" for ballot in ballots)
             kinds = Counter(known[index].kind for index, _ in slots)
-            return Outcome(pairs, _info(ballots, len(pairs), kinds), {BALLOTS: work / BALLOTS})
+            ended = unfinished(draw.finish_reason for made in draws for draw in made)
+            info = {**_info(ballots, len(pairs), kinds), "draws_unfinished": ended}
+            return Outcome(pairs, info, {BALLOTS: work / BALLOTS})
 
         return store.build("vote", self.VERSION, self, [questions.key, ledger], build)
 
@@ -91,7 +94,7 @@ class Select:
         return [Solution(gold.question_id, 0, gold.solution, "stop", 0, 0.0)]
 
     def _answer(self, draw: Solution) -> str | None:
-        return None if draw.finish_reason == "length" else extract(draw.text, self.kind)
+        return extract(draw.text, self.kind) if draw.finish_reason == "stop" else None
 
     def _options(self, gold: Gold, draws: Sequence[Solution], answers: Sequence[str | None]) -> list[int]:
         """The draws of one question that may be kept, in order, no two alike."""

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from crescent.engines.turns import list_end
 from crescent.engines.weights import Weights, load, load_tokenizer, local_folder
 from crescent.training.checks import is_real, is_whole, require
 from crescent.training.recipes import ADAPTERS, WHOLE_MODELS, Recipe
@@ -101,7 +102,8 @@ class Lora:
         return adapted.train()
 
     def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
-        """The adapter alone, as safetensors."""
+        """The adapter alone, as safetensors; beside it a generation config where the model's own lacks the end of turn
+        that it has learned."""
         path = folder / ADAPTER
         model.save_pretrained(path, save_embedding_layers=False)  # "auto" would ask the hub for the model's config
         (path / "README.md").unlink(missing_ok=True)  # a card full of blanks, with the model's path
@@ -112,6 +114,9 @@ class Lora:
             if isinstance(value, list):  # sets, written in an order that changes with each process
                 config[name] = sorted(value)
         file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        base = model.get_base_model()
+        if list_end(base, tokenizer):
+            base.generation_config.save_pretrained(path)
         return {ADAPTER: path}
 
     def saved_bytes(self, trained: int, weights: Weights) -> int:
@@ -207,9 +212,11 @@ class Full:
         return model.float().train().requires_grad_(True), tokenizer
 
     def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
-        """The whole model with its tokenizer, as `from_pretrained` reads it."""
+        """The whole model with its tokenizer, as `from_pretrained` reads it. Its generation config lists the end of
+        turn that it has learned."""
         import torch
 
+        list_end(model, tokenizer)
         model.to(getattr(torch, weights.dtype)).save_pretrained(folder / MODEL)
         tokenizer.save_pretrained(folder / MODEL)
         return {MODEL: folder / MODEL}
