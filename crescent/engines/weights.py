@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from crescent.engines.attention import needed_attention
 from crescent.engines.memory import Need, told_as
 from crescent.store import make_key, write_atomic
 
@@ -113,6 +114,9 @@ def identity(weights: Weights, cache: Path | None = None) -> str:
     about: dict[str, Any] = {"files": content, "dtype": weights.dtype, "adapter": weights.adapter_key}
     if weights.template != "chat":
         about["template"] = COMPLETION
+    attention = _attention(folder)
+    if attention is not None:  # the library's own choice has no part in keys
+        about["attention"] = attention
     return make_key("weights", 1, about)
 
 
@@ -205,11 +209,14 @@ def load(weights: Weights, device: str) -> "tuple[PreTrainedModel, PreTrainedTok
     from transformers import AutoModelForCausalLM
 
     folder = local_folder(weights)
+    attention = _attention(folder)
     with told_as(
         f"out of memory while {weights.name} was loaded in {weights.dtype} on {device}. Use a smaller model, "
         "model.dtype=bfloat16, another engine.device, or end what else uses the memory."
     ):
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, weights.dtype))
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, weights.dtype), attn_implementation=attention
+        )
         if weights.adapter is not None:
             from peft import PeftModel
 
@@ -251,6 +258,12 @@ def tokenizer_if_here(weights: Weights) -> "PreTrainedTokenizerBase | None":
         return load_tokenizer(weights)
     except (OSError, ValueError):
         return None
+
+
+def _attention(folder: Path) -> str | None:
+    """The attention implementation that the model in a folder needs, from its config.json as it is written."""
+    file = folder / "config.json"
+    return needed_attention(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
 
 def _has_chat_template(folder: Path) -> bool:
