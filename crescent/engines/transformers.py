@@ -25,13 +25,6 @@ Batching = Literal["auto", "padded", "continuous"]
 LARGE = 300_000_000  # parameters from which a GPU's time goes into the model and not into starting its kernels
 
 
-def best_device() -> str:
-    """cuda, mps or cpu: the first that is there."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 class TransformersEngine:
     """A loaded model that completes prompts. See `crescent.engines.Engine`."""
 

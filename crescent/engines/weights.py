@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from crescent.engines.attention import needed_attention
 from crescent.engines.memory import Need, told_as
+from crescent.number_format import AUTO, DTYPES, resolved_dtype
 from crescent.store import make_key, write_atomic
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ COMPLETION = (
     "{% elif message['content'].startswith('Question:') %}{{ message['content'] }}"
     "{% else %}{{ 'Question: ' + message['content'] + '\nAnswer:' }}{% endif %}{% endfor %}"
 )
-DTYPES = ("float32", "bfloat16", "float16")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
 # Files that decide what a model computes beside its weights; the rest of a repository (README, ONNX) does not.
 _SMALL = ("*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
@@ -41,6 +41,7 @@ _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 class Weights:
     """A model by hub id or folder, its number format in memory, and an adapter to merge into it (a folder).
 
+    `dtype` "auto" is decided for a device (`on`) before anything is loaded or a key is made.
     `template`: "chat" is the model's own chat template; "completion" asks a model without one in plain text, as
     `COMPLETION` has it.
     """
@@ -54,8 +55,12 @@ class Weights:
     template: Template = "chat"
 
     def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise ValueError(f"model.dtype is {self.dtype!r}; it may be {', '.join(DTYPES)}")
+        if self.dtype not in (AUTO, *DTYPES):
+            raise ValueError(f"model.dtype is {self.dtype!r}; it may be {', '.join((AUTO, *DTYPES))}")
+
+    def on(self, device: str) -> "Weights":
+        """The same with `dtype` decided for a device, as it belongs in keys: it changes results."""
+        return replace(self, dtype=resolved_dtype(self.dtype, device))
 
     def with_adapter(self, path: Path, key: str) -> "Weights":
         """The same model with an adapter (a folder as `save_pretrained` of peft writes it) merged in."""
@@ -97,6 +102,7 @@ def identity(weights: Weights, cache: Path | None = None) -> str:
     A folder's files are hashed once and remembered in `cache` (JSON) by size and time of change. For a hub id not on
     disk yet the files are fetched first.
     """
+    assert weights.dtype != AUTO, "which number format these weights have is decided by Weights.on"
     folder = local_folder(weights)
     files = sorted({*weight_files(folder), *(file for pattern in _SMALL for file in folder.glob(pattern))})
     known: dict[str, str] = json.loads(cache.read_text()) if cache is not None and cache.exists() else {}
@@ -208,6 +214,7 @@ def load(weights: Weights, device: str) -> "tuple[PreTrainedModel, PreTrainedTok
     import torch
     from transformers import AutoModelForCausalLM
 
+    assert weights.dtype != AUTO, "which number format these weights have is decided by Weights.on"
     folder = local_folder(weights)
     attention = _attention(folder)
     with told_as(
