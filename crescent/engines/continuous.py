@@ -47,7 +47,7 @@ def has_flash_attention() -> bool:
         from transformers.utils.import_utils import is_flash_attn_2_available, is_flash_attn_3_available
 
         return any(found(kernels_fallback_ok=True) for found in (is_flash_attn_3_available, is_flash_attn_2_available))
-    except (ImportError, TypeError):  # transformers 5.13 and 5.14 do not know kernels from the hub
+    except (ImportError, TypeError):  # transformers 5.13 does not know kernels from the hub
         return False
 
 
@@ -159,8 +159,9 @@ class ContinuousDecoder:
         together = min(self._max_rows, len(rows))
         known: Any = {field.name for field in fields(ContinuousBatchingConfig)}
         size = "page_size" if "page_size" in known else "block_size"  # its name before transformers 5.18
+        named: dict[str, Any] = {size: page}
         return ContinuousBatchingConfig(
-            **{size: page}, num_blocks=min(affordable, together * pages_a_row), max_requests_per_batch=together,
+            **named, num_blocks=min(affordable, together * pages_a_row), max_requests_per_batch=together,
             max_batch_tokens=max(PASS_TOKENS[kind], together), return_logprobs=True, seed=torch_seed(rows),
         )  # fmt: skip
 
