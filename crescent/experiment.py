@@ -19,6 +19,8 @@ from crescent.console import Console
 from crescent.dedup import Dedup
 from crescent.domain import Domain
 from crescent.engines import Engine, LazyEngine, Sampling
+from crescent.engines.choices import TransformersSettings
+from crescent.engines.device import best_device
 from crescent.engines.memory import Need
 from crescent.engines.weights import Weights, check, identity
 from crescent.evaluation.harness import PLAIN
@@ -27,6 +29,7 @@ from crescent.evaluation.prompting import Baseline, Plain, Prompting
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.iterating import Figures, Iterate, figures
 from crescent.narrative import tell_contamination, tell_labels, tell_scoring, tell_trained
+from crescent.number_format import AUTO
 from crescent.records import Question, Score, text_id
 from crescent.runtime import Here, LocalRuntime, Place
 from crescent.similarity import EmbedderSettings
@@ -164,6 +167,20 @@ class Experiment:
         """Whether the student is the teacher."""
         return self.distill.student == self.model
 
+    @property
+    def device(self) -> str:
+        """Where the models of this process are: for scoring, and with engine=transformers for all of it."""
+        scoring = self.engine.scoring
+        return scoring.where if isinstance(scoring, TransformersSettings) else best_device()
+
+    def resolved(self) -> "Experiment":
+        """The same with the number formats of the models decided for this machine: the one place where they are."""
+        if AUTO not in (self.model.dtype, self.distill.student.dtype):
+            return self
+        device = self.device
+        distill = replace(self.distill, student=self.distill.student.on(device))
+        return replace(self, model=self.model.on(device), distill=distill)
+
     def check(self) -> None:
         """What can be known before a model loads: weights, templates and benchmark files are there.
 
@@ -231,6 +248,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
 
     Raises ValueError or MemoryError of one line with the mend.
     """
+    experiment = experiment.resolved()
     store = Store(Path(experiment.store).absolute())
     embedder_key = _embedder_key(experiment.embedder, store)
     embedder = place.embedder(experiment.embedder, store.root / "embeddings" / embedder_key)

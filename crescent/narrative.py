@@ -3,8 +3,9 @@
 In: artifacts and scores. Out: printed lines. It computes nothing that is stored.
 """
 
+import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -13,14 +14,29 @@ from rich.table import Table
 
 from crescent.calibration import Labels
 from crescent.console import Console
+from crescent.engines.weights import Weights
 from crescent.evaluation.prompting import Baseline, Plain
 from crescent.evaluation.statistics import Difference
+from crescent.number_format import AUTO, slow_because
 from crescent.records import Decision, Question, Score, decode_lines
 from crescent.stages.answer import Draws
 from crescent.stages.decontaminate import read_hits
 from crescent.stages.diversify import DECISIONS
 from crescent.stages.vote import read_ballots
 from crescent.store import Artifact
+
+log = logging.getLogger(__name__)
+
+
+def tell_formats(console: Console, configured: Sequence[Weights], device: Callable[[], str]) -> None:
+    """The number format of each model where it was left to us, and a warning where a slow one was asked for by name."""
+    for weights in dict.fromkeys(one for one in configured if one.dtype != "float32"):
+        where = device()  # asked of torch, which a run that reuses everything does not load
+        dtype = weights.on(where).dtype
+        if weights.dtype == AUTO:
+            console.say(f"{weights.name}: dtype=auto is {dtype} on this machine's {where}")
+        elif reason := slow_because(dtype, where):
+            log.warning("%s: dtype=%s is slow here (%s); dtype=auto takes float32", weights.name, dtype, reason)
 
 
 def tell_diversified(console: Console, questions: Artifact) -> None:

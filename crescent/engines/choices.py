@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from crescent.engines.device import best_device
 from crescent.engines.memory import Need, cache_bytes_per_token, free_bytes
 from crescent.engines.weights import (
     Weights,
@@ -85,18 +86,18 @@ class TransformersSettings:
 
     def needs(self, weights: Weights) -> Iterator[Need]:
         """Memory for the weights and the cache of one row; more rows take what is left."""
-        yield _memory(weights, self._device())
+        yield _memory(weights, self.where)
 
     def build(self, weights: Weights, identity: str) -> "TransformersEngine":
         """Loads the model. This is where memory is taken."""
         from crescent.engines.transformers import TransformersEngine
 
-        model, tokenizer = load(weights, self._device())
+        model, tokenizer = load(weights, self.where)
         return TransformersEngine(model, tokenizer, identity, self.max_batch, self.batching)
 
-    def _device(self) -> str:
-        from crescent.engines.transformers import best_device
-
+    @property
+    def where(self) -> str:
+        """The device, by name: `auto` is the best there is."""
         return best_device() if self.device == "auto" else self.device
 
 
@@ -157,8 +158,6 @@ class VllmSettings:
 
     def needs(self, weights: Weights) -> Iterator[Need]:
         """Memory for the weights and the cache of one row, on one device."""
-        from crescent.engines.transformers import best_device
-
         if self.tensor_parallel_size == 1:
             yield _memory(weights, best_device())
 

@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from crescent.engines import Completion, Finished, Prompt, Sampling
-from crescent.engines.continuous import ContinuousDecoder, has_flash_attention, why_not
+from crescent.engines.continuous import ContinuousBatchingError, ContinuousDecoder, has_flash_attention, why_not
 from crescent.engines.encoding import encode
 from crescent.engines.padded import PaddedDecoder
 from crescent.engines.rows import Row, Work
@@ -24,13 +24,6 @@ from crescent.engines.turns import end_tokens
 log = logging.getLogger(__name__)
 Batching = Literal["auto", "padded", "continuous"]
 LARGE = 300_000_000  # parameters from which a GPU's time goes into the model and not into starting its kernels
-
-
-def best_device() -> str:
-    """cuda, mps or cpu: the first that is there."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 class TransformersEngine:
@@ -116,13 +109,22 @@ class TransformersEngine:
         )
 
     def _run(self, rows: list[Row], work: Work) -> None:
-        """Decodes rows; where continuous batching was our own choice and fails, what is left is padded."""
+        """Decodes rows; where continuous batching was our own choice and fails, what is left is padded.
+
+        Raises ValueError where it fails and was asked for by name.
+        """
+        failure = ""
         try:
             self._decoder.run(rows, work)
-        except RuntimeError as error:
-            if self.batching != "continuous" or not self._may_change:
-                raise
-            log.warning("%s; going on with padded batches", str(error).strip().splitlines()[0])
+        except ContinuousBatchingError as error:
+            failure = str(error)
+            if not self._may_change:
+                raise ValueError(
+                    f"engine.batching=continuous failed ({failure}). Choose engine.batching=padded, or another release "
+                    "of transformers."
+                ) from error
+        if failure:  # outside of `except`: the error held what the library had in memory
+            log.warning("continuous batching failed (%s); going on with padded batches", failure)
             self.batching = "padded"
             self._decoder = self._build()
             left = [row for row in rows if row.finish is None]

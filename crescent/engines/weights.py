@@ -14,10 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from crescent.engines.attention import needed_attention
 from crescent.engines.memory import Need, told_as
 from crescent.engines.thoughts import check_template, may_think
 from crescent.engines.turns import Turn, turn_of
 from crescent.engines.vocabulary import check_vocabulary
+from crescent.number_format import AUTO, DTYPES, resolved_dtype
 from crescent.store import make_key, write_atomic
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ COMPLETION = (
     "{% elif message['content'].startswith('Question:') %}{{ message['content'] }}"
     "{% else %}{{ 'Question: ' + message['content'] + '\nAnswer:' }}{% endif %}{% endfor %}"
 )
-DTYPES = ("float32", "bfloat16", "float16")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
 # Files that decide what a model computes beside its weights; the rest of a repository (README, ONNX) does not.
 _SMALL = ("*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
@@ -44,6 +45,7 @@ _AS_LISTED = Turn(None, True, False)  # without a chat template: plain text ends
 class Weights:
     """A model by hub id or folder, its number format in memory, and an adapter to merge into it (a folder).
 
+    `dtype` "auto" is decided for a device (`on`) before anything is loaded or a key is made.
     `template`: "chat" is the model's own chat template; "completion" asks a model without one in plain text, as
     `COMPLETION` has it.
     """
@@ -57,8 +59,12 @@ class Weights:
     template: Template = "chat"
 
     def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise ValueError(f"model.dtype is {self.dtype!r}; it may be {', '.join(DTYPES)}")
+        if self.dtype not in (AUTO, *DTYPES):
+            raise ValueError(f"model.dtype is {self.dtype!r}; it may be {', '.join((AUTO, *DTYPES))}")
+
+    def on(self, device: str) -> "Weights":
+        """The same with `dtype` decided for a device, as it belongs in keys: it changes results."""
+        return replace(self, dtype=resolved_dtype(self.dtype, device))
 
     def with_adapter(self, path: Path, key: str) -> "Weights":
         """The same model with an adapter (a folder as `save_pretrained` of peft writes it) merged in."""
@@ -121,6 +127,7 @@ def identity(weights: Weights, cache: Path | None = None, to_train: bool = False
     A folder's files are hashed once and remembered in `cache` (JSON) by size and time of change. For a hub id not on
     disk yet the files are fetched first. `to_train`: that of what training starts from.
     """
+    assert weights.dtype != AUTO, "which number format these weights have is decided by Weights.on"
     folder = local_folder(weights)
     files = sorted({*weight_files(folder), *(file for pattern in _SMALL for file in folder.glob(pattern))})
     known: dict[str, str] = json.loads(cache.read_text()) if cache is not None and cache.exists() else {}
@@ -143,6 +150,9 @@ def identity(weights: Weights, cache: Path | None = None, to_train: bool = False
         about["end_of_turn"] = turn.unlisted
     if to_train and turn.is_followed:  # its responses once were trained on beyond their end
         about["is_cut_at_end_of_turn"] = True
+    attention = _attention(folder)
+    if attention is not None:  # the library's own choice has no part in keys
+        about["attention"] = attention
     return make_key("weights", 1, about)
 
 
@@ -261,12 +271,16 @@ def load(weights: Weights, device: str) -> "tuple[PreTrainedModel, PreTrainedTok
     import torch
     from transformers import AutoModelForCausalLM
 
+    assert weights.dtype != AUTO, "which number format these weights have is decided by Weights.on"
     folder = local_folder(weights)
+    attention = _attention(folder)
     with told_as(
         f"out of memory while {weights.name} was loaded in {weights.dtype} on {device}. Use a smaller model, "
         "model.dtype=bfloat16, another engine.device, or end what else uses the memory."
     ):
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, weights.dtype))
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, weights.dtype), attn_implementation=attention
+        )
         if weights.adapter is not None:
             from peft import PeftModel
 
@@ -318,6 +332,12 @@ def folder_if_here(weights: Weights) -> Path | None:
         )
     except Exception:  # not there, or no name of the hub's at all: the client has a class for each
         return None
+
+
+def _attention(folder: Path) -> str | None:
+    """The attention implementation that the model in a folder needs, from its config.json as it is written."""
+    file = folder / "config.json"
+    return needed_attention(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
 
 def _has_chat_template(folder: Path) -> bool:

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from crescent.engines.attention import needed_attention
 from crescent.engines.turns import list_end
 from crescent.engines.weights import Weights, load, load_tokenizer, local_folder
 from crescent.training.checks import is_real, is_whole, require
@@ -171,8 +172,9 @@ class QLora:
         import os
 
         import torch
-        from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+        from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
+        folder = local_folder(weights)
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
         dtype = getattr(torch, weights.dtype)
         config = BitsAndBytesConfig(
@@ -180,8 +182,9 @@ class QLora:
             bnb_4bit_use_double_quant=self.double_quantization,
         )  # fmt: skip
         model = AutoModelForCausalLM.from_pretrained(
-            local_folder(weights), dtype=dtype, quantization_config=config, device_map={"": device}
-        )
+            folder, dtype=dtype, quantization_config=config, device_map={"": device},
+            attn_implementation=needed_attention(AutoConfig.from_pretrained(folder)),
+        )  # fmt: skip
         return self.lora.adapt(model, weights), load_tokenizer(weights)
 
     def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:

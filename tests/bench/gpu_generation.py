@@ -21,8 +21,9 @@ from crescent.cli import PACKAGE
 from crescent.engines import Prompt, Sampling
 from crescent.engines.cache import ROOM
 from crescent.engines.continuous import why_not
+from crescent.engines.device import best_device
 from crescent.engines.memory import cache_bytes_per_token, gigabytes
-from crescent.engines.transformers import TransformersEngine, best_device
+from crescent.engines.transformers import TransformersEngine
 from crescent.engines.weights import Weights, load_tokenizer
 
 SHAPES = {
