@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Reason = Literal["ok", "empty", "refusal", "cut off", "too short", "too long", "no question"]
+Reason = Literal["ok", "empty", "refusal", "cut off", "unfinished", "too short", "too long", "no question"]
 
 _KIND = (
     r"(?:math(?:ematic(?:s|al))?|word|logic|story|algebra|geometry|reasoning|new|modified|unique|revised|rewritten"
@@ -86,10 +86,13 @@ def clean_question(
     """The question in `text`, or why there is none.
 
     `finish_reason` "length" means that the engine stopped the model in mid-sentence: "cut off", unless the question was
-    complete and only what came after it was cut. Raises ValueError for limits that nothing can meet.
+    complete and only what came after it was cut. Any other than "stop" is "unfinished". Raises ValueError for limits
+    that nothing can meet.
     """
     if not 0 < min_characters <= max_characters:
         raise ValueError(f"min_characters={min_characters} must lie between 1 and max_characters={max_characters}")
+    if finish_reason not in ("stop", "length"):  # the engine gave up: abort, content_filter, error, ...
+        return Cleaned(None, "unfinished")
     question, ended = strip_chatter(text)
     if not any(map(str.isalnum, question)):
         return Cleaned(None, "empty")

@@ -7,19 +7,22 @@ watches it; a ConfigError names the key that is wrong. What is done with the set
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from crescent.config.typed import ConfigError, build, build_target, convert
 from crescent.contamination.stage import Contamination, Decontaminate
+from crescent.core.number_format import AUTO
 from crescent.core.records import text_id
 from crescent.dedup import Dedup
 from crescent.dedup.stage import Diversify
 from crescent.domain import Domain
 from crescent.elicitation.stage import Elicit
 from crescent.engines import Engine, Sampling
+from crescent.engines.device import best_device
 from crescent.engines.memory import Need
+from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights, check
 from crescent.evaluation.harness import check as check_evaluation
 from crescent.evaluation.settings import EvaluationSettings
@@ -157,6 +160,20 @@ class Experiment:
         """Whether the student is the teacher."""
         return self.distill.student == self.model
 
+    @property
+    def device(self) -> str:
+        """Where the models of this process are: for scoring, and with engine=transformers for all of it."""
+        scoring = self.engine.scoring
+        return scoring.where if isinstance(scoring, TransformersSettings) else best_device()
+
+    def resolved(self) -> "Experiment":
+        """The same with the number formats of the models decided for this machine: the one place where they are."""
+        if AUTO not in (self.model.dtype, self.distill.student.dtype):
+            return self
+        device = self.device
+        distill = replace(self.distill, student=self.distill.student.on(device))
+        return replace(self, model=self.model.on(device), distill=distill)
+
     def check(self) -> None:
         """What can be known before a model loads: weights, templates and benchmark files are there.
 
@@ -164,8 +181,7 @@ class Experiment:
         """
         try:
             self.runtime.check()
-            self.engine.check(self.model)
-            check(self.distill.student)
+            self.check_tokens()
             self.embedder.check()
             check_evaluation(self.eval, self.prompting)
             self.train.check()
@@ -174,6 +190,12 @@ class Experiment:
             raise
         except ValueError as error:
             raise ConfigError(str(error)) from None
+
+    def check_tokens(self) -> None:
+        """Raises ValueError with a suggested fix where a model's chat template or tokenizer, if it is on this machine,
+        cannot be used."""
+        self.engine.check(self.model)
+        check(self.distill.student)
 
     def stages(self, iteration: int = 1) -> "Stages":
         """The stages with their settings. Each iteration draws with random numbers of its own: with those of the one

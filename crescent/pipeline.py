@@ -38,11 +38,14 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
 
     Raises ValueError or MemoryError of one line with the mend.
     """
+    experiment = experiment.resolved()
     store = Store(Path(experiment.store).absolute())
     embedder_key = _embedder_key(experiment.embedder, store)
     embedder = place.embedder(experiment.embedder, store.root / "embeddings" / embedder_key)
     teacher = lazy_engine(experiment.engine, experiment.model, store, place)
     student, source, iterate = experiment.distill.student, experiment.source, experiment.iterate
+    _identity(student, store)  # fetches it where it is on the hub: what is wrong with it is told now
+    experiment.check_tokens()
     asked, made, learner = [], [], student
     for iteration in range(1, experiment.iterations + 1):
         if experiment.iterations > 1:
@@ -82,8 +85,8 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
 
         console.heading(f"4 Finetune: {student.name} on {taken.records} pairs ({experiment.train.name})")
         with report_stage("finetune") as report:
-            curve = tracker.curve(iteration)
-            adapter = stages.finetune.run(store, learner, _identity(learner, store), taken, console, curve)
+            curve, start = tracker.curve(iteration), _identity(learner, store, to_train=True)
+            adapter = stages.finetune.run(store, learner, start, taken, console, curve)
             report.fill(adapter, tokens=adapter.info["target_tokens"])
         trained = stages.finetune.trained(learner, adapter)
         tell_trained(console, adapter)
@@ -163,7 +166,8 @@ def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tupl
 def lazy_engine(settings: EngineSettings, weights: Weights, store: Store, place: Place) -> LazyEngine:
     """The engine of these weights at `place`, loaded at its first use."""
     key = engine_key(settings, settings.identity(weights, store.root / "weights.json"))
-    return LazyEngine(key, lambda: place.engine(settings, weights, key), max(place.appetite, settings.appetite))
+    appetite = max(place.appetite, settings.appetite)
+    return LazyEngine(key, lambda: place.engine(settings, weights, key), appetite, weights.name)
 
 
 def engine_key(settings: EngineSettings, weights: str) -> str:
@@ -171,8 +175,8 @@ def engine_key(settings: EngineSettings, weights: str) -> str:
     return make_key("engine", 1, settings, [weights])
 
 
-def _identity(weights: Weights, store: Store) -> str:
-    return identity(weights, store.root / "weights.json")
+def _identity(weights: Weights, store: Store, to_train: bool = False) -> str:
+    return identity(weights, store.root / "weights.json", to_train)
 
 
 def _embedder_key(settings: EmbedderSettings, store: Store) -> str:

@@ -92,3 +92,10 @@ def test_real_questions_pass_unchanged(name: str):
     lines = (Path(BENCHMARKS or "") / f"{name}.jsonl").read_text(encoding="utf-8").split("\n")
     texts = [json.loads(line)["question"] for line in lines if line]
     assert [text for text in texts if clean_question(text).question != text.strip()] == []
+
+
+@pytest.mark.parametrize("reason", ["abort", "content_filter", "error", "null", "tool_calls", "anything else"])
+@pytest.mark.parametrize("wrapped", ["{}", "{}\n\nAnswer: $8", ""])
+def test_what_the_engine_gave_up_on_is_no_question_whatever_it_says(reason: str, wrapped: str) -> None:
+    cleaned = clean_question(wrapped.format(Q), reason)
+    assert (cleaned.question, cleaned.reason) == (None, "unfinished")

@@ -169,6 +169,17 @@ def test_iterations_make_the_student_the_next_teacher(tmp_path: Path) -> None:
     assert len(keys) == 2 and [s["iteration"] for s in seen["scores"] if s["primary"]] == [0, 1, 2]
 
 
+def test_a_number_format_left_open_is_said_kept_and_keyed_as_what_it_means_here(run: tuple[Path, str]) -> None:
+    few = ["num_questions=2", "elicit.round_size=4", "eval=none", "contamination=off", "tracking=none", "oracle=none"]
+    told = crescent(run[0], *few, "model.dtype=auto").stderr
+    seen = summary(run[0] / "outputs" / "latest")
+    meant = seen["config"]["model"]["dtype"]
+    assert f"organism: dtype=auto is {meant} on this machine's" in told
+    assert meant == seen["config"]["distill"]["student"]["dtype"] in ("float32", "bfloat16")
+    crescent(run[0], *few, f"model.dtype={meant}")
+    assert all(s["reused_records"] == s["records"] for s in summary(run[0] / "outputs" / "latest")["stages"])
+
+
 def test_every_source_ends_with_as_many_pairs_as_asked_or_says_how_many(run: tuple[Path, str]) -> None:
     folder, _ = run
     sources = ["crescent", "seed_gold", "teacher_answers", "answer_augmentation", "rephrase", "metamath"]

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from crescent.engines.turns import list_end
 from crescent.engines.weights import Weights, load, local_folder
 
 ADAPTER, MODEL = "adapter", "model"
@@ -52,7 +53,8 @@ def export(run: Path, destination: Path) -> None:
 def _write(weights: Weights, folder: Path) -> None:
     from transformers import AutoTokenizer
 
-    model, _ = load(weights, "cpu")
+    model, tokenizer = load(weights, "cpu")
+    list_end(model, tokenizer)
     model.save_pretrained(folder)
     # anew: the one beside the model pads on the left, as our own decoding needs
     AutoTokenizer.from_pretrained(local_folder(weights)).save_pretrained(folder)

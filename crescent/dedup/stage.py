@@ -21,7 +21,7 @@ from crescent.core.records import Decision, Question, RawQuestion, encode, text_
 from crescent.core.store import Artifact, Outcome, Store
 from crescent.dedup import Candidate, Dedup, Judged, Rewrite, Tools
 from crescent.domain import fill
-from crescent.engines import Completion, Finished, LazyEngine, Sampling
+from crescent.engines import Completion, Finished, LazyEngine, Sampling, unfinished
 from crescent.engines.ledger import Ask, Ledger
 from crescent.similarity.diversity import measure
 
@@ -142,6 +142,7 @@ class _Pull:
         self.decisions: list[Decision] = []
         self.shards: list[Artifact] = []
         self._asked: list[str] = []
+        self._ended: list[str] = []
         self.acceptance: list[float] = []
         self._rewrite_tokens = self._new_rewrite_tokens = self._rewrites = self._barren = 0
         self._seconds, self._raw = 0.0, 0
@@ -174,6 +175,7 @@ class _Pull:
         self.shards.append(shard)
         candidates = []
         for raw in shard.read(RawQuestion):
+            self._ended.append(raw.finish_reason)
             cleaned = self._clean(raw.text, raw.finish_reason)
             if cleaned.question is None:
                 self.decisions.append(_invalid(raw.text, cleaned.reason, index))
@@ -241,6 +243,7 @@ class _Pull:
             "rewrites": self._rewrites,
             "rewrite_tokens": self._rewrite_tokens,
             "elicit_tokens": sum(shard.info["tokens"] for shard in self.shards),
+            "unfinished": unfinished(self._ended),
         }
 
     def elicited(self) -> Elicited:

@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 
 from crescent.core.records import RawQuestion
 from crescent.core.store import Artifact, Outcome, Store, make_key
-from crescent.engines import Completion, Finished, LazyEngine, Prompt, Sampling
+from crescent.engines import Completion, Finished, LazyEngine, Prompt, Sampling, unfinished
 from crescent.engines.journal import Journal
+from crescent.engines.thoughts import check_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Elicit:
         """Round `index` of the stream: `round_size` RawQuestions.
 
         `ahead` is how many rounds, this one included, the caller is likely to ask for: as many of them are generated
-        with it as the engine has an appetite for. `finished` hears of each completion that is generated.
+        with it as the engine has an appetite for. `finished` hears of each completion that is generated. Raises
+        ValueError for a model whose first round shows that it thinks aloud.
         """
         rounds = max(1, min(ahead, engine.appetite // self.round_size))
 
@@ -54,12 +56,15 @@ class Elicit:
                 RawQuestion(draw, completion.text, completion.finish_reason, completion.new_tokens)
                 for draw, completion in zip(self._draws(index), made, strict=True)
             ]
-            return Outcome(rows, {"tokens": sum(row.new_tokens for row in rows)})
+            ended = unfinished(row.finish_reason for row in rows)
+            return Outcome(rows, {"tokens": sum(row.new_tokens for row in rows), "unfinished": ended})
 
         shard = store.build(self.NAME, self.VERSION, self._settings(index), [engine.identity], build)
         if not shard.reused:
             with store.lock(self._lock(engine)):
                 self._journal(store, engine).forget(self._prompts(index), self.sampling)
+        if index == 0:
+            check_texts(engine.name, [row.text for row in shard.read(RawQuestion)])
         return shard
 
     def _generate(

@@ -4,11 +4,13 @@ In: prompts and how to sample. Out: one `Completion` for each prompt, in order, 
 model; it knows nothing of questions, votes or files.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 FinishReason = Literal["stop", "length"]
+"""How a completion ends that an engine has not given up on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,15 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What the model wrote: `finish_reason` "stop" (end of turn or a stop string) or "length" (cut off).
+    """What the model wrote, and how it ended.
 
+    `finish_reason` is "stop" (end of turn or a stop string), "length" (cut off at a limit), or an engine's own word for
+    why it gave up in the middle: abort, content_filter, error, tool_calls, ... Only a "stop" is an answer.
     `mean_logprob` is nats per new token under the model at temperature 1, rounded to 2 decimals.
     """
 
     text: str
-    finish_reason: FinishReason
+    finish_reason: str
     prompt_tokens: int
     new_tokens: int
     mean_logprob: float
@@ -64,6 +68,11 @@ class Completion:
 
 Finished = Callable[[int, Completion], None]
 """Called once for each completion as soon as it is finished, in any order, with its place among the prompts."""
+
+
+def unfinished(finish_reasons: Iterable[str]) -> dict[str, int]:
+    """How often each reason but "stop" occurs, by name: the completions that are no answers."""
+    return dict(sorted(Counter(reason for reason in finish_reasons if reason != "stop").items()))
 
 
 class Engine(Protocol):
@@ -91,11 +100,12 @@ class LazyEngine:
     """An engine that is built when first asked for: a run that reuses all its artifacts loads no model.
 
     `appetite` is how many prompts at a time keep all of it busy, where that is more than a caller would ask for (large
-    batches, many requests in flight, many workers); 0: whatever the caller asks for. It changes no result.
+    batches, many requests in flight, many workers); 0: whatever the caller asks for. It changes no result. `name` is
+    the model's, for messages.
     """
 
-    def __init__(self, identity: str, build: Callable[[], Engine], appetite: int = 0) -> None:
-        self.identity, self.appetite = identity, appetite
+    def __init__(self, identity: str, build: Callable[[], Engine], appetite: int = 0, name: str = "") -> None:
+        self.identity, self.appetite, self.name = identity, appetite, name
         self._build = build
         self._engine: Engine | None = None
 

@@ -10,12 +10,17 @@ import math
 import shutil
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from crescent.core.number_format import AUTO, DTYPES, resolved_dtype
 from crescent.core.store import make_key, write_atomic
+from crescent.engines.attention import needed_attention
 from crescent.engines.memory import Need, told_as
+from crescent.engines.thoughts import check_template, may_think
+from crescent.engines.turns import Turn, turn_of
+from crescent.engines.vocabulary import check_vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -29,17 +34,18 @@ COMPLETION = (
     "{% elif message['content'].startswith('Question:') %}{{ message['content'] }}"
     "{% else %}{{ 'Question: ' + message['content'] + '\nAnswer:' }}{% endif %}{% endfor %}"
 )
-DTYPES = ("float32", "bfloat16", "float16")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
 # Files that decide what a model computes beside its weights; the rest of a repository (README, ONNX) does not.
 _SMALL = ("*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_AS_LISTED = Turn(None, True, False)  # without a chat template: plain text ends with the tokenizer's own token
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """A model by hub id or folder, its number format in memory, and an adapter to merge into it (a folder).
 
+    `dtype` "auto" is decided for a device (`on`) before anything is loaded or a key is made.
     `template`: "chat" is the model's own chat template; "completion" asks a model without one in plain text, as
     `COMPLETION` has it.
     """
@@ -53,8 +59,12 @@ class Weights:
     template: Template = "chat"
 
     def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise ValueError(f"model.dtype is {self.dtype!r}; it may be {', '.join(DTYPES)}")
+        if self.dtype not in (AUTO, *DTYPES):
+            raise ValueError(f"model.dtype is {self.dtype!r}; it may be {', '.join((AUTO, *DTYPES))}")
+
+    def on(self, device: str) -> "Weights":
+        """The same with `dtype` decided for a device, as it belongs in keys: it changes results."""
+        return replace(self, dtype=resolved_dtype(self.dtype, device))
 
     def with_adapter(self, path: Path, key: str) -> "Weights":
         """The same model with an adapter (a folder as `save_pretrained` of peft writes it) merged in."""
@@ -67,8 +77,10 @@ class Weights:
 
 
 def check(weights: Weights) -> None:
-    """Raises ValueError with the mend if a local model is not there or is not a chat model. Reads no weights."""
+    """Raises ValueError with the mend if a local model is not there, is not a chat model, or cannot be used; of a hub
+    id, what is on this machine is looked at. Reads no weights."""
     if not weights.is_local:
+        check_tokens(weights)
         return
     folder = Path(weights.path).expanduser()
     if not folder.is_dir():
@@ -88,18 +100,38 @@ def check(weights: Weights) -> None:
             "model, add a chat_template.jinja to the folder, or ask in plain text: model.template=completion "
             "domain=math_completion."
         )
+    check_tokens(weights)
 
 
-def identity(weights: Weights, cache: Path | None = None) -> str:
+def check_tokens(weights: Weights) -> None:
+    """Raises ValueError with the mend if a model thinks aloud, or lacks embeddings for its tokenizer. What is not on
+    this machine is not looked at, and nothing is fetched."""
+    folder = folder_if_here(weights)
+    if folder is None:
+        return
+    check_thinking(weights)
+    if (folder / "config.json").exists():
+        check_vocabulary(weights.name, folder)
+
+
+def check_thinking(weights: Weights) -> None:
+    """Raises ValueError with the mend if the chat template is of a model that thinks aloud before it answers."""
+    folder = folder_if_here(weights)
+    if weights.template == "chat" and folder is not None and any(map(may_think, _chat_templates(folder))):
+        check_template(weights.name, load_tokenizer(weights))
+
+
+def identity(weights: Weights, cache: Path | None = None, to_train: bool = False) -> str:
     """What tells these weights from any other: a hash of their content, with dtype and adapter.
 
     A folder's files are hashed once and remembered in `cache` (JSON) by size and time of change. For a hub id not on
-    disk yet the files are fetched first.
+    disk yet the files are fetched first. `to_train`: that of what training starts from.
     """
+    assert weights.dtype != AUTO, "which number format these weights have is decided by Weights.on"
     folder = local_folder(weights)
     files = sorted({*weight_files(folder), *(file for pattern in _SMALL for file in folder.glob(pattern))})
     known: dict[str, str] = json.loads(cache.read_text()) if cache is not None and cache.exists() else {}
-    content = []
+    content: list[tuple[str, str]] = []
     for file in files:
         stat = file.stat()
         mark = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
@@ -107,13 +139,48 @@ def identity(weights: Weights, cache: Path | None = None) -> str:
             with open(file, "rb") as handle:
                 known[mark] = hashlib.file_digest(handle, "sha256").hexdigest()
         content.append((file.name, known[mark]))
+    turn = _turn(weights, folder, content, known)
     if cache is not None:
         cache.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(cache, json.dumps(known, indent=1, sort_keys=True))
     about: dict[str, Any] = {"files": content, "dtype": weights.dtype, "adapter": weights.adapter_key}
     if weights.template != "chat":
         about["template"] = COMPLETION
+    if turn.unlisted is not None:  # its answers end where they once ran on to the limit
+        about["end_of_turn"] = turn.unlisted
+    if to_train and turn.is_followed:  # its responses once were trained on beyond their end
+        about["is_cut_at_end_of_turn"] = True
+    attention = _attention(folder)
+    if attention is not None:  # the library's own choice has no part in keys
+        about["attention"] = attention
     return make_key("weights", 1, about)
+
+
+def turn_end(weights: Weights) -> Turn:
+    """How turns of a model end, by its chat template and by what it lists."""
+    folder = local_folder(weights)
+    if weights.template != "chat" or not _has_chat_template(folder):
+        return _AS_LISTED
+    return turn_of(folder, load_tokenizer(weights))
+
+
+def turn_if_here(weights: Weights) -> Turn:
+    """`turn_end` of a model whose tokenizer is on this machine; of any other, nothing is known to be unlisted."""
+    folder = folder_if_here(weights)
+    if folder is None or tokenizer_if_here(weights) is None:
+        return _AS_LISTED
+    return turn_end(replace(weights, path=str(folder)))
+
+
+def _turn(weights: Weights, folder: Path, content: list[tuple[str, str]], known: dict[str, str]) -> Turn:
+    """`turn_end`, remembered in `known` by the content of the files that decide it."""
+    if weights.template != "chat" or not _has_chat_template(folder):
+        return _AS_LISTED
+    small = [entry for entry in content if not entry[0].endswith((".safetensors", ".bin"))]
+    mark = "turn:" + make_key("turn", 1, small)
+    if mark not in known:
+        known[mark] = json.dumps(asdict(turn_end(weights)))
+    return Turn(**json.loads(known[mark]))
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -204,12 +271,16 @@ def load(weights: Weights, device: str) -> "tuple[PreTrainedModel, PreTrainedTok
     import torch
     from transformers import AutoModelForCausalLM
 
+    assert weights.dtype != AUTO, "which number format these weights have is decided by Weights.on"
     folder = local_folder(weights)
+    attention = _attention(folder)
     with told_as(
         f"out of memory while {weights.name} was loaded in {weights.dtype} on {device}. Use a smaller model, "
         "model.dtype=bfloat16, another engine.device, or end what else uses the memory."
     ):
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, weights.dtype))
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, weights.dtype), attn_implementation=attention
+        )
         if weights.adapter is not None:
             from peft import PeftModel
 
@@ -237,24 +308,49 @@ def load_tokenizer(weights: Weights) -> "PreTrainedTokenizerBase":
 
 def tokenizer_if_here(weights: Weights) -> "PreTrainedTokenizerBase | None":
     """The tokenizer where it is on this machine already; nothing is fetched."""
-    if not weights.is_local:
-        from huggingface_hub import snapshot_download
-
-        try:
-            here = snapshot_download(
-                weights.path, revision=weights.revision, allow_patterns=list(_SMALL), local_files_only=True
-            )
-        except Exception:  # not there, or no name of the hub's at all: the client has a class for each
-            return None
-        weights = replace(weights, path=here)
+    folder = folder_if_here(weights)
+    if folder is None:
+        return None
     try:
-        return load_tokenizer(weights)
+        return load_tokenizer(replace(weights, path=str(folder)))
     except (OSError, ValueError):
         return None
 
 
+def folder_if_here(weights: Weights) -> Path | None:
+    """The folder that holds the small files of a model (config, tokenizer), if it is on this machine already."""
+    if weights.is_local:
+        folder = Path(weights.path).expanduser()
+        return folder if folder.is_dir() else None
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(
+                weights.path, revision=weights.revision, allow_patterns=list(_SMALL), local_files_only=True
+            )
+        )
+    except Exception:  # not there, or no name of the hub's at all: the client has a class for each
+        return None
+
+
+def _attention(folder: Path) -> str | None:
+    """The attention implementation that the model in a folder needs, from its config.json as it is written."""
+    file = folder / "config.json"
+    return needed_attention(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+
+
 def _has_chat_template(folder: Path) -> bool:
-    if (folder / "chat_template.jinja").exists() or (folder / "chat_template.json").exists():
-        return True
-    config = folder / "tokenizer_config.json"
-    return config.exists() and bool(json.loads(config.read_text(encoding="utf-8")).get("chat_template"))
+    return bool(_chat_templates(folder))
+
+
+def _chat_templates(folder: Path) -> list[str]:
+    """The chat templates of a folder, as text: in a file of their own, or in the tokenizer's config, where several are
+    a list of {"name": "default", "template": "..."}."""
+    file = folder / "chat_template.jinja"
+    found: list[Any] = [file.read_text(encoding="utf-8")] if file.exists() else []
+    for name in ("chat_template.json", "tokenizer_config.json"):
+        if (folder / name).exists():
+            found.append(json.loads((folder / name).read_text(encoding="utf-8")).get("chat_template"))
+    texts = [one for entry in found for one in (entry if isinstance(entry, list) else [entry])]
+    return [str(one["template"] if isinstance(one, dict) else one) for one in texts if one]

@@ -111,7 +111,8 @@ class HarnessModel(LM):
                 done = self._engine.generate(chosen, sampling, lambda _index, _made: tally.advance())
                 made.update(zip(indices, done, strict=True))
         self.completions = [made[index] for index in range(len(requests))]
-        return [completion.text for completion in self.completions]
+        # What was cut off is scored as it is, as the harness does; what the engine gave up on is no answer.
+        return [one.text if one.finish_reason in ("stop", "length") else "" for one in self.completions]
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """(log-probability in nats, whether greedy decoding gives it) of each continuation."""

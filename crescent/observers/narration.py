@@ -3,8 +3,9 @@
 In: artifacts and scores. Out: printed lines. It computes nothing that is stored.
 """
 
+import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -13,14 +14,29 @@ from rich.table import Table
 
 from crescent.contamination.stage import read_hits
 from crescent.core.console import Console
+from crescent.core.number_format import AUTO, slow_because
 from crescent.core.records import Decision, Question, Score, decode_lines
 from crescent.core.store import Artifact
 from crescent.dedup.stage import DECISIONS
+from crescent.engines.weights import Weights
 from crescent.prompting.baselines import Baseline, Plain
 from crescent.statistics.paired import Difference
 from crescent.voting.answer_stage import Draws
 from crescent.voting.calibration import Labels
 from crescent.voting.stage import read_ballots
+
+log = logging.getLogger(__name__)
+
+
+def tell_formats(console: Console, configured: Sequence[Weights], device: Callable[[], str]) -> None:
+    """The number format of each model where it was left to us, and a warning where a slow one was asked for by name."""
+    for weights in dict.fromkeys(one for one in configured if one.dtype != "float32"):
+        where = device()  # asked of torch, which a run that reuses everything does not load
+        dtype = weights.on(where).dtype
+        if weights.dtype == AUTO:
+            console.say(f"{weights.name}: dtype=auto is {dtype} on this machine's {where}")
+        elif reason := slow_because(dtype, where):
+            log.warning("%s: dtype=%s is slow here (%s); dtype=auto takes float32", weights.name, dtype, reason)
 
 
 def tell_diversified(console: Console, questions: Artifact) -> None:
@@ -29,7 +45,7 @@ def tell_diversified(console: Console, questions: Artifact) -> None:
     verdicts = f"{info['rewritten']} kept after a rewrite, {info['dropped']} dropped, {info['invalid']} invalid"
     console.say(
         f"{info['candidates']} raw questions in {info['rounds']} rounds: {info['accepted']} kept as asked, "
-        f"{verdicts}{_reused(questions)}"
+        f"{verdicts}{_unfinished(info, 'unfinished')}{_reused(questions)}"
     )
     console.say(
         f"diversity, as asked and as kept: mean cosine to the nearest other {info['before/nearest_mean']:.2f} and "
@@ -73,7 +89,8 @@ def tell_voted(console: Console, pairs: Artifact, questions: Sequence[Question],
     lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
     console.say(
         f"{info['pairs']} training pairs from {info['questions']} questions ({lost}); "
-        f"{info['mean_draws']:.1f} draws each, mean agreement {info['mean_agreement']:.0%}{_reused(pairs)}"
+        f"{info['mean_draws']:.1f} draws each, mean agreement {info['mean_agreement']:.0%}"
+        f"{_unfinished(info, 'draws_unfinished')}{_reused(pairs)}"
     )
     ballots = read_ballots(pairs)
     shown = next((index for index, one in enumerate(ballots) if one.answer and one.votes < one.draws), None)
@@ -90,7 +107,10 @@ def tell_selected(console: Console, pairs: Artifact) -> None:
     info = pairs.info
     lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
     kinds = ", ".join(f"{kind} {count}" for kind, count in info["pairs_by_kind"].items())
-    console.say(f"{info['pairs']} training pairs ({kinds}) from {info['questions']} questions ({lost}){_reused(pairs)}")
+    console.say(
+        f"{info['pairs']} training pairs ({kinds}) from {info['questions']} questions ({lost})"
+        f"{_unfinished(info, 'draws_unfinished')}{_reused(pairs)}"
+    )
 
 
 def tell_labels(console: Console, labels: Labels) -> None:
@@ -223,6 +243,12 @@ def print_paths(paths: Mapping[str, object]) -> None:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
+
+
+def _unfinished(info: Mapping[str, Any], key: str) -> str:
+    """Completions that did not end by themselves, by their finish reason; artifacts of earlier versions count none."""
+    counts = ", ".join(f"{count} {reason}" for reason, count in info.get(key, {}).items())
+    return f"; did not end by themselves: {counts}" if counts else ""
 
 
 def _reused(artifact: Artifact) -> str:

@@ -8,6 +8,7 @@ and of a run that finds nothing in the store; rewrites and rejected questions co
 
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,12 +16,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from crescent.cleaning import clean_question
+from crescent.cleaning import Cleaned, clean_question
 from crescent.core.console import Console, duration
 from crescent.core.records import QAPair, RawQuestion, text_id
 from crescent.core.store import Store
 from crescent.domain import fill
-from crescent.engines import Completion, LazyEngine, Prompt, Sampling
+from crescent.engines import Completion, LazyEngine, Prompt, Sampling, unfinished
+from crescent.engines.thoughts import check_texts
 from crescent.evaluation.harness import PLAIN, plan
 from crescent.evaluation.loading import item_texts
 from crescent.experiment import Experiment
@@ -92,12 +94,13 @@ def measure(experiment: Experiment, store: Store, engine: LazyEngine) -> Probe:
     questions = [one.question for one in cleaned if one.question is not None]
     if not questions:
         raise ValueError(
-            f"none of {len(raw)} answers to the bait is a question ({cleaned[0].reason}). Look at domain.bait and at "
-            f"{shard.path}, or take another model."
+            f"none of {len(raw)} answers to the bait is a question ({_reasons(cleaned, raw)}). Look at domain.bait and "
+            f"at {shard.path}, or take another model."
         )
     asked = (questions * ANSWERS)[:ANSWERS]
     prompts = [Prompt(fill(experiment.domain.solve, question=text), draw) for draw, text in enumerate(asked)]
     answers, rate = _draw(engine, prompts, stages.answer.sampling)
+    check_texts(engine.name, [answer.text for answer in answers])
     scoring, scoring_rate = experiment.engine.scoring, rate
     if scoring != experiment.engine and experiment.eval.tasks:
         _, scoring_rate = _draw(lazy_engine(scoring, experiment.model, store, Here()), prompts, stages.answer.sampling)
@@ -108,6 +111,13 @@ def measure(experiment: Experiment, store: Store, engine: LazyEngine) -> Probe:
         sum(row.new_tokens for row in raw) / len(raw), len(questions) / len(raw), rate, scoring_rate, pairs,
         sum(answer.new_tokens for answer in answers) / len(answers),
     )  # fmt: skip
+
+
+def _reasons(cleaned: Sequence[Cleaned], raw: Sequence[RawQuestion]) -> str:
+    """Why texts are no questions, the most frequent reason first, and how many of them did not end by themselves."""
+    counts = Counter(one.reason for one in cleaned).most_common(3)
+    ended = [f"finish_reason {reason}: {count}" for reason, count in unfinished(r.finish_reason for r in raw).items()]
+    return ", ".join([f"{reason}: {count}" for reason, count in counts] + ended)
 
 
 def _draw(engine: LazyEngine, prompts: Sequence[Prompt], sampling: Sampling) -> tuple[list[Completion], float]:

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Literal
 from crescent.core.console import Console
 from crescent.core.records import QAPair
 from crescent.engines.memory import Need, free_bytes, gigabytes
-from crescent.engines.weights import download_need, load_tokenizer, local_folder, number_count
+from crescent.engines.turns import end_of_turn, listed_ends
+from crescent.engines.weights import Weights, download_need, load_tokenizer, local_folder, number_count
 from crescent.experiment import Experiment
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from crescent.training.estimate import Estimate
 
 LONG = 500_000_000  # parameters from which a run is checked without being asked
@@ -52,8 +55,11 @@ def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
     _demand([need for model in models if (need := download_need(model)) is not None], console)
     from crescent.training.data import encode_pairs  # here, because a run that reuses its artifacts loads no torch
 
-    for weights in models:
-        encode_pairs([_PROBE], load_tokenizer(weights), experiment.train.max_length)
+    experiment.check_tokens()  # of what may have been fetched just now
+    for weights in sorted(models, key=lambda one: one.name):
+        tokenizer = load_tokenizer(weights)
+        encode_pairs([_PROBE], tokenizer, experiment.train.max_length)
+        _compare_ends(weights, tokenizer, console)
     console.say("settings, benchmark files, tokenizers, chat templates and training masks: fit for this run")
     if about := experiment.train.about_learning_rate(experiment.distill.student):
         console.say(about)
@@ -61,6 +67,18 @@ def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
     training = training_estimate(experiment)
     disk = disk_needs(experiment, training.trained, folder)
     _demand([*generation, training_need(experiment, training.total), *disk], console)
+
+
+def _compare_ends(weights: Weights, tokenizer: "PreTrainedTokenizerBase", console: Console) -> None:
+    """Says where a chat template ends turns with a token at which the model alone would not stop."""
+    end, listed = end_of_turn(tokenizer), listed_ends(local_folder(weights))
+    if end is not None and end not in listed:
+        names = [str(tokenizer.convert_ids_to_tokens(token)) for token in (end, *listed)]
+        console.say(
+            f"{weights.name}: its chat template ends a turn with {names[0]}, its generation config lists "
+            f"{', '.join(names[1:]) or 'no end'}: answers end at either here, and the student's generation config will "
+            "list both"
+        )
 
 
 def _demand(needs: Sequence[Need], console: Console) -> None:

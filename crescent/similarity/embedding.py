@@ -6,7 +6,6 @@ network.
 """
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crescent.core.number_format import resolved_dtype
 from crescent.similarity.kept import KeptVectors, Vectors
 from crescent.similarity.pool import unit_rows
 
@@ -54,8 +54,8 @@ class EmbedderSettings:
         """With "auto" replaced by what it means on this machine: what a key is made of."""
         if self.dtype != "auto":
             return self
-        fast = self.device.startswith("cuda") or computes_in_bfloat16()
-        return replace(self, dtype="bfloat16" if fast else "float32")
+        dtype: Any = resolved_dtype(self.dtype, self.device)
+        return replace(self, dtype=dtype)
 
     def check(self) -> None:
         """Raises ValueError with the mend where `path` is a folder that is not there. Loads nothing."""
@@ -187,15 +187,6 @@ class LocalEncoder:
 def padded(tokens: int) -> int:
     """The length that a text is padded to: coarse enough that a round of 100 questions makes a few full batches."""
     return -(-tokens // STEP) * STEP
-
-
-def computes_in_bfloat16() -> bool:
-    """Whether this processor multiplies in bfloat16, asked of the system: loads no model library."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return re.search(r"^(?:flags|Features)\s*:.*\b(?:avx512_bf16|amx_bf16|bf16)\b", flags, re.MULTILINE) is not None
 
 
 def _key(text: str) -> bytes:

@@ -18,6 +18,7 @@ from typing import ClassVar, Literal
 from crescent.answers import equivalent, extract
 from crescent.core.records import BALLOTS, Ballot, Gold, QAPair, Question, Solution, encode
 from crescent.core.store import Artifact, Outcome, Store
+from crescent.engines import unfinished
 
 Keep = Literal["right", "believed", "gold"]
 Distinct = Literal["equations", "text"]
@@ -81,7 +82,9 @@ class Select:
             with open(work / BALLOTS, "w", encoding="utf-8") as file:
                 file.writelines(encode(ballot) + "\n" for ballot in ballots)
             kinds = Counter(known[index].kind for index, _ in slots)
-            return Outcome(pairs, _info(ballots, len(pairs), kinds), {BALLOTS: work / BALLOTS})
+            ended = unfinished(draw.finish_reason for made in draws for draw in made)
+            info = {**_info(ballots, len(pairs), kinds), "draws_unfinished": ended}
+            return Outcome(pairs, info, {BALLOTS: work / BALLOTS})
 
         return store.build(self.NAME, self.VERSION, self, [questions.key, ledger], build)
 
@@ -92,7 +95,7 @@ class Select:
         return [Solution(gold.question_id, 0, gold.solution, "stop", 0, 0.0)]
 
     def _answer(self, draw: Solution) -> str | None:
-        return None if draw.finish_reason == "length" else extract(draw.text, self.kind)
+        return extract(draw.text, self.kind) if draw.finish_reason == "stop" else None
 
     def _options(self, gold: Gold, draws: Sequence[Solution], answers: Sequence[str | None]) -> list[int]:
         """The draws of one question that may be kept, in order, no two alike."""

@@ -185,7 +185,7 @@ class Rewrite:
             if draft.ask is not None:
                 row = replies[draft.ask.id, draft.ask.draw]
                 text, finish = row.text.strip(), row.finish_reason
-            if draft.must_state is not None and (finish == "length" or not states(text, draft.must_state)):
+            if draft.must_state is not None and (finish != "stop" or not states(text, draft.must_state)):
                 reason = "no statement"
             cleaned = clean_question(fill(draft.form, reply=text), finish, self.min_chars, self.max_chars)
             if reason == "kept" and cleaned.question is None:

@@ -70,6 +70,7 @@ class _Walk:
     """`experiment.run` with keys in place of artifacts."""
 
     def __init__(self, experiment: Experiment) -> None:
+        experiment = experiment.resolved()
         self._experiment, self._stages = experiment, experiment.stages()
         student = experiment.distill.student
         self._roughly = _like(experiment.engine, self._identity(experiment.model), self._identity(student))

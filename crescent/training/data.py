@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from crescent.core.records import QAPair
+from crescent.engines.turns import closing_tokens, end_of_turn
 from crescent.training.settings import Overlong
 
 if TYPE_CHECKING:
@@ -72,12 +73,17 @@ def encode_pairs(
     holds the answer.
     """
     encoded = Encoded([], [], [], [])
-    special = set(tokenizer.all_special_ids)
+    ends = closing_tokens(tokenizer)
+    special = set(tokenizer.all_special_ids) | ends
     normal = _counts(_render(tokenizer, _PROBE, whole=True)[0], special)
     _check_one_bos(_render(tokenizer, _PROBE, whole=False)[0], tokenizer)
     turns = [(pair.question, pair.response) for pair in pairs]
     prompts, wholes = _render(tokenizer, turns, whole=False), _render(tokenizer, turns, whole=True)
-    ends = _end_tokens(tokenizer)
+    if end_of_turn(tokenizer) is None:
+        raise ValueError(
+            "the chat template ends the assistant's turn with no special token, so that the model would never learn to "
+            "stop: choose a model whose template does, or mend its chat_template.jinja"
+        )
     for pair, prompt, whole in zip(pairs, prompts, wholes, strict=True):
         if _counts(whole, special) != normal:
             encoded.unsafe.append(pair.question_id)
@@ -137,18 +143,7 @@ def _counts(ids: list[int], special: set[int]) -> Counter[int]:
     return Counter(token for token in ids if token in special)
 
 
-def _end_tokens(tokenizer: Any) -> set[int]:
-    """Tokens that can end a turn: special or added, but not white space (Gemma has newlines as added tokens)."""
-    added = {token for token, text in tokenizer.added_tokens_decoder.items() if text.content.strip()}
-    return added | set(tokenizer.all_special_ids)
-
-
 def _through_end_of_turn(whole: list[int], start: int, ends: set[int]) -> list[int]:
-    """`whole` up to its last end-of-turn token: ChatML writes a newline after it, which no model generates."""
-    for position in range(len(whole) - 1, start - 1, -1):
-        if whole[position] in ends:
-            return whole[: position + 1]
-    raise ValueError(
-        "the chat template ends the assistant's turn with no special token, so that the model would never learn to "
-        "stop: choose a model whose template does, or mend its chat_template.jinja"
-    )
+    """`whole` up to its last end-of-turn token. What templates put behind it no model generates: a newline (ChatML), or
+    the next generation prompt (the first Llama 3)."""
+    return whole[: max(position for position in range(start, len(whole)) if whole[position] in ends) + 1]

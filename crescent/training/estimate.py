@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from crescent.engines.attention import needed_attention
 from crescent.engines.weights import Weights
 from crescent.training.batching import Packed
 from crescent.training.methods import Full, QLora
@@ -144,7 +145,9 @@ def _model(config: Any, settings: TrainSettings, dtype: str) -> Any:
     from transformers import AutoModelForCausalLM
 
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype)).train()
+        model = AutoModelForCausalLM.from_config(
+            config, dtype=getattr(torch, dtype), attn_implementation=needed_attention(config)
+        ).train()
         method = settings.method
         if isinstance(method, Full):
             return model.float()

@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from crescent.engines.attention import needed_attention
+from crescent.engines.turns import list_end
 from crescent.engines.weights import Weights, load, load_tokenizer, local_folder
 from crescent.training.checks import is_real, is_whole, require
 from crescent.training.recipes import ADAPTERS, WHOLE_MODELS, Recipe
@@ -101,7 +103,8 @@ class Lora:
         return adapted.train()
 
     def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
-        """The adapter alone, as safetensors."""
+        """The adapter alone, as safetensors; beside it a generation config where the model's own lacks the end of turn
+        that it has learned."""
         path = folder / ADAPTER
         model.save_pretrained(path, save_embedding_layers=False)  # "auto" would ask the hub for the model's config
         (path / "README.md").unlink(missing_ok=True)  # a card full of blanks, with the model's path
@@ -112,6 +115,9 @@ class Lora:
             if isinstance(value, list):  # sets, written in an order that changes with each process
                 config[name] = sorted(value)
         file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        base = model.get_base_model()
+        if list_end(base, tokenizer):
+            base.generation_config.save_pretrained(path)
         return {ADAPTER: path}
 
     def saved_bytes(self, trained: int, weights: Weights) -> int:
@@ -166,8 +172,9 @@ class QLora:
         import os
 
         import torch
-        from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+        from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
+        folder = local_folder(weights)
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
         dtype = getattr(torch, weights.dtype)
         config = BitsAndBytesConfig(
@@ -175,8 +182,9 @@ class QLora:
             bnb_4bit_use_double_quant=self.double_quantization,
         )  # fmt: skip
         model = AutoModelForCausalLM.from_pretrained(
-            local_folder(weights), dtype=dtype, quantization_config=config, device_map={"": device}
-        )
+            folder, dtype=dtype, quantization_config=config, device_map={"": device},
+            attn_implementation=needed_attention(AutoConfig.from_pretrained(folder)),
+        )  # fmt: skip
         return self.lora.adapt(model, weights), load_tokenizer(weights)
 
     def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
@@ -207,9 +215,11 @@ class Full:
         return model.float().train().requires_grad_(True), tokenizer
 
     def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
-        """The whole model with its tokenizer, as `from_pretrained` reads it."""
+        """The whole model with its tokenizer, as `from_pretrained` reads it. Its generation config lists the end of
+        turn that it has learned."""
         import torch
 
+        list_end(model, tokenizer)
         model.to(getattr(torch, weights.dtype)).save_pretrained(folder / MODEL)
         tokenizer.save_pretrained(folder / MODEL)
         return {MODEL: folder / MODEL}

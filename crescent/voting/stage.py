@@ -1,8 +1,9 @@
 """Consensus: the draws of each question vote, and one response that reached the winning answer is kept.
 
 In: Questions and their draws. Out: an artifact of QAPairs, with `ballots.jsonl`: how each question's draws voted, the
-ones that gave no pair included. Answers are extracted here and nowhere before. A draw that was cut off at its length
-limit has committed to nothing and counts as a draw without an answer. The rules are in `crescent.voting.rules`.
+ones that gave no pair included. Answers are extracted here and nowhere before. A draw that did not end
+by itself (cut off at its length limit, or given up by the engine) has committed to nothing and counts as a draw without
+an answer. The rules are in `crescent.voting.rules`.
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ from crescent.answers import extract
 from crescent.answers.symbolic import SymbolicEquality
 from crescent.core.records import BALLOTS, Ballot, QAPair, Question, Solution, decode_lines, encode
 from crescent.core.store import Artifact, Outcome, Store
+from crescent.engines import unfinished
 from crescent.voting.rules import Rule, Verdict, used
 
 
@@ -47,18 +49,19 @@ class Vote:
         same = self._same(store)
 
         def build(work: Path) -> Outcome:
-            pairs, ballots = [], []
+            pairs, ballots, ended = [], [], list[str]()
             for question, draws in zip(texts, solutions, strict=True):
                 answers = same(self._answers(draws))
                 count = used(self.rule, draws, answers)
                 draws, answers = draws[:count], answers[:count]
+                ended += [draw.finish_reason for draw in draws]
                 verdict = self.rule.decide(draws, answers)
                 ballots.append(_ballot(question, answers, verdict))
                 if verdict.chosen is not None:
                     pairs.append(_pair(question, draws[verdict.chosen], ballots[-1]))
             with open(work / BALLOTS, "w", encoding="utf-8") as file:
                 file.writelines(encode(ballot) + "\n" for ballot in ballots)
-            return Outcome(pairs, _info(ballots), {BALLOTS: work / BALLOTS})
+            return Outcome(pairs, _info(ballots, ended), {BALLOTS: work / BALLOTS})
 
         return store.build(self.NAME, self.VERSION, self, [questions.key, ledger], build)
 
@@ -69,7 +72,7 @@ class Vote:
         return SymbolicEquality(store.root / "verdicts").representatives
 
     def _answers(self, solutions: Sequence[Solution]) -> list[str | None]:
-        return [None if draw.finish_reason == "length" else extract(draw.text, self.kind) for draw in solutions]
+        return [extract(draw.text, self.kind) if draw.finish_reason == "stop" else None for draw in solutions]
 
 
 def read_ballots(pairs: Artifact) -> list[Ballot]:
@@ -90,7 +93,8 @@ def _pair(question: Question, solution: Solution, ballot: Ballot) -> QAPair:
     return QAPair(question.id, question.text, text, ballot.answer, ballot.votes, ballot.draws, ballot.agreement)
 
 
-def _info(ballots: Sequence[Ballot]) -> dict[str, object]:
+def _info(ballots: Sequence[Ballot], ended: Sequence[str]) -> dict[str, object]:
+    """`ended` are the finish reasons of all draws."""
     kept = [ballot for ballot in ballots if ballot.chosen is not None]
     return {
         "questions": len(ballots),
@@ -100,4 +104,5 @@ def _info(ballots: Sequence[Ballot]) -> dict[str, object]:
         "draws": sum(ballot.draws for ballot in ballots),
         "mean_draws": round(sum(ballot.draws for ballot in ballots) / max(1, len(ballots)), 4),
         "draws_without_answer": sum(ballot.answers.count(None) for ballot in ballots),
+        "draws_unfinished": unfinished(ended),
     }

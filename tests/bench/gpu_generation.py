@@ -19,10 +19,11 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from crescent.cli.main import PACKAGE
 from crescent.engines import Prompt, Sampling
+from crescent.engines.device import best_device
 from crescent.engines.memory import cache_bytes_per_token, gigabytes
 from crescent.engines.transformers.cache import ROOM
 from crescent.engines.transformers.continuous import why_not
-from crescent.engines.transformers.engine import TransformersEngine, best_device
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load_tokenizer
 
 SHAPES = {

@@ -4,25 +4,16 @@ import errno
 import os
 import re
 import stat
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from command_line import crescent
+from command_line import crescent, refused
 from conftest import save_tiny_model
 
 from crescent.cli.main import _failure, _full_disk_named
 from crescent.sweeps.callback import Failure
 from crescent.training.launch import raise_fault
-
-
-def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """The message of a run that was refused, after the checks every refusal must pass."""
-    assert done.returncode not in (0, None) and "Traceback" not in done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert len(lines) <= 4, done.stderr
-    return lines[-1]
 
 
 @pytest.mark.parametrize(

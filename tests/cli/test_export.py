@@ -10,6 +10,7 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from unlisted import END, LISTED, save_unlisted
 
 from crescent.cli.export import export
 
@@ -86,3 +87,8 @@ def test_the_command_says_one_line_and_no_traceback(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "crescent.cli.export", str(tmp_path), str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("crescent-export: ") and done.stderr.count("\n") == 1
+
+
+def test_the_merged_model_lists_the_end_of_turn_that_it_has_learned(tmp_path: Path) -> None:
+    export(adapted_run(tmp_path, save_unlisted(tmp_path / "base")), tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "generation_config.json").read_text())["eos_token_id"] == [LISTED, END]

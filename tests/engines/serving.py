@@ -25,6 +25,12 @@ class Behaviour:
     gives_logprobs: bool = True
     gives_usage: bool = True
     owned_by: str = ""
+    ends_with: str | None = "as it did"
+    """The finish reason of every answer, unless it is as it did."""
+    reasoning: str | None = None
+    """A thought beside the text of a chat answer."""
+    begins_with: str = ""
+    """What every text begins with."""
     reads_at_most: int | None = None
     """Prompts are cut to so many tokens, without a word."""
     seconds: float = 0.0
@@ -174,10 +180,12 @@ def _answer(engine: TransformersEngine, behaviour: Behaviour, asked: Any, chat: 
 
 
 def _choice(index: int, made: Completion, chat: bool, behaviour: Behaviour) -> dict[str, Any]:
-    choice: dict[str, Any] = {"index": index, "finish_reason": made.finish_reason, "logprobs": None}
+    finish = made.finish_reason if behaviour.ends_with == "as it did" else behaviour.ends_with
+    choice: dict[str, Any] = {"index": index, "finish_reason": finish, "logprobs": None}
     if behaviour.gives_logprobs:
         values = [made.mean_logprob] * made.new_tokens
         content = [{"token": "", "logprob": value, "top_logprobs": []} for value in values]
         choice["logprobs"] = {"content": content} if chat else {"token_logprobs": values}
-    text = {"message": {"role": "assistant", "content": made.text}} if chat else {"text": made.text}
-    return choice | text
+    text = behaviour.begins_with + made.text
+    message = {"role": "assistant", "content": text, "reasoning_content": behaviour.reasoning}
+    return choice | ({"message": message} if chat else {"text": text})

@@ -1,5 +1,7 @@
 """How rows are decoded: exchanged while others go on, in caches of several kinds, and by the library's own batching."""
 
+import functools
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from crescent.engines import Completion, Prompt, Sampling, memory
 from crescent.engines.memory import cache_bytes_per_token, free_bytes
 from crescent.engines.transformers import batch
 from crescent.engines.transformers.cache import can_grow, exchange, growing_cache
-from crescent.engines.transformers.continuous import ContinuousDecoder, why_not
+from crescent.engines.transformers.continuous import ContinuousBatchingError, ContinuousDecoder, why_not
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 
@@ -104,14 +106,69 @@ def test_continuous_batching_ends_at_a_stop_string(llama: tuple[Any, Any]) -> No
     assert made == TransformersEngine(*llama, "w").generate(["How many?"], stopping)[0] and made.finish_reason == "stop"
 
 
-def test_where_continuous_batching_breaks_down_the_rest_is_padded(
-    llama: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+BROKEN = [ImportError("no such name"), TypeError("unexpected argument"), RuntimeError("no kernel"), KeyError()]
+
+
+def break_down(model: Any, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """The library fails after it has given the model an attention for paged memory."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        model.set_attn_implementation("paged|eager")
+        raise error
+
+    monkeypatch.setattr(model, "continuous_batching_context_manager", fail)
+
+
+@pytest.mark.parametrize("error", BROKEN, ids=lambda error: type(error).__name__)
+def test_where_continuous_batching_of_our_choice_breaks_down_the_rest_is_padded(
+    error: Exception, llama: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = TransformersEngine(*llama, "w", 8).generate(MIXED, GREEDY)
+    monkeypatch.setattr(TransformersEngine, "_choose", lambda *_: "continuous")  # what "auto" does on a GPU
+    engine = TransformersEngine(*llama, "w", 8, "auto")
+    break_down(llama[0], monkeypatch, error)
+    assert engine.generate(MIXED, GREEDY) == expected
+    assert engine.batching == "padded" and llama[0].config._attn_implementation == "sdpa"
+    assert [line.count("going on with padded batches") for line in caplog.messages] == [1]
+
+
+@pytest.mark.parametrize("error", BROKEN, ids=lambda error: type(error).__name__)
+def test_where_continuous_batching_was_asked_for_by_name_its_failure_is_one_line(
+    error: Exception, llama: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = TransformersEngine(*llama, "w", 8, "continuous")
-    engine._may_change = True  # as where "auto" had chosen it
-    monkeypatch.setattr(type(engine._decoder), "_memory", lambda *_: (_ for _ in ()).throw(RuntimeError("no kernel")))
-    assert engine.generate(MIXED, GREEDY) == TransformersEngine(*llama, "w", 8).generate(MIXED, GREEDY)
-    assert engine.batching == "padded"
+    break_down(llama[0], monkeypatch, error)
+    with pytest.raises(
+        ValueError, match=rf"engine\.batching=continuous failed \(.*{type(error).__name__}.*=padded"
+    ) as told:
+        engine.generate(MIXED, GREEDY)
+    assert "\n" not in str(told.value) and llama[0].config._attn_implementation == "sdpa"
+
+
+def test_where_the_library_s_thread_dies_the_rest_is_padded(
+    llama: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = TransformersEngine(*llama, "w", 8).generate(MIXED, GREEDY)
+    monkeypatch.setattr(TransformersEngine, "_choose", lambda *_: "continuous")  # what "auto" does on a GPU
+    engine = TransformersEngine(*llama, "w", 8, "auto")
+    forward = llama[0].forward
+
+    @functools.wraps(forward)
+    def die_in_a_thread(*inputs: Any, **named: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            raise ZeroDivisionError("in the thread")
+        return forward(*inputs, **named)
+
+    monkeypatch.setattr(llama[0], "forward", die_in_a_thread)
+    assert engine.generate(MIXED, GREEDY) == expected
+    assert engine.batching == "padded" and llama[0].config._attn_implementation == "sdpa"
+
+
+def test_continuous_batching_leaves_the_model_its_attention(llama: tuple[Any, Any]) -> None:
+    llama[0].set_attn_implementation("eager")  # which the library replaces while it decodes
+    TransformersEngine(*llama, "w", 8, "continuous").generate(MIXED[:4], GREEDY)
+    assert llama[0].config._attn_implementation == "eager"
+    llama[0].set_attn_implementation("sdpa")
 
 
 def test_continuous_batching_goes_on_with_fewer_rows_where_memory_runs_out(
@@ -122,7 +179,7 @@ def test_continuous_batching_goes_on_with_fewer_rows_where_memory_runs_out(
 
     def decode_if_it_fits(self: ContinuousDecoder, rows: Any, work: Any) -> None:
         if self._max_rows > 2:
-            raise RuntimeError("continuous batching failed: CUDA out of memory. Tried to allocate 2 GiB")
+            raise ContinuousBatchingError("continuous batching failed: CUDA out of memory. Tried to allocate 2 GiB")
         decode(self, rows, work)
 
     monkeypatch.setattr(ContinuousDecoder, "_decode", decode_if_it_fits)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from conftest import save_tiny_model
 from serving import Behaviour, Serving
+from unlisted import END, save_unlisted
 
 from crescent.engines import Prompt, Sampling
 from crescent.engines.server import ServerSettings
@@ -107,6 +108,58 @@ def test_a_server_that_ignores_stop_strings_is_cut_and_named(serve: Start, caplo
     made = engine(serve(Behaviour(honours_stop=False)).start()).generate(["How?"], stop)[0]
     assert (made.text, made.finish_reason) == (free.split(free[3:5])[0], "stop")
     assert "writes on beyond stop strings" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("reason", "read"),
+    [("stop", "stop"), ("length", "length"), ("eos_token", "stop"), ("stop_sequence", "stop"), ("abort", "abort"),
+     ("content_filter", "content_filter"), ("error", "error"), ("tool_calls", "tool_calls"), (None, "null"),
+     ("function_call", "function_call"), ("shutting down", "shutting down")],
+)  # fmt: skip
+def test_only_a_stop_is_a_stop(reason: str | None, read: str, serve: Start, caplog: pytest.LogCaptureFixture) -> None:
+    made = engine(serve(Behaviour(ends_with=reason)).start()).generate(PROMPTS, DRAWN)
+    assert {one.finish_reason for one in made} == {read}
+    assert (f"ended a completion with finish_reason {read}" in caplog.text) == (read not in ("stop", "length"))
+
+
+def test_a_stop_string_makes_no_answer_of_one_that_was_given_up(serve: Start) -> None:
+    free = engine(serve(Behaviour()).start()).generate(["How?"], Sampling(temperature=0, max_new_tokens=12))[0].text
+    stop = Sampling(temperature=0, max_new_tokens=12, stop=(free[3:5],))
+    [made] = engine(serve(Behaviour(honours_stop=False, ends_with="abort")).start()).generate(["How?"], stop)
+    assert made.finish_reason == "abort"
+
+
+def test_a_server_whose_answers_have_thoughts_beside_them_is_refused_by_name(serve: Start) -> None:
+    asker = engine(serve(Behaviour(reasoning="First, I count.")).start())
+    with pytest.raises(ValueError, match=r"model 'tiny' thinks aloud .*answers have reasoning_content.*on its server"):
+        asker.generate(PROMPTS, DRAWN)
+
+
+def test_a_served_model_that_writes_thoughts_is_refused_before_the_work_begins(serve: Start) -> None:
+    seen = Behaviour(begins_with="<think>\n")
+    with pytest.raises(ValueError, match=r"model 'tiny' thinks aloud .*texts that it wrote hold <think>"):
+        engine(serve(seen).start()).generate(PROMPTS, DRAWN)
+    assert all(asked["max_tokens"] > DRAWN.max_new_tokens for asked in seen.seen)  # probes only
+
+
+@pytest.mark.parametrize(
+    ("owner", "told"),
+    [("vllm", {"stop_token_ids": [END]}), ("llamacpp", {"stop": ["<|end|>"]}), ("", {"stop": ["<|end|>"]})],
+)
+def test_a_server_is_told_of_an_end_of_turn_that_its_model_does_not_list(
+    owner: str, told: dict, serve: Start, tmp_path: Path
+) -> None:
+    seen = Behaviour(owned_by=owner)
+    folder = save_unlisted(tmp_path / "model")
+    engine(serve(seen).start(), path=str(folder)).generate(PROMPTS, DRAWN)
+    names = ("stop", "stop_token_ids")
+    assert all({key: value for key, value in asked.items() if key in names} == told for asked in seen.seen)
+
+
+def test_a_server_is_told_of_no_end_of_turn_that_its_model_lists(serve: Start, tiny_llama: Path) -> None:
+    seen = Behaviour(owned_by="vllm")
+    engine(serve(seen).start(), path=str(tiny_llama)).generate(PROMPTS, DRAWN)
+    assert not any("stop" in asked or "stop_token_ids" in asked for asked in seen.seen)
 
 
 @pytest.mark.parametrize(("owner", "plain"), [("vllm", {"top_k": -1}), ("llamacpp", {"top_k": 0}), ("", {})])

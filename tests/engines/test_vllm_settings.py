@@ -3,18 +3,21 @@
 import importlib.util
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from crescent.core.store import make_key
-from crescent.engines import Prompt
+from crescent.engines import Prompt, Sampling
 from crescent.engines.encoding import seed_of
 from crescent.engines.server import ServerSettings
 from crescent.engines.transformers import TransformersSettings
+from crescent.engines.turns import closing_tokens
 from crescent.engines.vllm import VllmSettings
+from crescent.engines.vllm.engine import VllmEngine, _Request
 from crescent.engines.vllm.process import check_adapter
-from crescent.engines.weights import Weights
+from crescent.engines.weights import Weights, load_tokenizer
 
 
 def adapted(folder: Path, **config: Any) -> Weights:
@@ -71,3 +74,15 @@ def test_every_draw_has_a_seed_of_its_own_and_consecutive_ones_count_up() -> Non
     seeds = [seed_of(seed, Prompt(text, draw), 31) for seed in (0, 1) for text in ("a", "b") for draw in range(50)]
     assert len(set(seeds)) == len(seeds) and all(0 <= seed < 2**31 for seed in seeds)
     assert seed_of(0, Prompt("a", 7), 62) == seed_of(0, Prompt("a"), 62) + 7
+
+
+@pytest.mark.parametrize("reason", ["stop", "length", "abort", "error"])
+def test_a_completion_keeps_the_reason_for_which_vllm_ended_it(reason: str, tiny_llama: Path) -> None:
+    engine = VllmEngine.__new__(VllmEngine)  # without vLLM's process
+    engine.tokenizer = load_tokenizer(Weights("tiny", str(tiny_llama)))
+    engine._ends = closing_tokens(engine.tokenizer)
+    tokens = engine.tokenizer("7")["input_ids"][1:]
+    output = SimpleNamespace(finish_reason=reason, token_ids=[*tokens, 1], cumulative_logprob=-0.5)
+    request = _Request(Prompt("How many?"), [5, 6], 9, ((0,),))
+    made = engine._completion(output, request, Sampling())
+    assert (made.text, made.finish_reason, made.new_tokens) == ("7", reason, len(tokens) + 1)

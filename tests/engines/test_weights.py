@@ -10,7 +10,8 @@ from conftest import save_tiny_model
 
 from crescent.engines import Prompt, Sampling
 from crescent.engines.transformers import TransformersSettings
-from crescent.engines.transformers.engine import TransformersEngine, end_tokens
+from crescent.engines.transformers.engine import TransformersEngine
+from crescent.engines.turns import end_tokens
 from crescent.engines.weights import Weights, check, identity, load, number_count, weight_files
 
 # The public chat formats of the models in conf/model, with this test's own marker tokens as plain text.
@@ -51,7 +52,7 @@ def test_a_second_end_token_of_the_generation_config_ends_a_turn(tiny_llama: Pat
         [Prompt("x", draw) for draw in range(60)], Sampling(max_new_tokens=100)
     )
     assert any(completion.finish_reason == "stop" for completion in ended)
-    assert end_tokens(model, tokenizer) >= {1, 300}
+    assert end_tokens(model.generation_config, tokenizer) >= {1, 300}
 
 
 def test_identity_is_of_content_not_of_place(tiny_llama: Path, tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ import pytest
 import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
+from unlisted import save_unlisted
 
 from crescent.core.console import Console
+from crescent.engines import Completion
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 from crescent.evaluation.model import HarnessModel
@@ -143,3 +145,20 @@ def test_an_engine_without_a_model_is_refused_with_the_mend(console: Console) ->
 
     with pytest.raises(ValueError, match="choose engine=transformers"):
         HarnessModel(Remote(), console, "tiny")
+
+
+def test_a_scored_answer_ends_where_the_template_ends_a_turn(tmp_path: Path, console: Console) -> None:
+    folder = save_unlisted(tmp_path / "model", [("How many?", "Left: 7")])
+    engine = TransformersEngine(*load(Weights("m", str(folder)), "cpu"), "m")
+    model = HarnessModel(engine, console, "tiny")
+    assert model.generate_until(asked(model, ["How many?"])) == ["Left: 7"]
+    assert model.completions[0].finish_reason == "stop"
+
+
+@pytest.mark.parametrize(("reason", "text"), [("stop", "7"), ("length", "7"), ("abort", "")])
+def test_what_the_engine_gave_up_on_is_scored_as_no_answer(
+    reason: str, text: str, model: HarnessModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Completion("7", reason, 3, 1, -0.1)
+    monkeypatch.setattr(TransformersEngine, "generate", lambda *given: [made])
+    assert model.generate_until(asked(model, ["How many?"])) == [text]

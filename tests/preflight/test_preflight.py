@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from command_line import crescent
 from configured import experiment
+from unlisted import save_unlisted
 
 from crescent.core.console import Console, duration
 from crescent.core.records import QAPair
-from crescent.engines import memory
+from crescent.engines import Completion, memory
+from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, number_count
 from crescent.preflight.forecast import Forecast, Probe, _train_step, forecast
 from crescent.preflight.requirements import disk_needs, is_long, preflight, training_need
@@ -173,3 +175,35 @@ def test_a_probe_of_which_nothing_can_be_trained_on_says_why() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(4.4, "4 s"), (600, "10 min"), (12_060, "3 h 21 min")])
 def test_a_duration_is_written_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_an_end_of_turn_that_a_model_does_not_list_is_told_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save_unlisted(tmp_path / "model")
+    preflight(experiment("model=hf", f"model.path={folder}", f"store={tmp_path}"), tmp_path, Console())
+    told = " ".join(capsys.readouterr().err.split())
+    assert "its chat template ends a turn with <|end|>, its generation config lists <s>: answers end at either" in told
+
+
+def test_an_end_of_turn_that_a_model_lists_is_not_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    preflight(experiment(f"store={tmp_path}"), tmp_path, Console())
+    assert "ends a turn" not in capsys.readouterr().err
+
+
+def test_a_probe_that_holds_thoughts_refuses_the_model(
+    tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thought = Completion("<think>Hm.</think> How many apples are there?", "stop", 3, 9, -0.1)
+    monkeypatch.setattr(TransformersEngine, "generate", lambda engine, prompts, *given: [thought] * len(prompts))
+    with pytest.raises(ValueError, match=r"model 'organism' thinks aloud .*20 of 20 texts that it wrote hold <think>"):
+        forecast(experiment(*SMALL, f"store={tmp_path}"), console)
+
+
+def test_a_probe_without_questions_tells_how_its_texts_ended(
+    tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = Completion("Tom has 5 apples. How", "abort", 3, 9, -0.1)
+    monkeypatch.setattr(TransformersEngine, "generate", lambda engine, prompts, *given: [given_up] * len(prompts))
+    with pytest.raises(ValueError, match=r"none of 20 answers .*\(unfinished: 20, finish_reason abort: 20\)"):
+        forecast(experiment(*SMALL, f"store={tmp_path}"), console)

@@ -85,7 +85,7 @@ def test_only_different_right_draws_are_kept_and_first_ones_of_all_questions_fir
     draws = [
         [draw("a", text, place) for place, text in enumerate(["3 + 4 = 7", "so 3 + 4 = 7", "4 + 3 = 7"])],
         [draw("b", "5 + 4 = 9", 0), draw("b", "1 + 6 = 7", 1)],
-        [draw("c", "3 + 4 = 7", 0, "length"), draw("c", "8", 1)],
+        [draw("c", "3 + 4 = 7", 0, "abort"), draw("c", "3 + 4 = 7", 1, "length"), draw("c", "8", 2)],
     ]
     pairs = Select("right", "number", 3).run(artifact, asked, golds, draws, "ledger", store)
     assert [(pair.question_id, pair.response) for pair in pairs.read(QAPair)] == [
@@ -94,6 +94,7 @@ def test_only_different_right_draws_are_kept_and_first_ones_of_all_questions_fir
     with open(pairs.path / "ballots.jsonl", encoding="utf-8") as lines:
         chosen = [(ballot.votes, ballot.chosen, ballot.reason) for ballot in decode_lines(Ballot, lines)]
     assert chosen == [(3, 0, "right"), (1, 1, "right"), (0, None, "no right answer")]
+    assert pairs.info["draws_unfinished"] == {"abort": 1, "length": 1}
     two = Select("right", "number", 2).run(artifact, asked, golds, draws, "ledger", store)
     assert [pair.question_id for pair in two.read(QAPair)] == ["a", "b"]
 

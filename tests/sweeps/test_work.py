@@ -33,6 +33,12 @@ def test_another_bait_is_another_stream_and_the_same_scoring() -> None:
     assert len({piece.key for job in jobs for piece in job if piece.role == "base"}) == 1
 
 
+def test_a_number_format_left_open_is_the_work_of_what_it_means_here() -> None:
+    meant = experiment("model.dtype=auto").resolved().model.dtype
+    auto, named = ([one.key for one in of(f"model.dtype={dtype}")] for dtype in ("auto", meant))
+    assert meant in ("float32", "bfloat16") and auto == named
+
+
 def test_runs_with_stores_of_their_own_share_nothing() -> None:
     mine, other = ({piece.key for piece in of(f"store={name}")} for name in ("a", "b"))
     assert not mine & other

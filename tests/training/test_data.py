@@ -108,6 +108,20 @@ def test_a_template_whose_prompt_is_no_prefix_is_refused() -> None:
         encode_pairs([pair()], tokenizer, 512)
 
 
+def test_a_generation_prompt_that_a_template_always_adds_is_not_trained_on() -> None:
+    always = LLAMA_3.replace("{% if add_generation_prompt %}", "{% if true %}")  # the first Llama 3's
+    tokenizer = chat_tokenizer(always, *FORMATS["llama_3"][1:])
+    [example] = encode_pairs([pair()], tokenizer, 512).examples
+    assert tokenizer.decode(list(example.ids[example.prompt_tokens :])) == "7.<|eot_id|>"
+
+
+def test_an_end_of_sequence_that_a_template_puts_behind_the_end_of_turn_is_trained_on_too() -> None:
+    both = TINY_LLAMA.replace("{% if add_generation_prompt %}", "{% if not add_generation_prompt %}<eos>{% else %}")
+    tokenizer = chat_tokenizer(both, "<s>", "<eos>", ["<|user|>", "<|assistant|>", "<|end|>"])  # as Phi 3 does
+    [example] = encode_pairs([pair()], tokenizer, 512).examples
+    assert tokenizer.decode(list(example.ids[example.prompt_tokens :])) == "7.<|end|><eos>"
+
+
 def test_a_template_without_end_of_turn_is_refused() -> None:
     tokenizer = chat_tokenizer("{% for message in messages %}{{ message['content'] }}\n{% endfor %}", "<s>", "</s>", [])
     with pytest.raises(ValueError, match="no special token"):

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import GenerationConfig
+from unlisted import END, LISTED, save_unlisted
 
 from crescent.core.console import Console
 from crescent.core.records import QAPair, TrainStep
@@ -310,3 +312,11 @@ def test_a_run_prints_our_lines_and_none_of_the_trainer(
         not out and lines[0].startswith("  20 pairs, ") and all(line.startswith("  finetune: ") for line in lines[1:])
     )
     assert "steps" in lines[1] and "left, loss" in lines[1]
+
+
+@pytest.mark.parametrize(("method", "place"), [(SETTINGS.method, "adapter"), (Full(), "model")], ids=["lora", "full"])
+def test_the_student_lists_the_end_of_turn_that_it_has_learned(method: Any, place: str, tmp_path: Path) -> None:
+    base = save_unlisted(tmp_path / "model")
+    made = finetune(tmp_path / "store", base, replace(SETTINGS, method=method, epochs=1), PAIRS[:4])
+    saved = GenerationConfig.from_pretrained(str(made.path / place))
+    assert saved.eos_token_id == [LISTED, END]

@@ -1,7 +1,12 @@
 """The vote stage on draws whose answers are known."""
 
-from crescent.core.records import Ballot, Question, Solution, decode_lines
+import pytest
+
+from crescent.core.console import Console
+from crescent.core.records import Ballot, QAPair, Question, Solution, decode_lines
 from crescent.core.store import Artifact, Outcome, Store
+from crescent.observers.narration import tell_voted
+from crescent.voting.answer_stage import Draws
 from crescent.voting.rules import Adaptive, Majority, Rule
 from crescent.voting.stage import BALLOTS, Vote
 
@@ -18,6 +23,28 @@ def run(rule: Rule, drawn: list[Solution], store: Store) -> Artifact:
 def test_a_draw_cut_off_at_its_limit_does_not_vote(store: Store) -> None:
     pairs = run(Majority(draws=3), draws("#### 7") + draws("#### 8", "#### 8", finish_reason="length"), store)
     assert pairs.info["pairs"] == 1 and pairs.info["draws_without_answer"] == 2
+
+
+@pytest.mark.parametrize("reason", ["abort", "content_filter", "error", "null", "tool_calls", "anything else"])
+def test_only_a_draw_that_stopped_by_itself_votes_and_others_are_counted_by_their_reason(
+    reason: str, store: Store
+) -> None:
+    drawn = draws("#### 7") + draws("#### 8", "#### 8", finish_reason=reason) + draws("#### 8", finish_reason="length")
+    pairs = run(Majority(draws=4), drawn, store)
+    assert [pair.answer for pair in pairs.read(QAPair)] == ["7"]
+    assert pairs.info["draws_unfinished"] == {reason: 2, "length": 1}
+
+
+def test_draws_that_gave_up_give_no_pair(store: Store) -> None:
+    pairs = run(Majority(draws=3), draws(*["#### 7"] * 3, finish_reason="abort"), store)
+    assert pairs.records == 0 and pairs.info["without_pair"] == {"no answer": 1}
+
+
+def test_what_did_not_end_by_itself_is_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn = draws("#### 7", "#### 7") + draws("#### 7", finish_reason="abort")
+    pairs = run(Majority(draws=3), drawn, store)
+    tell_voted(Console(), pairs, [Question("q", "How many?", 0)], Draws("ledger", [drawn], 0, 0))
+    assert "did not end by themselves: 1 abort" in " ".join(capsys.readouterr().err.split())
 
 
 def test_draws_that_the_rule_would_not_have_made_do_not_vote(store: Store) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.encoding import seed_of
 from crescent.engines.server.endpoints import Endpoint, Endpoints
+from crescent.engines.thoughts import check_texts
 
 SAMPLES = 4
 SEED_BITS = 31  # what llama.cpp and OpenAI take
@@ -26,6 +27,7 @@ _PLAIN = {
     "sglang": {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0},
     "llamacpp": {"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
 }
+_TAKE_STOP_IDS = ("vllm", "sglang")  # their texts do not have special tokens, so that no stop string meets one
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,15 @@ class Request:
 @dataclass(slots=True)
 class Honours:
     """What the servers were found to do. `plain`: what makes each one sample plainly; `single`: those that bring one
-    sample however many are asked for; `narrow`: those found to honour top_p."""
+    sample however many are asked for; `narrow`: those found to honour top_p. `end` is an end
+    of turn, as id and as text, that the servers must be told of."""
 
     logprobs: bool = True
     context: int | None = None
     plain: dict[str, dict[str, Any]] = field(default_factory=dict)
     single: set[str] = field(default_factory=set)
     narrow: set[str] = field(default_factory=set)
+    end: tuple[int, str] | None = None
     told: set[str] = field(default_factory=set)
 
 
@@ -65,11 +69,15 @@ async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours
     context = served[model].get("max_model_len")
     if isinstance(context, int):
         honours.context = min(context, honours.context or context)
-    place.plain = dict(_PLAIN.get(served[model].get("owned_by", ""), {}))
+    owner = served[model].get("owned_by", "")
+    place.plain = dict(_PLAIN.get(owner, {}))
+    if honours.end is not None and owner in _TAKE_STOP_IDS:
+        place.plain["stop_token_ids"] = [honours.end[0]]
 
 
-async def find_out(ask: Ask, place: Endpoint, prompts: Sequence[Prompt], honours: Honours) -> None:
-    """Whether n samples come for n asked; raises ValueError for a server that ignores temperature or max_tokens."""
+async def find_out(ask: Ask, place: Endpoint, model: str, prompts: Sequence[Prompt], honours: Honours) -> None:
+    """Whether n samples come for n asked; raises ValueError for a server that ignores temperature or max_tokens, and
+    for a model that thinks aloud."""
     prompt = _shortest(prompts)
     made = await ask(Request(prompt, tuple(range(SAMPLES)), 1), _HOT, place)
     if len(made) < SAMPLES or len({one.text for one in made}) == 1:
@@ -88,6 +96,7 @@ async def find_out(ask: Ask, place: Endpoint, prompts: Sequence[Prompt], honours
             "for. Choose a server that keeps the limit."
         )
     greedy = {one.text for one in await _alone(ask, prompt, _GREEDY, place)}
+    check_texts(model, list(greedy))
     if len(greedy) == SAMPLES:  # rounding may change one; a server that takes the request's word never changes all
         raise ValueError(
             f"{place.url} ignores temperature 0: {SAMPLES} greedy answers are all different. Take sampling "

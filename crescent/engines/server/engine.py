@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from crescent.engines.encoding import seed_of
 from crescent.engines.server.capabilities import SEED_BITS, Honours, Request, check_model, check_top_p, find_out
 from crescent.engines.server.endpoints import Endpoint, Endpoints, Limits, Unusable, reason
 from crescent.engines.server.response_parser import Reader
-from crescent.engines.weights import Weights, tokenizer_if_here
+from crescent.engines.weights import Weights, tokenizer_if_here, turn_if_here
 
 
 class ServerEngine:
@@ -71,7 +72,10 @@ class ServerEngine:
                 for url, client in zip(self._urls, clients, strict=True)
             ]
             if self._reader is None:
-                self._reader = Reader(tokenizer_if_here(self._weights) if self._weights else None)
+                tokenizer = tokenizer_if_here(self._weights) if self._weights else None
+                self._reader = Reader(tokenizer, self._model)
+                if self._weights and tokenizer:
+                    self._honours.end = _unlisted_end(self._weights, tokenizer)
             work = _Work(self._model, self._limits, self._honours, self._reader)
             return await work.all(places, prompts, sampling, finished)
 
@@ -124,7 +128,7 @@ class _Work:
             place.plain = honours.plain[url]
         else:
             await check_model(self._endpoints, place, self._model, honours)
-            await find_out(self.samples, place, prompts, honours)
+            await find_out(self.samples, place, self._model, prompts, honours)
             honours.plain[url] = place.plain
         self._reader.context = honours.context
         if sampling.top_p < 1 and url not in honours.narrow:
@@ -158,8 +162,9 @@ class _Work:
             send = partial(self._send, prompt=request.prompt, options=options, logprobs=logprobs)
             try:
                 answer = await self._endpoints.ask(send, place)
-                limited = "max_tokens" in options
-                return self._reader.read(answer, request, sampling, limited, self._endpoints.tell)
+                limited, end = "max_tokens" in options, self._honours.end
+                cut = sampling if end is None else replace(sampling, stop=(*sampling.stop, end[1]))
+                return self._reader.read(answer, request, cut, limited, self._endpoints.tell)
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 text = str(error).lower()
                 if "logprob" in text and logprobs:  # of hundreds that were sent together, each is told so
@@ -176,6 +181,8 @@ class _Work:
     async def _send(self, place: Endpoint, prompt: Prompt, options: dict[str, Any], logprobs: bool) -> Any:
         """The answer of one server, in the form that the client promises. Raises Unusable for another form."""
         options = {**options, "extra_body": place.plain}
+        if self._honours.end is not None and "stop_token_ids" not in place.plain:
+            options["stop"] = [*options.get("stop", ()), self._honours.end[1]]
         if place.url in self._honours.single:
             options["n"] = 1
         if prompt.rendered:
@@ -193,6 +200,12 @@ class _Work:
         if not choices or not (prompt.rendered or all(choice.message for choice in choices)):
             raise Unusable(f"an answer without choices: {answer.model_dump_json(exclude_none=True)[:60]}")
         return answer
+
+
+def _unlisted_end(weights: Weights, tokenizer: Any) -> tuple[int, str] | None:
+    """The end of turn that a server is to be told of, as id and as text: one that the model does not list."""
+    end = turn_if_here(weights).unlisted
+    return None if end is None else (end, str(tokenizer.convert_ids_to_tokens(end)))
 
 
 def _first(errors: BaseExceptionGroup) -> BaseException:

@@ -8,22 +8,25 @@ server gives none. It sends nothing.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from crescent.engines import Completion, FinishReason, Prompt, Sampling
+from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.encoding import encode
 from crescent.engines.server.capabilities import Request
+from crescent.engines.thoughts import check_field
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Tell = Callable[[str, str], None]
+_ALSO_STOPS = ("eos_token", "stop_sequence")  # older versions of TGI name a stop by its cause
+_LONGEST_REASON = 40  # characters of a finish reason that are kept
 _SLACK, _SHARE = 16, 0.9  # a served chat template may be shorter than the model's by so much
 
 
 class Reader:
-    """Reads answers, beside the tokenizer of the model where there is one."""
+    """Reads answers, beside the tokenizer of the model where there is one. `name` is what the model is served under."""
 
-    def __init__(self, tokenizer: "PreTrainedTokenizerBase | None") -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase | None", name: str) -> None:
+        self._tokenizer, self._name = tokenizer, name
         self._lengths: dict[tuple[str, bool], int] = {}
         self.context: int | None = None  # of the server, where it tells
 
@@ -41,7 +44,10 @@ class Reader:
         return self._lengths[key]
 
     def read(self, answer: Any, request: Request, sampling: Sampling, limited: bool, tell: Tell) -> list[Completion]:
-        """One completion for each sample that came. `limited`: max_tokens was sent."""
+        """One completion for each sample that came. `limited`: max_tokens was sent.
+
+        Raises ValueError where the server cuts prompts, and where the model thinks before it answers.
+        """
         usage = answer.usage
         own = self.prompt_tokens(request.prompt)
         read = (usage.prompt_tokens if usage else 0) or own or 0
@@ -57,8 +63,15 @@ class Reader:
             ))  # fmt: skip
         made = []
         for choice in sorted(answer.choices, key=lambda choice: choice.index)[: len(request.indices)]:
+            if not request.prompt.rendered:
+                check_field(self._name, choice.message)
             text = (choice.text if request.prompt.rendered else choice.message.content) or ""
-            finish: FinishReason = "length" if choice.finish_reason == "length" else "stop"
+            finish = _finish(choice.finish_reason)
+            if finish not in ("stop", "length"):
+                tell(f"finish {finish}", (
+                    f"a server ended a completion with finish_reason {finish}: what ends so is no answer and no "
+                    "question, and is counted"
+                ))  # fmt: skip
             logprobs = _logprobs(choice, request.prompt.rendered)
             tokens = len(logprobs) or self._new_tokens(text, sampling, finish, usage, len(answer.choices))
             full = self.context is not None and read + tokens >= self.context - 1
@@ -68,14 +81,14 @@ class Reader:
                     "for: it has a limit of its own; raise it there"
                 ))  # fmt: skip
             for stop in filter(None, sampling.stop):
-                if stop in text:
+                if stop in text and finish in ("stop", "length"):
                     tell("stop", "a server writes on beyond stop strings: they are cut off here, its tokens are spent")
                     text, finish = text.split(stop, 1)[0], "stop"
             mean = round(sum(logprobs) / len(logprobs), 2) if logprobs else 0.0
             made.append(Completion(text, finish, read, tokens, mean + 0.0))
         return made
 
-    def _new_tokens(self, text: str, sampling: Sampling, finish: FinishReason, usage: Any, choices: int) -> int:
+    def _new_tokens(self, text: str, sampling: Sampling, finish: str, usage: Any, choices: int) -> int:
         """The server's count where it is of this completion alone, else ours, else an even share of the server's.
 
         Ours is near: random text does not always split into the tokens it was drawn as. It is never above the limit.
@@ -87,6 +100,13 @@ class Reader:
             counted: Any = self._tokenizer(text, add_special_tokens=False)["input_ids"]
             return min(len(counted) + (finish == "stop"), sampling.max_new_tokens)
         return round(total / choices)
+
+
+def _finish(reason: str | None) -> str:
+    """How a completion ended: "stop", "length", or the server's own word for something else."""
+    if reason in _ALSO_STOPS:
+        return "stop"
+    return str(reason or "null")[:_LONGEST_REASON]
 
 
 def _logprobs(choice: Any, rendered: bool) -> list[float]:

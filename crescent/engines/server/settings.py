@@ -6,15 +6,17 @@ Importing this loads no model library.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crescent.core.store import make_key, not_in_key
 from crescent.engines.memory import Need
 from crescent.engines.transformers.settings import TransformersSettings
-from crescent.engines.weights import Weights
+from crescent.engines.weights import Weights, check_thinking, turn_if_here
 
 if TYPE_CHECKING:
     from crescent.engines.server.engine import ServerEngine
+
+SERVED_VERSION = 2  # 1 took every completion that was not cut off for one that had ended, aborted ones included
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,11 @@ class ServerSettings:
 
     def identity(self, weights: Weights, cache: Path | None) -> str:
         """The served name: what is behind it cannot be looked at. Give new weights a new name."""
-        return make_key("served", 1, {"model": self._served(weights), "revision": weights.revision})
+        about: dict[str, Any] = {"model": self._served(weights), "revision": weights.revision}
+        end = turn_if_here(weights).unlisted
+        if end is not None:  # its answers end where they once ran on to the limit
+            about["end_of_turn"] = end
+        return make_key("served", SERVED_VERSION, about)
 
     def check(self, weights: Weights) -> None:
         """Raises ValueError for weights that a server cannot be given."""
@@ -76,6 +82,7 @@ class ServerSettings:
                 f"engine=server cannot answer with {weights.name} after training: serve the student under a name of "
                 "its own, or choose engine=transformers"
             )
+        check_thinking(weights)
 
     def needs(self, weights: Weights) -> Iterator[Need]:
         """Nothing here."""

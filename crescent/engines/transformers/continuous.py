@@ -6,13 +6,15 @@ so at other temperatures than 1 it is not the model's own.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import fields
 from typing import Any
 
-from transformers import ContinuousBatchingConfig, GenerationConfig, PreTrainedModel
-from transformers.generation.continuous_batching.utils import WorkloadHints
+from transformers import GenerationConfig, PreTrainedModel
 
 from crescent.engines import Sampling
+from crescent.engines.attention import is_soft_capped
 from crescent.engines.memory import cache_bytes_per_token, fewer, free_bytes, is_out_of_memory
 from crescent.engines.transformers.cache import can_grow
 from crescent.engines.transformers.rows import Row, Work, torch_seed
@@ -24,20 +26,29 @@ MEND = "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
 POLL = 1.0  # seconds after which a dead decoder is noticed
 
 
+class ContinuousBatchingError(RuntimeError):
+    """The library's continuous batching failed, in whatever way: a missing import, changed arguments, its thread."""
+
+
 def why_not(model: PreTrainedModel) -> str | None:
     """Why the library cannot batch this model continuously, or None."""
     if not hasattr(model, "generate_batch") or not can_grow(model.config):
         return f"{type(model).__name__} keeps more than keys and values"
     if model.device.type not in PAGE:
         return f"it does not run on {model.device.type}"
+    if is_soft_capped(model.config):
+        return "its attention is soft-capped, and the library's paged attention leaves that out"
     return None
 
 
 def has_flash_attention() -> bool:
     """Whether a kernel is there that makes continuous batching pay on a GPU."""
-    from transformers.utils.import_utils import is_flash_attn_2_available, is_flash_attn_3_available
+    try:
+        from transformers.utils.import_utils import is_flash_attn_2_available, is_flash_attn_3_available
 
-    return is_flash_attn_3_available(kernels_fallback_ok=True) or is_flash_attn_2_available(kernels_fallback_ok=True)
+        return any(found(kernels_fallback_ok=True) for found in (is_flash_attn_3_available, is_flash_attn_2_available))
+    except (ImportError, TypeError):  # transformers 5.13 does not know kernels from the hub
+        return False
 
 
 class ContinuousDecoder:
@@ -47,13 +58,13 @@ class ContinuousDecoder:
         self._model, self._pad_id, self._ends, self._max_rows = model, pad_id, list(ends), max_rows
 
     def run(self, rows: Sequence[Row], work: Work) -> None:
-        """Writes all rows. Raises RuntimeError where the library gives up, MemoryError where one row does not fit; rows
-        handed out by then stay."""
+        """Writes all rows. Raises ContinuousBatchingError where the library fails, MemoryError where one row does not
+        fit; rows handed out by then stay."""
         while left := [row for row in rows if row.finish is None]:
             fits = True
             try:
                 self._decode(left, work)
-            except RuntimeError as error:
+            except ContinuousBatchingError as error:
                 if not is_out_of_memory(error):
                     raise
                 fits = False
@@ -64,30 +75,52 @@ class ContinuousDecoder:
                     row.begin_again()
 
     def _decode(self, rows: Sequence[Row], work: Work) -> None:
-        by_id = {str(number): row for number, row in enumerate(rows)}
+        waiting = {str(number): row for number, row in enumerate(rows)}
+        with closing(self._results(waiting, work)) as results:
+            for made in results:
+                if made.request_id in waiting and self._take(waiting[made.request_id], made, work):
+                    del waiting[made.request_id]
+
+    def _results(self, waiting: Mapping[str, Row], work: Work) -> Generator[Any, None, None]:
+        """What the library has written, until no row is `waiting`. What goes wrong in the library, and only that, is a
+        ContinuousBatchingError: errors of the caller, which takes the results, do not pass through here."""
+        rows = list(waiting.values())
+        logging.getLogger("ContinuousBatchingLogger").setLevel(logging.CRITICAL)  # what goes wrong is raised here
+        try:
+            with _own_attention(self._model), self._manager(rows, work.sampling) as manager:
+                for name, row in sorted(waiting.items(), key=lambda item: item[1].prompt_ids):  # shared beginnings
+                    manager.add_request(list(row.prompt_ids), name, row.limit, streaming=bool(work.stops))
+                while waiting:
+                    made = manager.get_result(timeout=POLL)
+                    if made is None:
+                        if not manager.is_running():
+                            raise RuntimeError(f"it ended with {len(waiting)} of {len(rows)} rows unwritten")
+                        continue
+                    if made.error is not None:
+                        raise RuntimeError(str(made.error))
+                    yield made
+                    if made.request_id not in waiting and not made.is_finished():
+                        manager.cancel_request(made.request_id)
+        except MemoryError:
+            raise
+        except Exception as error:
+            reason = next(iter(str(error).strip().splitlines()), "no reason given")
+            raise ContinuousBatchingError(f"{type(error).__name__}: {reason}") from error
+
+    def _manager(self, rows: Sequence[Row], sampling: Sampling) -> Any:
+        """The library's manager for these rows, as a context. Imported here: releases differ, and padded batches need
+        none of it."""
+        from transformers.generation.continuous_batching.utils import WorkloadHints
+
         hints = WorkloadHints(
             max_prompt_length=max(len(row.prompt_ids) for row in rows),
             max_generated_length=max(row.limit for row in rows), num_requests=len(rows),
         )  # fmt: skip
         model: Any = self._model
-        logging.getLogger("ContinuousBatchingLogger").setLevel(logging.CRITICAL)  # what goes wrong is raised here
-        with model.continuous_batching_context_manager(
-            generation_config=self._generation(work.sampling), continuous_batching_config=self._memory(rows),
-            timeout=5, workload_hints=hints,
-        ) as manager:  # fmt: skip
-            for name, row in sorted(by_id.items(), key=lambda item: item[1].prompt_ids):  # shared beginnings together
-                manager.add_request(list(row.prompt_ids), name, row.limit, streaming=bool(work.stops))
-            while by_id:
-                made = manager.get_result(timeout=POLL)
-                if made is None:
-                    if not manager.is_running():
-                        raise RuntimeError(f"continuous batching ended with {len(by_id)} of {len(rows)} rows unwritten")
-                elif made.error is not None:
-                    raise RuntimeError(f"continuous batching failed: {made.error}")
-                elif made.request_id in by_id and self._take(by_id[made.request_id], made, work):
-                    del by_id[made.request_id]
-                    if not made.is_finished():
-                        manager.cancel_request(made.request_id)
+        return model.continuous_batching_context_manager(
+            generation_config=self._generation(sampling), continuous_batching_config=self._memory(rows), timeout=5,
+            workload_hints=hints,
+        )  # fmt: skip
 
     def _take(self, row: Row, made: Any, work: Work) -> bool:
         """What was written of a row so far. True when it ends there, which is then told."""
@@ -110,8 +143,10 @@ class ContinuousDecoder:
             pad_token_id=self._pad_id, **(drawn if sampling.temperature > 0 else {}),
         )  # fmt: skip
 
-    def _memory(self, rows: Sequence[Row]) -> ContinuousBatchingConfig:
-        """Blocks for as many rows as fit, never what the library would take by itself."""
+    def _memory(self, rows: Sequence[Row]) -> Any:
+        """A ContinuousBatchingConfig: blocks for as many rows as fit, never what the library would take by itself."""
+        from transformers import ContinuousBatchingConfig
+
         kind = self._model.device.type
         page = PAGE[kind]
         pages_a_row = -(-max(row.longest for row in rows) // page) + 1
@@ -122,7 +157,22 @@ class ContinuousDecoder:
                 f"out of memory for one prompt of {max(len(row.prompt_ids) for row in rows)} tokens. {MEND}"
             )
         together = min(self._max_rows, len(rows))
+        known: Any = {field.name for field in fields(ContinuousBatchingConfig)}
+        size = "page_size" if "page_size" in known else "block_size"  # its name before transformers 5.18
+        named: dict[str, Any] = {size: page}
         return ContinuousBatchingConfig(
-            page_size=page, num_blocks=min(affordable, together * pages_a_row), max_requests_per_batch=together,
+            **named, num_blocks=min(affordable, together * pages_a_row), max_requests_per_batch=together,
             max_batch_tokens=max(PASS_TOKENS[kind], together), return_logprobs=True, seed=torch_seed(rows),
         )  # fmt: skip
+
+
+@contextmanager
+def _own_attention(model: Any) -> Iterator[None]:
+    """Gives the model its attention back afterwards: the library sets one for paged memory, and leaves it set where its
+    preparation fails."""
+    before = model.config._attn_implementation
+    try:
+        yield
+    finally:
+        if model.config._attn_implementation != before:
+            model.set_attn_implementation(before)

@@ -15,21 +15,20 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import encode
-from crescent.engines.transformers.continuous import ContinuousDecoder, has_flash_attention, why_not
+from crescent.engines.transformers.continuous import (
+    ContinuousBatchingError,
+    ContinuousDecoder,
+    has_flash_attention,
+    why_not,
+)
 from crescent.engines.transformers.padded import PaddedDecoder
 from crescent.engines.transformers.rows import Row, Work
 from crescent.engines.transformers.sampling import random_key
+from crescent.engines.turns import end_tokens
 
 log = logging.getLogger(__name__)
 Batching = Literal["auto", "padded", "continuous"]
 LARGE = 300_000_000  # parameters from which a GPU's time goes into the model and not into starting its kernels
-
-
-def best_device() -> str:
-    """cuda, mps or cpu: the first that is there."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 class TransformersEngine:
@@ -49,6 +48,7 @@ class TransformersEngine:
         self.deterministic = self.batching == "padded" and self.device.type == "cpu" and model.dtype == torch.float32
         self.context = int(getattr(model.config, "max_position_embeddings", None) or 1 << 30)
         self._max_batch = max_batch
+        self._ends = sorted(end_tokens(model.generation_config, tokenizer))
         self._decoder = self._build()
 
     def generate(
@@ -60,7 +60,7 @@ class TransformersEngine:
         when one row alone does not fit.
         """
         rows = self._rows(prompts, sampling)
-        work = Work(self.tokenizer, sampling, len(rows), finished)
+        work = Work(self.tokenizer, sampling, len(rows), finished, self._ends)
         for row in rows:
             if row.finish is not None:
                 work.hand_out(row, 0.0)
@@ -106,7 +106,7 @@ class TransformersEngine:
 
     def _build(self) -> PaddedDecoder | ContinuousDecoder:
         pad: Any = self.tokenizer.pad_token_id
-        pad, ends = pad or 0, sorted(end_tokens(self.model, self.tokenizer))
+        pad, ends = pad or 0, self._ends
         if self.batching == "continuous":
             return ContinuousDecoder(self.model, pad, ends, self._max_batch)
         return PaddedDecoder(
@@ -114,13 +114,22 @@ class TransformersEngine:
         )
 
     def _run(self, rows: list[Row], work: Work) -> None:
-        """Decodes rows; where continuous batching was our own choice and fails, what is left is padded."""
+        """Decodes rows; where continuous batching was our own choice and fails, what is left is padded.
+
+        Raises ValueError where it fails and was asked for by name.
+        """
+        failure = ""
         try:
             self._decoder.run(rows, work)
-        except RuntimeError as error:
-            if self.batching != "continuous" or not self._may_change:
-                raise
-            log.warning("%s; going on with padded batches", str(error).strip().splitlines()[0])
+        except ContinuousBatchingError as error:
+            failure = str(error)
+            if not self._may_change:
+                raise ValueError(
+                    f"engine.batching=continuous failed ({failure}). Choose engine.batching=padded, or another release "
+                    "of transformers."
+                ) from error
+        if failure:  # outside of `except`: the error held what the library had in memory
+            log.warning("continuous batching failed (%s); going on with padded batches", failure)
             self.batching = "padded"
             self._decoder = self._build()
             left = [row for row in rows if row.finish is None]
@@ -138,10 +147,3 @@ class TransformersEngine:
             key = random_key(sampling.seed, prompt_ids, prompt.draw)
             rows.append(Row(index, prompt_ids, limit, key, finish=None if limit else "length"))
         return rows
-
-
-def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """Tokens that end a turn: the generation config's (Llama 3 has two) and the tokenizer's."""
-    configured: Any = getattr(model.generation_config, "eos_token_id", None)
-    ends: list[Any] = [*(configured if isinstance(configured, list) else [configured]), tokenizer.eos_token_id]
-    return {int(token) for token in ends if token is not None}

@@ -4,7 +4,7 @@ In: tokens as they are chosen. Out: completions, handed out as they are finished
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from crescent.engines import Completion, Finished, FinishReason, Sampling
 from crescent.engines.transformers.sampling import generator
+from crescent.engines.turns import without_end
 
 
 @dataclass(slots=True)
@@ -53,12 +54,13 @@ class Row:
 
 
 class Work:
-    """How to sample, and the completions made so far."""
+    """How to sample, and the completions made so far. `ends` are the tokens that end a turn."""
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, sampling: Sampling, count: int, finished: Finished | None
-    ) -> None:
-        self.sampling = sampling
+        self, tokenizer: PreTrainedTokenizerBase, sampling: Sampling, count: int, finished: Finished | None,
+        ends: Collection[int] = (),
+    ) -> None:  # fmt: skip
+        self.sampling, self._ends = sampling, ends
         self.stops = Stops(tokenizer, sampling.stop)
         self.completions: list[Completion | None] = [None] * count
         self._tokenizer, self._finished = tokenizer, finished
@@ -66,7 +68,8 @@ class Work:
     def hand_out(self, row: Row, mean_logprob: float) -> None:
         """The row is finished. `mean_logprob` is in nats per token."""
         assert row.finish is not None and self.completions[row.index] is None
-        text = self.stops.cut(str(self._tokenizer.decode(row.tokens, skip_special_tokens=True)))
+        tokens = without_end(row.tokens, self._ends)
+        text = self.stops.cut(str(self._tokenizer.decode(tokens, skip_special_tokens=True)))
         made = Completion(text, row.finish, len(row.prompt_ids), len(row.tokens), round(mean_logprob, 2) + 0.0)
         self.completions[row.index] = made
         if self._finished is not None:

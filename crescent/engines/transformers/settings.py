@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from crescent.core.store import not_in_key
+from crescent.engines.device import best_device
 from crescent.engines.memory import Need
 from crescent.engines.requirements import BATCHES_AHEAD, memory_need
 from crescent.engines.weights import Weights, check, identity, load
@@ -66,16 +67,16 @@ class TransformersSettings:
 
     def needs(self, weights: Weights) -> Iterator[Need]:
         """Memory for the weights and the cache of one row; more rows take what is left."""
-        yield memory_need(weights, self._device())
+        yield memory_need(weights, self.where)
 
     def build(self, weights: Weights, identity: str) -> "TransformersEngine":
         """Loads the model. This is where memory is taken."""
         from crescent.engines.transformers.engine import TransformersEngine
 
-        model, tokenizer = load(weights, self._device())
+        model, tokenizer = load(weights, self.where)
         return TransformersEngine(model, tokenizer, identity, self.max_batch, self.batching)
 
-    def _device(self) -> str:
-        from crescent.engines.transformers.engine import best_device
-
+    @property
+    def where(self) -> str:
+        """The device, by name: `auto` is the best there is."""
         return best_device() if self.device == "auto" else self.device

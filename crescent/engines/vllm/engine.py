@@ -17,6 +17,7 @@ from typing import Any
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import encode, seed_of
 from crescent.engines.guard import Guard
+from crescent.engines.turns import closing_tokens, without_end
 from crescent.engines.vllm.process import Capacity, model_context, start
 from crescent.engines.weights import Weights, load_tokenizer
 
@@ -42,6 +43,7 @@ class VllmEngine:
     def __init__(self, weights: Weights, identity: str, capacity: Capacity) -> None:
         self.identity, self._capacity, self._name = identity, capacity, weights.name
         self.tokenizer = load_tokenizer(weights)
+        self._ends = closing_tokens(self.tokenizer)
         self.context = model_context(weights)
         self._asked = 0
         self._guard = Guard()
@@ -155,19 +157,18 @@ class VllmEngine:
             n=len(request.places), temperature=sampling.temperature, top_p=sampling.top_p, max_tokens=request.limit,
             stop=[stop for stop in sampling.stop if stop], detokenize=any(sampling.stop), logprobs=0,
             seed=None if sampling.temperature == 0 else seed_of(sampling.seed, request.prompt, SEED_BITS),
+            stop_token_ids=sorted(self._ends),  # beside those that the model lists
         )  # fmt: skip
         self._llm.add_request(name, {"prompt_token_ids": request.ids}, parameters, lora_request=self._adapter)
         return name
 
     def _completion(self, output: Any, request: _Request, sampling: Sampling) -> Completion:
-        if output.finish_reason not in ("stop", "length"):
-            raise ValueError(f"vLLM gave up on a completion ({output.finish_reason}); its own messages are above")
         tokens = list(output.token_ids)
-        text = str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+        text = str(self.tokenizer.decode(without_end(tokens, self._ends), skip_special_tokens=True))
         for stop in filter(None, sampling.stop):
             text = text.split(stop, 1)[0]
         mean = round((output.cumulative_logprob or 0.0) / max(1, len(tokens)), 2) + 0.0
-        return Completion(text, output.finish_reason, len(request.ids), len(tokens), mean)
+        return Completion(text, str(output.finish_reason), len(request.ids), len(tokens), mean)
 
 
 def _consecutive(indices: Sequence[int], prompts: Sequence[Prompt]) -> Iterator[list[tuple[int, ...]]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crescent.core.store import not_in_key
+from crescent.engines.device import best_device
 from crescent.engines.memory import Need
 from crescent.engines.requirements import BATCHES_AHEAD, memory_need
 from crescent.engines.transformers.settings import TransformersSettings
@@ -79,8 +80,6 @@ class VllmSettings:
 
     def needs(self, weights: Weights) -> Iterator[Need]:
         """Memory for the weights and the cache of one row, on one device."""
-        from crescent.engines.transformers.engine import best_device
-
         if self.tensor_parallel_size == 1:
             yield memory_need(weights, best_device())
 
