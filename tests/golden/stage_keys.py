@@ -2,8 +2,9 @@
 
     python -m tests.golden.stage_keys    # writes keys.json anew: only where results are meant to change
 
-In: overrides of the command. Out: one key for each stage, with its settings as the store sees them. Inputs are stand-ins:
-what a stage reads is made by the stage before it, whose key is here too. What a machine decides (precision) is pinned.
+In: overrides of the command. Out: one key for each stage, with its settings as the store sees them. Inputs are
+stand-ins: what a stage reads is made by the stage before it, whose key is here too. What a machine decides (precision)
+is pinned.
 """
 
 import itertools
