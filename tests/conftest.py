@@ -102,3 +102,20 @@ def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a random Qwen 2 chat model."""
     return save_tiny_model(tmp_path_factory.mktemp("tiny") / "qwen", "qwen2")
+
+
+@pytest.fixture(scope="session")
+def engine(tiny_llama: Path) -> Any:
+    """Weights 20 times as large as a fresh model's, so that different prompts get different, many-coloured replies."""
+    import torch
+
+    from crescent.engines.transformers.engine import TransformersEngine
+    from crescent.engines.weights import Weights, load
+
+    model, tokenizer = load(Weights("tiny", str(tiny_llama)), "cpu")
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.4)
+    return TransformersEngine(model, tokenizer, "tiny-identity")

@@ -56,7 +56,7 @@ def test_submitit_queues_a_job_again_only_when_its_loop_has_ended(name: str) -> 
 
 BORN = """
 import threading
-from crescent.stopping import on_request
+from crescent.core.signals import on_request
 asked = threading.Event()
 on_request(asked)
 print(asked.wait(60))
@@ -73,7 +73,7 @@ def test_a_process_born_with_signals_held_back_hears_one_that_came_before_it_cou
 
 TWICE = """
 import signal, sys
-from crescent.stopping import stoppable
+from crescent.core.signals import stoppable
 with stoppable():
     try:
         signal.raise_signal(signal.SIGTERM)

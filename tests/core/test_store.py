@@ -111,8 +111,8 @@ def test_a_failed_builder_leaves_its_scratch_folder_and_no_artifact(store: Store
 KILLED = """
 import os, sys, time
 from pathlib import Path
-from crescent.records import Question
-from crescent.store import Artifact, Outcome, Store
+from crescent.core.records import Question
+from crescent.core.store import Artifact, Outcome, Store
 def rows():
     for n in range(5):
         yield Question(str(n), f"question {n}?", 0)
@@ -137,7 +137,7 @@ def test_a_kill_in_the_middle_of_a_write_leaves_no_artifact_and_the_next_run_bui
 WAITS = """
 import sys, time
 from pathlib import Path
-from crescent.store import Artifact, Outcome, Store
+from crescent.core.store import Artifact, Outcome, Store
 root = Path(sys.argv[1])
 def build(work):
     with open(root / "built", "a") as file:

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from lm_eval.models.huggingface import HFLM
 
 from crescent.engines.transformers.engine import TransformersEngine
-from crescent.engines.weights import Weights, load
 
 TASK = """\
 task: tiny_gsm
@@ -78,18 +76,6 @@ def task_folder(tmp_path: Path) -> Path:
     write_rows(folder / "data" / "train.jsonl", rows(8, 100))
     write_rows(folder / "data" / "test.jsonl", rows(20, 0))
     return folder
-
-
-@pytest.fixture(scope="session")
-def engine(tiny_llama: Path) -> TransformersEngine:
-    """Weights 20 times as large as a fresh model's, so that different prompts get different, many-coloured replies."""
-    model, tokenizer = load(Weights("tiny", str(tiny_llama)), "cpu")
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.normal_(0, 0.4)
-    return TransformersEngine(model, tokenizer, "tiny-identity")
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ import json, resource, sys, torch
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
 import test_estimate
-from crescent.console import Console
+from crescent.core.console import Console
 from crescent.training.data import Example
 from crescent.training.loop import train
 from dataclasses import replace
