@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from crescent.cleaning import clean_question
+from crescent.elicitation import clean_question
 from crescent.console import Console, duration
 from crescent.domain import fill
 from crescent.engines import Completion, LazyEngine, Prompt, Sampling

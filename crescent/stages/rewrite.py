@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from crescent.backward import masks, split_ask, states
-from crescent.cleaning import clean_question
+from crescent.elicitation import clean_question
 from crescent.console import Console
 from crescent.domain import fill
 from crescent.engines import LazyEngine, Sampling
@@ -122,7 +122,7 @@ class Written:
 class Rewrite:
     """Makes questions in several ways, of every seed one before of any a second. `with_seeds`: the seeds come first."""
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     ways: tuple[Way, ...]
     sampling: Sampling

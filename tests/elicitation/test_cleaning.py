@@ -1,17 +1,13 @@
 """Cleaning: the chatter of chat models around a question, and every character of the question kept."""
 
-import json
-import os
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crescent.cleaning import clean_question, strip_chatter
+from crescent.elicitation import clean_question
 
-BENCHMARKS = os.environ.get("CRESCENT_BENCHMARKS")
 Q = 'Tom pays $5.50 for 3/4 of a "big" pie (20% off) + tax = $6.\nHow much – in £ – is the whole pie?'
 WRAPPED = [
     "{}", "\n\n  {}  \n", "Sure! Here is a unique math word problem:\n\n{}", "Here's a modified version:\n\n{}",
@@ -73,10 +69,16 @@ def test_limits_that_nothing_meets_are_refused():
 @given(TEXTS)
 @settings(max_examples=500, deadline=None)
 def test_cleaning_what_was_cleaned_changes_nothing(text: str):
-    stripped, _ = strip_chatter(text)
-    assert stripped in text and strip_chatter(stripped)[0] == stripped
-    cleaned = clean_question(text)
-    assert cleaned.question is None or clean_question(cleaned.question) == cleaned
+    cleaned = clean_question(text, min_characters=1)
+    assert cleaned.question is None or clean_question(cleaned.question, min_characters=1) == cleaned
+
+
+@given(TEXTS)
+@settings(max_examples=300, deadline=None)
+def test_a_question_is_made_of_words_of_the_text_in_their_order(text: str):
+    words = iter(text.split())
+    question = clean_question(text, min_characters=1).question or ""
+    assert all(any(word in given for given in words) for word in question.split())
 
 
 @pytest.mark.parametrize("piece", ["Question: ", "\nNote: ", "```\n", "Sure! ", "\n", "Here is ", "How many?\n"])
@@ -84,11 +86,3 @@ def test_degenerate_text_is_cleaned_in_time(piece: str):
     started = time.process_time()
     clean_question(piece * 5_000)
     assert time.process_time() - started < 2
-
-
-@pytest.mark.skipif(not BENCHMARKS, reason="CRESCENT_BENCHMARKS names no folder of benchmark data")
-@pytest.mark.parametrize("name", ["gsm8k/train", "gsm8k/test", "gsm_plus/testmini"])
-def test_real_questions_pass_unchanged(name: str):
-    lines = (Path(BENCHMARKS or "") / f"{name}.jsonl").read_text(encoding="utf-8").split("\n")
-    texts = [json.loads(line)["question"] for line in lines if line]
-    assert [text for text in texts if clean_question(text).question != text.strip()] == []
