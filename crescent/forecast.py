@@ -15,9 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from crescent.elicitation import clean_question
 from crescent.console import Console, duration
 from crescent.domain import fill
+from crescent.elicitation import clean_question
 from crescent.engines import Completion, LazyEngine, Prompt, Sampling
 from crescent.evaluation.harness import PLAIN, plan
 from crescent.evaluation.loading import item_texts

@@ -32,6 +32,7 @@ _VERB = re.compile(
 _SMALL = words_of("a an the of in on at and or to for with from by vs de la le du der die das und")
 _CLOSES = (".", "?", "!", ":", ";", ",", "。", "？", "：", "，")
 MAX_TITLE_WORDS = 12
+MAX_TITLE = 120  # characters, with marks
 MAX_PLAIN_WORDS = 8  # of a title that is not set off
 
 
@@ -67,7 +68,8 @@ def _of_line(line: Sequence[Sentence], below: Sentence | None) -> list[Part]:
         return [Part(one, "text", asks=shape == "code" and asking.asks(one.bare)) for one in line]
     if len(line) == 1 and _HASHTAGS.fullmatch(bare) and not bare.lstrip("#").isdigit():
         return [Part(line[0], "metadata")]
-    if len(line) > 1 and read_label(line[0]) is None and _is_title(line, below, labelled=False):
+    short = line[-1].end - line[0].start <= MAX_TITLE
+    if len(line) > 1 and short and read_label(line[0]) is None and _is_title(line, below, labelled=False):
         return [Part(one, "title") for one in line]
     parts: list[Part] = []
     for index, sentence in enumerate(line):
@@ -75,26 +77,30 @@ def _of_line(line: Sequence[Sentence], below: Sentence | None) -> list[Part]:
         if before is not None and before.role in ("metadata", "title"):
             parts.append(Part(sentence, before.role))
         else:
-            parts += _part(line[index:], before, below)
+            parts += _part(line, index, before, below)
     return parts
 
 
-def _part(rest: Sequence[Sentence], before: Part | None, below: Sentence | None) -> list[Part]:
-    """The first sentence of `rest` as a part; two parts of "Changed version - A bus has 42 seats."."""
-    sentence = rest[0]
+def _part(line: Sequence[Sentence], at: int, before: Part | None, below: Sentence | None) -> list[Part]:
+    """The sentence at `at` of a line as a part; two parts of "Changed version - A bus has 42 seats."."""
+    sentence = line[at]
     label = read_label(sentence)
     if label is not None and label.rest and not _like_title(label.rest):
-        at = sentence.end - len(label.rest)
-        first = replace(sentence, end=at, bare=sentence.bare.removesuffix(label.rest), last=False)
+        begins = sentence.end - len(label.rest)
+        first = replace(sentence, end=begins, bare=sentence.bare.removesuffix(label.rest), last=False)
         return [
             Part(first, label.kind, label.number),
-            _spoken(replace(sentence, start=at, bare=label.rest, first=False)),
+            _spoken(replace(sentence, start=begins, bare=label.rest, first=False)),
         ]
     if label is not None:
         return [_labelled(sentence, label)]
     labelled = before is not None and before.role in ("question", "modified", "next")
-    if _is_title(rest, below, labelled):
-        return [Part(one, "title") for one in rest[:1]]
+    if (
+        (sentence.first or labelled)
+        and line[-1].end - sentence.start <= MAX_TITLE
+        and _is_title(line[at:], below, labelled)
+    ):
+        return [Part(sentence, "title")]
     return [_spoken(sentence)]
 
 

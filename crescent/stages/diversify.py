@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from crescent.elicitation import Cleaned, clean_question
 from crescent.console import Console, Tally
 from crescent.dedup import Candidate, Dedup, Judged, Rewrite, Tools
 from crescent.domain import fill
+from crescent.elicitation import Cleaned, clean_question
 from crescent.engines import Completion, Finished, LazyEngine, Sampling
 from crescent.ledger import Ask, Ledger
 from crescent.records import Decision, Question, RawQuestion, encode, text_id
@@ -272,7 +272,7 @@ class _Pull:
 
 
 def thrown_away(decisions: Sequence[Decision]) -> dict[str, dict[str, Any]]:
-    """Reasons why candidates were not kept, the most common first: how many, and the first few as the model wrote them."""
+    """Why candidates were not kept, the most common reason first: how many, and the first few texts."""
     found: dict[str, list[str]] = {}
     for decision in decisions:
         if decision.verdict in ("invalid", "dropped"):

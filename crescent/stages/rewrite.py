@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from crescent.backward import masks, split_ask, states
-from crescent.elicitation import clean_question
 from crescent.console import Console
 from crescent.domain import fill
+from crescent.elicitation import clean_question
 from crescent.engines import LazyEngine, Sampling
 from crescent.ledger import Ask, Ledger
 from crescent.records import GOLDS, Gold, Question, Solution, decode_lines, encode, text_id

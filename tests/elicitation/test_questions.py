@@ -29,7 +29,9 @@ def bare(text: str | None) -> str | None:
     return " ".join(re.sub(r"\*\*|^#+ ", "", text, flags=re.MULTILINE).split()) if text else None
 
 
-@pytest.mark.parametrize("case", [*rows("questions"), *rows("variants")], ids=lambda case: f"{case['family']}-{case['id']}")
+@pytest.mark.parametrize(
+    "case", [*rows("questions"), *rows("variants")], ids=lambda case: f"{case['family']}-{case['id']}"
+)
 def test_a_completion_is_read_as_a_careful_reader_does(case: dict[str, Any]):
     if case["id"] in BEYOND:
         pytest.xfail("needs an understanding of the sentence")
@@ -50,7 +52,8 @@ def test_solutions_of_models_behind_a_question_go(name: str):
     lines = (Path(BENCHMARKS or "") / f"model_outputs/{name}.jsonl").read_text(encoding="utf-8").split("\n")
     items = [json.loads(line) for line in lines if line]
     right = [
-        clean_question(f"{item['question'].strip()}\n\n{item['responses'][0]['text']}").question == item["question"].strip()
+        clean_question(f"{item['question'].strip()}\n\n{item['responses'][0]['text']}").question
+        == item["question"].strip()
         for item in items
     ]
     assert sum(right) / len(right) > 0.97
