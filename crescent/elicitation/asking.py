@@ -11,12 +11,15 @@ _ASKS = re.compile(
     r"[?？؟]"
     r"|\b(?:how (?:many|much|long|far|old|often|tall|fast)|(?:wonder\w*|know|tell|find out) (?:what|how|who|which"
     r"|where))\b"
-    r"|(?:^|[.!:;]\s+|, )(?:(?:at|in|on|by|to|for|of) )?(?:what|whose)\b"
-    r"|(?:^|[.!:;]\s+)(?:who|which|where|when|why)\b"
-    rf"|(?:^|[.!:;,$]\s+|\b(?:please|and|then|to|must|should) )(?:{IMPERATIVES})\b"
+    r"|(?:^|[.!:;]\s+|, )(?:(?:at|in|on|by|to|for|of) )?(?:what(?! an? )|whose)\b"
+    r"|(?:^|[.!:;]\s+)(?:(?:who|which)\b|(?:where|when|why)\b[^.!]*$)"
+    rf"|(?:^|[.!:;,$]\s+|\b(?:please|and|then|must|should) )(?:{IMPERATIVES})\b"
     r"|\b(?:wie (?:viel|viele|lange|weit|alt|oft)|combien|cu[áa]nt[oa]s?|quant[oiae]s?|сколько|hoeveel|ile|kaç)\b",
     re.IGNORECASE,
 )
+# "Use the table to determine the mean.", but not "To solve this, we need to find x."
+_AIMS = re.compile(rf"\bto (?:{IMPERATIVES})\b", re.IGNORECASE)
+_NARRATES = re.compile(r"\W*(?:i|i'm|i’m|we|to|first|let's|let’s|now|then|next|so)\b", re.IGNORECASE)
 _ORDERS = re.compile(rf"\W*(?:please )?(?:{IMPERATIVES}|what|which|who|how|where|when|why)\b", re.IGNORECASE)
 _NUMBER_WORDS = (
     "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred|thousand|dozen"
@@ -88,7 +91,9 @@ _BARE = re.compile(
 
 def asks(text: str) -> bool:
     """Whether the sentence asks for something."""
-    return _ASKS.search(text) is not None or any(part in text for part in ASKS_ANYWHERE)
+    if _ASKS.search(text) is not None or any(part in text for part in ASKS_ANYWHERE):
+        return True
+    return _AIMS.search(text) is not None and not _NARRATES.match(text)
 
 
 def asks_first(text: str) -> bool:

@@ -22,7 +22,7 @@ OPENING: frozenset[Role] = frozenset(
      "making", "about", "turn", "offer", "thinking", "solution", "comment", "answer")
 )  # fmt: skip
 LABELS: frozenset[Role] = frozenset(("question", "original", "modified"))
-LEFT_HANGING: frozenset[Role] = LABELS | {"note", "rule", "choices", "title", "lead"}
+LEFT_HANGING: frozenset[Role] = LABELS.union(frozenset[Role](("note", "rule", "choices", "title", "lead")))
 _WORDS_THAT_CONTRAST = ("after", "new", "updated", "changed", "now")
 
 

@@ -15,11 +15,12 @@ from typing import Literal
 from crescent.answers.thoughts import without_thoughts
 from crescent.elicitation.asking import has_number
 from crescent.elicitation.choosing import choose
+from crescent.elicitation.phrases import NAMES_PROBLEM
 from crescent.elicitation.repetition import repeats_itself
 from crescent.elicitation.roles import Part, read_parts
 from crescent.elicitation.sentences import read_sentences
 from crescent.elicitation.turns import first_turn
-from crescent.elicitation.wrapping import unwrapped
+from crescent.elicitation.wrapping import unwrapped, without_half_a_pair
 
 Reason = Literal[
     "ok",
@@ -108,7 +109,8 @@ def _read_once(text: str) -> _Reading:
     parts = read_parts(read_sentences(text))
     choice = choose(parts)
     against = _against(parts, choice.parts)
-    return _Reading(_joined(text, choice.parts), choice.ended, against)
+    question = _joined(text, choice.parts)
+    return _Reading(without_half_a_pair(question) if choice.ended else question, choice.ended, against)
 
 
 def _against(parts: Sequence[Part], kept: Sequence[Part]) -> Reason | None:
@@ -125,7 +127,10 @@ def _against(parts: Sequence[Part], kept: Sequence[Part]) -> Reason | None:
         return "no problem stated"
     if not any(any(map(str.isalnum, part.bare)) for part in texts):
         return "no problem stated" if roles & {"farewell", "about", "request", "making"} else "empty"
-    if not any(part.asks for part in texts):
+    asked = [part.bare for part in texts if part.asks]
+    if asked and few and not numbers and all(NAMES_PROBLEM.search(text) for text in asked):
+        return "no problem stated"
+    if not asked:
         return "no problem stated" if roles & {"request", "making"} else "no question"
     return None
 

@@ -88,3 +88,9 @@ def _pair(text: str) -> str | None:
             if left not in inside and right not in inside:
                 return inside
     return None
+
+
+def without_half_a_pair(text: str) -> str:
+    """`text` without a quotation mark in front whose partner was left away with what stood behind."""
+    marks = text.count('"') + text.count("“") + text.count("”")
+    return text[1:].lstrip() if marks == 1 and text[:1] in ('"', "“") else text

@@ -61,6 +61,23 @@ def test_a_cut_question_is_invalid_but_a_cut_solution_after_it_is_not():
     assert clean_question(Q + "\n\nAnswer: 8 bec", finish_reason="length").question == Q
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Please provide the problem that I should modify.", "no problem stated"),
+        ("A math word problem requires creative thinking.", "no problem stated"),
+        ("<think>Maybe one on trains? How many", "thought"),
+        ("Is the sum of 3 and 4 odd? " * 6, "repetition"),
+    ],
+)
+def test_what_is_no_problem_says_which_kind_it_is(text: str, reason: str):
+    assert clean_question(text).reason == reason
+
+
+def test_a_chinese_character_counts_as_three_letters():
+    assert clean_question("求15和20的最小公倍数。").reason == "ok" and clean_question("几个？").reason == "too short"
+
+
 def test_limits_that_nothing_meets_are_refused():
     with pytest.raises(ValueError, match="max_characters=5"):
         clean_question(Q, min_characters=10, max_characters=5)
