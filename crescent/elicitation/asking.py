@@ -57,6 +57,7 @@ _STEP = re.compile(
     re.IGNORECASE,
 )
 _DERIVES = re.compile(r", (?:and )?(?:so )?we (?:have|get|find|obtain|can (?:write|say|find|set))\b", re.IGNORECASE)
+_WE_WORK = re.compile(r"\W*(?:we \w+|to \w+ (?:this|that|it|so)\b[^,]{0,60},)", re.IGNORECASE)
 _TELLS = re.compile(r"(?:next|then|finally|using|simplify|multiply|add|combine)\b", re.IGNORECASE)
 _QUALIFIES = re.compile(
     r"\W*(?:note|remember|assum|suppose|recall|keep in mind|round|give|express|use|write|answer|ignore|consider"
@@ -104,6 +105,11 @@ def asks_first(text: str) -> bool:
 def has_number(text: str) -> bool:
     """Whether it names a quantity or holds a formula."""
     return _NUMBER.search(text) is not None
+
+
+def works_as_we(text: str) -> bool:
+    """Whether the writer goes to work: "We begin by ...", "To do this, multiply ..."."""
+    return "?" not in text and _WE_WORK.match(text) is not None
 
 
 def works_out(text: str) -> bool:

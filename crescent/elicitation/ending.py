@@ -23,6 +23,7 @@ ENDS: frozenset[Role] = (MARKED - {"question"}) | frozenset(
     ("metadata", "lead", "farewell", "about", "request", "making", "refusal", "greeting", "offer", "thinking")
 )
 _ITEMS = ("numbered", "lettered", "bullet")
+MAX_REMARK = 8  # words
 _LITERAL = ("fence", "code", "table")
 _FOLLOWING = re.compile(r"\bfollowing\b|\bbelow\W*$", re.IGNORECASE)
 _SECOND = re.compile(r"\bb\s*:", re.IGNORECASE)
@@ -80,9 +81,13 @@ class _Asked:
             and "?" not in bare
             and not self._listed
         ):
-            return asking.instructs(bare)
-        if part.sentence.line.paragraph != self._line.paragraph and is_foreign(bare, self._words):
-            return True
+            return asking.instructs(bare) or asking.works_out(self._line_from(index))
+        if part.sentence.line.paragraph != self._line.paragraph:
+            if is_foreign(bare, self._words) or (self._alone and (asking.works_as_we(bare) or self._is_remark(index))):
+                return True
+            last = index == len(self._body) - 1 and shape not in _ITEMS and part.sentence.alone
+            if last and asking.is_bare_value(bare):
+                return True
         if not self._alone or (part.asks and not asking.works_out(bare)):
             return False
         if part.sentence.alone and shape != "lettered" and asking.is_bare_value(bare):
@@ -104,6 +109,22 @@ class _Asked:
                 break
             index -= 1
         return index
+
+    def _line_from(self, index: int) -> str:
+        """The line that begins here, or as much of it as tells a calculation."""
+        line = self._body[index].sentence.line
+        return " ".join(part.bare for part in self._body[index : index + 3] if part.sentence.line == line)
+
+    def _is_remark(self, index: int) -> bool:
+        """Whether a line of a key and a few words, foreign to the problem, begins here: "Focus: ratios"."""
+        line = self._body[index].sentence.line
+        parts = [part for part in self._body[index : index + 3] if part.sentence.line == line]
+        if len(parts) != 2 or not parts[0].sentence.first or not parts[0].bare.endswith(":"):
+            return False
+        text = " ".join(part.bare for part in parts)
+        return (
+            len(text.split()) <= MAX_REMARK and not asking.has_number(text) and not content_words([text]) & self._words
+        )
 
     def _fence_works_out(self, index: int) -> bool:
         """Whether the fence that opens here holds a calculation."""

@@ -15,6 +15,11 @@ from crescent.elicitation.vocabulary import words_of
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _FORMULA = re.compile(r"[⊃≡∨∧¬~=<>\\^|{}\[\]]")
+# "Any ideas?" · "Want to try another?": no question word, no verb in front
+_ASIDE = re.compile(
+    r"(?!\W*(?:how|what|who|whom|whose|which|when|where|why|is|are|was|were|do|does|did|will|can)\b)[^?]+\?\W*$", re.I
+)
+SHORT = 6  # words
 STEM = 5  # letters: "planted" and "planting" are one word
 _COMMON = words_of(
     "the and for are was were has have had not but can will would could should may might must does did this"
@@ -46,6 +51,7 @@ def content_words(texts: Iterable[str]) -> frozenset[str]:
 def is_foreign(text: str, problem: frozenset[str]) -> bool:
     """Whether a sentence with no number has nothing to do with the problem that is made of these words."""
     text = text.replace("’", "'")
-    if counts(text) or qualifies(text) or _FORMULA.search(text) or not (_SPEAKS_TO.search(text) and _WORD.search(text)):
+    speaks = _SPEAKS_TO.search(text) or (len(text.split()) <= SHORT and _ASIDE.match(text))
+    if counts(text) or qualifies(text) or _FORMULA.search(text) or not (speaks and _WORD.search(text)):
         return False
     return not (content_words([re.sub(rf"\b{NOUN}\b", "", text, flags=re.IGNORECASE)]) & problem)

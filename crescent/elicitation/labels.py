@@ -111,7 +111,7 @@ def _kind(found: frozenset[str]) -> Kind | None:
         return "metadata"
     if has(words.META - {"level"} if has(words.PROBLEM) else words.META) and within(words.META | words.BESIDE_META):
         return "metadata"
-    if within(_LIKE_ANSWER) and has(words.SOLUTION):
+    if found == {"solve"} or (within(_LIKE_ANSWER) and has(words.SOLUTION)):
         return "solution"
     if within(_LIKE_ANSWER) and (has(words.ANSWER) or found == {"a"}):
         return "answer"

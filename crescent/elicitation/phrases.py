@@ -125,6 +125,8 @@ REQUESTS = _within([
     r"i (?:would |will |'ll )?(?:need|require|want) (?:the|more|some|to (?:see|know|have)|additional|a bit|further)\b",
     r"i (?:do not|don't|cannot|can't) see (?:any|the|a)\b",
     r"whenever you are\b",
+    rf"which of (?:the|these|those) (?:\w+ )?{NOUN}\b.{{0,40}}\b(?:i|you|we)\b",
+    r"should (?:it|the problem|the question) (?:be about|cover|involve|include|have)\b",
     r"do you have (?:a|any|the) (?:specific|particular|certain|preferred|question|preference)",
     r"what do (?:i need|you (?:need|want|suggest|recommend|mean|prefer|have in mind))\b",
     r"i(?:'m| am) ready\b",
@@ -141,7 +143,8 @@ _SORT = (
 SPEAKS_OF_MAKING = _within([
     rf"(?:creat|writ|mak|generat|design|craft|invent|com(?:e|ing) up with|formulat|develop|modif"
     rf"|rewrit)\w* (?:with )?(?:[\w-]+,? ){{0,6}}?{NOUN}\b",
-    rf"(?:(?:a|an|the best|every|most|many|some|all) )?(?:{_SORT} )+{NOUN} (?:is|are|requires?|should|must|needs?"
+    rf"(?:(?:a|an|the best|every|most|many|some|all) )?(?:{_SORT} )+{NOUN} (?:is|are|helps?|encourages?|allows?"
+    rf"|improves?|requires?|should|must|needs?"
     rf"|can|involves?|ha(?:s|ve) to|may|will"
     r"|often|typically|usually)\b",
     rf"what makes\b.{{0,40}}\b(?:{NOUN}|one)\b",
@@ -166,6 +169,8 @@ SPEAKS_OF_THE_PROBLEM = _opening([
     rf"(?:the )?(?:numbers|names|{NOUN}|context|wording|setting|items|objects|scenario|story"
     rf"|characters)(?: and (?:the )?\w+)?"
     r" (?:were|was|has been|have been|is|are) (?:now )?(?:changed|different|modified|replaced|new|altered|adjusted)",
+    r"(?:it|this|which) (?:requires?|involves?|tests?|uses) (?:the|an?|some|basic|only|simple|knowledge"
+    r"|understanding|skills?)",
     rf"by (?:chang|modif|mak|alter|replac|add|us|introduc|shift|adjust)ing\b.{{0,120}}\b(?:{NOUN}|different|unique)",
     r"(?:the )?(?:students?|solvers?|readers?|learners?|pupils)(?: (?:will|would|must|should|can))? (?:need|use"
     r"|apply|have to|be able|learn|practice"
@@ -189,7 +194,7 @@ FIXED_LEADS = re.compile(
         rf"(?:please )?(?:consider|try|imagine|take|read|look at|see) (?:this|the following|it"
         rf"|it like this)(?: one| instead| {KINDS}{NOUN})?\W*$",
         r"(?:this|the following) is (?:one|it|mine)",
-        r"let me (?:think|see|create|come up|try|give|make|start|begin)",
+        r"let(?: me|'s) (?:think|see|create|come up|try|give|make|start|begin)",
         r"voici|hier ist (?:eine?|mein)|ecco|aqu[íi] (?:tienes|está|hay|va)|вот",
     ])
     + r")(?!\w)[^\d:?]{0,80}[:.!?…-]*$",
@@ -219,4 +224,4 @@ SOLVES = _within(
         r"|break (?:it|this) down)\b"
     ]
 )
-NAMES_PROBLEM = _within([rf"{NOUN}\b"])
+NAMES_PROBLEM = _within([rf"{NOUN}\b(?! of (?:who|what|how|whether)\b)"])

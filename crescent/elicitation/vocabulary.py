@@ -13,7 +13,7 @@ def words_of(text: str) -> frozenset[str]:
 # What the whole is called: "problem" in "Here is a problem:" and in "Problem 2:".
 PROBLEM = words_of(
     "problem problems question questions puzzle puzzles riddle riddles challenge challenges scenario exercise exercises"
-    " brainteaser brainteasers teaser task tasks version variation variant q"
+    " brainteaser brainteasers teaser task tasks assignment version variation variant q"
     " aufgabe textaufgabe rechenaufgabe matheaufgabe frage rätsel"  # German
     " problème problèmes énoncé exercice énigme"  # French
     " problema problemas problemi pregunta ejercicio acertijo enunciado esercizio domanda indovinello quesito questão"
