@@ -42,7 +42,7 @@ _STEP = re.compile(
     r"|let (?:us\b|\$?[a-z]\$? (?:be|denote|represent|=)|the (?:number|cost|price|unknown)\b)"
     r"|we (?:can|need|know|have|start|first|must|use|get|want|will|are given|find|then|should|could|calculate"
     r"|multiply)\b"
-    r"|(?:using|multiply|multiplying|dividing|adding|subtracting|substituting|solving|applying|simplifying"
+    r"|(?:using|multiply|divide|subtract|multiplying|dividing|adding|subtracting|substituting|solving|applying|simplifying"
     r"|combining|setting)\b"
     r"|by (?:using|multiplying|dividing|adding|subtracting|substituting|solving|applying|the pythagorean)\b"
     r"|(?:since|because|as) [^,]{1,120}, (?:we|the|it|there|he|she|they)\b|(?:therefore|thus|hence|so|consequently)\b,?"

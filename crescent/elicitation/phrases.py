@@ -190,7 +190,7 @@ FIXED_LEADS = re.compile(
     + "|".join([
         r"here (?:it is|you go|goes|we go|you are|they are|is one)",
         r"here(?:'s| is) (?:one|another|mine|a (?:fun|good|new) one|my (?:attempt|take|try))",
-        r"how about (?:this|the following|one|these)",
+        r"how (?:about (?:this|the following|one|these)|does this (?:sound|look))",
         rf"(?:please )?(?:consider|try|imagine|take|read|look at|see) (?:this|the following|it"
         rf"|it like this)(?: one| instead| {KINDS}{NOUN})?\W*$",
         r"(?:this|the following) is (?:one|it|mine)",

@@ -8,6 +8,7 @@ import re
 
 _FENCE = re.compile(r"(?P<mark>```|~~~)[A-Za-z]{0,12}\n")
 _TAG = re.compile(r"<([a-z][a-z0-9_-]{0,20})(?: [^<>\n]{0,80})?>", re.IGNORECASE)
+_PARAGRAPH = re.compile(r"</p>\s*<p>", re.IGNORECASE)
 _PAIRS = (
     ('"""', '"""'), ('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("`", "`"), ("***", "***"), ("**", "**"),
     ("__", "__"),     ("*", "*"), ("_", "_"), ("«", "»"), ("„", "“"), ("「", "」"), ("(", ")"), ("[", "]"), ("{", "}"),
@@ -19,7 +20,7 @@ _ITEM = re.compile(r"(?:[-*•+]|\(?\d{1,2}[.)])\s+")
 def unwrapped(text: str) -> str:
     """`text` without the outermost pair around all of it."""
     text = text.strip()
-    for reader in (_fence, _tag, _json, _quoted_lines, _item, _pair):
+    for reader in (_fence, _tag, _paragraphs, _json, _quoted_lines, _item, _pair):
         inside = reader(text)
         if inside is not None and any(map(str.isalnum, inside)):
             return inside.strip()
@@ -52,6 +53,13 @@ def _tag(text: str) -> str | None:
         return None
     inside = text[tag.end() : -len(closing)]
     return None if closing in inside.casefold() else inside
+
+
+def _paragraphs(text: str) -> str | None:
+    """The paragraphs of "<p>Tom has ...</p><p>Good luck!</p>"."""
+    if not (text[:3].casefold() == "<p>" and text[-4:].casefold() == "</p>"):
+        return None
+    return _PARAGRAPH.sub("\n\n", text[3:-4])
 
 
 def _json(text: str) -> str | None:
