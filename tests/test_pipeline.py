@@ -11,7 +11,7 @@ from crescent.core.console import Console
 from crescent.core.records import Ballot, Decision, QAPair, Question, RawQuestion, decode_lines
 from crescent.core.store import Artifact, Outcome, Store
 from crescent.dedup import Exact, KeepAll, Rejection
-from crescent.dedup.stage import DECISIONS, Diversify
+from crescent.dedup.stage import DECISIONS, Diversify, thrown_away
 from crescent.domain import fill
 from crescent.elicitation.stage import Elicit
 from crescent.engines import Finished, LazyEngine, Sampling
@@ -140,6 +140,15 @@ def test_the_diversity_of_what_was_asked_and_of_what_is_kept_is_recorded(store: 
     info = questions.info
     assert info["before/texts"] == info["after/texts"] == 9
     assert info["before/vendi"] < info["after/vendi"] and info["before/largest_cluster"] > 0.8
+
+
+def test_what_was_thrown_away_is_counted_by_reason_with_examples() -> None:
+    decisions = [Decision(str(i), "dropped", "x", 0.9, 0, "too similar", f"text {i}", 0) for i in range(4)]
+    decisions += [Decision("4", "invalid", None, 0.0, 0, "refusal", "y" * 999, 0)]
+    decisions += [Decision("5", "accepted", None, 0.0, 0, "new", "kept", 0)]
+    found = thrown_away(decisions)
+    assert found["too similar"] == {"count": 4, "examples": ["text 0", "text 1", "text 2"]}
+    assert list(found) == ["too similar", "refusal"] and len(found["refusal"]["examples"][0]) == 300
 
 
 def test_a_bait_that_yields_no_question_ends_in_one_line(store: Store, engine: LazyEngine) -> None:

@@ -73,6 +73,13 @@ class Dedup(Protocol):
     def open(self, tools: Tools) -> Judge: ...
 
 
+def why_useless(question: str, rewrite: str | None) -> str | None:
+    """Why a rewrite cannot be judged: it holds no question, or the same one. The same prompt would bring it again."""
+    if rewrite is None:
+        return "rewrite without a question"
+    return "rewrite unchanged" if rewrite.split() == question.split() else None
+
+
 def keep(candidate: Candidate, reason: str, nearest: str | None = None, cosine: float = 0.0) -> Judged:
     """The candidate becomes a question."""
     rewritten = candidate.rewrites > 0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from crescent.core.records import Question
-from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep
+from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep, why_useless
 from crescent.dedup.settings import Numbers, check_cosine
 from crescent.similarity import Pool, mask_numbers
 
@@ -102,8 +102,9 @@ class PoolJudge:
         texts = self._tools.rewrite([(candidate.text, near.text) for candidate, near, _ in asked]) if asked else []
         for (candidate, near, cosine), text in zip(asked, texts, strict=True):
             after = replace(candidate, text=text or candidate.text, rewrites=candidate.rewrites + 1)
-            if text is None:
-                judged[after.place] = drop(after, "unusable rewrite", near.id, cosine)
+            useless = why_useless(candidate.text, text)
+            if useless:
+                judged[after.place] = drop(after, useless, near.id, cosine)
             else:
                 rewritten.append(after)
         return rewritten

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crescent.core.records import Question, text_id
-from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep
+from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep, why_useless
 from crescent.dedup.settings import check_cosine
 from crescent.similarity import Pool
 
@@ -72,7 +72,8 @@ class PaperJudge:
             after, reason, neighbour = candidate, "new", near[row]
             if row in rewrites:
                 after = replace(candidate, text=rewrites[row] or candidate.text, rewrites=1)
-                reason = "rewritten once, kept unseen"
+                useless = why_useless(candidate.text, rewrites[row])
+                reason = f"{useless}, kept as asked" if useless else "rewritten once, kept unseen"
             judged[after.place] = keep(after, reason, neighbour.id if neighbour else None, float(cosines[row]))
         kept = [one.kept for one in judged.values()]
         if kept:

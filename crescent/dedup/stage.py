@@ -11,16 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from crescent.cleaning import Cleaned, clean_question
 from crescent.core.console import Console, Tally
 from crescent.core.records import Decision, Question, RawQuestion, encode, text_id
 from crescent.core.store import Artifact, Outcome, Store
 from crescent.dedup import Candidate, Dedup, Judged, Rewrite, Tools
 from crescent.domain import fill
+from crescent.elicitation import Cleaned, clean_question
 from crescent.engines import Completion, Finished, LazyEngine, Sampling, unfinished
 from crescent.engines.ledger import Ask, Ledger
 from crescent.similarity.diversity import measure
@@ -28,6 +28,7 @@ from crescent.similarity.diversity import measure
 log = logging.getLogger(__name__)
 DECISIONS = "decisions.jsonl"
 BARREN_ROUNDS = 5  # rounds in a row that keep nothing: the bait is exhausted
+EXAMPLES, EXAMPLE_CHARACTERS = 3, 300  # of each reason in the artifact's info
 FEW = 0.1  # share of a round below which it adds little
 
 
@@ -54,7 +55,7 @@ class Diversify:
     """
 
     NAME: ClassVar[str] = "diversify"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     dedup: Dedup
     modify: str
@@ -239,6 +240,7 @@ class _Pull:
             "candidates": sum(shard.records for shard in self.shards),
             "rounds": len(self.shards),
             **{verdict: verdicts[verdict] for verdict in ("accepted", "rewritten", "dropped", "invalid")},
+            "thrown_away": thrown_away(self.decisions),
             "acceptance_by_round": self.acceptance,
             "rewrites": self._rewrites,
             "rewrite_tokens": self._rewrite_tokens,
@@ -271,6 +273,19 @@ class _Pull:
         if self._barren == BARREN_ROUNDS:
             return [f"The bait is exhausted: the last {BARREN_ROUNDS} rounds kept nothing. Going on with {asked}."]
         return [f"Stopped after elicit.max_rounds={self._stage.max_rounds} rounds with {asked}."]
+
+
+def thrown_away(decisions: Sequence[Decision]) -> dict[str, dict[str, Any]]:
+    """Why candidates were not kept, the most common reason first: how many, and the first few texts."""
+    found: dict[str, list[str]] = {}
+    for decision in decisions:
+        if decision.verdict in ("invalid", "dropped"):
+            found.setdefault(decision.reason, []).append(decision.text)
+    by_count = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    return {
+        reason: {"count": len(texts), "examples": [text[:EXAMPLE_CHARACTERS] for text in texts[:EXAMPLES]]}
+        for reason, texts in by_count
+    }
 
 
 def _invalid(text: str, reason: str, index: int) -> Decision:

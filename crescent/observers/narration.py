@@ -47,6 +47,9 @@ def tell_diversified(console: Console, questions: Artifact) -> None:
         f"{info['candidates']} raw questions in {info['rounds']} rounds: {info['accepted']} kept as asked, "
         f"{verdicts}{_unfinished(info, 'unfinished')}{_reused(questions)}"
     )
+    reasons = ", ".join(f"{reason} {found['count']}" for reason, found in info["thrown_away"].items())
+    if reasons:
+        console.say(f"not kept: {reasons}")
     console.say(
         f"diversity, as asked and as kept: mean cosine to the nearest other {info['before/nearest_mean']:.2f} and "
         f"{info['after/nearest_mean']:.2f}; effective number of different questions (Vendi) "

@@ -4,6 +4,7 @@ In: the composed configuration, and results as they are made. Out: a run, online
 where not. A failing job still finishes its run, so that the next job of a sweep gets one of its own.
 
     stage/<stage>/{records,reused_records,tokens,new_tokens,seconds, and its counters}
+    stage/diversify/thrown_away/<reason>       candidates that were not kept; the table "decisions" holds their texts
     train/{loss,learning_rate,grad_norm,...}   over train/step
     labels/{label_accuracy,...,calibration}    where an oracle knows the truth
     iteration/{diversity,valid,agreement,label_accuracy,score,...}; collapse, where a figure fell too far
@@ -196,6 +197,8 @@ class WandbTracker:
         }
         numbers = {name: value for name, value in report.info.items() if isinstance(value, int | float)}
         logged = {f"stage/{report.stage}/{name}": value for name, value in {**numbers, **values}.items()}
+        lost = report.info.get("thrown_away", {})
+        logged |= {f"stage/{report.stage}/thrown_away/{reason}": found["count"] for reason, found in lost.items()}
         self._run.log({**logged, "iteration": report.iteration})
         self._run.summary.update(logged)
         for round_index, share in enumerate(report.info.get("acceptance_by_round", ())):

@@ -16,11 +16,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from crescent.cleaning import Cleaned, clean_question
 from crescent.core.console import Console, duration
 from crescent.core.records import QAPair, RawQuestion, text_id
 from crescent.core.store import Store
 from crescent.domain import fill
+from crescent.elicitation import Cleaned, clean_question
 from crescent.engines import Completion, LazyEngine, Prompt, Sampling, unfinished
 from crescent.engines.thoughts import check_texts
 from crescent.evaluation.harness import PLAIN, plan

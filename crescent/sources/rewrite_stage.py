@@ -11,11 +11,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from crescent.cleaning import clean_question
 from crescent.core.console import Console
 from crescent.core.records import GOLDS, Gold, Question, Solution, decode_lines, encode, text_id
 from crescent.core.store import Artifact, Outcome, Store
 from crescent.domain import fill
+from crescent.elicitation import clean_question
 from crescent.engines import LazyEngine, Sampling
 from crescent.engines.ledger import Ask, Ledger
 from crescent.sources.metamath import masks, split_ask, states
@@ -123,7 +123,7 @@ class Rewrite:
     """Makes questions in several ways, of every seed one before of any a second. `with_seeds`: the seeds come first."""
 
     NAME: ClassVar[str] = "rewrite"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     ways: tuple[Way, ...]
     sampling: Sampling

@@ -108,7 +108,13 @@ def test_a_question_still_similar_after_its_rewrites_is_dropped() -> None:
 
 def test_an_unusable_rewrite_is_a_drop_that_says_so() -> None:
     judged = judge(Rejection(min_cosine=0.9), rewriting({"a2": None})[0], ["a", "a2"])
-    assert judged[-1].decision.reason == "unusable rewrite"
+    assert judged[-1].decision.reason == "rewrite without a question"
+
+
+def test_a_rewrite_that_comes_back_unchanged_is_a_drop_that_says_so() -> None:
+    tools, asked = rewriting({"a2": " a2\n"})
+    judged = judge(Rejection(min_cosine=0.9), tools, ["a", "a2"])
+    assert (judged[-1].decision.reason, len(asked)) == ("rewrite unchanged", 1)
 
 
 def test_rewrites_of_a_round_are_asked_for_in_one_batch() -> None:

@@ -1,17 +1,13 @@
 """Cleaning: the chatter of chat models around a question, and every character of the question kept."""
 
-import json
-import os
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crescent.cleaning import clean_question, strip_chatter
+from crescent.elicitation import clean_question
 
-BENCHMARKS = os.environ.get("CRESCENT_BENCHMARKS")
 Q = 'Tom pays $5.50 for 3/4 of a "big" pie (20% off) + tax = $6.\nHow much – in £ – is the whole pie?'
 WRAPPED = [
     "{}", "\n\n  {}  \n", "Sure! Here is a unique math word problem:\n\n{}", "Here's a modified version:\n\n{}",
@@ -65,6 +61,23 @@ def test_a_cut_question_is_invalid_but_a_cut_solution_after_it_is_not():
     assert clean_question(Q + "\n\nAnswer: 8 bec", finish_reason="length").question == Q
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Please provide the problem that I should modify.", "no problem stated"),
+        ("A math word problem requires creative thinking.", "no problem stated"),
+        ("<think>Maybe one on trains? How many", "thought"),
+        ("Is the sum of 3 and 4 odd? " * 6, "repetition"),
+    ],
+)
+def test_what_is_no_problem_says_which_kind_it_is(text: str, reason: str):
+    assert clean_question(text).reason == reason
+
+
+def test_a_chinese_character_counts_as_three_letters():
+    assert clean_question("求15和20的最小公倍数。").reason == "ok" and clean_question("几个？").reason == "too short"
+
+
 def test_limits_that_nothing_meets_are_refused():
     with pytest.raises(ValueError, match="max_characters=5"):
         clean_question(Q, min_characters=10, max_characters=5)
@@ -73,10 +86,16 @@ def test_limits_that_nothing_meets_are_refused():
 @given(TEXTS)
 @settings(max_examples=500, deadline=None)
 def test_cleaning_what_was_cleaned_changes_nothing(text: str):
-    stripped, _ = strip_chatter(text)
-    assert stripped in text and strip_chatter(stripped)[0] == stripped
-    cleaned = clean_question(text)
-    assert cleaned.question is None or clean_question(cleaned.question) == cleaned
+    cleaned = clean_question(text, min_characters=1)
+    assert cleaned.question is None or clean_question(cleaned.question, min_characters=1) == cleaned
+
+
+@given(TEXTS)
+@settings(max_examples=300, deadline=None)
+def test_a_question_is_made_of_words_of_the_text_in_their_order(text: str):
+    words = iter(text.split())
+    question = clean_question(text, min_characters=1).question or ""
+    assert all(any(word in given for given in words) for word in question.split())
 
 
 @pytest.mark.parametrize("piece", ["Question: ", "\nNote: ", "```\n", "Sure! ", "\n", "Here is ", "How many?\n"])
@@ -84,14 +103,6 @@ def test_degenerate_text_is_cleaned_in_time(piece: str):
     started = time.process_time()
     clean_question(piece * 5_000)
     assert time.process_time() - started < 2
-
-
-@pytest.mark.skipif(not BENCHMARKS, reason="CRESCENT_BENCHMARKS names no folder of benchmark data")
-@pytest.mark.parametrize("name", ["gsm8k/train", "gsm8k/test", "gsm_plus/testmini"])
-def test_real_questions_pass_unchanged(name: str):
-    lines = (Path(BENCHMARKS or "") / f"{name}.jsonl").read_text(encoding="utf-8").split("\n")
-    texts = [json.loads(line)["question"] for line in lines if line]
-    assert [text for text in texts if clean_question(text).question != text.strip()] == []
 
 
 @pytest.mark.parametrize("reason", ["abort", "content_filter", "error", "null", "tool_calls", "anything else"])

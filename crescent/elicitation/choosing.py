@@ -1,0 +1,104 @@
+"""Which parts of a response are its question.
+
+In: parts with their roles. Out: those that stay, and whether something behind the question was left away. Of the text
+of a problem nothing is left away but labels.
+
+    opening   greeting, lead, label, title, metadata: off the front, up to the first sentence of the problem
+    problem   all of it, to where it is over (`ending`)
+    modified  of an original and a modified problem the text begins behind the mark of the modified one
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from crescent.elicitation import asking
+from crescent.elicitation.ending import end_of
+from crescent.elicitation.kinship import content_words, is_foreign
+from crescent.elicitation.roles import Part, Role
+from crescent.elicitation.talk import counts
+
+OPENING: frozenset[Role] = frozenset(
+    ("greeting", "lead", "question", "original", "modified", "next", "title", "metadata", "rule", "refusal", "request",
+     "making", "about", "turn", "offer", "thinking", "solution", "comment", "answer")
+)  # fmt: skip
+LABELS: frozenset[Role] = frozenset(("question", "original", "modified"))
+LEFT_HANGING: frozenset[Role] = LABELS.union(frozenset[Role](("note", "rule", "choices", "title", "lead")))
+_WORDS_THAT_CONTRAST = ("after", "new", "updated", "changed", "now")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The parts that stay, in order, and whether parts behind them were left away."""
+
+    parts: tuple[Part, ...]
+    ended: bool
+
+
+def choose(parts: Sequence[Part]) -> Choice:
+    """The question among `parts`; none where nothing is text."""
+    parts = _with_a_question(parts)
+    body = _without_opening(parts[_start(parts) :])
+    kept = list(body[: end_of(body)])
+    while kept and kept[-1].role in LEFT_HANGING:
+        kept.pop()
+    return Choice(tuple(part for part in kept if part.role not in LABELS), len(kept) < len(body))
+
+
+def _with_a_question(parts: Sequence[Part]) -> Sequence[Part]:
+    """Where nothing but talk asks, the talk is the question: "I have 3 cats and 2 dogs ... Can you solve it?"."""
+    if any(part.role == "text" and part.asks for part in parts):
+        return parts
+    facts = [index for index, part in enumerate(parts) if part.role == "text" and asking.has_number(part.bare)]
+    for index, part in enumerate(parts):
+        if facts and index > facts[0] and part.role == "farewell" and part.asks:
+            opens = part.bare.casefold().startswith(("can you", "could you"))
+            return [*parts[:index], replace(part, role="text"), *parts[index + 1 :]] if opens else parts
+    return parts
+
+
+def _start(parts: Sequence[Part]) -> int:
+    """Where the modified problem begins, if there is one; else 0."""
+    original = next((index for index, part in enumerate(parts) if part.role == "original"), len(parts))
+    marks: list[int] = []
+    asked = texted = False
+    for index in range(len(parts) - 1, -1, -1):
+        part = parts[index]
+        if part.role in ("answer", "solution"):
+            asked = False  # what asks in a solution is no problem
+        elif part.role == "modified" and (asked or (texted and original < index)):
+            marks.append(index)
+        texted = texted or part.role == "text"
+        asked = asked or (part.role == "text" and part.asks)
+    for mark in marks:
+        contrasts = parts[mark].bare.strip(" :*_").casefold() in _WORDS_THAT_CONTRAST
+        if not contrasts or original < mark:
+            return mark + 1
+    return 0
+
+
+def _without_opening(parts: Sequence[Part]) -> Sequence[Part]:
+    """The parts from the first that belongs to the problem."""
+    words = content_words(part.bare for part in parts if part.role == "text" and (part.asks or counts(part.bare)))
+    for index, part in enumerate(parts):
+        if part.role not in OPENING and not _is_aside(part, words):
+            return parts[index:]
+        if part.role in OPENING and _states_something(part):
+            return parts[index:]
+    return parts[len(parts) :]
+
+
+def _states_something(part: Part) -> bool:
+    """Whether the problem begins here in spite of the role: "The questions of a quiz come in three rounds: ...", "The
+    answer to a sum is 48.", "Solution 1: 30 % acid"."""
+    if part.role == "answer" and not part.bare.endswith((":", "：")) and counts(part.bare):
+        return True
+    if part.role in ("solution", "answer", "comment"):
+        return part.number > 0 and not part.sentence.last
+    return part.role == "about" and counts(part.bare)
+
+
+def _is_aside(part: Part, words: frozenset[str]) -> bool:
+    """Whether a text in front of the problem has nothing to do with it: "This will be fun!"."""
+    return (
+        bool(words) and part.role == "text" and not part.asks and part.sentence.alone and is_foreign(part.bare, words)
+    )

@@ -1,0 +1,159 @@
+"""The question inside what a chat model wrote, or why there is none.
+
+In: one completion of a bait or modify prompt. Out: a `Cleaned`: the question as it was written, every fact of it,
+without what surrounds it; or the named reason why it is not used. Knows no domain. Cleaning what was cleaned changes
+nothing, because a text is read until it stays as it is.
+
+    thoughts -> first turn -> wrapping -> sentences -> roles -> choice -> checks
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from crescent.answers.thoughts import without_thoughts
+from crescent.elicitation.asking import has_number
+from crescent.elicitation.choosing import choose
+from crescent.elicitation.phrases import NAMES_PROBLEM
+from crescent.elicitation.repetition import repeats_itself
+from crescent.elicitation.roles import Part, read_parts
+from crescent.elicitation.sentences import read_sentences
+from crescent.elicitation.turns import first_turn
+from crescent.elicitation.wrapping import unwrapped, without_half_a_pair
+
+Reason = Literal[
+    "ok",
+    "empty",
+    "thought",
+    "refusal",
+    "no problem stated",
+    "cut off",
+    "unfinished",
+    "too short",
+    "too long",
+    "repetition",
+    "no question",
+]
+MAX_READINGS = 12  # a text that is wrapped more deeply is no question
+WIDE = 3  # letters of an alphabet that one Chinese character stands for
+THIN = 20  # words
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """`question` is None unless `reason` is "ok"."""
+
+    question: str | None
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What is left of a text, whether something behind the question was taken off, and what speaks against it."""
+
+    text: str
+    ended: bool
+    against: Reason | None = None
+
+
+def clean_question(
+    text: str, finish_reason: str = "stop", min_characters: int = 20, max_characters: int = 2000
+) -> Cleaned:
+    """The question in `text`, or why there is none.
+
+    `finish_reason` "length" means that the engine stopped the model in mid-sentence: "cut off", unless the question was
+    complete and only what came after it was cut. Any other than "stop" is "unfinished": the engine gave up. A Chinese
+    character counts as three towards `min_characters`. Raises ValueError for limits that nothing can meet.
+    """
+    if not 0 < min_characters <= max_characters:
+        raise ValueError(f"min_characters={min_characters} must lie between 1 and max_characters={max_characters}")
+    if finish_reason not in ("stop", "length"):  # abort, content_filter, error, ...
+        return Cleaned(None, "unfinished")
+    answered = without_thoughts(text)
+    if not answered.strip() and text.strip():
+        return Cleaned(None, "thought")
+    reading = _read(answered)
+    against = reading.against
+    if against == "no question" and finish_reason == "length":
+        against = "cut off"
+    reason = against or _objection(reading, finish_reason, min_characters, max_characters)
+    return Cleaned(None, reason) if reason else Cleaned(reading.text, "ok")
+
+
+def _objection(reading: _Reading, finish_reason: str, min_characters: int, max_characters: int) -> Reason | None:
+    """Why a text that reads as a question is not used."""
+    if finish_reason == "length" and not reading.ended:
+        return "cut off"
+    if _measure(reading.text) < min_characters:
+        return "too short"
+    if len(reading.text) > max_characters:
+        return "too long"
+    return "repetition" if repeats_itself(reading.text) else None
+
+
+def _read(text: str) -> _Reading:
+    """Reads `text` until nothing more comes off."""
+    text, ended = text.strip(), False
+    for _ in range(MAX_READINGS):
+        reading = _read_once(text)
+        ended = ended or reading.ended
+        if reading.against or reading.text == text:
+            return _Reading(reading.text, ended, reading.against)
+        text = reading.text
+    return _Reading(text, ended, "no question")
+
+
+def _read_once(text: str) -> _Reading:
+    turn, cut = first_turn(text)
+    inside = unwrapped(turn)
+    if inside != text:
+        return _Reading(inside, cut)
+    parts = read_parts(read_sentences(text))
+    choice = choose(parts)
+    against = _against(parts, choice.parts)
+    question = _joined(text, choice.parts)
+    return _Reading(without_half_a_pair(question) if choice.ended else question, choice.ended, against)
+
+
+def _against(parts: Sequence[Part], kept: Sequence[Part]) -> Reason | None:
+    """What speaks against a question: nobody asks, or the model asks or speaks instead of stating a problem."""
+    roles = {part.role for part in parts}
+    texts = [part for part in kept if part.role == "text"]
+    numbers = any(has_number(part.bare) for part in texts)
+    few = sum(len(part.bare.split()) for part in texts) < THIN and all(part.bare.isascii() for part in texts)
+    if "refusal" in roles and not numbers:
+        return "refusal"
+    if "thinking" in roles and not numbers:
+        return "thought"
+    if roles & {"request", "making"} and not numbers and few:
+        return "no problem stated"
+    if not any(any(map(str.isalnum, part.bare)) for part in texts):
+        return "no problem stated" if roles & {"farewell", "about", "request", "making"} else "empty"
+    asked = [part.bare for part in texts if part.asks]
+    if asked and few and not numbers and all(NAMES_PROBLEM.search(text) for text in asked):
+        return "no problem stated"
+    if not asked:
+        return "no problem stated" if roles & {"request", "making"} else "no question"
+    return None
+
+
+def _joined(text: str, parts: Sequence[Part]) -> str:
+    """The parts as they stand in `text`; a blank line where others stood between two paragraphs."""
+    pieces: list[str] = []
+    for index, part in enumerate(parts):
+        sentence = part.sentence
+        if index:
+            before = parts[index - 1].sentence
+            gap = text[before.end : sentence.start]
+            same = before.line.paragraph == sentence.line.paragraph
+            pieces.append(
+                gap if not gap.strip() else "\n\n" if not same else "\n" if before.line != sentence.line else " "
+            )
+        pieces.append(text[sentence.start : sentence.end])
+    return "".join(pieces).strip()
+
+
+def _measure(text: str) -> int:
+    """The length of `text` in letters of an alphabet."""
+    return sum(WIDE if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

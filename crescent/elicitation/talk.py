@@ -1,0 +1,133 @@
+"""Talk: what a model says about a problem or to the person it writes for, rather than in the problem.
+
+In: one sentence. Out: what kind of talk it is, or None. A sentence of a problem speaks of the problem's own world
+("Tom solves 5 problems a day."); talk speaks of the text ("This problem has two steps.") or of you and me. A sentence
+with a number is talk only where it cannot be anything else, so that no fact is lost.
+"""
+
+import re
+from typing import Literal
+
+from crescent.elicitation import phrases
+from crescent.elicitation.asking import asks, asks_first, has_number
+from crescent.elicitation.vocabulary import PROBLEM, PROBLEM_PARTS
+
+Act = Literal[
+    "greeting",
+    "offer",
+    "thinking",
+    "lead",
+    "modified",
+    "next",
+    "solution",
+    "farewell",
+    "about",
+    "request",
+    "making",
+    "refusal",
+]
+LONGEST = 400  # characters; more is a story
+LONGEST_LEAD = 240
+SHORT = 14  # words
+SHORT_LEAD = 4
+_COUNTED = re.compile(
+    rf"\b(?:one|two|three|four|multi)-step\b|({phrases.NOUN})\s+#?\d{{1,2}}\b|\b(?:one|two) (?={phrases.NOUN})|\bone\b",
+    re.IGNORECASE,
+)
+_QUANTITY = re.compile(r"\bhow (?:many|much|long|far|old|tall|fast)\b(?! (?:did|do) you (?:like|think))", re.IGNORECASE)
+_PLAIN = re.compile(
+    rf"\W*(?:(?:i|we|note|this|modified|in this|the (?:main|key))\b|(?:the"
+    rf"|both) {phrases.KINDS}{phrases.NOUN}\b(?!.*\d))",
+    re.IGNORECASE,
+)
+
+
+def act_of(text: str, announces: bool) -> Act | None:
+    """The kind of talk that the sentence is. `announces`: it ends its line or in a colon, so that it may be a lead."""
+    if len(text) > LONGEST:
+        return None
+    text = text.replace("’", "'")
+    greeting = phrases.GREETS.match(text)
+    body = text[greeting.end() :] if greeting else text
+    if greeting and not body:
+        return "greeting"
+    numbers = counts(body)
+    if phrases.REFUSES.search(text) and not (numbers and asks(text)):
+        return "refusal"
+    if not numbers and phrases.THINKS.match(text):
+        return "thinking"
+    if _QUANTITY.search(text):
+        return None
+    if _is_set_phrase(body) or (announces and _leads(body, numbers, plainly=True)):
+        return _lead_to(body)
+    if phrases.OFFERS.match(body) or phrases.OFFERS.match(text):
+        return "offer"
+    if phrases.SAYS_GOODBYE.match(body) or phrases.SAYS_GOODBYE.match(text):
+        return "farewell"
+    if phrases.REQUESTS.search(text) and not numbers:
+        return "request"
+    if announces and _leads(body, numbers, plainly=False):
+        return _lead_to(body)
+    if greeting and _speaks_briefly(body, numbers):
+        return "greeting"
+    return _about(body, numbers)
+
+
+def counts(text: str) -> bool:
+    """Whether the sentence names a quantity, other than that of problems: "these two problems", "Problem 2"."""
+    return has_number(_COUNTED.sub("", text))
+
+
+def _speaks_briefly(text: str, numbers: bool) -> bool:
+    """The rest of a greeting: "Sure, let me think about that."."""
+    brief = len(text.split()) <= SHORT and not numbers and not asks_first(text)
+    return brief and (phrases.SPEAKS.search(text) is not None or phrases.NAMES_PROBLEM.search(text) is not None)
+
+
+def _about(text: str, numbers: bool) -> Act | None:
+    if numbers and not _PLAIN.match(text):
+        return None
+    if not numbers and phrases.SPEAKS_OF_MAKING.search(text):
+        return "making"
+    return "about" if "?" not in text and phrases.SPEAKS_OF_THE_PROBLEM.match(text) else None
+
+
+def _leads(text: str, numbers: bool, plainly: bool) -> bool:
+    """Whether the sentence announces a problem: `plainly`, with a colon ("We can modify it as follows:"), or in
+    a sentence of its own ("Here is a problem that you might enjoy.")."""
+    if len(text) > LONGEST_LEAD:
+        return False
+    if numbers or asks_first(text):  # "Solve for x:" is part of the problem
+        return False
+    named = phrases.NAMES_PROBLEM.search(text) is not None or _names_problem(text)
+    modifies = phrases.MODIFIES.search(text) is not None
+    if plainly:
+        open_ended = text.rstrip(" *_").endswith((":", "：", "..", "…"))
+        solves = phrases.SOLVES.search(text) is not None
+        brief = len(text.split()) <= SHORT_LEAD and phrases.GOES_ON.search(text) is not None
+        return open_ended and (named or brief or ((modifies or solves) and phrases.SPEAKS.search(text) is not None))
+    return (named or modifies or "something" in text) and phrases.BEGINS_AS_SPEAKER.match(text) is not None
+
+
+def _is_set_phrase(text: str) -> bool:
+    """Whether the sentence always announces something: "Here you go!", "How about this one?"."""
+    return phrases.FIXED_LEADS.match(text) is not None or phrases.ASKS_IN_OTHER_WORDS.match(text) is not None
+
+
+def _names_problem(text: str) -> bool:
+    found = {word.strip(".,:;!?*_\"'()").casefold() for word in text.split()}
+    return bool(found & PROBLEM) or any(part in text for part in PROBLEM_PARTS)
+
+
+def _lead_to(text: str) -> Act:
+    """What follows the lead."""
+    if phrases.GOES_ON.search(text):
+        return "next"
+    modifies = phrases.MODIFIES.search(text) is not None or phrases.ASKS_IN_OTHER_WORDS.match(text) is not None
+    if (
+        phrases.SOLVES.search(text)
+        and not modifies
+        and not re.search(r"\bto (?:solve|answer)\W*$", text, re.IGNORECASE)
+    ):
+        return "solution"
+    return "modified" if modifies else "lead"

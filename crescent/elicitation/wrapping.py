@@ -1,0 +1,104 @@
+"""What a text is wrapped in: quotes, emphasis, tags, a fence, JSON.
+
+In: a text. Out: the same without one pair that encloses all of it; unchanged where there is none.
+"""
+
+import json
+import re
+
+_FENCE = re.compile(r"(?P<mark>```|~~~)[A-Za-z]{0,12}\n")
+_TAG = re.compile(r"<([a-z][a-z0-9_-]{0,20})(?: [^<>\n]{0,80})?>", re.IGNORECASE)
+_PARAGRAPH = re.compile(r"</p>\s*<p>", re.IGNORECASE)
+_PAIRS = (
+    ('"""', '"""'), ('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("`", "`"), ("***", "***"), ("**", "**"),
+    ("__", "__"),     ("*", "*"), ("_", "_"), ("«", "»"), ("„", "“"), ("「", "」"), ("(", ")"), ("[", "]"), ("{", "}"),
+)  # fmt: skip
+_KEYS = ("problem", "question", "puzzle", "riddle", "text", "content", "prompt")
+_ITEM = re.compile(r"(?:[-*•+]|\(?\d{1,2}[.)])\s+")
+
+
+def unwrapped(text: str) -> str:
+    """`text` without the outermost pair around all of it."""
+    text = text.strip()
+    for reader in (_fence, _tag, _paragraphs, _json, _quoted_lines, _item, _pair):
+        inside = reader(text)
+        if inside is not None and any(map(str.isalnum, inside)):
+            return inside.strip()
+    return text
+
+
+def _fence(text: str) -> str | None:
+    """A fence around all of it; half of one that lost the other."""
+    fence = _FENCE.match(text)
+    for mark in ("```", "~~~"):
+        if text.count(mark) == 1:
+            return (
+                text[fence.end() :]
+                if fence and fence["mark"] == mark
+                else text.removesuffix(mark)
+                if text.endswith("\n" + mark)
+                else None
+            )
+        if fence and fence["mark"] == mark and text.endswith(mark) and text.count(mark) == 2:
+            return text[fence.end() : -3]
+    return None
+
+
+def _tag(text: str) -> str | None:
+    tag = _TAG.match(text)
+    if tag is None:
+        return None
+    closing = f"</{tag[1]}>".casefold()
+    if text[-len(closing) :].casefold() != closing:
+        return None
+    inside = text[tag.end() : -len(closing)]
+    return None if closing in inside.casefold() else inside
+
+
+def _paragraphs(text: str) -> str | None:
+    """The paragraphs of "<p>Tom has ...</p><p>Good luck!</p>"."""
+    if not (text[:3].casefold() == "<p>" and text[-4:].casefold() == "</p>"):
+        return None
+    return _PARAGRAPH.sub("\n\n", text[3:-4])
+
+
+def _json(text: str) -> str | None:
+    """The problem of `{"problem": "..."}`."""
+    if not (text.startswith("{") and text.endswith("}") and len(text) < 20_000):
+        return None
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    found = [fields[key] for key in fields if key.casefold() in _KEYS and isinstance(fields[key], str)]
+    return found[0] if found else None
+
+
+def _quoted_lines(text: str) -> str | None:
+    """A block quotation: every line begins with ">"."""
+    lines = text.split("\n")
+    if not all(line.lstrip().startswith(">") for line in lines if line.strip()):
+        return None
+    return "\n".join(line.lstrip()[1:].removeprefix(" ") if line.strip() else line for line in lines)
+
+
+def _item(text: str) -> str | None:
+    """The one item of a list: "- Tom has ...", "1. Tom has ..."."""
+    marker = _ITEM.match(text)
+    others = [line for line in text.split("\n")[1:] if _ITEM.match(line.lstrip())]
+    return text[marker.end() :] if marker and not others else None
+
+
+def _pair(text: str) -> str | None:
+    for left, right in _PAIRS:
+        if len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right):
+            inside = text[len(left) : len(text) - len(right)]
+            if left not in inside and right not in inside:
+                return inside
+    return None
+
+
+def without_half_a_pair(text: str) -> str:
+    """`text` without a quotation mark in front whose partner was left away with what stood behind."""
+    marks = text.count('"') + text.count("“") + text.count("”")
+    return text[1:].lstrip() if marks == 1 and text[:1] in ('"', "“") else text
