@@ -10,14 +10,22 @@ raises. Votes group by the canonical form; `extract` of a canonical form is that
     text    "The answer is: the red  one." the red one
     expression  "so \\boxed{\\dfrac{x}{2}}" \\frac{x}{2}
 
-The last commitment of a text is its answer: "####", \\boxed{}, "The answer is", "Answer:", "A:", <answer>; without any
-of them a number is the last one of the text. What follows the answer (a unit, an explanation) does not change it.
+The last commitment of a text is its answer: "####", \\boxed{}, "The answer is", "Answer:", "A:", <answer>, the same
+in other languages; without any of them a number is what the last statement gives. A check, an explanation, a bound or
+another case does not change it, a correction does. Thoughts are no part of a response. A commitment that is no rational
+number (no solution, a pair, \\sqrt{2}) is None for kind number; a list with semicolons ("8; 40") is itself.
+
+    thoughts, plain      what is read, in plain notation
+    commitments          marks, and the spans that they point to; corrections: which of them stands
+    tokens, quantities   a small grammar of numerals, fractions, powers, number words, with exact values
+    choosing             which quantity of a sentence answers
 """
 
 from collections.abc import Callable
 
-from crescent.answers.expressions import extract_expression
-from crescent.answers.labels import extract_choice, extract_name, extract_text, folded
+from crescent.answers.choices import extract_choice
+from crescent.answers.expressions import extract_expression, is_expression
+from crescent.answers.labels import extract_name, extract_text, folded
 from crescent.answers.numbers import extract_number
 from crescent.answers.numerals import whole_number
 
@@ -52,4 +60,4 @@ def equivalent(a: str | None, b: str | None) -> bool:
 
 
 def _key(answer: str) -> str:
-    return whole_number(answer) or folded(answer) or answer
+    return whole_number(answer) or (is_expression(answer) and "".join(answer.split())) or folded(answer) or answer

@@ -10,27 +10,43 @@ from dataclasses import dataclass
 from typing import Literal
 
 Mark = Literal["hashes", "boxed", "tag", "phrase", "label"]
+Marks = tuple[tuple[str, Mark, re.Pattern[str]], ...]
 
 _ANSWER = re.compile(
-    r"(?:answers?|ans)\b(?:[\s*_\"'`)]{0,4}(?:\([^()\n]{0,40}\)[\s*_]{0,3})?(?P<label>[:=])"
-    r"|(?P<heading>[*_]{0,3}[ ]{0,3}\n\s{0,4}(?=[-*_$€£\\]{0,4}\d))"
-    r"|[^\n.:=?!]{0,80}?\b(?:is|was|equals|would be|should be|will be|must be|comes? (?:out )?to)\b"
-    r"(?!\s+(?:not|based|found|obtained|given|calculated|derived|correct|incorrect|wrong|right)\b)\s?:?)",
+    r"(?:answers?|ans)\b(?:[\s*_\"'`)]{0,4}(?:\([^()\n]{0,40}\)[\s*_]{0,3})?(?P<label>[:=|])"
+    r"|(?P<heading>[*_]{0,3}[ ]{0,3}\n\s{0,4}(?=[-*_$€£\\]{0,4}\d|[*_]{2}\W{0,3}\d))"
+    r"|[^\n.:=?!]{0,80}?\b(?:(?P<negated>isn[’']t|is not|was not|wasn[’']t|cannot be|can[’']t be)|(?:is"
+    r"|was|equals|would be"
+    r"|should be|will be|must be|comes? (?:out )?to)\b"
+    r"(?!\s+(?:based|found|obtained|given|calculated|derived|correct|incorrect|wrong|right|rounded"
+    r"|computed|reached|as follows"
+    r"|below|shown|clear|obvious|simple|straightforward|already|also)\b))\s?:?)",
     re.IGNORECASE,
 )
 _HASHES = re.compile(
-    r"\#+(?!\#|\s*(?:step|part|problem|question|case|method|solution|explanation|example|note)\b"
-    r"|[ ]*\d{1,2}[.)][ ]+[A-Z*][^\n]*\n\s*\S)",
+    r"\#+(?!\#|\s*(?:step|part|problem|question|case|method|solution|explanation|example|note|verification|check)\b"
+    r"|[ ]*\d{1,2}[.)][ ]+[A-Z*][^\n]*\n\s*\S"
+    r"|[ ]*\d{1,2}[ ]+(?:conclusion|results?|solution|summary|final|answer|calculations?|find|calculate"
+    r"|determine|add)\b[^\n]*\n\s*\S)",
     re.IGNORECASE,
 )
+# "La réponse est 5" · "Die Antwort lautet: 5" · "答案是5" · "الجواب: 5"
+_FOREIGN = re.compile(
+    r"[^\W\d_]{2,20}[\s*]{0,3}(?:(?:es|est|ist|lautet|è|é|to|是|は|为|為)\b|[:：=]|(?:是|は|为|為))[\s:：]{0,2}",
+    re.IGNORECASE,
+)
+_FOREIGN_NAMES = (
+    "respuesta", "réponse", "reponse", "antwort", "lösung", "risposta", "resposta", "odpowied", "答案", "答え", "答",
+    "정답", "답", "ответ", "الجواب", "الإجابة", "उत्तर",
+)  # fmt: skip
 _LABEL = re.compile(r"[a-z]+[*_]{0,3}:", re.IGNORECASE)
-_BOXED = re.compile(r"boxed\s*\{")
+_BOXED = re.compile(r"(?:f?boxed|framebox|box)\s*(?:\{|(?=\d))")
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
 # What is looked for in the lower-cased text (fast), and the pattern that then decides there:
 # "#### 5" · "\\boxed{5}" · "<answer>5" · "The answer to the question is: 5" · '"answer": 5' · "A: 5" on a line
-_MARKS: tuple[tuple[str, Mark, re.Pattern[str]], ...] = (
+_MARKS: Marks = (
     ("###", "hashes", _HASHES),
-    ("boxed", "boxed", _BOXED),
+    ("box", "boxed", _BOXED),
     ("<answer>", "tag", _TAG),
     ("answer", "phrase", _ANSWER),
     ("ans:", "phrase", _ANSWER),
@@ -39,18 +55,19 @@ _MARKS: tuple[tuple[str, Mark, re.Pattern[str]], ...] = (
     ("result:", "label", _LABEL),
     ("conclusion:", "label", _LABEL),
 )
+_FOREIGN_MARKS: Marks = tuple((name, "phrase", _FOREIGN) for name in _FOREIGN_NAMES)
 _LINE_START = re.compile(r"[\s*_>-]*(?:final )?", re.IGNORECASE)
 # A base model that was shown examples goes on to ask itself the next question.
 _NEXT_TURN = re.compile(
-    r"\n\s{0,8}(?:\#{2,6}\s?)?(?:question|q|problem|human|user|instruction|input)\s?:|\[INST\]|<\|[a-z_]+\|>|</s>|</answer>",
-    re.IGNORECASE,
-)
-_CORRECTION = re.compile(
-    r"\b(?:wait|correction|oops|actually|scratch that|on second thought|(?:i|we) made an? (?:mistake|error)|my mistake"
-    r"|let me (?:re-?\s?(?:check|calculate|compute|do|think|consider)|correct)|apologi[sz]e|sorry)\b",
+    r"\n\s{0,8}(?:[#*]{1,6}\s?)?(?:(?:next|new|another|practice|bonus|follow-?up)\s)?(?:question|q|problem|exercise|example|human|user|instruction|input)"
+    r"(?:\s\d{1,3})?\s?[:.]"
+    r"|\n\s{0,8}(?:now|next|let's|let us|here(?:'s| is))\b[^\n:.]{0,24}\b(?:another|try|next|similar"
+    r"|related|second|new)\b[^\n:.]{0,24}[:.]"
+    r"|\[/?INST\]|<\|[a-z_]+\|>|</s>|</answer>|<(?:end|start)_of_turn>|<eos>",
     re.IGNORECASE,
 )
 _LEAD = re.compile(r"(?:\$\$|[\s*_>:\"'`=])*")
+_CONTINUES = re.compile(r"\n\s{0,4}=[^\n]{1,100}")  # "12 + 3\n= 15"
 _LONGEST = 400  # characters in which a mark holds its answer, so that no text costs more than linear time
 _MOST_MARKS = 32  # only the last ones can matter
 _SENTENCE_END = re.compile(
@@ -66,6 +83,8 @@ class Commitment:
     mark: Mark
     start: int
     end: int
+    at: int = 0  # where the mark itself stands
+    negated: bool = False  # "the answer isn't ..."
 
 
 def commitments(text: str) -> list[Commitment]:
@@ -76,23 +95,27 @@ def commitments(text: str) -> list[Commitment]:
     lowered = text.lower()
     if len(lowered) != len(text):  # no character that `plain` lets through grows; a caller's text may hold one
         lowered = text
-    found = sorted(_places(text, lowered))
+    found = sorted(_places(text, lowered, _MARKS))
+    if not found or not text.isascii():
+        found = sorted([*found, *_places(text, lowered, _FOREIGN_MARKS)])
     if not found:
         return []
     turn = _NEXT_TURN.search(text, found[0][1])
     text = text[: turn.start()] if turn else text
     found = [place for place in found if place[0] < len(text)][-_MOST_MARKS:]
-    return [_pointed_at(text, mark, end) for _, end, mark in found]
+    return [_pointed_at(text, at, mark, end) for at, end, mark in found]
 
 
-def _places(text: str, lowered: str) -> Iterator[tuple[int, int, Mark]]:
+def _places(text: str, lowered: str, marks: Marks) -> Iterator[tuple[int, int, Mark]]:
     """Where each mark stands: (start, end, mark)."""
-    for literal, mark, pattern in _MARKS:
+    for literal, mark, pattern in marks:
         at = lowered.find(literal)
         while at >= 0:
             found = pattern.match(text, at) if _may_stand(text, at, mark) else None
             if found:
-                label = mark == "phrase" and (found["label"] or found["heading"])
+                label = (pattern is _ANSWER and (found["label"] or found["heading"])) or (
+                    pattern is _FOREIGN and found[0].rstrip()[-1:] in ":：="
+                )
                 yield at, found.end(), "label" if label else mark
             at = lowered.find(literal, max(found.end() if found else 0, at + len(literal)))
 
@@ -100,7 +123,7 @@ def _places(text: str, lowered: str) -> Iterator[tuple[int, int, Mark]]:
 def _may_stand(text: str, at: int, mark: Mark) -> bool:
     before = text[at - 1 : at]
     if mark == "boxed":
-        return before == "\\" or text[max(0, at - 2) : at] == "\\f"
+        return before == "\\" or text[max(0, at - 2) : at] == "\\f" or text[max(0, at - 6) : at] == "\\frame"
     if mark == "hashes":
         return before != "#"
     if mark == "phrase":
@@ -111,23 +134,29 @@ def _may_stand(text: str, at: int, mark: Mark) -> bool:
     return True
 
 
-def _pointed_at(text: str, mark: Mark, start: int) -> Commitment:
-    """The braces, the rest of the sentence or line, or the next line that holds something: "Final answer:\\n\\n18"."""
+def _pointed_at(text: str, at: int, mark: Mark, start: int) -> Commitment:
+    """The braces, the rest of the sentence or line, or the next line that holds something: "Final answer:\n\n18"."""
     if mark == "boxed":
-        return Commitment(mark, start, _closing_brace(text, start))
+        if text[start - 1] != "{":
+            end = start
+            while end < len(text) and text[end].isdigit() and end < start + _LONGEST:
+                end += 1
+            return Commitment(mark, start, end, at)
+        return Commitment(mark, start, _closing_brace(text, start), at)
     lead = _LEAD.match(text, start)
     begin = lead.end() if lead else start
     if mark == "phrase":
-        return Commitment(mark, begin, sentence_end(text, begin))
+        negated = (
+            text[:start].rstrip().lower().endswith(("not", "n't", "n’t", "cannot be", "can't be"))
+            if start - at < 120
+            else False
+        )
+        return Commitment(mark, begin, sentence_end(text, begin), at, negated)
     limit = min(len(text), begin + _LONGEST)
     end = text.find("\n", begin, limit)
-    return Commitment(mark, begin, end if end >= 0 else limit)
-
-
-def correction_after(text: str, start: int) -> int | None:
-    """Where the response takes back what it said before `start`, if it does."""
-    found = _CORRECTION.search(text, start)
-    return found.end() if found else None
+    end = end if end >= 0 else limit
+    going_on = _CONTINUES.match(text, end)
+    return Commitment(mark, begin, going_on.end() if going_on else end, at)
 
 
 def sentence_end(text: str, start: int) -> int:

@@ -9,8 +9,64 @@ import re
 from crescent.answers.commitments import commitments
 from crescent.answers.numerals import whole_number
 from crescent.answers.plain import plain
+from crescent.answers.thoughts import without_thoughts
 
 _LONGEST = 400
+# Signs that a text cannot lose without meaning something else: -x, |x|, n!, (0,1], x<3, \\sqrt{2}
+_SIGNS = re.compile(r"[\\^_|!<>=+±√π∞'\[\]{}]|^-|(?<=[\w)])\s?[-+*/]\s?(?=[(\w])|^\([^()]*,[^()]*\)$|^[A-Za-z]$")
+_COUNTED = re.compile(
+    r"([$€£¥₹]?\s?-?\d[\d,.]*%?)\s+((?:per |each |of )?[a-z]{3,20}(?: (?:per|each|of|in|a) [a-z ]{2,30}|s)?)"
+)
+_MEASURES = frozenset(
+    [
+        "mm",
+        "cm",
+        "km",
+        "meters",
+        "meter",
+        "metres",
+        "metre",
+        "inches",
+        "inch",
+        "feet",
+        "foot",
+        "yards",
+        "yard",
+        "miles",
+        "mile",
+        "grams",
+        "gram",
+        "kilograms",
+        "kilogram",
+        "pounds",
+        "pound",
+        "ounces",
+        "ounce",
+        "liters",
+        "liter",
+        "litres",
+        "litre",
+        "gallons",
+        "gallon",
+        "seconds",
+        "second",
+        "minutes",
+        "minute",
+        "hours",
+        "hour",
+        "days",
+        "day",
+        "weeks",
+        "week",
+        "months",
+        "month",
+        "years",
+        "year",
+        "degrees",
+        "degree",
+        "radians",
+    ]
+)
 _MATH = re.compile(r"\$\$(.{1,400}?)\$\$|\$([^$\n]{1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL)
 _SPACING = re.compile(r"\\(?:[,;:! ]|quad|qquad|left(?![a-z])|right(?![a-z])|displaystyle)")
 _DELIMITERS = re.compile(r"\$+|\\[()\[\]]")
@@ -20,6 +76,7 @@ _LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")  # a space that
 
 def extract_expression(text: str) -> str | None:
     """The expression `text` commits to, or None. Never raises."""
+    text = without_thoughts(text)
     for _ in range(16):  # until nothing changes, so that a canonical form is its own canonical form
         answer = _once(text)
         if answer is None or answer == text:
@@ -44,9 +101,17 @@ def _last_line(text: str) -> list[str]:
 
 
 def _tidy(span: str) -> str | None:
+    counted = _COUNTED.fullmatch(span.strip(" *_.$"))
+    if counted and counted[2].split()[0] not in _MEASURES:
+        span = counted[1]  # 12 apples, $12 per day
     span = _DELIMITERS.sub(" ", span).strip().strip("*_`\"' ").rstrip(".,;")
     number = whole_number(plain(span).strip())
     if number:
         return number
     span = re.sub(r"\\[dtc]frac(?![a-z])", r"\\frac", _SPACING.sub(" ", span))
     return _LOOSE_SPACE.sub("", _SPACE.sub(" ", span).strip()) or None
+
+
+def is_expression(answer: str) -> bool:
+    """Whether an answer holds signs that a comparison by letters and digits would lose."""
+    return len(answer) <= _LONGEST and _SIGNS.search(answer) is not None

@@ -1,4 +1,4 @@
-"""Answers that are no numbers: a letter of a choice, a name, a short text."""
+"""Answers in words: a name, a short text."""
 
 import re
 import unicodedata
@@ -8,22 +8,22 @@ from itertools import chain
 from crescent.answers.commitments import commitments
 from crescent.answers.numerals import whole_number
 from crescent.answers.plain import plain
+from crescent.answers.thoughts import without_thoughts
 
-# "(B)" · "B." · "**B**" · "option c" · "B) seven"; a bare "a" inside a sentence is the article.
-_CHOICE = re.compile(
-    r"(?:\b(?:option|choice|letter)\s+[(\[*_\"'`{$\s]*(?P<named>[A-Ea-e])\b)|\(\s?(?P<enclosed>[A-Ea-e])\s?\)"
-    r"|(?<![\w'(])(?P<bare>[B-Eb-eA](?=[)\].,:;*_\"'`}$\n]|\s*$|\s+(?:because|since|as|which|is|was|\W))|[B-E]\b(?!'))"
-)
-_WHOLE_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice)\s+)?[\W_]*([A-Ea-e])[\W_]*", re.IGNORECASE)
-_LEADING_CHOICE = re.compile(r"[\s*_(\[]{0,6}([A-E])[*_]{0,2}[.):\]]")
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _TITLES = re.compile(r"\b(Mr|Mrs|Ms|Dr|St|Prof)\.", re.IGNORECASE)
 _CLAUSE_END = re.compile(
-    r"[.,;:!?\n(){}\[\]]|\s[-=]\s|\b(?:because|since|as|who|whose|which|with|is|was|are|has|had|and|so|therefore|he|she)\b",
+    r"[.,;:!?\n(){}\[\]]|\s[-=]\s|\b(?:because|since|as|who|whose|which|with|is|was|are|has|had|came|won|finished|so|therefore|he|she)\b|\band\b(?!\s+[A-Z])|[。，！]",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
     r"\b((?:(?:Mr|Mrs|Ms|Dr)\.?\s)?[A-Z][\w'-]{0,40})(?=\s+(?:is|was|has|had|came|comes|finished|finishes|won|wins|must|sits|owns)\b)"
+)
+# "The tallest person is Tom" · "It's Tom" · "that Ben came first"
+_DESCRIBED = re.compile(
+    r"(?:[\s*]*(?:so |thus |therefore,? |hence |then )?(?:it(?:'s|’s| is| was| must be)|that(?: it is)?"
+    r"|(?:the|a|an)\b[^.!?\n]{1,80}?\b(?:is|was|must be))\s+)(?=[A-Z*\"])",
+    re.IGNORECASE,
 )
 _STATES = re.compile(r"\b(?:is|was|has|had|must)\b")
 _CAPITALISED = re.compile(r"(?<![\w'])[A-Z][\w'-]{0,40}")
@@ -32,30 +32,18 @@ _NOT_A_NAME = re.compile(
     r"|that|the|their|then|there|therefore|they|this|thus|we|what|when|which|who|with|you|your",
     re.IGNORECASE,
 )
+_ASKED = re.compile(r"[^?\n]{1,200}\?\s*([^?\n]{1,60})")  # "Who is tallest? Tom."
 _ARTICLES = re.compile(r"^(?:the|an|a) (?=\S)")
-
-
-def extract_choice(text: str) -> str | None:
-    """The letter A to E that `text` commits to, upper case, or None."""
-    text = plain(text)
-    whole = _WHOLE_CHOICE.fullmatch(text[:64]) if len(text) < 64 else None
-    if whole:
-        return whole[1].upper()
-    for commitment in reversed(commitments(text)):
-        letter = _first_letter(text[commitment.start : commitment.end])
-        if letter:
-            return letter
-    return _last_letter(text)
 
 
 def extract_name(text: str) -> str | None:
     """The name `text` commits to: case-folded, without title dots, article or punctuation; or None."""
-    return _settled(_name, text)
+    return _settled(_name, without_thoughts(text))
 
 
 def extract_text(text: str) -> str | None:
     """The short text that `text` commits to, or its last line: case-folded, spaces and outer punctuation normalised."""
-    return _settled(_short_text, text)
+    return _settled(_short_text, without_thoughts(text))
 
 
 def folded(text: str) -> str:
@@ -88,6 +76,8 @@ def _name(text: str) -> str | None:
         if name:
             return name
     lines = _lines(text)
+    if lines and (asked := _ASKED.fullmatch(lines[-1])):
+        return _bare(_clause(asked[1]))
     return _named_in(lines[-1], alone=len(lines) == 1) if lines else None
 
 
@@ -112,6 +102,9 @@ def _bare(text: str) -> str | None:
 def _clause(span: str) -> str:
     """The name that a span begins with: "Tom because he is taller" Tom, "**Mrs. Hilt**." Mrs Hilt."""
     span = _TITLES.sub(r"\1", span).lstrip(" *_\"'`({[$")
+    described = _DESCRIBED.match(span)
+    if described and span[described.end() : described.end() + 3].strip('*"')[:1].isupper():
+        span = span[described.end() :].lstrip(" *_\"'`({[$")
     end = _CLAUSE_END.search(span)
     return span[: end.start()] if end else span
 
@@ -123,23 +116,10 @@ def _named_in(line: str, alone: bool) -> str | None:
         return _bare(_clause(bold[-1]))
     if alone and len(line.split()) <= 6 and not _STATES.search(line):
         return _bare(_clause(line)) or _bare(line)
+    last = re.split(r"(?<=[a-z])[.!]\s+", line.rstrip(" .!*"))[-1]
+    stated = _DESCRIBED.match(last)
+    if stated:
+        return _bare(_clause(last[stated.end() :]))
     names = _SUBJECT.findall(line) or _CAPITALISED.findall(line)
     names = [name for name in names if not _NOT_A_NAME.fullmatch(name)]
     return _bare(names[-1]) if names else None
-
-
-def _first_letter(span: str) -> str | None:
-    found = _CHOICE.search(span)
-    return (found["named"] or found["enclosed"] or found["bare"]).upper() if found else None
-
-
-def _last_letter(text: str) -> str | None:
-    """The last letter that is enclosed, named or alone in its line, or that a text of one line begins with."""
-    for line in reversed(text.splitlines()):
-        whole = _WHOLE_CHOICE.fullmatch(line) if len(line) < 64 else None
-        found = [m["named"] or m["enclosed"] for m in _CHOICE.finditer(line) if m["named"] or m["enclosed"]]
-        bold = [m[1] for m in map(_WHOLE_CHOICE.fullmatch, _BOLD.findall(line)) if m]
-        if whole or bold or found:
-            return (whole[1] if whole else bold[-1] if bold else found[-1]).upper()
-    lead = _LEADING_CHOICE.match(text)
-    return lead[1] if lead and "\n" not in text.strip() else None

@@ -1,28 +1,42 @@
-"""The number a response commits to: its last commitment that holds one, else its last number."""
+"""The number a response commits to: its last commitment that stands; without any, what its last statement gives.
+
+A commitment that is no number ("no solution", "Tuesday", 2\\sqrt{3}, a pair) is the answer too: then there is none.
+"""
 
 import re
-from itertools import pairwise
 
-from crescent.answers.commitments import Commitment, commitments, correction_after, sentence_end
-from crescent.answers.numerals import Numeral, numerals
+from crescent.answers.choosing import Reading, read
+from crescent.answers.commitments import Commitment, commitments, sentence_end
+from crescent.answers.corrections import after_negation, corrected_from, is_about_the_answer, is_another_case, is_bound
 from crescent.answers.plain import plain
-from crescent.answers.words import spelled_number
+from crescent.answers.thoughts import without_thoughts
+from crescent.answers.values import written
 
-# "answer: x = 5", "answer is about $5": nothing but these before the number means that the number is the answer.
-_DIRECT = re.compile(
-    r"\W*(?:[a-z]\s*=\W*)?(?:(?:about|approximately|around|roughly|exactly|only|just|an?|total|of|therefore|then|thus|so"
-    r"|equal|to|USD|EUR|Rs|RM|negative|minus)\b\W*)*",
-    re.IGNORECASE,
-)
-_OPERATOR = re.compile(r"[-+*/×÷^]|\bx\b")
-_CALCULATION_ENDS = re.compile(r"[\n;(?!]|\.\s|,(?![^=]*=)")
+_DIGIT = re.compile(r"\d")
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
-# "15, not 12" · "4.33 (rounded to 2 decimal places)" · "as in step 3"
-_TAKEN_BACK = re.compile(
-    r"\b(?:not|instead of|rather than|nearest|round(?:ed)? (?:up |down )?to|step|part|question)\s+[$€£]?$",
+_BULLET = re.compile(r"\s*(?:[-*•]|\d{1,2}[.)])\s+\S")
+_TOTAL = re.compile(r"\b(?:total|sum|altogether|overall|in all|answer|result)\b[^\n\d$€£-]{0,20}[:=]?", re.IGNORECASE)
+_REASONS = re.compile(r"\s*(?:first|let|step|we|to (?:find|solve|answer)|since|start)\b", re.IGNORECASE)
+_EMPTY_PHRASE = re.compile(r"[\s*]*(?:(?:the|a|an|simply|just|what|how|that|in|as|to|equal)\b|$)", re.IGNORECASE)
+_REFUSES = re.compile(
+    r"\W*(?:text\s*\{?\s*)?(?:no|none|not|never|yes|true|false|unknown|undefined|undetermined|impossible"
+    r"|infinit\w*|cannot|can't|there (?:is|are) no"
+    r"|does not exist|dne|empty|n/a|insufficient|it (?:is|'s) (?:not|impossible))\b|\W*[∞∅]",
     re.IGNORECASE,
 )
-_TERSE = 16  # characters at most from a number to the end of its sentence, for "Answer: 18 eggs. Explanation: ..."
+_NO_NUMBER = re.compile(
+    r"\W*(?:it |this )?(?:cannot|can't|can not|is (?:impossible|not possible)|not (?:enough|possible)"
+    r"|insufficient|impossible\b"
+    r"|undefined|no (?:real |integer |such )?(?:solutions?|answer|way)\b|infinit|(?:on )?(?:mon|tues"
+    r"|wednes|thurs|fri|satur|sun)day\b)",
+    re.IGNORECASE,
+)
+_UNSETTLED = re.compile(
+    r"\W*(?:enough|known|possible|clear|determin|given|unique|defined|available|a number|an integer)", re.IGNORECASE
+)
+_YES = re.compile(
+    r"\W*(?:yes|no|true|false)\W*(?:$|[,.]?\s*(?:because|since|as|she|he|it|they|the|\d+ is)\b)", re.IGNORECASE
+)
 _FAREWELL = re.compile(
     r"\W*(?:let me know|i hope|hope (?:this|that)|feel free|would you like|note:|note that)", re.IGNORECASE
 )
@@ -30,82 +44,153 @@ _FAREWELL = re.compile(
 
 def extract_number(text: str) -> str | None:
     """The canonical number `text` commits to, or None."""
-    text = plain(text)
+    text = plain(without_thoughts(text))
+    other_case: str | None = None
     for commitment in reversed(commitments(text)):
+        if is_about_the_answer(text, commitment):
+            continue
         found = _committed(text, commitment)
         if found is None:
             continue
-        answer, end = found
-        retreat = correction_after(text, end)
-        return (_last_number(text, retreat) if retreat is not None else None) or answer
-    return _last_number(text, 0)
+        if is_another_case(text, commitment):
+            other_case = other_case or found.value
+            continue
+        return _uncorrected(text, found)
+    return other_case or _last_statement(text, 0)
 
 
-def _committed(text: str, commitment: Commitment) -> tuple[str, int] | None:
-    """The number of one commitment and where it ends; None where it holds none, or only leads into a calculation."""
-    tokens = [token for token in numerals(text, commitment.start, commitment.end) if token.canonical() is not None]
-    if not tokens:
-        spelled = spelled_number(text[commitment.start : commitment.end])
-        return (spelled, commitment.end) if spelled is not None else None
-    if commitment.mark == "label" and not _is_terse(text, commitment, tokens) and _reasons_on(text, tokens[0].end):
+def _uncorrected(text: str, found: Reading) -> str | None:
+    start = corrected_from(text, found.end)
+    later = _last_statement(text, start) if start is not None else None
+    return later if later is not None else found.value
+
+
+def _committed(text: str, one: Commitment) -> Reading | None:
+    """What a commitment states; None where it states nothing: a heading, a bound, the beginning of a calculation."""
+    start, end = one.start, one.end
+    if one.negated:
+        if _UNSETTLED.match(text, start, end):
+            return Reading(0, None, end)
+        turned = after_negation(text, start, end)
+        if turned is None:
+            return None
+        start, end = turned, sentence_end(text, turned)
+    elif is_bound(text, one):
         return None
-    token = _end_of_calculation(text, tokens)
-    answer = token.canonical()
-    assert answer is not None
-    return answer, token.end
+    if one.mark in ("label", "hashes"):
+        line = text.rfind("\n", one.at, start) + 1
+        if line and _BULLET.match(text, line, end):
+            return _list(text, line)
+        return _labelled(text, one, start, end)
+    if _REFUSES.match(text, start, end) and not _DIGIT.search(text, start, end):
+        return Reading(0, None, end)
+    found = read(text, start, end, exclaims=one.mark == "phrase")
+    if found.quantities:
+        return found
+    if one.mark == "phrase" and _EMPTY_PHRASE.match(text, start, end):
+        return None
+    return Reading(0, None, end) if text[start:end].strip(" *_.$") else None
 
 
-def _is_terse(text: str, commitment: Commitment, tokens: list[Numeral]) -> bool:
-    """Whether a label is followed by one number and little else: "Answer: $18 a day", not "Answer: 16 - 3 = 13"."""
-    start, end = tokens[0].end, sentence_end(text, tokens[0].end)
-    direct = _DIRECT.fullmatch(text, commitment.start, tokens[0].start)
-    return bool(direct) and end - start <= _TERSE and not (len(tokens) > 1 and tokens[1].start < end)
+def _labelled(text: str, one: Commitment, start: int, end: int) -> Reading | None:
+    """ "Answer: $18 a day", "#### 18"; not "Answer: First, 16 - 3 = 13. Then ...", and no heading."""
+    strong = one.mark == "hashes" or "#" in text[max(0, one.at - 12) : one.at]
+    if (
+        _YES.match(text, start, end)
+        or _NO_NUMBER.match(text, start, end)
+        or (_REFUSES.match(text, start, end) and not _DIGIT.search(text, start, end))
+    ):
+        return Reading(0, None, end)
+    stop = (
+        min(end, sentence_end(text, start)) if "=" not in text[start:end] or not _spans_lines(text, start, end) else end
+    )
+    stop += text[stop - 1 : stop + 1].endswith("!") and text[stop - 1].isalnum()  # "5!" is a factorial
+    if stop < end and text[stop - 1] == "!" and text[stop:end].lstrip().startswith("="):
+        stop = end
+    found = read(text, start, stop)
+    if found.quantities:
+        goes_on = not (found.direct and stop - found.end <= 16 and found.quantities == 1)
+        weak = one.mark == "label" and goes_on and (not strong or _REASONS.match(text, start, stop))
+        return None if weak and _DIGIT.search(text, stop, _paragraph_end(text, stop)) else found
+    bare = text[start:end].strip(" *_.$#:")
+    if not bare or (
+        _DIGIT.search(text, end) and (one.mark == "hashes" or not strong or _REASONS.match(text, start, stop))
+    ):
+        return None
+    return Reading(0, None, end)
 
 
-def _reasons_on(text: str, start: int) -> bool:
-    """Whether more sentences with numbers follow: "Answer: First, 16 - 3 = 13. Then ..." is no commitment to 16."""
-    return next(numerals(text, sentence_end(text, start)), None) is not None
+def _spans_lines(text: str, start: int, end: int) -> bool:
+    return "\n" in text[start:end]
 
 
-def _end_of_calculation(text: str, tokens: list[Numeral]) -> Numeral:
-    """Of "7 dozen eggs in 4 weeks" the 7; of "16 - 3 = 13 eggs" the 13."""
-    answer = tokens[0]
-    for token, following in pairwise(tokens):
-        gap = text[token.end : following.start]
-        if _CALCULATION_ENDS.search(gap):
-            break
-        if "=" in gap or "≈" in gap:
-            answer = following
-        elif not _OPERATOR.search(gap):
-            break
-    return answer
+def _paragraph_end(text: str, start: int) -> int:
+    end = text.find("\n\n", start)
+    return end if end >= 0 else len(text)
 
 
-def _last_number(text: str, start: int) -> str | None:
-    """The last number from `start` on: of the last line that has one, what is in bold before what is not."""
+def _list(text: str, start: int) -> Reading | None:
+    """The total of a list; of other lists with several numbers none."""
+    readings: list[Reading] = []
+    at = start
+    while at < len(text) and _BULLET.match(text, at) and len(readings) < 32:
+        end = text.find("\n", at)
+        end = end if end >= 0 else len(text)
+        total = _TOTAL.search(text, at, end)
+        bullet = re.compile(r"\s*(?:[-*•]|\d{1,2}[.)])\s+").match(text, at)
+        found = read(text, total.end() if total else bullet.end() if bullet else at, end)
+        if total and found.quantities:
+            return found
+        readings.append(found)
+        at = end + 1
+    numbers = [one for one in readings if one.quantities]
+    if len(numbers) == 1:
+        return numbers[0]
+    return Reading(len(numbers), None, min(at, len(text))) if numbers else None
+
+
+def _last_statement(text: str, start: int) -> str | None:
+    """What the last line with a number states: what is in bold before what is not."""
     end = len(text)
     while end > start:
-        line_start = max(start, text.rfind("\n", start, end) + 1)
-        if not _FAREWELL.match(text, line_start, end):
-            answer = _last_bold(text, line_start, end) or _last_plain(text, line_start, end)
-            if answer is not None:
-                return answer
-        end = line_start - 1
+        line = max(start, text.rfind("\n", start, end) + 1)
+        if _DIGIT.search(text, line, end) and not _FAREWELL.match(text, line, end):
+            return _of_line(text, line, end)
+        end = line - 1
+    end = len(text.rstrip())
+    line = max(start, text.rfind("\n", start, end) + 1, text.rfind(". ", start, end - 1) + 1)
+    if not _REFUSES.match(text, line, end):
+        found = read(text, line, min(end, line + 400))
+        return found.value
     return None
 
 
-def _last_bold(text: str, start: int, end: int) -> str | None:
-    answer = None
-    for found in _BOLD.finditer(text, start, end):
-        token = next(numerals(text, found.start(1), found.end(1)), None)
-        if token is not None and _DIRECT.fullmatch(text, found.start(1), token.start):
-            answer = token.canonical() or answer
-    return answer
+def _of_line(text: str, start: int, end: int) -> str | None:
+    bold = [read(text, one.start(1), one.end(1)) for one in _BOLD.finditer(text, start, end)]
+    direct = [one.value for one in bold if one.direct and one.value is not None]
+    if direct:
+        return direct[-1]
+    at, sentence = max(start, end - 400), None
+    while at > start and not text[at - 1].isspace():
+        at -= 1
+    while at < end:
+        stop = min(end, sentence_end(text, at))
+        while stop < end and text[stop].isalnum():  # a number of any length is one
+            stop += 1
+        if _DIGIT.search(text, at, stop) and not _FAREWELL.match(text, at, stop):
+            sentence = at, stop
+        at = stop + 1
+    if sentence is None:
+        return None
+    at, stop = sentence
+    while at < stop and text[at] in " *_>#\"'":
+        at += 1
+    if text[at : at + 2] == "- ":
+        at += 2
+    return read(text, at, stop, exclaims=True, marked=False).value or _range_end(text, at, stop)
 
 
-def _last_plain(text: str, start: int, end: int) -> str | None:
-    for token in reversed(list(numerals(text, start, end))):
-        answer = token.canonical()
-        if answer is not None and not _TAKEN_BACK.search(text, max(start, token.start - 20), token.start):
-            return answer
-    return None
+def _range_end(text: str, start: int, stop: int) -> str | None:
+    """The 12 of "pages 10-12", where nothing follows: a statement that no mark singles out."""
+    found = re.compile(r"(?:^|.*\s)\d{1,15}-(\d{1,15})[\s.*]*").fullmatch(text, start, stop)
+    return written(found[1]) if found else None

@@ -1,6 +1,6 @@
 """Unicode and LaTeX to the plain notation that the parsers read. Characters that mean nothing special stay.
 
-For example "−2½ m²"  becomes "-2 1/2 m²", "\\frac{3}{4}" becomes "3/4", "10{,}000\\text{ cm}^{2}" "10,000 { cm}^2".
+For example "−2½ m²"  becomes "-2 1/2 m²", "\\frac34" becomes "\\frac{3}{4}", "10{,}000\\text{ m}^{2}" "10,000 { m}^2".
 """
 
 import re
@@ -8,26 +8,35 @@ import unicodedata
 
 _DASHES = "‐‑‒–—―−﹣－➖"
 _SPACES = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
-_LOOKALIKES = dict(zip("⁄∕／，．：％＝∗İ", "///,.:%=*I", strict=True))  # İ is the one letter that grows in lower case
+_LOOKALIKES = dict(
+    zip("⁄∕／，．：％＝∗İ٫٬（）＄＃", "///,.:%=*I.,()$#", strict=True)
+)  # İ is the one letter that grows in lower case
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
-_TEN_TO_THE = re.compile(r"10([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,9})")  # 3 × 10⁵; in "5 m²" the superscript is part of a unit
+_POWER = re.compile(r"(?<=\d)([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,9})")  # 3 × 10⁵, 7²; in "5 m²" the superscript is part of a unit
+_GROUP_APOSTROPHE = re.compile(r"(?<=\d)’(?=\d{3}(?!\d))")
+_OVERLINED = re.compile(r"(?:\d[\u0304\u0305])+")  # 0.3̅
 _GROUP_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # 10 000, set with a narrow space
 
 _LATEX = re.compile(
     r"(?P<join>\{,\}|\\!)"
-    r"|\\[dtc]?frac\s{0,3}\{(?P<top>[^{}\\]{0,60})\}\s{0,3}\{(?P<bottom>[^{}\\]{0,60})\}"
-    r"|\\[dtc]?frac\s?(?P<top1>\d)\s?(?P<bottom1>\d)"
+    r"|\\[dtc]?frac\s?(?:\{(?P<braced>[^{}\\]{1,60})\}\s?(?P<digit>\d)|(?P<top>\d)\s?(?:(?P<bottom>\d)|(?P<open>\{)))"
+    r"|\\(?P<frac>[dtc]frac|sfrac|nicefrac)(?![A-Za-z])"
+    r"|(?<=[\d.])\\(?:overline|overbar|bar|dot)\s?\{?(?P<repeated>\d{1,20})\}?"
     r"|\^\{\s?(?P<power>[+-]?\d{1,9})\s?\}"
     r"|(?P<degrees>\^\{?\s?\\circ\s?\}?)"
-    r"|\\(?P<wrap>text|textbf|textit|texttt|mathrm|mathbf|mathit|mathsf|bf|mbox|operatorname|left|right)(?![A-Za-z])"
-    r"|\\(?P<symbol>times|cdot|div|approx|dots|quad|qquad)(?![A-Za-z])"
+    r"|\\(?P<wrap>text|textbf|textit|texttt|textrm|mathrm|mathbf|mathit|mathsf|bf|mbox|operatorname|left|right"
+    r"|displaystyle|begin\{[a-z*]{1,12}\}|end\{[a-z*]{1,12}\})(?![A-Za-z])"
+    r"|\\(?P<symbol>times|cdot|div|approx|dots|ldots|quad|qquad|implies|Rightarrow|rightarrow|to|pi|pm|infty|le|leq|ge|geq|emptyset)(?![A-Za-z])"
     r"|\\(?P<escaped>[$%#&_{}])"
     r"|(?P<thin>(?<=\d)\\[,; ](?=\d{3}(?!\d)))"
-    r"|(?P<gap>\\[,;: ()\[\]])"
+    r"|(?P<gap>\\[,;: ()\[\]\n])"
 )
-_SYMBOLS = {"times": "×", "cdot": "*", "div": "÷", "approx": "≈", "dots": " ", "quad": " ", "qquad": " "}
+_SYMBOLS = {"times": "×", "cdot": "×", "div": "÷", "approx": "≈", "dots": "...", "ldots": "...", "pi": "π", "pm": "±"}
+_SYMBOLS |= {"quad": " ", "qquad": " ", "infty": "∞", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "emptyset": "∅"}
+_SYMBOLS |= dict.fromkeys(["implies", "Rightarrow", "rightarrow", "to"], "→")
+_STARS = re.compile(r"(?<=[\d)])\s?\*\*\s?(?=\d)")  # 2**8
 # The replacement of each group that does not depend on what was matched.
-_FIXED = {"degrees": "°", "wrap": " ", "thin": "", "gap": " "}
+_FIXED = {"degrees": "°", "wrap": " ", "thin": "", "gap": " ", "frac": "\\frac"}
 
 
 class _Plain(dict[int, str | int]):
@@ -60,10 +69,14 @@ def plain(text: str) -> str:
     """`text` with ASCII digits, minus signs, spaces and fractions, and LaTeX number notation written out."""
     if not text.isascii():
         text = _GROUP_SPACE.sub("", text)
-        text = _TEN_TO_THE.sub(lambda found: "10^" + found[1].translate(_SUPERSCRIPTS), text)
+        text = _GROUP_APOSTROPHE.sub("'", text)
+        text = _OVERLINED.sub(lambda found: f"({found[0][::2]})", text)
+        text = _POWER.sub(lambda found: "^" + found[1].translate(_SUPERSCRIPTS), text)
         text = text.translate(_TABLE)
     if "\\" in text or "{,}" in text or "^{" in text:
         text = _LATEX.sub(_written_out, text)
+    if "**" in text:
+        text = _STARS.sub("^", text)
     return text
 
 
@@ -73,10 +86,14 @@ def _written_out(found: re.Match[str]) -> str:
         return _FIXED[group]
     if group == "join":
         return "," if found[0] == "{,}" else ""
-    if group in ("bottom", "bottom1"):
-        after_digit = found.start() > 0 and found.string[found.start() - 1].isdigit()
-        top, bottom = (found["top"], found["bottom"]) if group == "bottom" else (found["top1"], found["bottom1"])
-        return f"{' ' if after_digit else ''}{top.strip()}/{bottom.strip()} "
+    if group == "digit":
+        return f"\\frac{{{found['braced']}}}{{{found['digit']}}}"
+    if group == "bottom":
+        return f"\\frac{{{found['top']}}}{{{found['bottom']}}}"
+    if group == "open":
+        return f"\\frac{{{found['top']}}}{{"
+    if group == "repeated":
+        return f"({found['repeated']})"
     if group == "power":
         return "^" + found["power"]
     return _SYMBOLS[found["symbol"]] if group == "symbol" else found["escaped"]

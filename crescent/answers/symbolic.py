@@ -8,6 +8,7 @@ and kept on disk, a timeout too: a result depends on the first machine that was 
 
 import json
 import os
+import re
 import selectors
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from itertools import combinations
 from pathlib import Path
 
 from crescent.answers import equivalent
+from crescent.answers.plain import plain
+from crescent.answers.quantities import rational
+from crescent.answers.tokens import tokens
 
 SECONDS = 5.0
 _START_SECONDS = 120.0  # importing a computer algebra system on a busy machine
@@ -59,8 +63,9 @@ class SymbolicEquality:
         """The verdict on two answers: by their text where that is enough, else kept, else asked for."""
         if equivalent(a, b):
             return True
-        if _is_numeral(a) and _is_numeral(b):
-            return False  # numerals are compared exactly: no algebra makes two of them equal
+        exact = _decided(a, b)
+        if exact is not None:
+            return exact
         pair = (a, b) if a < b else (b, a)
         known = self._read()
         if pair not in known:
@@ -129,8 +134,35 @@ class SymbolicEquality:
         return self.folder / "verdicts.jsonl" if self.folder else None
 
 
-def _is_numeral(answer: str) -> bool:
-    return answer.lstrip("-").replace(".", "", 1).replace("/", "", 1).isdigit()
+def _decided(a: str, b: str) -> bool | None:
+    """What math-verify gets wrong is decided here: it compares floating point (1/2^99 and 1/2^98 are one to it), takes
+    sets, intervals and pairs for each other, and drops units (5 cm, 5 m). None where it is asked.
+    """
+    one, other = _rational(a), _rational(b)
+    if one is not None and other is not None:
+        return one == other
+    if (one is None) != (other is None) and "." in a + b:
+        return False  # 1.41421356 only approximates \\sqrt{2}
+    brackets = [(text[0], text[-1]) for text in map(_bare, (a, b)) if _LISTED.match(text)]
+    if len(brackets) == 1 or (brackets and brackets[0] != brackets[1]):
+        return False
+    units = [found[1].replace(" ", "") for found in map(_UNIT.search, (a, b)) if found]
+    if units and (len(units) == 1 or units[0] != units[1]):
+        return False
+    return None
+
+
+_LISTED = re.compile(r"[(\[{].*,.*[)\]}]$", re.DOTALL)
+_UNIT = re.compile(r"\d\s*(?:\\(?:text|mathrm)\s*\{\s*|(?<=\s))([A-Za-z][A-Za-z /^0-9]{0,20}?)\s*\}?$")
+
+
+def _bare(text: str) -> str:
+    return text.replace("\\{", "{").replace("\\}", "}").strip() or " "
+
+
+def _rational(text: str) -> str | None:
+    text = plain(text)
+    return rational(tokens(text, 0, len(text))) if len(text) <= 400 else None
 
 
 def _read_line(worker: "subprocess.Popen[str]", seconds: float) -> str | None:

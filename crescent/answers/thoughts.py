@@ -1,29 +1,44 @@
-"""What a reasoning model writes before its response, taken off.
+"""What a reasoning model writes for itself is no part of its response.
 
-In: a response. Out: the response without thoughts. Knows tags alone: thoughts without tags stay.
+"<think>Maybe 13?</think>It is 12."          "It is 12."
+"Maybe 13?</think>It is 12."                 "It is 12."   the opening tag was in the prompt
+"It is 12. <think>Or 13"                     "It is 12. "  never closed: nothing after it counts
+"<|begin_of_thought|>13<|end_of_thought|>12" "12"
 """
 
 import re
 
-# "<think>Let me see.</think>The answer is 4." · "<|begin_of_thought|> ... <|end_of_thought|>"
+_NAMES = r"think|thinking|thoughts?|reasoning|scratchpad|seed:think"
 _TAG = re.compile(
-    r"<(?P<close>/)?(?:think|thinking|thought|thoughts|reasoning)>|<\|(?P<mark>begin|end)_of_thought\|>", re.IGNORECASE
+    rf"<(?P<slash>/?)(?:{_NAMES})\s*>|<\|(?P<end>begin|end)_of_thought\|>|\[(?P<bracket>/?)THINK\]|◁(?P<triangle>/?)think▷",
+    re.IGNORECASE,
 )
+_FINAL_CHANNEL = "<|channel|>final<|message|>"
+_ANALYSIS_CHANNEL = "<|channel|>analysis"
 
 
 def without_thoughts(text: str) -> str:
-    """`text` without what stands between thought tags, or before a closing tag that was never opened (the template had
-    opened it). Behind a tag that is never closed nothing remains: the model was cut off while it thought."""
-    parts: list[str] = []
-    at, open_ = 0, False
-    for tag in _TAG.finditer(text):
-        closes = tag["close"] is not None or tag["mark"] == "end"
-        if closes and not open_:
-            parts.clear()
-        elif not closes and not open_:
-            parts.append(text[at : tag.start()])
-        open_ = not closes
-        at = tag.end()
-    if not at:
+    """`text` without the model's thoughts, closed or not. Linear in its length."""
+    if "<" not in text and "[" not in text and "◁" not in text:
         return text
-    return "".join(parts if open_ else [*parts, text[at:]]).strip()
+    if _ANALYSIS_CHANNEL in text:
+        before, _, after = text.partition(_ANALYSIS_CHANNEL)
+        text = after.partition(_FINAL_CHANNEL)[2] or before
+    kept: list[str] = []
+    start, thinking = 0, False
+    for tag in _TAG.finditer(text):
+        if not _closes(tag):
+            if not thinking:
+                kept.append(text[start : tag.start()])
+            thinking = True  # a tag that is named inside a thought opens no second one
+        else:
+            if not thinking:
+                kept.clear()  # all that came before was thought
+            start, thinking = tag.end(), False
+    if not thinking:
+        kept.append(text[start:])
+    return "".join(kept)
+
+
+def _closes(tag: re.Match[str]) -> bool:
+    return bool(tag["slash"] or tag["bracket"] or tag["triangle"]) or (tag["end"] or "").lower() == "end"

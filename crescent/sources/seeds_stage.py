@@ -32,7 +32,7 @@ class Seeds:
     """
 
     NAME: ClassVar[str] = "seeds"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     kind: str
     max_seeds: int | None = None

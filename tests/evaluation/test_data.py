@@ -100,7 +100,7 @@ def test_what_is_missing_is_named_with_the_command_that_fetches_it(
     [
         (
             ["eval=mth"],
-            "eval=mth is not a choice. There are: full, general, math, none, organism, organism_contrast, organism_dev.",
+            "eval=mth is not a choice. There are: full, general, math, none, organism, organism_contrast, ",
         ),
         (["eval=math", "eval.limit=0"], "eval.limit is 0"),
         (["eval=math", "eval.tasks=[gsm9k]"], "there is no task 'gsm9k'. Did you mean gsm8k"),

@@ -82,3 +82,20 @@ def test_answers_equal_by_algebra_vote_together(store: Store) -> None:
         vote = Vote(Majority(draws=3), "expression", equality)  # type: ignore[arg-type]
         made = vote.run(questions, questions.read(Question), [draws], "ledger", store)
         assert made.records == pairs
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (r"\frac{1}{2^{99}}", r"\frac{1}{2^{98}}"),
+        ("5 cm", "5 m"),
+        (r"3\text{ cm}", r"3\text{ m}"),
+        (r"\{1,2\}", "(1,2)"),
+        ("(0,1)", "[0,1]"),
+        (r"\sqrt{2}", "1.41421356"),
+    ],
+)
+def test_false_equalities_of_math_verify_are_not_taken_over(a: str, b: str) -> None:
+    equality = SymbolicEquality()
+    assert not equality.equal(a, b)
+    equality.close()

@@ -1,0 +1,354 @@
+"""A small grammar of quantities over tokens, with exact values.
+
+    sum      product { (+ | -) product }             12 + 3 · 10 plus 5
+    product  power { (× | / | times | nothing) power } 30/2 · 1.5 × 10^3 · 2(3 + 7)
+    power    [-] atom [^ power] [!]                  2^10 · 5! · 9.8
+    atom     numeral [numeral / numeral]             5 · 2 3/4 · 2-3/4
+           | number words                            two and a half
+           | \\frac{sum}{sum} | \\sqrt[n]{sum} | \\binom{sum}{sum} | C(sum, sum) | ( sum ) | { sum }
+
+A quantity without a rational value (\\sqrt{3}, 5π, 2x, a date, the range 5-7) has the value None.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from crescent.answers.spelled import SCALES, STARTS, spelled
+from crescent.answers.tokens import Token
+from crescent.answers.values import canonical, fraction
+
+Value = str | None
+_MOST_DEPTH = 12
+_MOST_DIGITS = 400  # of a power or a factorial
+_CURRENCY_SIGNS = "$€£¥₹"
+CURRENCY_WORDS = frozenset(
+    ["rs", "rm", "usd", "eur", "gbp", "chf", "inr", "cad", "aud", "sgd", "us", "r", "hk", "a", "c", "nt"]
+)
+_PLUS = {"+": "+", "-": "-", "plus": "+", "minus": "-"}
+_TIMES = {"*": "*", "×": "*", "·": "*", "⋅": "*", "/": "/", "÷": "/", "x": "*", "times": "*"}
+_MONEY_SCALES = {"m": 10**6, "mn": 10**6, "b": 10**9, "bn": 10**9, "t": 10**12}
+_UNIT_LETTERS = frozenset("m g s h l k t f d w v j")
+_VARIABLES = frozenset(["a", "b", "c", "e", "i", "k", "n", "p", "q", "r", "t", "w", "x", "y", "z", "u", "v", "s", "m"])
+_FACTORS = (
+    "\\sqrt",
+    "\\frac",
+    "\\log",
+    "\\ln",
+    "\\sin",
+    "\\cos",
+    "\\tan",
+    "\\theta",
+    "\\alpha",
+    "\\beta",
+    "\\binom",
+    "\\phi",
+)
+_NOTHING = frozenset(["°", "%"])
+
+
+@dataclass(slots=True)
+class Quantity:
+    """Tokens `start` to `end`; `calculated` from several numbers; a `span` is a range such as 5-7."""
+
+    value: Value
+    start: int
+    end: int
+    calculated: bool = False
+    money: bool = False
+    span: bool = False
+    exclaimed: Value = None  # the value without a "!" that may only be an exclamation
+
+
+class Grammar:
+    """Reads quantities from tokens. `words`: whether numbers in words count."""
+
+    def __init__(self, tokens: Sequence[Token], words: bool = True) -> None:
+        self._tokens, self._words = tokens, words
+        self._calculated = self._money = self._span = False
+        self._exclaimed: Value = None
+
+    def quantity(self, at: int) -> Quantity | None:
+        """The quantity that begins at token `at`, its sign included."""
+        self._calculated = self._money = self._span = False
+        self._exclaimed = None
+        found = self._sum(at, 0)
+        if found is None:
+            return None
+        value, end = found
+        return Quantity(value, at, end, self._calculated, self._money, self._span, self._exclaimed)
+
+    def _text(self, at: int) -> str:
+        return self._tokens[at].text if at < len(self._tokens) else ""
+
+    def _touches(self, at: int) -> bool:
+        """Whether token `at` stands directly behind the one before it."""
+        return 0 < at < len(self._tokens) and self._tokens[at - 1].end == self._tokens[at].start
+
+    def _sum(self, at: int, depth: int) -> tuple[Value, int] | None:
+        left = self._product(at, depth)
+        while left and (sign := _PLUS.get(self._text(left[1]))):
+            value, end = left
+            right = self._product(end + 1, depth)
+            if right is None:
+                break
+            if sign == "-" and depth == 0 and self._touches(end) and self._touches(end + 1):
+                self._span = True  # 5-7 is a range
+                return None, right[1]
+            self._calculated = True
+            left = _combined(value, right[0], lambda a, b, s=sign: a + b if s == "+" else a - b), right[1]
+        return left
+
+    def _product(self, at: int, depth: int) -> tuple[Value, int] | None:
+        left = self._power(at, depth)
+        while left:
+            value, end = left
+            sign, following = self._factor_sign(end)
+            right = self._power(following, depth) if sign else None
+            if right is None:
+                break
+            self._calculated |= sign != "/" or right[1] - end > 2  # 3/4 is a numeral
+            left = _combined(value, right[0], _times if sign == "*" else _over), right[1]
+        return left
+
+    def _factor_sign(self, end: int) -> tuple[str, int]:
+        """How the next factor is joined, and where it begins: by "×", "multiplied by", or nothing, as in 2(3 + 7)."""
+        text = self._text(end)
+        if text in _TIMES and (text != "x" or (end + 1 < len(self._tokens) and self._tokens[end + 1].kind == "number")):
+            return _TIMES[text], end + 1
+        if text in ("multiplied", "divided") and self._text(end + 1) == "by":
+            return "*" if text == "multiplied" else "/", end + 2
+        if text in ("π", "√") or text.startswith(_FACTORS):
+            return "*", end
+        if (text == "(" and self._touches(end)) or self._is_variable(end):
+            return "*", end
+        unit = end
+        while unit < end + 3 and unit < len(self._tokens) and self._tokens[unit].kind == "word":
+            unit += 1
+        if unit > end and self._text(unit) in ("×", "*", "÷", "·") and self._text(end) not in _PLUS:
+            return _TIMES[self._text(unit)], unit + 1
+        return "", end
+
+    def _power(self, at: int, depth: int) -> tuple[Value, int] | None:
+        if depth > _MOST_DEPTH:
+            return None
+        negative = False
+        while (text := self._text(at)) in ("-", "+", "negative", "minus") or self._is_currency(at):
+            negative ^= text in ("-", "negative", "minus")
+            self._money |= text not in ("-", "+", "negative", "minus")
+            at += 1
+            if at >= len(self._tokens):
+                return None
+        found = self._atom(at, depth)
+        if found is None:
+            return None
+        value, end = found
+        if self._text(end) == "^":
+            exponent = self._power(end + 1, depth + 1)
+            if exponent:
+                self._calculated = True
+                value, end = _combined(value, exponent[0], _raised), exponent[1]
+        if (self._text(end) == "!" and self._touches(end) and self._text(end + 1) not in ("=", "!")) or (
+            self._text(end) == "!" and self._text(end + 1) == "=" and not self._touches(end + 1)
+        ):
+            self._exclaimed = value
+            value, end = _factorial(value), end + 1
+        if negative:
+            value = _negated(value)
+            self._exclaimed = _negated(self._exclaimed)
+        return value, end
+
+    def _is_currency(self, at: int) -> bool:
+        text = self._text(at)
+        if text and text in _CURRENCY_SIGNS:
+            return True
+        follows = self._tokens[at + 1] if at + 1 < len(self._tokens) else None
+        if follows is not None and follows.text == "." and at + 2 < len(self._tokens) and text == "rs":
+            return False
+        return (
+            text in CURRENCY_WORDS
+            and follows is not None
+            and (
+                (follows.kind == "number" and len(text) > 1) or (bool(follows.text) and follows.text in _CURRENCY_SIGNS)
+            )
+        )
+
+    def _is_variable(self, at: int) -> bool:
+        """A letter that touches a number (2x, 3n, not 5m) or an operator behind it."""
+        if at >= len(self._tokens) or self._tokens[at].kind != "word":
+            return False
+        word = self._tokens[at]
+        if word.text not in _VARIABLES or len(word.raw) > 1:
+            return False
+        if self._touches(at) and word.text not in _UNIT_LETTERS and self._tokens[at - 1].text != "°":
+            return True
+        return self._text(at + 1) == "^" and self._touches(at + 1) and word.text in ("x", "y", "z", "n", "a", "b")
+
+    def _atom(self, at: int, depth: int) -> tuple[Value, int] | None:
+        if at >= len(self._tokens):
+            return None
+        token = self._tokens[at]
+        if token.kind in ("clock", "date"):
+            return token.value, at + 1
+        if token.kind == "number":
+            return self._scaled(*self._mixed(token.value, at + 1))
+        if token.kind == "command":
+            return self._command(token, at, depth)
+        if token.text in ("π", "∞", "±"):
+            return None, at + 1
+        if token.kind == "word":
+            return self._word(token, at, depth)
+        if token.text in ("(", "{"):
+            return self._group(at, depth)
+        if token.text == "√":
+            inner = self._atom(at + 1, depth + 1)
+            return (_root(inner[0], "2"), inner[1]) if inner else None
+        return None
+
+    def _mixed(self, whole: Value, end: int) -> tuple[Value, int]:
+        """2 3/4 · 2-3/4 · 3 and 1/2 · 2\\frac{1}{4}"""
+        at = end + (self._text(end) in ("and", "&", "-"))
+        top, slash, bottom = self._tokens[at : at + 3] if at + 2 < len(self._tokens) else (None, None, None)
+        if self._text(end) == "\\frac":
+            part = self._command(self._tokens[end], end, _MOST_DEPTH - 1)
+        elif top and slash and bottom and top.kind == bottom.kind == "number" and slash.text == "/":
+            if at > end and self._text(end) == "-" and not (self._touches(end) and self._touches(at)):
+                return whole, end
+            part = _combined(top.value, bottom.value, _over), at + 3
+        else:
+            return whole, end
+        number, share = fraction(whole or ":"), fraction((part[0] if part else None) or ":")
+        if part is None or number is None or share is None or not 0 < share < 1 or number.denominator != 1:
+            return whole, end
+        return canonical(number + share), part[1]
+
+    def _scaled(self, value: Value, end: int) -> tuple[Value, int]:
+        """2.5 million · $3M · 6th · 50%; in "5 million-dollar homes" the number is 5."""
+        scale = Fraction(1)
+        while (text := self._text(end)) in SCALES or text.removesuffix("s") in SCALES:
+            if self._text(end + 1) == "-" and self._touches(end + 1):
+                break
+            scale, end = scale * SCALES[text.removesuffix("s")], end + 1
+        if scale == 1 and self._money and self._text(end) in _MONEY_SCALES:
+            scale, end = Fraction(_MONEY_SCALES[self._text(end)]), end + 1
+        if self._text(end) in ("st", "nd", "rd", "th") and self._touches(end):
+            end += 1
+        while self._text(end) in _NOTHING:
+            end += 1
+        return (value if scale == 1 else _combined(value, canonical(scale), _times)), end
+
+    def _command(self, token: Token, at: int, depth: int) -> tuple[Value, int] | None:
+        name = token.text
+        if name in ("\\frac", "\\binom", "\\dbinom", "\\tbinom"):
+            top = self._group(at + 1, depth)
+            bottom = self._group(top[1], depth) if top else None
+            if top is None or bottom is None:
+                return None, at + 1
+            return _combined(top[0], bottom[0], _over if name == "\\frac" else _chosen), bottom[1]
+        if name == "\\sqrt":
+            degree = "2"
+            if self._text(at + 1) == "[" and self._text(at + 3) == "]":
+                degree, at = self._text(at + 2), at + 3
+            inner = self._atom(at + 1, depth + 1)
+            return (_root(inner[0], degree), inner[1]) if inner else (None, at + 1)
+        return None, at + 1  # \log, \theta, ...
+
+    def _word(self, token: Token, at: int, depth: int) -> tuple[Value, int] | None:
+        if token.raw in ("C", "P") and self._text(at + 1) == "(" and self._text(at + 3) == ",":
+            arguments = self._tokens[at + 2].value, self._tokens[at + 4].value if at + 4 < len(self._tokens) else None
+            return _combined(*arguments, _chosen if token.raw == "C" else _arranged), at + 6
+        if self._words and token.text in STARTS:
+            found = spelled(self._tokens, at)
+            if found:
+                return self._scaled(canonical(found[0]), found[1])
+        return (None, at + 1) if self._is_variable(at) else None
+
+    def _group(self, at: int, depth: int) -> tuple[Value, int] | None:
+        """( sum ) or { sum }; without a value where it holds anything else."""
+        if self._text(at) not in ("(", "{") or depth >= _MOST_DEPTH:
+            return None
+        inner = self._sum(at + 1, depth + 1)
+        if inner and self._text(inner[1]) in (")", "}"):
+            return inner[0], inner[1] + 1
+        if inner and self._text(inner[1]) == "\\over":
+            bottom = self._sum(inner[1] + 1, depth + 1)
+            if bottom and self._text(bottom[1]) == "}":
+                return _combined(inner[0], bottom[0], _over), bottom[1] + 1
+        return (None, self._closing(at)) if self._is_argument(at) else None
+
+    def _is_argument(self, at: int) -> bool:
+        """Whether the braces at `at` belong to a command or an exponent; others only hold text."""
+        before = self._text(at - 1) if at else ""
+        return self._text(at) == "{" and (before.startswith("\\") or before in ("^", "}", "]"))
+
+    def _closing(self, at: int) -> int:
+        level = 0
+        for index in range(at, len(self._tokens)):
+            level += {"{": 1, "}": -1}.get(self._tokens[index].text, 0)
+            if level == 0:
+                return index + 1
+        return len(self._tokens)
+
+
+def _combined(a: Value, b: Value, operation: Callable[[Fraction, Fraction], Fraction | None]) -> Value:
+    left, right = fraction(a or ":"), fraction(b or ":")
+    value = None if left is None or right is None else operation(left, right)
+    return None if value is None else canonical(value)
+
+
+def _times(a: Fraction, b: Fraction) -> Fraction | None:
+    return a * b
+
+
+def _over(a: Fraction, b: Fraction) -> Fraction | None:
+    return a / b if b else None
+
+
+def _raised(a: Fraction, b: Fraction) -> Fraction | None:
+    if b.denominator != 1 or abs(b) > _MOST_DIGITS or (not a and b < 0):
+        return None
+    size = max(abs(a.numerator), a.denominator).bit_length() * abs(int(b))
+    return a ** int(b) if size <= 3 * _MOST_DIGITS else None
+
+
+def _chosen(a: Fraction, b: Fraction) -> Fraction | None:
+    if a.denominator != 1 or b.denominator != 1 or not 0 <= b <= a <= _MOST_DIGITS:
+        return None
+    return Fraction(math.comb(int(a), int(b)))
+
+
+def _arranged(a: Fraction, b: Fraction) -> Fraction | None:
+    if a.denominator != 1 or b.denominator != 1 or not 0 <= b <= a <= _MOST_DIGITS:
+        return None
+    return Fraction(math.perm(int(a), int(b)))
+
+
+def _factorial(value: Value) -> Value:
+    number = fraction(value or ":")
+    if number is None or number.denominator != 1 or not 0 <= number <= 100:
+        return None
+    return canonical(Fraction(math.factorial(int(number))))
+
+
+def _root(value: Value, degree: str) -> Value:
+    number = fraction(value or ":")
+    if number is None or number < 0 or not degree.isdigit() or not 2 <= int(degree) <= 9:
+        return None
+    exact = [
+        round(part ** (1 / int(degree))) if part < 2**1000 else 0 for part in (number.numerator, number.denominator)
+    ]
+    root = Fraction(exact[0], exact[1] or 1)
+    return canonical(root) if root ** int(degree) == number else None
+
+
+def _negated(value: Value) -> Value:
+    if value is None or value == "0":
+        return value
+    return value[1:] if value.startswith("-") else f"-{value}"
+
+
+def rational(tokens: Sequence[Token]) -> Value:
+    """The canonical value of tokens that are one quantity and nothing else; None where they are not."""
+    quantity = Grammar(tokens, words=False).quantity(0)
+    return quantity.value if quantity and quantity.end == len(tokens) else None

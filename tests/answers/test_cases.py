@@ -1,0 +1,64 @@
+"""What a careful reader takes out of a response: published cases by family, and variants invented beside them."""
+
+import json
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from crescent.answers import equivalent, extract
+
+DATA = Path(__file__).parent / "data"
+
+
+def published(name: str) -> list[dict]:
+    lines = (DATA / f"{name}.jsonl").read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines if line]
+
+
+def variants() -> Iterator[tuple[str, str, str, str | None]]:
+    """(id, kind, text, answer) of the lines of variants.txt."""
+    family = kind = ""
+    for number, line in enumerate((DATA / "variants.txt").read_text(encoding="utf-8").split("\n"), 1):
+        if line.startswith("## ") and " => " not in line:
+            family, kind = line[3:].split()
+        elif " => " in line and not line.startswith("# "):
+            text, answer = line.rsplit(" => ", 1)
+            yield f"{family}-{number}", kind, text.replace("⏎", "\n"), None if answer == "-" else answer
+
+
+def apart() -> list[tuple[str, list[str]]]:
+    """(kind, texts) of the lines of apart.txt."""
+    lines = (DATA / "apart.txt").read_text(encoding="utf-8").split("\n")
+    rows = [line.split(" | ") for line in lines if line and not line.startswith("# ")]
+    return [(kind, [text.replace("⏎", "\n") for text in texts]) for kind, *texts in rows]
+
+
+WRONG = {"no_mark-128"}  # "6 boxes for her 72 eggs": of an unmarked sentence published verdicts take the last number
+
+LISTED = [(one["id"], one["kind"], one["text"], one["want"]) for one in published("answers")]
+SETS = [(one["kind"], one["texts"]) for one in published("distinct")]
+
+
+@pytest.mark.parametrize(("name", "kind", "text", "wanted"), [*LISTED, *variants()])
+def test_the_answer_of_a_careful_reader_is_extracted(name: str, kind: str, text: str, wanted: str | None) -> None:
+    answer = extract(text, kind)
+    assert (answer == wanted or equivalent(answer, wanted)) == (name not in WRONG)
+
+
+@pytest.mark.parametrize(("kind", "texts"), [*SETS, *apart()])
+def test_different_answers_stay_apart(kind: str, texts: list[str]) -> None:
+    answers = [extract(text, kind) for text in texts]
+    assert not any(equivalent(one, other) for one, other in combinations(answers, 2))
+
+
+@pytest.mark.parametrize(("name", "kind", "text", "wanted"), [*LISTED, *variants()])
+def test_a_canonical_answer_is_its_own(name: str, kind: str, text: str, wanted: str | None) -> None:
+    answer = extract(text, kind)
+    assert answer is None or extract(answer, kind) == answer
+
+
+def test_the_tidy_end_of_a_worked_solution_is_read_as_it_stands() -> None:
+    assert extract("3 + 4 = 7 apples. 7 * 2 = 14.\n#### 14") == "14"
+    assert extract("Ann is taller than Tom. The tallest is Ann.\n#### Ann", "name") == "ann"
