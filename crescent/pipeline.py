@@ -93,7 +93,8 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
         tracker.adapter(iteration, adapter)
         summary.artifacts.update(questions=str(questions.path), pairs=str(taken.path), adapter=str(adapter.path))
 
-        console.heading(f"5 Evaluate: eval={experiment.eval.name}, before and after, by lm-evaluation-harness")
+        if experiment.eval.tasks:
+            console.heading(f"5 Evaluate: eval={experiment.eval.name}, before and after, by lm-evaluation-harness")
         for role, weights, prompting in to_score(experiment, trained, first=iteration == 1):
             with report_stage("evaluate") as report:
                 engine = lazy_engine(experiment.engine.scoring, weights, store, Here())

@@ -61,6 +61,11 @@ def not_in_key(**options: Any) -> Any:
     return field(metadata={"key": False}, **options)
 
 
+def internal(**options: Any) -> Any:
+    """A dataclass field that a run fills in itself: it is no setting, and no configuration has it."""
+    return field(metadata={"internal": True}, **options)
+
+
 _SAME = object()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from crescent.core.number_format import AUTO, DTYPES, resolved_dtype
-from crescent.core.store import make_key, write_atomic
+from crescent.core.store import internal, make_key, write_atomic
 from crescent.engines.attention import needed_attention
 from crescent.engines.memory import Need, told_as
 from crescent.engines.thoughts import check_template, may_think
@@ -54,8 +54,8 @@ class Weights:
     path: str
     dtype: str = "float32"
     revision: str | None = None
-    adapter: Path | None = None
-    adapter_key: str | None = None
+    adapter: Path | None = internal(default=None)  # noqa: RUF009 - a field with metadata
+    adapter_key: str | None = internal(default=None)  # noqa: RUF009
     template: Template = "chat"
 
     def __post_init__(self) -> None:

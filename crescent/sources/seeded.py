@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from crescent.core.store import Artifact
+from crescent.core.store import Artifact, internal
 from crescent.sources.context import Bench, answer_and_vote
 from crescent.sources.filter_by_gold_stage import Distinct
 from crescent.sources.rewrite_stage import Fobar, Rephrased, SelfVerification
@@ -44,7 +44,7 @@ class Seeded:
     method: Method
     max_seeds: int | None = None
     seed: int = 0
-    elicits: bool = False
+    elicits: bool = internal(default=False)
 
     def __post_init__(self) -> None:
         self.seed_set.check_counts()

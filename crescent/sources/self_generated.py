@@ -5,7 +5,7 @@ In: a `Bench`. Out: Questions, then QAPairs. No seed data.
 
 from dataclasses import dataclass
 
-from crescent.core.store import Artifact
+from crescent.core.store import Artifact, internal
 from crescent.observers.narration import tell_diversified
 from crescent.sources.context import Bench, answer_and_vote
 
@@ -16,7 +16,7 @@ class OwnQuestions:
 
     name: str = "crescent"
     num_pairs: int | None = None
-    elicits: bool = True
+    elicits: bool = internal(default=True)
 
     @property
     def steps(self) -> tuple[str, ...]:

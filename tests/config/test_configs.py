@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -156,3 +158,24 @@ print([name for name in ("torch", "transformers", "lm_eval", "wandb") if name in
 def test_checking_a_run_loads_no_model_library() -> None:
     done = subprocess.run([sys.executable, "-c", LIGHT], cwd=Path(__file__).parents[1], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def undocumented(settings: Any, node: Any, path: str) -> list[str]:
+    """Fields that the composed configuration lacks, and that are not filled in by the run itself."""
+    missing = []
+    for one in fields(settings):
+        value, name = getattr(settings, one.name), f"{path}{one.name}"
+        if one.metadata.get("internal"):
+            continue
+        if one.name not in node:
+            missing.append(name)
+        elif is_dataclass(value) and isinstance(node[one.name], dict):
+            missing += undocumented(value, node[one.name], f"{name}.")
+    return missing
+
+
+@pytest.mark.parametrize("choice", ["", *CHOICES])
+def test_every_setting_is_in_the_printed_configuration(choice: str) -> None:
+    overrides = [choice, *(["model.path=x"] if choice == "model=hf" else [])] if choice else []
+    if not choice.startswith(("tracking=", "hydra/")):
+        assert undocumented(experiment(*overrides), composed(*overrides), "") == []
