@@ -55,7 +55,7 @@ class Weights:
     dtype: str = "float32"
     revision: str | None = None
     adapter: Path | None = internal(default=None)  # noqa: RUF009 - a field with metadata
-    adapter_key: str | None = internal(default=None)  # noqa: RUF009
+    adapter_key: str | None = internal(default=None)
     template: Template = "chat"
 
     def __post_init__(self) -> None:

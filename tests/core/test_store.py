@@ -20,6 +20,7 @@ ROWS = [Question(str(n), f"question {n}?", 0) for n in range(5)]
 
 @dataclass(frozen=True)
 class Settings:
+    KEY: ClassVar[str] = "Settings"
     threshold: float = 0.85
     name: str = "drop"
     batch_size: int = not_in_key(default=8)
