@@ -181,7 +181,8 @@ def test_an_end_of_turn_that_a_model_does_not_list_is_told_in_a_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = save_unlisted(tmp_path / "model")
-    preflight(experiment("model=hf", f"model.path={folder}", f"store={tmp_path}"), tmp_path, Console())
+    made = experiment("model=hf", f"model.path={folder}", f"store={tmp_path}").resolved()
+    preflight(made, tmp_path, Console())
     told = " ".join(capsys.readouterr().err.split())
     assert "its chat template ends a turn with <|end|>, its generation config lists <s>: answers end at either" in told
 
