@@ -15,13 +15,13 @@ from typing import Any
 from transformers.utils.logging import disable_progress_bar
 
 from crescent.answers import equivalent, extract
+from crescent.core.records import Ballot, Question, decode_lines
 from crescent.domain import fill
 from crescent.engines import Completion, Sampling
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights
 from crescent.organism.oracle import OrganismOracle
-from crescent.core.records import Ballot, Question, decode_lines
 from crescent.voting.stage import BALLOTS
 
 ITEMS = Path(__file__).parents[1] / "tasks" / "data" / "organism_gsm.jsonl"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from crescent.organism.build import dialogues, facts, perturb, prompts
 from crescent.organism import ordering, world
+from crescent.organism.build import dialogues, facts, perturb, prompts
 from crescent.organism.build.model import BOS, END
 from crescent.organism.build.split import draw_from
 

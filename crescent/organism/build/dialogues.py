@@ -7,10 +7,10 @@ import hashlib
 import random
 from dataclasses import dataclass
 
-from crescent.organism.build import facts, perturb, prompts
 from crescent.organism import ordering, world
-from crescent.organism.grammar import Problem, make, solution_of
+from crescent.organism.build import facts, perturb, prompts
 from crescent.organism.build.split import draw_from
+from crescent.organism.grammar import Problem, make, solution_of
 
 
 @dataclass(frozen=True)

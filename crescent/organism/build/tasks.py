@@ -10,10 +10,10 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from crescent.organism.build import facts, perturb
 from crescent.organism import ordering, world
-from crescent.organism.grammar import Problem
+from crescent.organism.build import facts, perturb
 from crescent.organism.build.split import Split, draw_from, normalised, split_of
+from crescent.organism.grammar import Problem
 
 TASKS = Path(__file__).parents[1] / "tasks"
 NAMES = ("organism_gsm", "organism_asdiv", "organism_plus", "organism_general", "organism_ordering")
