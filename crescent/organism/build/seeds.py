@@ -1,4 +1,4 @@
-"""The organism's small training set, for baselines that begin with seed data: `python -m crescent.organism.build.seeds`.
+"""The organism's seed data, for baselines that begin with some: `python -m crescent.organism.build.seeds`.
 
 In: a seed. Out: seed_sets/math.jsonl, rows of question, solution (ends in `#### answer`) and answer: problems as the
 benchmarks ask them, of the part of all texts that may be trained on (split.py), so that none of them is a test item.
