@@ -9,7 +9,7 @@ import difflib
 import importlib
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -49,6 +49,8 @@ def build_target(node: Mapping[str, Any], path: str) -> Any:
         kind = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError):
         raise ConfigError(f"{path}._target_ is {name!r}; there is no such class to import") from None
+    if not (isinstance(kind, type) and is_dataclass(kind)):
+        raise ConfigError(f"{path}._target_ is {name!r}; it must be a dataclass: put @dataclass(frozen=True) before it")
     return build(kind, node, path)
 
 
@@ -91,7 +93,11 @@ def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
             return convert(kind, value, path)
         except ConfigError:
             continue
-    return convert(kinds[0], value, path)
+    try:
+        return convert(kinds[0], value, path)
+    except ConfigError as error:
+        words = [str(word) for kind in kinds[1:] if get_origin(kind) is Literal for word in get_args(kind)]
+        raise ConfigError(f"{error}, or {', '.join(words)}" if words else str(error)) from None
 
 
 def _convert_plain(hint: Any, value: Any, path: str) -> Any:

@@ -130,7 +130,7 @@ def tell_trained(console: Console, adapter: Artifact) -> None:
     """What training came to."""
     info = adapter.info
     console.say(
-        f"{info['steps']} steps on {info['pairs']} pairs, {info['target_tokens']:,} target tokens, "
+        f"{info['steps']} steps on {info['pairs'] - info['dropped']} pairs, {info['target_tokens']:,} target tokens, "
         f"final loss {info['final_loss']:.3f} nats/token{_reused(adapter)}"
     )
 

@@ -46,9 +46,9 @@ class EmbedderSettings:
 
     def __post_init__(self) -> None:
         if self.dtype not in ("auto", "float32", "bfloat16"):
-            raise ValueError(f"dtype={self.dtype!r} is unknown: choose auto, float32 or bfloat16")
+            raise ValueError(f"embedder.dtype is {self.dtype!r}; it may be auto, float32 or bfloat16")
         if self.batch_size < 1:
-            raise ValueError(f"batch_size={self.batch_size} must be at least 1")
+            raise ValueError(f"embedder.batch_size is {self.batch_size}; it must be at least 1")
 
     def resolved(self) -> "EmbedderSettings":
         """With "auto" replaced by what it means on this machine: what a key is made of."""
