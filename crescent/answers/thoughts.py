@@ -8,11 +8,12 @@
 
 import re
 
-_NAMES = r"think|thinking|thoughts?|reasoning|scratchpad|seed:think"
-_TAG = re.compile(
-    rf"<(?P<slash>/?)(?:{_NAMES})\s*>|<\|(?P<end>begin|end)_of_thought\|>|\[(?P<bracket>/?)THINK\]|◁(?P<triangle>/?)think▷",
-    re.IGNORECASE,
-)
+# <think> · </thinking> · <seed:think> · <|begin_of_thought|> · <|START_THINKING|> · [THINK] · ◁think▷
+_NAME = r"(?:think|thinking|thoughts?|reasoning|scratchpad)"
+OPENING = rf"<(?:\w+:)?{_NAME}\s*>|<\|begin_of_{_NAME}\|>|<\|start_{_NAME}\|>|\[think\]|◁think▷"
+CLOSING = rf"</(?:\w+:)?{_NAME}\s*>|<\|end_of_{_NAME}\|>|<\|end_{_NAME}\|>|\[/think\]|◁/think▷"
+"""Tags around thoughts, to be matched whatever their case."""
+_TAG = re.compile(rf"(?P<closing>{CLOSING})|{OPENING}", re.IGNORECASE)
 _FINAL_CHANNEL = "<|channel|>final<|message|>"
 _ANALYSIS_CHANNEL = "<|channel|>analysis"
 
@@ -27,7 +28,7 @@ def without_thoughts(text: str) -> str:
     kept: list[str] = []
     start, thinking = 0, False
     for tag in _TAG.finditer(text):
-        if not _closes(tag):
+        if tag["closing"] is None:
             if not thinking:
                 kept.append(text[start : tag.start()])
             thinking = True  # a tag that is named inside a thought opens no second one
@@ -38,7 +39,3 @@ def without_thoughts(text: str) -> str:
     if not thinking:
         kept.append(text[start:])
     return "".join(kept)
-
-
-def _closes(tag: re.Match[str]) -> bool:
-    return bool(tag["slash"] or tag["bracket"] or tag["triangle"]) or (tag["end"] or "").lower() == "end"

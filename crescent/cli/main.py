@@ -1,7 +1,7 @@
 """The command `crescent`: Hydra's DictConfig comes in, an `Experiment` runs.
 
 In: overrides on the command line. Out: a run folder with summary.json, `.hydra/` and `wandb/`; the result table on
-stdout. This is the only module that knows Hydra. A mistake of the user's ends in a few lines and exit status 2, a fault
+stdout. A mistake of the user's ends in a few lines and exit status 2, a fault
 while running in one line and exit status 1; anything else is a bug of ours and shows its traceback.
 """
 
@@ -126,9 +126,8 @@ def run_job(config: DictConfig) -> None:
     console.say(f"{experiment.model.name} teaches {experiment.distill.student.name}; run folder {folder}")
     tell_formats(console, (experiment.model, experiment.distill.student), lambda: configured.experiment.device)
     experiment = experiment.resolved()
-    node["model"]["dtype"] = (
-        experiment.model.dtype
-    )  # what is tracked, compared and exported is what the run computed in
+    # what is tracked, compared and exported is what the run computed in
+    node["model"]["dtype"] = experiment.model.dtype
     node["distill"]["student"]["dtype"] = experiment.distill.student.dtype
     if not _fit_to_run(experiment, configured.check, folder, console):
         return

@@ -7,6 +7,8 @@ LEAST_TOKENS = 2048
 """Of a prompt and its answer."""
 BATCHES_AHEAD = 8
 """Batches asked for together: only while the last of them runs out are places empty."""
+MAX_RANK = 512
+"""The largest LoRA rank that vLLM has buffers for."""
 
 
 def memory_need(weights: Weights, device: str) -> Need:

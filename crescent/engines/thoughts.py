@@ -12,18 +12,14 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from crescent.answers.thoughts import CLOSING, OPENING
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# <think> · </thinking> · <seed:think> · <|begin_of_thought|> · <|START_THINKING|> · [THINK] · ◁think▷
-_WORD = r"(?:think|thinking|thought|thoughts|reasoning)"
-_OPEN = re.compile(
-    rf"<(?:\w+:)?{_WORD}>|<\|begin_of_{_WORD}\|>|<\|start_{_WORD}\|>|\[think\]|◁think▷"
-    r"|<\|channel\|>(?:analysis|thought)",
-    re.IGNORECASE,
-)
-_CLOSE = re.compile(rf"</(?:\w+:)?{_WORD}>|<\|end_of_{_WORD}\|>|<\|end_{_WORD}\|>|\[/think\]|◁/think▷", re.IGNORECASE)
-_CLOSED = re.compile(rf"(?:{_CLOSE.pattern})\s*\Z", re.IGNORECASE)
+_OPEN = re.compile(rf"{OPENING}|<\|channel\|>(?:analysis|thought)", re.IGNORECASE)
+_CLOSE = re.compile(CLOSING, re.IGNORECASE)
+_CLOSED = re.compile(rf"(?:{CLOSING})\s*\Z", re.IGNORECASE)
 _HINT = re.compile(r"think|thought|reasoning|\|channel\|", re.IGNORECASE)
 FEW = 1 / 20  # of texts: as many may hold a tag by chance, at a high temperature
 _USER = [{"role": "user", "content": "How many?"}]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crescent.engines.guard import Guard
-from crescent.engines.vllm.settings import MAX_RANK
+from crescent.engines.requirements import MAX_RANK
 from crescent.engines.weights import Weights, local_folder
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, MAX_RANK)

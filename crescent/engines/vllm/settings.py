@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 from crescent.core.store import not_in_key
 from crescent.engines.device import best_device
 from crescent.engines.memory import Need
-from crescent.engines.requirements import BATCHES_AHEAD, memory_need
+from crescent.engines.requirements import BATCHES_AHEAD, MAX_RANK, memory_need
 from crescent.engines.transformers.settings import TransformersSettings
 from crescent.engines.weights import Weights, check, identity
 
 if TYPE_CHECKING:
     from crescent.engines.vllm.engine import VllmEngine
-
-MAX_RANK = 512
-"""The largest LoRA rank that vLLM has buffers for."""
 
 
 @dataclass(frozen=True, slots=True)
