@@ -2,7 +2,7 @@
 
 In: generated questions, benchmark items, both embedded. Out: a `Hit` for each question that shares a run of words with
 an item (13 by default, as GPT-3's authors checked: Brown et al., arXiv 2005.14165, appendix C), or all its words where
-it is shorter, or whose embedding is too close to an item's. It decides nothing: see `stages.decontaminate`.
+it is shorter, or whose embedding is too close to an item's. It decides nothing: see `contamination.stage`.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Where training pairs come from: the `source` choice.
 
 In: a `Bench`, which holds what a source may work with. Out, in two steps, so that questions are compared with the
-benchmarks in between: an artifact of Questions, and an artifact of QAPairs. `own.py` is Crescent itself; `seeded.py`
-holds the baselines, which begin with seed data and are given as many pairs. A source trains and scores nothing.
+benchmarks in between: an artifact of Questions, and an artifact of QAPairs. `self_generated.py` is Crescent itself;
+`seeded.py` holds the baselines, which begin with seed data and are given as many pairs. A source trains and scores nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ class Source(Protocol):
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """The modules of `stages` that give the pairs, in order; the plan of a sweep counts what they share."""
+        """The stages that give the pairs, in order; the plan of a sweep counts what they share."""
         ...
 
     def check(self, kind: str) -> None:

@@ -1,7 +1,7 @@
 """Questions asked backwards: a number of a word problem becomes x, and its answer becomes a condition.
 
 In: a question and its answer. Out: new questions whose answer is the number that was hidden. Pure; what a model has to
-write for them (a statement, a rephrasing) is `stages/rewrite.py`. Both ways are as MetaMath uses them (Yu et al., arXiv
+write for them (a statement, a rephrasing) is `rewrite_stage.py`. Both ways are as MetaMath uses them (Yu et al., arXiv
 2309.12284, section 3.3).
 
     Tom has 3 apples and buys 4. How many has he now?   answer 7

@@ -2,7 +2,7 @@
 
 In: shares, an effective number of questions, a quantile. Out: limits. They stay inside what is possible and do not
 shrink to nothing where no question changed, as the mean plus or minus errors does. Which number of questions is
-effective is decided in `statistics.py`.
+effective is decided in `paired.py`.
 """
 
 import math

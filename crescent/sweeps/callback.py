@@ -1,6 +1,6 @@
 """A sweep: its plan before the first job, a status file for each job, and at the end what became of them.
 
-What a sweep will do is in `plan.py`, what its jobs share in `work.py`, how long they take in `pace.py`.
+What a sweep will do is in `jobs.py`, what its jobs share in `shared_work.py`, how long they take in `estimates.py`.
 
 In: Hydra's multirun and the jobs it starts, in this process, in others, or on other machines. Out: lines on stderr and,
 in each job's folder, `status.json`. A job that fails stops no other. Nothing is scheduled here: that is the launcher's.

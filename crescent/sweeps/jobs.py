@@ -1,7 +1,7 @@
 """What a sweep will do: its jobs, composed before the first of them starts, and what varies.
 
 In: Hydra's configuration of a multirun. Out: a `Plan`, and the configuration of each job as its launcher will compose
-it; a job that cannot be composed raises `UnfitJob`. What the jobs share is found in `work.py`.
+it; a job that cannot be composed raises `UnfitJob`. What the jobs share is found in `shared_work.py`.
 """
 
 import copy

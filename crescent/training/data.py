@@ -1,7 +1,7 @@
 """From question-and-response pairs to token ids and labels, through the model's own chat template.
 
 In: `QAPair`s and a tokenizer. Out: `Example`s whose loss covers the response with its end-of-turn token and nothing
-else, and padded batches of them. It knows no model and no order of training (see `plan.py`).
+else, and padded batches of them. It knows no model and no order of training (see `batch_schedule.py`).
 
 The text is rendered and tokenised in one go by `apply_chat_template`; tokenising rendered text a second time with
 special tokens is how a sequence gets two BOS.

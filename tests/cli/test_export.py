@@ -1,6 +1,7 @@
 """A run's student as a plain folder: the logits of base and adapter, and one line where there is nothing to merge."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -92,3 +93,15 @@ def test_the_command_says_one_line_and_no_traceback(tmp_path: Path) -> None:
 def test_the_merged_model_lists_the_end_of_turn_that_it_has_learned(tmp_path: Path) -> None:
     export(adapted_run(tmp_path, save_unlisted(tmp_path / "base")), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "generation_config.json").read_text())["eos_token_id"] == [LISTED, END]
+
+
+def test_a_student_that_is_asked_in_plain_text_is_exported_with_that_template(tiny_llama: Path, tmp_path: Path) -> None:
+    base = shutil.copytree(tiny_llama, tmp_path / "base")
+    for name in ("chat_template.jinja", "chat_template.json"):
+        (base / name).unlink(missing_ok=True)
+    run = adapted_run(tmp_path, base)
+    summary = json.loads((run / "summary.json").read_text())
+    summary["config"]["distill"]["student"]["template"] = "completion"
+    (run / "summary.json").write_text(json.dumps(summary))
+    export(run, tmp_path / "out")
+    assert (tmp_path / "out" / "model.safetensors").exists()

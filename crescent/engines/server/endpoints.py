@@ -1,7 +1,7 @@
 """Patience with servers: who is asked next, how long a server may be gone, and what ends the waiting.
 
 In: a request as a coroutine function of an `Endpoint`. Out: its answer, or a ValueError with the mend. It knows neither
-prompts nor completions: see `server.py`.
+prompts nor completions: see `engine.py`.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Endpoint:
-    """One server, the number of requests it is working on, and what makes it sample plainly (see `probe.py`)."""
+    """One server, the number of requests it is working on, and what makes it sample plainly (see `capabilities.py`)."""
 
     url: str
     client: AsyncOpenAI

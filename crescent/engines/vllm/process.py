@@ -1,7 +1,7 @@
 """Starting vLLM: what it may take of the machine, in which environment, and with which adapter.
 
 In: weights and a `Capacity`. Out: vLLM's own engine, whose model runs in a process that vLLM starts, and the adapter to
-ask it with; or a ValueError of one line with the mend. It generates nothing: see `vllm.py`.
+ask it with; or a ValueError of one line with the mend. It generates nothing: see `engine.py`.
 """
 
 import json
