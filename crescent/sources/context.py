@@ -2,7 +2,8 @@
 
 In: a `Bench`, which holds what a source may work with. Out, in two steps, so that questions are compared with the
 benchmarks in between: an artifact of Questions, and an artifact of QAPairs. `self_generated.py` is Crescent itself;
-`seeded.py` holds the baselines, which begin with seed data and are given as many pairs. A source trains and scores nothing.
+`seeded.py`
+holds the baselines, which begin with seed data and are given as many pairs. A source trains and scores nothing.
 """
 
 from collections.abc import Callable, Sequence

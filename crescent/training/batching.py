@@ -1,7 +1,8 @@
 """How the sequences of a run are ordered and laid in memory: the choice `train/batching`.
 
-In: nothing. Out: how far sequences are sorted by length (`batch_schedule.py` makes the steps of it), and the layout of each
-step. Loads no torch: these are settings. A step has the same number of sequences whatever the layout, so that the loss is the
+In: nothing. Out: how far sequences are sorted by length (`batch_schedule.py` makes the steps of it), and the layout of
+each step. Loads no torch: these are settings.
+A step has the same number of sequences whatever the layout, so that the loss is the
 same number.
 """
 

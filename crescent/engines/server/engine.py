@@ -3,7 +3,8 @@
 In: prompts. Out: completions, in order. Hundreds of requests are in flight; a server that is gone is asked again until
 it is back, so that a restart loses nothing (`endpoints.py`). Before its first request each server is asked what it
 honours (`capabilities.py`): one that ignores sampling is refused, one that ignores `n` is asked for one sample at a
-time. The work begins soon after the first server is found fit, and the others join as they are. It loads no model; where the
+time.
+The work begins soon after the first server is found fit, and the others join as they are. It loads no model; where the
 model's tokenizer is on this machine, it counts what a server does not.
 """
 
