@@ -50,7 +50,7 @@ check: $(READY) ## lint, types and import contracts, as CI runs them
 	@$(BIN)/lint-imports
 	@$(BIN)/pyright
 
-format: $(READY) ## format and mend what can be mended
+format: $(READY) ## format, and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 

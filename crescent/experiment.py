@@ -30,20 +30,20 @@ from crescent.evaluation.stage import Evaluate
 from crescent.iteration import Iterate
 from crescent.observers.tracking import Tracker
 from crescent.prompting.baselines import Prompting
-from crescent.runtime.local import LocalRuntime, Place
+from crescent.runtime.local import Backend, LocalRuntime
 from crescent.similarity import EmbedderSettings
 from crescent.sources.context import Source
-from crescent.sources.self_generated import OwnQuestions
+from crescent.sources.self_generated import SelfGenerated
 from crescent.training.settings import TrainSettings
 from crescent.training.stage import Finetune
-from crescent.training.subset_stage import Gather
+from crescent.training.subset_stage import Accumulate, Gather
 from crescent.voting.answer_stage import Answer
 from crescent.voting.calibration import Oracle
 from crescent.voting.rules import Rule
 from crescent.voting.stage import Vote
 
 log = logging.getLogger(__name__)
-OF_THE_COMMAND = ("tracking", "check", "seeds")
+COMMAND_KEYS = ("tracking", "check", "seeds")
 """Nodes of the configuration that are no settings of a run: how it is watched, and what other nodes refer to."""
 
 
@@ -54,7 +54,7 @@ class EngineSettings(Protocol):
     def name(self) -> str: ...
 
     @property
-    def appetite(self) -> int: ...
+    def preferred_batch(self) -> int: ...
 
     @property
     def scoring(self) -> "EngineSettings": ...
@@ -78,14 +78,14 @@ class Runtime(Protocol):
 
     def check(self) -> None: ...
 
-    def start(self) -> AbstractContextManager[Place]: ...
+    def start(self) -> AbstractContextManager[Backend]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Elicitation:
     """The `elicit` node: how the bait is drawn from, and for how long."""
 
-    round_size: int
+    samples_per_round: int
     max_rounds: int
     temperature: float
     top_p: float
@@ -132,7 +132,7 @@ class Experiment:
     eval: EvaluationSettings
     prompting: Prompting
     store: str
-    source: Source = field(default_factory=OwnQuestions)
+    source: Source = field(default_factory=SelfGenerated)
     iterate: Iterate = field(default_factory=Iterate)
     runtime: Runtime = field(default_factory=LocalRuntime)
 
@@ -151,7 +151,7 @@ class Experiment:
     @classmethod
     def from_node(cls, node: Mapping[str, Any]) -> "Experiment":
         """An experiment from the composed configuration, checked. Raises ConfigError; loads no model."""
-        experiment = build(cls, {key: value for key, value in node.items() if key not in OF_THE_COMMAND}, "")
+        experiment = build(cls, {key: value for key, value in node.items() if key not in COMMAND_KEYS}, "")
         experiment.stages()
         return experiment
 
@@ -177,7 +177,7 @@ class Experiment:
     def check(self) -> None:
         """What can be known before a model loads: weights, templates and benchmark files are there.
 
-        Raises ConfigError with the mend.
+        Raises ConfigError with a suggested fix.
         """
         try:
             self.runtime.check()
@@ -204,7 +204,7 @@ class Experiment:
         try:
             asking = _sampling(self.elicit, seed, "elicit", self.domain.ask_stop)
             return Stages(
-                Elicit(self.domain.bait, asking, self.elicit.round_size),
+                Elicit(self.domain.bait, asking, self.elicit.samples_per_round),
                 Diversify(
                     self.dedup, self.domain.modify, asking, self.num_questions,
                     self.elicit.max_rounds, self.domain.min_chars, self.domain.max_chars,
@@ -213,6 +213,7 @@ class Experiment:
                 Answer(self.domain.solve, _sampling(self.answer, seed, "answer", self.domain.solve_stop)),
                 Vote(self.vote, self.domain.answer, self.domain.equality),
                 Gather(self.source.num_pairs),
+                Accumulate(),
                 Finetune(self.train),
                 Evaluate(self.eval),
             )  # fmt: skip
@@ -232,8 +233,14 @@ class Stages:
     answer: Answer
     vote: Vote
     gather: Gather
+    accumulate: Accumulate
     finetune: Finetune
     evaluate: Evaluate
+
+    @property
+    def of_source(self) -> tuple[Elicit, Diversify, Answer, Vote]:
+        """Those that make pairs: see `crescent.sources`."""
+        return self.elicit, self.diversify, self.answer, self.vote
 
 
 Check = bool | Literal["auto"]

@@ -1,24 +1,27 @@
-"""Several passes of self-improvement: what one takes over from those before it, and a monitor for collapse.
+"""Several iterations of self-improvement: what one takes over from those before it, and a monitor for collapse.
 
-In: the `iterate` node, figures of each pass. Out: who is trained, on which pairs, which questions are not asked again,
-and a line for each figure that has fallen too far. Pure: no model, no file.
+In: the `iterate` node, figures of each iteration. Out: who is trained, on which pairs, which questions are not asked
+again, and a line for each figure that has fallen too far. No model, no file.
 
-Models that learn from themselves can lose variety and quality from pass to pass: Shumailov et al. (Nature 631, 2024)
-for text; R-Zero (arXiv 2508.05004) for pseudo-labels, whose accuracy falls with the passes.
+Models that learn from themselves can lose variety and quality from iteration to iteration: Shumailov et al. (Nature
+631, 2024) for text; R-Zero (arXiv 2508.05004) for pseudo-labels, whose accuracy falls with the iterations.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, TypeVar
 
+from crescent.core.events import Events, Scored
 from crescent.core.store import Artifact
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One pass in figures; None where it is not known. Shares lie in 0..1.
+    """One iteration in figures; None where it is not known. Shares lie in 0..1.
 
     `diversity` is the effective number of different questions (Vendi) among those the model asked, before any were
     rejected; `valid` the share of its texts that are questions; `agreement` the mean of the votes that were kept;
@@ -38,7 +41,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Iterate:
-    """The `iterate` node. Limits are shares of what the first pass had: below one, that is taken for a collapse."""
+    """The `iterate` node. Limits are shares of what the first iteration had: below one is taken for a collapse."""
 
     start: Literal["base", "last"] = "base"
     data: Literal["replace", "accumulate"] = "replace"
@@ -63,15 +66,15 @@ class Iterate:
         return tuple(one.name for one in fields(self) if one.name.startswith("min_"))
 
     def learner(self, base: T, last: T) -> T:
-        """Who is trained next: `base` begins anew, `last` goes on with what the pass before learned."""
+        """Who is trained next: `base` begins anew, `last` continues with what the iteration before learned."""
         return {"base": base, "last": last}[self.start]
 
     def training_data(self, made: Sequence[T]) -> Sequence[T]:
-        """Of the pairs of all passes, those trained on: the newest, or all."""
+        """Of the pairs of all iterations, those trained on: the newest, or all."""
         return {"replace": made[-1:], "accumulate": made}[self.data]
 
     def not_again(self, asked: Sequence[T]) -> tuple[T, ...]:
-        """Of the questions of earlier passes, those that new ones are compared with: none, or all."""
+        """Of the questions of earlier iterations, those that new ones are compared with: none, or all."""
         return {"fresh": (), "keep": tuple(asked)}[self.pool]
 
     def falls(self, first: Figures, now: Figures) -> list[str]:
@@ -91,7 +94,7 @@ class Iterate:
 def figures(
     iteration: int, questions: Artifact, pairs: Artifact, trained_on: int, labels: Mapping[str, Any] | None
 ) -> Figures:
-    """What is known of a pass before it trains. A source that asks nothing itself has no diversity of its own."""
+    """What is known of an iteration before it trains. A source that asks nothing itself has no diversity of its own."""
     info = questions.info
     decided = sum(info.get(verdict, 0) for verdict in ("accepted", "rewritten", "dropped", "invalid"))
     return Figures(
@@ -104,3 +107,41 @@ def figures(
         agreement=pairs.info.get("mean_agreement"),
         label_accuracy=None if labels is None else labels["label_accuracy"],
     )
+
+
+class Monitor(Events):
+    """Watches the figures of a run for signs of collapse. Each sign is logged once; `events` hears of every measure."""
+
+    def __init__(self, iterate: Iterate) -> None:
+        self._iterate = iterate
+        self._first: Figures | None = None
+        self._now: Figures | None = None
+        self._values: list[float] = []
+        self._logged: set[str] = set()
+        self.events = Events()
+
+    def measured(self, found: Figures) -> bool:
+        """Takes the figures of an iteration; whether they are to end the run."""
+        if self._now is None or self._now.iteration != found.iteration:
+            self._logged, self._values = set(), []
+        self._now = found
+        if self._first is None or self._first.iteration == found.iteration:
+            self._first = found
+        falls = self._iterate.falls(self._first, found)
+        for line in falls:
+            if line not in self._logged:
+                log.warning("iteration %d may be collapsing: %s", found.iteration, line)
+        self._logged.update(falls)
+        self.events.iteration_measured({**asdict(found), "collapse": falls})
+        return bool(falls) and self._iterate.on_collapse == "stop"
+
+    def scored(self, scored: Scored) -> None:
+        """Collects the student's primary scores, of whole tasks."""
+        if scored.model == "student":
+            self._values += [score.value for score in scored.scores if score.primary and "/" not in score.task]
+
+    def measured_scores(self) -> bool:
+        """Takes the mean of the scores since the last figures; whether they are to end the run."""
+        assert self._now is not None, "an iteration is measured before it is scored"
+        mean = round(sum(self._values) / len(self._values), 4) if self._values else None
+        return self.measured(replace(self._now, score=mean))

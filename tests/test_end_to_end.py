@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 SMALL = [
-    "num_questions=12", "elicit.round_size=10", "vote.draws=2", "vote.tie=first", "train.epochs=1",
+    "num_questions=12", "elicit.samples_per_round=10", "vote.draws=2", "vote.tie=first", "train.epochs=1",
     "elicit.max_new_tokens=160", "answer.max_new_tokens=160",
 ]  # fmt: skip
 SCORED = ["eval.limit=4", "eval.tasks=[organism_gsm,organism_general]", "eval.shots=[0,1]"]
@@ -170,7 +170,14 @@ def test_iterations_make_the_student_the_next_teacher(tmp_path: Path) -> None:
 
 
 def test_a_number_format_left_open_is_said_kept_and_keyed_as_what_it_means_here(run: tuple[Path, str]) -> None:
-    few = ["num_questions=2", "elicit.round_size=4", "eval=none", "contamination=off", "tracking=none", "oracle=none"]
+    few = [
+        "num_questions=2",
+        "elicit.samples_per_round=4",
+        "eval=none",
+        "contamination=off",
+        "tracking=none",
+        "oracle=none",
+    ]
     told = crescent(run[0], *few, "model.dtype=auto").stderr
     seen = summary(run[0] / "outputs" / "latest")
     meant = seen["config"]["model"]["dtype"]

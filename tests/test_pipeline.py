@@ -29,7 +29,7 @@ SOLVE = (
     "{question}\nPlease think step by step. Please provide the answer figure in the end of the response:\n#### Answer:"
 )
 SAMPLING = Sampling(max_new_tokens=200, seed=5)
-STREAM = Elicit(BAIT, SAMPLING, round_size=12)
+STREAM = Elicit(BAIT, SAMPLING, samples_per_round=12)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_rounds_made_ahead_are_committed_when_they_are_asked_for(
     store: Store, tmp_path: Path, engine: LazyEngine
 ) -> None:
     counting = Interrupted(engine.get())
-    hungry = LazyEngine(engine.identity, lambda: counting, appetite=40)
+    hungry = LazyEngine(engine.identity, lambda: counting, preferred_batch=40)
     STREAM.shard(0, store, hungry, ahead=5)
     assert counting.finished == 36 and len(list((store.root / "artifacts" / "elicit").iterdir())) == 1
     plain = Store(tmp_path / "plain")
@@ -77,7 +77,7 @@ def test_rounds_made_ahead_are_committed_when_they_are_asked_for(
 
 def test_each_completion_of_rounds_made_ahead_is_told(store: Store, engine: LazyEngine) -> None:
     told: list[int] = []
-    hungry = LazyEngine(engine.identity, engine.get, appetite=24)
+    hungry = LazyEngine(engine.identity, engine.get, preferred_batch=24)
     STREAM.shard(0, store, hungry, 5, lambda index, _made: told.append(index))
     assert sorted(told) == list(range(24))
 

@@ -19,8 +19,8 @@ QUESTION = "Tom has 12 apples and gives 5 to Ann. How many apples are left?"
 ANSWER = "12 - 5 = 7. #### 7"
 RUN = (
     "model=hf", "model.dtype=float32", "dedup=none", "contamination=off", "oracle=none", "eval=none", "tracking=none",
-    "num_questions=6", "elicit.round_size=6", "elicit.temperature=0.3", "elicit.max_new_tokens=60", "vote.draws=4",
-    "answer.temperature=0.3", "answer.max_new_tokens=60", "train.epochs=1",
+    "num_questions=6", "elicit.samples_per_round=6", "elicit.temperature=0.3", "elicit.max_new_tokens=60",
+    "vote.draws=4", "answer.temperature=0.3", "answer.max_new_tokens=60", "train.epochs=1",
 )  # fmt: skip
 THINKS = CHATML.replace(
     "<|assistant|>\n{% endif %}",

@@ -20,7 +20,7 @@ from crescent.reporting.show.sheets import Sheet, explanation, main_effects, pas
 
 WHOLE = ("csv", "json")
 """Formats that hold all there is, parts of tasks too."""
-MEND = "give folders of runs with scores, such as outputs/latest or multirun/NAME/TIME"
+HINT = "give folders of runs with scores, such as outputs/latest or multirun/NAME/TIME"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,7 +42,7 @@ def _run(asked: argparse.Namespace) -> None:
     runs, notes = read_all(asked.paths, asked.store)
     if not runs:
         print(tables.notes_lines(notes), end="", file=sys.stderr)
-        raise ValueError(f"no run is left to compare; {MEND}")
+        raise ValueError(f"no run is left to compare; {HINT}")
     options = Options(
         asked.reference, tuple(asked.task), tuple(asked.shots), asked.metric, asked.correction, asked.interval,
         asked.parts or asked.format in WHOLE,

@@ -37,7 +37,8 @@ def main() -> None:
 
 
 def export(run: Path, destination: Path) -> None:
-    """Writes the merged student of `run` to `destination`, at once or not at all. Raises ValueError with the mend."""
+    """Writes the merged student of `run` to `destination`, at once or not at all. Raises ValueError with a suggested
+    fix."""
     weights = _student(run)
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise ValueError(f"{destination} is there already: name a folder that is not, or an empty one")

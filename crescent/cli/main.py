@@ -74,7 +74,7 @@ def _failure(error: Exception) -> Failure | None:
     if isinstance(error, OSError):
         return Failure("error", _os_message(error), 1)
     ours = not _is_bug(error)
-    if is_out_of_memory(error) and not (ours and isinstance(error, MemoryError) and str(error)):  # ours say the mend
+    if is_out_of_memory(error) and not (ours and isinstance(error, MemoryError) and str(error)):  # ours suggest a fix
         return Failure("error", f"{(str(error) or 'out of memory').splitlines()[0][:200].rstrip('.')}. {_MEMORY}", 1)
     if isinstance(error, ValueError | MemoryError | RuntimeError) and ours:
         return Failure("error", str(error), 1)
@@ -112,7 +112,7 @@ def run_job(config: DictConfig) -> None:
     from crescent.experiment import Job
     from crescent.observers.narration import print_paths, print_table, tell_formats
     from crescent.observers.summary import Summary
-    from crescent.pipeline import run
+    from crescent.pipeline import Runner, run
     from crescent.reporting.show.single import report_run
 
     configured = Job.from_node(node)
@@ -138,7 +138,7 @@ def run_job(config: DictConfig) -> None:
     tracked = configured.tracking.start(folder, node, group, name)
     with full, stoppable(), summary.ends(), tracked as tracker:
         with experiment.runtime.start() as place:
-            run(experiment, summary, console, tracker, place)
+            run(experiment, Runner(experiment, console, place, [summary, tracker]))
         summary.write()
         report = report_run(folder)
         tracker.report(report.differences, report.page)
@@ -281,8 +281,8 @@ def _dotted(node: Mapping[str, Any], path: str = "") -> list[str]:
 def _os_message(error: OSError) -> str:
     """No space, no permission, no such folder: what, where, and what to do."""
     where = f" ({error.filename})" if error.filename else ""
-    mend = "Make room there, or choose folders with hydra.run.dir=DIR store=DIR; the same command then goes on."
-    return f"{error.strerror or error}{where}. {mend}"
+    hint = "Make room there, or choose folders with hydra.run.dir=DIR store=DIR; the same command then goes on."
+    return f"{error.strerror or error}{where}. {hint}"
 
 
 def _is_bug(error: BaseException) -> bool:

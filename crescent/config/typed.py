@@ -17,7 +17,7 @@ _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 
 
 class ConfigError(ValueError):
-    """A mistake of the user's in the configuration. Its text is one or a few lines that name the mend."""
+    """A mistake of the user's in the configuration. Its text is one or a few lines that suggests a fix."""
 
 
 def build(kind: type[T], node: Mapping[str, Any], path: str) -> T:

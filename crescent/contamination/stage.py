@@ -5,26 +5,25 @@ all of them), with `hits.jsonl`: both texts of each hit. What a hit is, is decid
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from crescent.contamination import Contamination, Off
 from crescent.contamination.overlap import Item, find_hits
+from crescent.core.context import Stage, StageContext, Using
 from crescent.core.records import Hit, Question, decode_lines, encode
-from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.store import Artifact, Key, Outcome
 from crescent.evaluation.harness import plan
 from crescent.evaluation.loading import item_texts
 from crescent.evaluation.settings import EvaluationSettings
+from crescent.evaluation.task_config import TaskSource
 
 HITS = "hits.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Decontaminate:
+class Decontaminate(Stage):
     """Compares questions with every item that the suite scores."""
 
     NAME: ClassVar[str] = "decontaminate"
@@ -33,14 +32,22 @@ class Decontaminate:
     settings: Contamination
     evaluation: EvaluationSettings
 
-    def run(
-        self, questions: Artifact, store: Store, embed: Callable[[Sequence[str]], np.ndarray], embedder_key: str
-    ) -> Artifact:
-        """The questions after the check; the artifact that came in where there is nothing to compare with."""
+    def key(self, using: Using, *inputs: str) -> Key | None:
+        """Of the questions; None where there is nothing to compare them with."""
         if isinstance(self.settings, Off) or not self.evaluation.tasks:
-            return questions
-        check, sources = self.settings, list({source.name: source for source, _ in plan(self.evaluation)}.values())
-        sources = [one for one in sources if one.metadata.get("zero_shot_as") not in self.evaluation.tasks]
+            return None
+        tasks = [source.items_key() for source in self._sources()]
+        settings = {"check": self.settings, "limit": self.evaluation.limit, "tasks": tasks}
+        return Key(self.NAME, self.VERSION, settings, (*inputs, using.embedder))
+
+    def title(self, *inputs: object, **options: object) -> str:
+        """It continues under the heading of the questions."""
+        return ""
+
+    def run(self, context: StageContext, questions: Artifact) -> Artifact:
+        """The questions after the check."""
+        check, sources = self.settings, self._sources()
+        assert not isinstance(check, Off), "there is no key then"
 
         def build(work: Path) -> Outcome:
             asked = questions.read(Question)
@@ -50,7 +57,7 @@ class Decontaminate:
                 for index, text in enumerate(item_texts(source, self.evaluation))
             ]
             texts = [item.text for item in items]
-            vectors = embed([question.text for question in asked]), embed(texts)
+            vectors = context.embed([question.text for question in asked]), context.embed(texts)
             hits = find_hits(asked, items, *vectors, check.min_cosine, check.run_words)
             with open(work / HITS, "w", encoding="utf-8") as file:
                 file.writelines(encode(hit) + "\n" for hit in hits)
@@ -60,8 +67,12 @@ class Decontaminate:
             info = {"items": len(items), "hits": len(hits), "hits_by_task": by_task, "dropped": len(asked) - len(kept)}
             return Outcome(kept, info, {HITS: work / HITS})
 
-        settings = {"check": check, "limit": self.evaluation.limit, "tasks": [source.items_key() for source in sources]}
-        return store.build(self.NAME, self.VERSION, settings, [questions.key, embedder_key], build)
+        return context.store.build(context.key(self, questions), build)
+
+    def _sources(self) -> list[TaskSource]:
+        """The tasks whose items the questions are compared with, each once."""
+        sources = {source.name: source for source, _ in plan(self.evaluation)}.values()
+        return [one for one in sources if one.metadata.get("zero_shot_as") not in self.evaluation.tasks]
 
 
 def read_hits(artifact: Artifact) -> list[Hit]:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 Verdict = Literal["accepted", "rewritten", "dropped", "invalid"]
@@ -202,3 +203,9 @@ def decode(kind: type[R], row: Mapping[str, Any]) -> R:
 def decode_lines(kind: type[R], lines: Iterable[str]) -> Iterator[R]:
     """Records of JSONL lines."""
     return (decode(kind, json.loads(line)) for line in lines)
+
+
+def read_golds(folder: Path) -> list[Gold]:
+    """What is known of the questions in the folder of an artifact that comes from a seed set."""
+    with open(folder / GOLDS, encoding="utf-8") as lines:
+        return list(decode_lines(Gold, lines))

@@ -1,6 +1,7 @@
 """Content-addressed artifacts on disk: keys, locks, atomic commit, resume.
 
-In: a stage's name, version, settings and the keys of its inputs; a builder. Out: an `Artifact`, built once.
+In: a `Key` (a stage's name, version, settings and the keys of its inputs) and a builder. Out: an `Artifact`, built
+once.
 
     <root>/artifacts/<stage>/<key>/   records.jsonl, other files, meta.json (written last: its existence means complete)
     <root>/work/<stage>/<key>/        what a builder keeps between attempts (checkpoints); removed at commit
@@ -80,6 +81,21 @@ def renamed_in_key(name: str, values: Mapping[Any, Any] | None = None, **options
     return field(metadata={"key_name": name, "key_values": dict(values or {})}, **options)
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """All that decides an artifact: its stage and version, the settings, and the keys of its inputs."""
+
+    stage: str
+    version: int
+    settings: Any
+    inputs: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """The name of the artifact's folder."""
+        return make_key(self.stage, self.version, self.settings, self.inputs)
+
+
 def make_key(stage: str, version: int, settings: Any, inputs: Sequence[str] = ()) -> str:
     """24 hexadecimal digits of sha256 over all that decides a result."""
     parts = {"stage": stage, "version": version, "settings": canonical(settings), "inputs": list(inputs)}
@@ -123,26 +139,21 @@ class Store:
 
     root: Path
 
-    def build(self, stage: str, version: int, settings: Any, inputs: Sequence[str], builder: Builder) -> Artifact:
-        """The artifact of these settings and inputs: opened when complete, else built by one process at a time."""
-        key = make_key(stage, version, settings, inputs)
-        found = self.open(stage, key)
+    def build(self, key: Key, builder: Builder) -> Artifact:
+        """The artifact of this key: opened when complete, else built by one process at a time."""
+        stage, digest = key.stage, key.digest
+        found = self.open(stage, digest)
         if found is not None:
             return found
-        with self.lock(f"{stage}-{key}"):
-            found = self.open(stage, key)  # another process may have built it while this one waited
+        with self.lock(f"{stage}-{digest}"):
+            found = self.open(stage, digest)  # another process may have built it while this one waited
             if found is not None:
                 return found
-            work = self.root / "work" / stage / key
+            work = self.root / "work" / stage / digest
             work.mkdir(parents=True, exist_ok=True)
             outcome = builder(work)
-            meta = {
-                "stage": stage,
-                "version": version,
-                "key": key,
-                "settings": canonical(settings),
-                "inputs": list(inputs),
-            }
+            made_from = {"settings": canonical(key.settings), "inputs": list(key.inputs)}
+            meta = {"stage": stage, "version": key.version, "key": digest, **made_from}
             artifact = self._commit(work, meta, outcome)
             shutil.rmtree(work, ignore_errors=True)
             return artifact

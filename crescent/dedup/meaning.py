@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from crescent.core.records import Question
+from crescent.core.store import renamed_in_key
 from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep, why_useless
-from crescent.dedup.settings import Numbers, check_cosine
+from crescent.dedup.settings import check_cosine
 from crescent.similarity import Pool, mask_numbers
 
 
@@ -19,13 +20,13 @@ class Drop:
 
     name: str = "drop"
     min_cosine: float = 0.85
-    numbers: Numbers = "keep"
+    mask_numbers: bool = renamed_in_key("numbers", {False: "keep", True: "mask"}, default=False)
 
     def __post_init__(self) -> None:
-        check_cosine(self.min_cosine, self.numbers)
+        check_cosine(self.min_cosine)
 
     def open(self, tools: Tools) -> "PoolJudge":
-        return PoolJudge(tools, self.min_cosine, self.numbers, max_rewrites=0)
+        return PoolJudge(tools, self.min_cosine, self.mask_numbers, max_rewrites=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,16 @@ class Rejection:
 
     name: str = "rejection"
     min_cosine: float = 0.85
-    numbers: Numbers = "keep"
+    mask_numbers: bool = renamed_in_key("numbers", {False: "keep", True: "mask"}, default=False)
     max_rewrites: int = 3
 
     def __post_init__(self) -> None:
-        check_cosine(self.min_cosine, self.numbers)
+        check_cosine(self.min_cosine)
         if self.max_rewrites < 1:
             raise ValueError(f"dedup.max_rewrites is {self.max_rewrites}; it must be at least 1 (or choose dedup=drop)")
 
     def open(self, tools: Tools) -> "PoolJudge":
-        return PoolJudge(tools, self.min_cosine, self.numbers, self.max_rewrites)
+        return PoolJudge(tools, self.min_cosine, self.mask_numbers, self.max_rewrites)
 
 
 Similar = tuple[Candidate, Question, float]
@@ -54,8 +55,9 @@ Similar = tuple[Candidate, Question, float]
 class PoolJudge:
     """Judges against everything accepted so far, the candidates' own round included."""
 
-    def __init__(self, tools: Tools, min_cosine: float, numbers: Numbers, max_rewrites: int) -> None:
-        self._tools, self._min_cosine, self._numbers, self._max_rewrites = tools, min_cosine, numbers, max_rewrites
+    def __init__(self, tools: Tools, min_cosine: float, masks_numbers: bool, max_rewrites: int) -> None:
+        self._tools, self._min_cosine = tools, min_cosine
+        self._masks_numbers, self._max_rewrites = masks_numbers, max_rewrites
         self._pool: Pool | None = None
         self._kept: list[Question] = []
 
@@ -69,14 +71,14 @@ class PoolJudge:
 
     def remember(self, questions: Sequence[Question]) -> None:
         texts = [question.text for question in questions]
-        vectors = self._tools.embed([mask_numbers(text) for text in texts] if self._numbers == "mask" else texts)
+        vectors = self._tools.embed([mask_numbers(text) for text in texts] if self._masks_numbers else texts)
         self._pool = self._pool or Pool(vectors.shape[1], folder=self._tools.folder)
         self._pool.add(vectors)
         self._kept += questions
 
     def _admit(self, candidates: Sequence[Candidate], judged: dict[int, Judged]) -> list[Similar]:
         """Keeps what is new; returns the others with their neighbour and its cosine."""
-        texts = [mask_numbers(c.text) if self._numbers == "mask" else c.text for c in candidates]
+        texts = [mask_numbers(c.text) if self._masks_numbers else c.text for c in candidates]
         vectors = self._tools.embed(texts)
         self._pool = self._pool or Pool(vectors.shape[1], folder=self._tools.folder)
         found = self._pool.admit(vectors, self._min_cosine)

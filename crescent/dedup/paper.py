@@ -25,8 +25,8 @@ class Paper:
     pool_cosine: float = 0.875
 
     def __post_init__(self) -> None:
-        check_cosine(self.round_min_cosine, "keep", "round_min_cosine")
-        check_cosine(self.pool_cosine, "keep", "pool_cosine")
+        check_cosine(self.round_min_cosine, "round_min_cosine")
+        check_cosine(self.pool_cosine, "pool_cosine")
 
     def open(self, tools: Tools) -> "PaperJudge":
         return PaperJudge(tools, self)

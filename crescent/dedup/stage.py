@@ -8,20 +8,20 @@ killed run repeats none of them.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
-
-from crescent.core.console import Console, Tally
+from crescent.core.console import Tally
+from crescent.core.context import Stage, StageContext, Using
+from crescent.core.events import StageReport
 from crescent.core.records import Decision, Question, RawQuestion, encode, text_id
-from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.store import Artifact, Key, Outcome
 from crescent.dedup import Candidate, Dedup, Judged, Rewrite, Tools
 from crescent.domain import fill
 from crescent.elicitation import Cleaned, clean_question
-from crescent.engines import Completion, Finished, LazyEngine, Sampling, unfinished
+from crescent.engines import Completion, Finished, Sampling, unfinished
 from crescent.engines.ledger import Ask, Ledger
 from crescent.similarity.diversity import measure
 
@@ -34,21 +34,17 @@ FEW = 0.1  # share of a round below which it adds little
 
 class Stream(Protocol):
     """The elicitation stream: shard i of raw questions. `ahead` rounds from it on are likely to be asked for, and
-    `finished` hears of each completion."""
+    `finished` is called for every completion. `records` are those pulled so far, set by who pulls."""
 
-    def stream_key(self, engine: LazyEngine) -> str: ...
+    key: str
+    records: int
+    info: dict[str, Any]
 
-    def shard(
-        self, index: int, store: Store, engine: LazyEngine, ahead: int = 1, finished: Finished | None = None
-    ) -> Artifact: ...
-
-
-Embed = Callable[[Sequence[str]], np.ndarray]
-"""Texts to float32 unit rows [n, dimension]."""
+    def shard(self, index: int, ahead: int = 1, finished: Finished | None = None) -> Artifact: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Diversify:
+class Diversify(Stage):
     """Keeps `num_questions`, or fewer where `max_rounds` pass or the bait is exhausted (said in one line).
 
     `modify` is the prompt that asks for a rewrite, with {question} and {neighbour} in it.
@@ -56,6 +52,7 @@ class Diversify:
 
     NAME: ClassVar[str] = "diversify"
     VERSION: ClassVar[int] = 4
+    TOKENS: ClassVar[str | None] = "rewrite_tokens"
 
     dedup: Dedup
     modify: str
@@ -74,78 +71,60 @@ class Diversify:
             if part not in self.modify:
                 raise ValueError(f"domain.modify does not contain {part}; the model must be shown both questions")
 
-    def run(
-        self,
-        stream: Stream,
-        store: Store,
-        engine: LazyEngine,
-        embed: Embed,
-        embedder_key: str,
-        console: Console,
-        earlier: Sequence[Artifact] = (),
-    ) -> tuple[Artifact, "Elicited"]:
-        """The questions, and what eliciting them took.
+    def key(self, using: Using, *inputs: str) -> Key:
+        """`inputs`: the stream, then earlier questions."""
+        stream, *earlier = inputs
+        return Key(self.NAME, self.VERSION, self, (stream, using.embedder, *earlier))
 
-        `embedder_key` tells embedders apart; questions of `earlier` artifacts count as kept already. Raises ValueError
-        when no valid question came out at all.
+    def title(self, *inputs: object, **options: object) -> str:
+        """Rounds are elicited while diversification asks for them."""
+        return "1-2 Elicit and diversify: the model asks, questions too similar to a kept one are sent back"
+
+    def run(self, context: StageContext, stream: Stream, *earlier: Artifact) -> Artifact:
+        """The questions; questions of `earlier` artifacts count as kept already.
+
+        Raises ValueError when no valid question came out at all.
         """
-        elicited: list[Elicited] = []
+        pulled: list[_RoundLoop] = []
 
         def build(work: Path) -> Outcome:
-            with console.progress("questions kept", self.num_questions, "questions") as tally:
-                pulled = _Pull(self, stream, store, engine, embed, tally)
-                pulled.remember([question for artifact in earlier for question in artifact.read(Question)])
-                pulled.until_enough()
-            elicited.append(pulled.elicited())
-            diversity = pulled.diversity(embed)
-            for line in pulled.remarks():
-                console.say(line)
+            with context.console.progress("questions kept", self.num_questions, "questions") as tally:
+                loop = _RoundLoop(self, stream, context, tally)
+                loop.remember([question for artifact in earlier for question in artifact.read(Question)])
+                loop.until_enough()
+            pulled.append(loop)
+            diversity = loop.diversity()
+            for line in loop.remarks():
+                context.console.say(line)
             with open(work / DECISIONS, "w", encoding="utf-8") as file:
-                file.writelines(encode(decision) + "\n" for decision in pulled.decisions)
-            return Outcome(pulled.kept, {**pulled.info(), **diversity}, {DECISIONS: work / DECISIONS})
+                file.writelines(encode(decision) + "\n" for decision in loop.decisions)
+            return Outcome(loop.kept, {**loop.info(), **diversity}, {DECISIONS: work / DECISIONS})
 
-        inputs = [stream.stream_key(engine), embedder_key, *(artifact.key for artifact in earlier)]
-        questions = store.build(self.NAME, self.VERSION, self, inputs, build)
-        info = questions.info
-        reused = Elicited(inputs[0], info["candidates"], info["candidates"], info["elicit_tokens"], 0, 0.0, 0)
-        return questions, elicited[0] if elicited else reused
-
-
-@dataclass(frozen=True, slots=True)
-class Elicited:
-    """The part of the stream that was pulled: raw questions, how many of them were in the store, their tokens, the
-    tokens and seconds this run paid for, and the tokens it paid for rewrites."""
-
-    key: str
-    records: int
-    reused: int
-    tokens: int
-    new_tokens: int
-    seconds: float
-    rewrite_tokens: int
-
-    @property
-    def counts(self) -> tuple[str, int, int]:
-        """(key, records, reused)."""
-        return self.key, self.records, self.reused
+        questions = context.store.build(context.key(self, stream, *earlier), build)
+        elicited = StageReport("elicit", context.iteration, stream.key)
+        stream.records = elicited.records = elicited.reused_records = questions.info["candidates"]
+        elicited.tokens = questions.info["elicit_tokens"]
+        if pulled:
+            pulled[0].report(elicited)
+            context.costs(new_tokens=pulled[0].new_rewrite_tokens)
+        context.ran_within(elicited, stream)
+        return questions
 
 
-class _Pull:
+class _RoundLoop:
     """The loop over rounds, with its counters."""
 
-    def __init__(
-        self, stage: Diversify, stream: Stream, store: Store, engine: LazyEngine, embed: Embed, tally: Tally
-    ) -> None:
-        self._stage, self._stream, self._store, self._engine, self._tally = stage, stream, store, engine, tally
-        self._ledger = Ledger(store, engine, stage.modify, stage.sampling)
-        self._judge = stage.dedup.open(Tools(embed, self._rewrite, store.root / "pools"))
+    def __init__(self, stage: Diversify, stream: Stream, context: StageContext, tally: Tally) -> None:
+        self._stage, self._stream, self._embed, self._tally = stage, stream, context.embed, tally
+        self._ledger = Ledger(context.store, context.engine, stage.modify, stage.sampling)
+        self._judge = stage.dedup.open(Tools(context.embed, self._rewrite, context.store.root / "pools"))
         self.kept: list[Question] = []
         self.decisions: list[Decision] = []
         self.shards: list[Artifact] = []
         self._asked: list[str] = []
         self._ended: list[str] = []
         self.acceptance: list[float] = []
-        self._rewrite_tokens = self._new_rewrite_tokens = self._rewrites = self._barren = 0
+        self._rewrite_tokens = self.new_rewrite_tokens = self._rewrites = self._rounds_without_gain = 0
         self._seconds, self._raw = 0.0, 0
 
     def remember(self, questions: Sequence[Question]) -> None:
@@ -158,7 +137,7 @@ class _Pull:
         while (
             len(self.kept) < stage.num_questions
             and len(self.shards) < stage.max_rounds
-            and self._barren < BARREN_ROUNDS
+            and self._rounds_without_gain < BARREN_ROUNDS
         ):
             self._round(len(self.shards))
         if not self.kept:
@@ -171,7 +150,7 @@ class _Pull:
 
     def _round(self, index: int) -> None:
         start = time.monotonic()
-        shard = self._stream.shard(index, self._store, self._engine, self._rounds_left(), self._written)
+        shard = self._stream.shard(index, self._rounds_left(), self._written)
         self._seconds += time.monotonic() - start
         self.shards.append(shard)
         candidates = []
@@ -185,7 +164,7 @@ class _Pull:
         self._asked += [candidate.text for candidate in candidates]
         before = len(self.kept)
         self._take(self._judge.judge(candidates))
-        self._barren = 0 if len(self.kept) > before else self._barren + 1
+        self._rounds_without_gain = 0 if len(self.kept) > before else self._rounds_without_gain + 1
         self.acceptance.append(round((len(self.kept) - before) / shard.records, 4))
         self._tally.advance(len(self.kept) - before, f"round {index + 1}, {self.acceptance[-1]:.0%} of it kept")
 
@@ -220,17 +199,17 @@ class _Pull:
         drawn = self._ledger.complete(asks)
         self._rewrites += len(asks)
         self._rewrite_tokens += sum(row.new_tokens for row in drawn.rows)
-        self._new_rewrite_tokens += drawn.generated_tokens
+        self.new_rewrite_tokens += drawn.generated_tokens
         return [self._clean(row.text, row.finish_reason).question for row in drawn.rows]
 
     def _clean(self, text: str, finish_reason: str) -> Cleaned:
         return clean_question(text, finish_reason, self._stage.min_chars, self._stage.max_chars)
 
-    def diversity(self, embed: Embed) -> dict[str, float]:
+    def diversity(self) -> dict[str, float]:
         """How different the kept questions are, and before that as many valid ones as the model first asked."""
         kept = [question.text for question in self.kept]
         asked = self._asked[: len(kept)]
-        before, after = measure(asked, embed(asked)), measure(kept, embed(kept))
+        before, after = measure(asked, self._embed(asked)), measure(kept, self._embed(kept))
         return {**before.named("before"), **after.named("after")}
 
     def info(self) -> dict[str, object]:
@@ -248,15 +227,12 @@ class _Pull:
             "unfinished": unfinished(self._ended),
         }
 
-    def elicited(self) -> Elicited:
-        """What was pulled, and what of it this run paid for."""
+    def report(self, elicited: StageReport) -> None:
+        """Fills in what of the stream this run paid for."""
         fresh = [shard for shard in self.shards if not shard.reused]
-        records, tokens = sum(shard.records for shard in self.shards), sum(s.info["tokens"] for s in self.shards)
-        new_tokens = sum(shard.info["tokens"] for shard in fresh)
-        return Elicited(
-            self._stream.stream_key(self._engine), records, records - sum(shard.records for shard in fresh), tokens,
-            new_tokens, self._seconds, self._new_rewrite_tokens,
-        )  # fmt: skip
+        elicited.reused_records -= sum(shard.records for shard in fresh)
+        elicited.new_tokens = sum(shard.info["tokens"] for shard in fresh)
+        elicited.seconds = round(self._seconds, 3)
 
     def remarks(self) -> list[str]:
         """What a user should know about how the loop ended."""
@@ -270,7 +246,7 @@ class _Pull:
                 ]
             return []
         asked = f"{len(self.kept)} of {self._stage.num_questions} questions"
-        if self._barren == BARREN_ROUNDS:
+        if self._rounds_without_gain == BARREN_ROUNDS:
             return [f"The bait is exhausted: the last {BARREN_ROUNDS} rounds kept nothing. Going on with {asked}."]
         return [f"Stopped after elicit.max_rounds={self._stage.max_rounds} rounds with {asked}."]
 

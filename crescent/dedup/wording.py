@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crescent.core.records import Question, text_id
+from crescent.core.store import renamed_in_key
 from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep
-from crescent.dedup.settings import Numbers, check_numbers
 from crescent.similarity import mask_numbers
 
 
@@ -72,10 +72,9 @@ class MinHash:
     min_jaccard: float = 0.7
     shingle_words: int = 3
     permutations: int = 128
-    numbers: Numbers = "keep"
+    mask_numbers: bool = renamed_in_key("numbers", {False: "keep", True: "mask"}, default=False)
 
     def __post_init__(self) -> None:
-        check_numbers(self.numbers)
         if not 0 < self.min_jaccard <= 1:
             raise ValueError(f"dedup.min_jaccard is {self.min_jaccard}; it is a share of shingles, above 0 and up to 1")
         if self.shingle_words < 1:
@@ -122,7 +121,7 @@ class MinHashJudge:
         self._ids.append(question_id)
 
     def _cut(self, text: str) -> frozenset[str]:
-        words = normalise(mask_numbers(text) if self._settings.numbers == "mask" else text).split() or [""]
+        words = normalise(mask_numbers(text) if self._settings.mask_numbers else text).split() or [""]
         size = min(self._settings.shingle_words, len(words))
         return frozenset(" ".join(words[at : at + size]) for at in range(len(words) - size + 1))
 

@@ -3,98 +3,111 @@
 In: an engine and a bait. Out: shard i of raw samples, a function of (engine identity, bait, sampling, seed, i) and of
 nothing after it, so that every dedup strategy sees the same candidates. It judges nothing: see `diversify`.
 
-Several rounds may be generated at once, for an engine that has room for them. Those nobody has asked for yet wait in
-the stream's journal: a shard is committed when it is asked for, so equal runs leave equal artifacts on any engine.
+Several rounds may be generated at once, for an engine that has room for them. Prefetched rounds stay in the journal
+until requested, so prefetching does not change committed artifacts.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from crescent.core.context import EngineHandle, Stage, StageContext, Using
 from crescent.core.records import RawQuestion
-from crescent.core.store import Artifact, Outcome, Store, make_key
-from crescent.engines import Completion, Finished, LazyEngine, Prompt, Sampling, unfinished
+from crescent.core.store import Artifact, Key, Outcome, Store, renamed_in_key
+from crescent.engines import Completion, Finished, Prompt, Sampling, unfinished
 from crescent.engines.journal import Journal
 from crescent.engines.thoughts import check_texts
 
 
 @dataclass(frozen=True, slots=True)
-class Elicit:
-    """`round_size` completions of `bait` make one shard (the paper: 550 rounds of 100 at temperature 1)."""
+class Elicit(Stage):
+    """`samples_per_round` completions of `bait` make one shard (the paper: 550 rounds of 100 at temperature 1)."""
 
     NAME: ClassVar[str] = "elicit"
     VERSION: ClassVar[int] = 2
+    LAZY: ClassVar[bool] = True
 
     bait: str
     sampling: Sampling
-    round_size: int = 100
+    samples_per_round: int = renamed_in_key("round_size", default=100)
 
     def __post_init__(self) -> None:
         if not self.bait.strip():
             raise ValueError("domain.bait is empty; it must ask the model for one question")
-        if self.round_size < 1:
-            raise ValueError(f"elicit.round_size is {self.round_size}; it must be at least 1")
+        if self.samples_per_round < 1:
+            raise ValueError(f"elicit.samples_per_round is {self.samples_per_round}; it must be at least 1")
 
-    def stream_key(self, engine: LazyEngine) -> str:
+    def key(self, using: Using, *inputs: str) -> Key:
         """The identity of the whole stream."""
-        return make_key(self.NAME, self.VERSION, self, [engine.identity])
+        return Key(self.NAME, self.VERSION, self, (using.engine,))
 
-    def shard(
-        self, index: int, store: Store, engine: LazyEngine, ahead: int = 1, finished: Finished | None = None
-    ) -> Artifact:
-        """Round `index` of the stream: `round_size` RawQuestions.
+    def run(self, context: StageContext) -> "Stream":
+        """The stream; nothing is generated yet."""
+        return Stream(self, context.store, context.engine)
+
+    def draws(self, index: int) -> range:
+        """The draws of round `index`."""
+        return range(index * self.samples_per_round, (index + 1) * self.samples_per_round)
+
+    def prompts(self, index: int) -> list[Prompt]:
+        """What is asked in round `index`."""
+        return [Prompt(self.bait, draw) for draw in self.draws(index)]
+
+
+class Stream:
+    """The elicitation stream of one engine, round by round. `records` are those pulled so far."""
+
+    def __init__(self, stage: Elicit, store: Store, engine: EngineHandle) -> None:
+        self._stage, self._store, self._engine = stage, store, engine
+        self.key = stage.key(Using(engine.identity, "")).digest
+        self.records = 0
+        self.info: dict[str, Any] = {}
+
+    def shard(self, index: int, ahead: int = 1, finished: Finished | None = None) -> Artifact:
+        """Round `index` of the stream: `samples_per_round` RawQuestions.
 
         `ahead` is how many rounds, this one included, the caller is likely to ask for: as many of them are generated
-        with it as the engine has an appetite for. `finished` hears of each completion that is generated. Raises
+        with it as the engine prefers in one batch. `finished` is called for every completion that is generated. Raises
         ValueError for a model whose first round shows that it thinks aloud.
         """
-        rounds = max(1, min(ahead, engine.appetite // self.round_size))
+        stage = self._stage
+        rounds = max(1, min(ahead, self._engine.preferred_batch // stage.samples_per_round))
 
         def build(_work: Path) -> Outcome:
-            made = self._generate(index, rounds, store, engine, finished)
+            made = self._generate(index, rounds, finished)
             rows = [
                 RawQuestion(draw, completion.text, completion.finish_reason, completion.new_tokens)
-                for draw, completion in zip(self._draws(index), made, strict=True)
+                for draw, completion in zip(stage.draws(index), made, strict=True)
             ]
             ended = unfinished(row.finish_reason for row in rows)
             return Outcome(rows, {"tokens": sum(row.new_tokens for row in rows), "unfinished": ended})
 
-        shard = store.build(self.NAME, self.VERSION, self._settings(index), [engine.identity], build)
+        shard = self._store.build(self._shard_key(index), build)
         if not shard.reused:
-            with store.lock(self._lock(engine)):
-                self._journal(store, engine).forget(self._prompts(index), self.sampling)
+            with self._store.lock(f"stream-{self.key}"):
+                self._journal().forget(stage.prompts(index), stage.sampling)
         if index == 0:
-            check_texts(engine.name, [row.text for row in shard.read(RawQuestion)])
+            check_texts(self._engine.name, [row.text for row in shard.read(RawQuestion)])
         return shard
 
-    def _generate(
-        self, index: int, rounds: int, store: Store, engine: LazyEngine, finished: Finished | None
-    ) -> list[Completion]:
+    def _generate(self, index: int, rounds: int, finished: Finished | None) -> list[Completion]:
         """The completions of round `index`; where they are missing, those of the rounds after it with them."""
-        with store.lock(self._lock(engine)):
-            journal = self._journal(store, engine)
-            kept = journal.find(self._prompts(index), self.sampling)
+        stage = self._stage
+        with self._store.lock(f"stream-{self.key}"):
+            journal = self._journal()
+            kept = journal.find(stage.prompts(index), stage.sampling)
             if kept is not None:
                 return kept
-            others = [one for one in range(index + 1, index + rounds) if not self._is_committed(one, store, engine)]
-            prompts = [prompt for one in (index, *others) for prompt in self._prompts(one)]
-            return journal.generate(engine.get, prompts, self.sampling, finished)[: self.round_size]
+            others = [one for one in range(index + 1, index + rounds) if not self._is_committed(one)]
+            prompts = [prompt for one in (index, *others) for prompt in stage.prompts(one)]
+            return journal.generate(self._engine.get, prompts, stage.sampling, finished)[: stage.samples_per_round]
 
-    def _is_committed(self, index: int, store: Store, engine: LazyEngine) -> bool:
-        key = make_key(self.NAME, self.VERSION, self._settings(index), [engine.identity])
-        return store.open("elicit", key) is not None
+    def _is_committed(self, index: int) -> bool:
+        return self._store.open(self._stage.NAME, self._shard_key(index).digest) is not None
 
-    def _settings(self, index: int) -> dict[str, Any]:
-        return {"stage": self, "shard": index}
+    def _shard_key(self, index: int) -> Key:
+        settings = {"stage": self._stage, "shard": index}
+        return Key(self._stage.NAME, self._stage.VERSION, settings, (self._engine.identity,))
 
-    def _draws(self, index: int) -> range:
-        return range(index * self.round_size, (index + 1) * self.round_size)
-
-    def _prompts(self, index: int) -> list[Prompt]:
-        return [Prompt(self.bait, draw) for draw in self._draws(index)]
-
-    def _lock(self, engine: LazyEngine) -> str:
-        return f"stream-{self.stream_key(engine)}"
-
-    def _journal(self, store: Store, engine: LazyEngine) -> Journal:
-        return Journal(store.root / "work" / "streams" / f"{self.stream_key(engine)}.jsonl")
+    def _journal(self) -> Journal:
+        return Journal(self._store.root / "work" / "streams" / f"{self.key}.jsonl")

@@ -99,13 +99,13 @@ class Engine(Protocol):
 class LazyEngine:
     """An engine that is built when first asked for: a run that reuses all its artifacts loads no model.
 
-    `appetite` is how many prompts at a time keep all of it busy, where that is more than a caller would ask for (large
-    batches, many requests in flight, many workers); 0: whatever the caller asks for. It changes no result. `name` is
-    the model's, for messages.
+    `preferred_batch` is how many prompts at a time keep all of it busy, where that is more than a caller would ask for
+    (large batches, many requests in flight, many workers); 0: whatever the caller asks for. It changes no result.
+    `name` is the model's, for messages.
     """
 
-    def __init__(self, identity: str, build: Callable[[], Engine], appetite: int = 0, name: str = "") -> None:
-        self.identity, self.appetite, self.name = identity, appetite, name
+    def __init__(self, identity: str, build: Callable[[], Engine], preferred_batch: int = 0, name: str = "") -> None:
+        self.identity, self.preferred_batch, self.name = identity, preferred_batch, name
         self._build = build
         self._engine: Engine | None = None
 

@@ -19,13 +19,24 @@ from pathlib import Path
 from typing import Any
 
 from crescent.core.console import Tally
+from crescent.core.context import EngineHandle
 from crescent.core.records import Solution, decode, encode
-from crescent.core.store import Store, canonical, make_key, write_atomic
-from crescent.engines import Completion, LazyEngine, Prompt, Sampling
+from crescent.core.store import Key, Store, canonical, write_atomic
+from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.journal import Journal
 
 log = logging.getLogger(__name__)
-COMMIT_EVERY = 512  # completions between two commits, unless the engine has an appetite for more
+VERSION = 2
+COMMIT_EVERY = 512  # completions between two commits, unless the engine has an preferred_batch for more
+
+
+def ledger_key(engine: str, template: str, sampling: Sampling) -> Key:
+    """What decides the completions of a ledger; `engine` is the identity of the engine."""
+    return Key("ledger", VERSION, _about(template, sampling), (engine,))
+
+
+def _about(template: str, sampling: Sampling) -> dict[str, Any]:
+    return {"template": template, "sampling": canonical(sampling)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +62,15 @@ class Ledger:
     """One ledger of a store. `template` names the prompt that ids are put into."""
 
     store: Store
-    engine: LazyEngine
+    engine: EngineHandle
     template: str
     sampling: Sampling
     key: str = field(init=False)
     _rows: dict[tuple[str, int], Solution] = field(init=False, default_factory=dict)
     _read_bytes: int = field(init=False, default=0)
 
-    VERSION = 2
-
     def __post_init__(self) -> None:
-        self.key = make_key("ledger", self.VERSION, self._about(), [self.engine.identity])
+        self.key = ledger_key(self.engine.identity, self.template, self.sampling).digest
 
     @property
     def folder(self) -> Path:
@@ -79,7 +88,7 @@ class Ledger:
         reused, tokens = len(asks) - len(missing), 0
         if tally is not None and reused:
             tally.advance(reused)
-        size = max(COMMIT_EVERY, self.engine.appetite)
+        size = max(COMMIT_EVERY, self.engine.preferred_batch)
         for start in range(0, len(missing), size):
             chunk = missing[start : start + size]
             with self.store.lock(f"ledger-{self.key}"):
@@ -92,7 +101,7 @@ class Ledger:
         return Drawn([self._rows[ask.id, ask.draw] for ask in asks], reused, tokens)
 
     def _about(self) -> dict[str, Any]:
-        return {"template": self.template, "sampling": canonical(self.sampling)}
+        return _about(self.template, self.sampling)
 
     def _generate(self, asks: Sequence[Ask], tally: Tally | None) -> int:
         if not asks:
@@ -116,7 +125,7 @@ class Ledger:
     def _append(self, rows: Sequence[Solution]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "about.json").exists():
-            about = {**self._about(), "engine": self.engine.identity, "version": self.VERSION}
+            about = {**self._about(), "engine": self.engine.identity, "version": VERSION}
             write_atomic(self.folder / "about.json", json.dumps(about, indent=1, ensure_ascii=False) + "\n")
         data = "".join(encode(row) + "\n" for row in rows).encode("utf-8", "surrogatepass")
         with open(self.folder / "rows.jsonl", "ab") as file:

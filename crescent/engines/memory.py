@@ -28,11 +28,11 @@ class Need:
     what: str
     bytes: int
     free: int
-    mend: str
+    hint: str
 
     def message(self) -> str:
         """One line for a shortage."""
-        return f"{self.what}: {gigabytes(self.bytes)} are needed and {gigabytes(self.free)} are free. {self.mend}"
+        return f"{self.what}: {gigabytes(self.bytes)} are needed and {gigabytes(self.free)} are free. {self.hint}"
 
 
 def gigabytes(count: int) -> str:
@@ -70,8 +70,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def told_as(message: str) -> Iterator[None]:
-    """Memory that runs out inside is a MemoryError with this message: what for, and the mend."""
+def oom_error_as(message: str) -> Iterator[None]:
+    """Memory that runs out inside is a MemoryError with this message: what for, and a suggested fix."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -80,14 +80,14 @@ def told_as(message: str) -> Iterator[None]:
         raise MemoryError(message) from error
 
 
-def fewer(count: int, what: str, mend: str, device: "torch.device") -> int:
+def halve_batch(count: int, what: str, hint: str, device: "torch.device") -> int:
     """Half of `count`, after memory ran out with so many; said in one line. What is free is free for other uses then.
 
-    Raises MemoryError with the mend where one alone was too much. To be called outside the handler of the error: that
-    one holds on to tensors.
+    Raises MemoryError with a suggested fix where one alone was too much. To be called outside the handler of the error:
+    that one holds on to tensors.
     """
     if count <= 1:
-        raise MemoryError(f"out of memory for one of the {what}. {mend}")
+        raise MemoryError(f"out of memory for one of the {what}. {hint}")
     log.warning("out of memory with %d %s in a batch; going on with %d", count, what, count // 2)
     gc.collect()
     if device.type == "cuda":

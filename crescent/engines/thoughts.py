@@ -37,21 +37,21 @@ def may_think(template: str) -> bool:
 
 
 def check_template(name: str, tokenizer: "PreTrainedTokenizerBase") -> None:
-    """Raises ValueError with the mend if a model's chat template is that of a model which thinks."""
+    """Raises ValueError with a suggested fix if a model's chat template is that of a model which thinks."""
     why = why_thinking(tokenizer)
     if why is not None:
         raise refused(name, why, _TEMPLATE_MEND)
 
 
 def check_texts(name: str, texts: Sequence[str]) -> None:
-    """Raises ValueError with the mend if more of a model's texts than by chance hold a thinking tag."""
+    """Raises ValueError with a suggested fix if more of a model's texts than by chance hold a thinking tag."""
     found = [tag for text in texts if (tag := tag_in(text)) is not None]
     if len(found) > FEW * len(texts):
         raise refused(name, f"{len(found)} of {len(texts)} texts that it wrote hold {found[0]}", _TEXT_MEND)
 
 
 def check_field(name: str, message: Any) -> None:
-    """Raises ValueError with the mend if a server's message has a thought beside its text."""
+    """Raises ValueError with a suggested fix if a server's message has a thought beside its text."""
     for field in ("reasoning_content", "reasoning"):
         if getattr(message, field, None):
             raise refused(name, f"the server's answers have {field}", _TEXT_MEND)
@@ -76,11 +76,11 @@ def why_thinking(tokenizer: "PreTrainedTokenizerBase") -> str | None:
         return None
 
 
-def refused(name: str, why: str, mend: str) -> ValueError:
+def refused(name: str, why: str, hint: str) -> ValueError:
     """The line that refuses a model."""
     return ValueError(
         f"model {name!r} thinks aloud before it answers ({why}), and its thoughts would be taken for questions and "
-        f"answers. {mend}."
+        f"answers. {hint}."
     )
 
 

@@ -18,7 +18,7 @@ _PLACEHOLDERS = ("image_token", "video_token", "audio_token")
 
 
 def check_vocabulary(name: str, folder: Path) -> None:
-    """Raises ValueError with the mend if the tokenizer has a token that the model has no embedding for."""
+    """Raises ValueError with a suggested fix if the tokenizer has a token that the model has no embedding for."""
     marks = tuple((file, (folder / file).stat().st_mtime_ns) for file in _FILES if (folder / file).exists())
     token, largest = _last_token(folder, marks)
     size = embedding_count(folder)

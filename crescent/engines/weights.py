@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from crescent.core.number_format import AUTO, DTYPES, resolved_dtype
 from crescent.core.store import internal, make_key, write_atomic
 from crescent.engines.attention import needed_attention
-from crescent.engines.memory import Need, told_as
+from crescent.engines.memory import Need, oom_error_as
 from crescent.engines.thoughts import check_template, may_think
 from crescent.engines.turns import Turn, turn_of
 from crescent.engines.vocabulary import check_vocabulary
@@ -54,7 +54,7 @@ class Weights:
     path: str
     dtype: str = "float32"
     revision: str | None = None
-    adapter: Path | None = internal(default=None)  # noqa: RUF009 - a field with metadata
+    adapter: Path | None = internal(default=None)
     adapter_key: str | None = internal(default=None)
     template: Template = "chat"
 
@@ -77,8 +77,8 @@ class Weights:
 
 
 def check(weights: Weights) -> None:
-    """Raises ValueError with the mend if a local model is not there, is not a chat model, or cannot be used; of a hub
-    id, what is on this machine is looked at. Reads no weights."""
+    """Raises ValueError with a suggested fix if a local model is not there, is not a chat model, or cannot be used; of
+    a hub id, what is on this machine is looked at. Reads no weights."""
     if not weights.is_local:
         check_tokens(weights)
         return
@@ -104,8 +104,8 @@ def check(weights: Weights) -> None:
 
 
 def check_tokens(weights: Weights) -> None:
-    """Raises ValueError with the mend if a model thinks aloud, or lacks embeddings for its tokenizer. What is not on
-    this machine is not looked at, and nothing is fetched."""
+    """Raises ValueError with a suggested fix if a model thinks aloud, or lacks embeddings for its tokenizer. What is
+    not on this machine is not looked at, and nothing is fetched."""
     folder = folder_if_here(weights)
     if folder is None:
         return
@@ -115,7 +115,7 @@ def check_tokens(weights: Weights) -> None:
 
 
 def check_thinking(weights: Weights) -> None:
-    """Raises ValueError with the mend if the chat template is of a model that thinks aloud before it answers."""
+    """Raises ValueError with a suggested fix if the chat template is of a model that thinks aloud before it answers."""
     folder = folder_if_here(weights)
     if weights.template == "chat" and folder is not None and any(map(may_think, _chat_templates(folder))):
         check_template(weights.name, load_tokenizer(weights))
@@ -274,7 +274,7 @@ def load(weights: Weights, device: str) -> "tuple[PreTrainedModel, PreTrainedTok
     assert weights.dtype != AUTO, "which number format these weights have is decided by Weights.on"
     folder = local_folder(weights)
     attention = _attention(folder)
-    with told_as(
+    with oom_error_as(
         f"out of memory while {weights.name} was loaded in {weights.dtype} on {device}. Use a smaller model, "
         "model.dtype=bfloat16, another engine.device, or end what else uses the memory."
     ):

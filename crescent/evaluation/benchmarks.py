@@ -1,7 +1,7 @@
 """Checks the data of tasks before any model is loaded.
 
-In: task sources. Out: nothing, or a ValueError of one line that names the file, the line and the mend. Local files are
-read to the end; of a hub data set only its presence is asked.
+In: task sources. Out: nothing, or a ValueError of one line that names the file, the line and a suggested fix. Local
+files are read to the end; of a hub data set only its presence is asked.
 """
 
 import importlib.util
@@ -118,9 +118,9 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise ValueError(f"{path}:{number}: not a line of JSON ({error}). Mend or remove the line.") from None
+                raise ValueError(f"{path}:{number}: not a line of JSON ({error}). Fix or remove the line.") from None
             if not isinstance(row, dict):
-                raise ValueError(f"{path}:{number}: a {type(row).__name__} instead of a JSON object. Mend the line.")
+                raise ValueError(f"{path}:{number}: a {type(row).__name__} instead of a JSON object. Fix the line.")
             yield number, row
 
 

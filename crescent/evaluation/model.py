@@ -18,12 +18,12 @@ from lm_eval.models.utils import normalize_gen_kwargs, resolve_max_length
 
 from crescent.core.console import Console
 from crescent.engines import Completion, Engine, Prompt, Sampling
-from crescent.engines.memory import fewer, is_out_of_memory
+from crescent.engines.memory import halve_batch, is_out_of_memory
 from crescent.evaluation.loglikelihood_journal import Slices
 
 log = logging.getLogger(__name__)
 REQUESTS_BETWEEN_MARKS = 1024
-MEND = "Use a smaller model or model.dtype=bfloat16, or end what else uses the memory."
+HINT = "Use a smaller model or model.dtype=bfloat16, or end what else uses the memory."
 KNOWN_ARGUMENTS = {"until", "max_gen_toks", "do_sample", "temperature", "top_p"}
 
 
@@ -144,7 +144,7 @@ class HarnessModel(LM):
                 made = self._slices.scored(method, part, score) if self._slices else score(part)
                 if made is None:
                     size = min(self._loglikelihood_batch, len(part))
-                    self._loglikelihood_batch = fewer(size, "choices", MEND, self._model.device)
+                    self._loglikelihood_batch = halve_batch(size, "choices", HINT, self._model.device)
                     inner = self._inner()
                     continue
                 scored += made

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from crescent.core.console import Console
+from crescent.core.context import Stage, StageContext, Using
+from crescent.core.events import Scored
 from crescent.core.records import Score, TaskScore
-from crescent.core.store import Artifact, Outcome, Store
-from crescent.engines import LazyEngine
+from crescent.core.store import Artifact, Key, Outcome
 from crescent.engines.journal import Journal, JournaledEngine
 from crescent.evaluation import samples
 from crescent.evaluation.harness import PLAIN, plan, score_task
@@ -28,18 +28,33 @@ SAMPLES = "samples.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluate:
-    """`Evaluate(settings).run(store, engine, console)`; the suite without tasks gives no artifact."""
+class Evaluate(Stage):
+    """Scores the context's engine on every task, as one model and one way of asking."""
 
     NAME: ClassVar[str] = "evaluate"
     VERSION: ClassVar[int] = 3
 
     settings: EvaluationSettings
 
-    def run(
-        self, store: Store, engine: LazyEngine, console: Console, prompting: Plain | Baseline = PLAIN
-    ) -> list[Artifact]:
-        """The artifacts of all (task, shots), in order. The engine is loaded only if one of them is missing."""
+    prompting: Plain | Baseline = PLAIN
+    model: str = "base"
+
+    def key(self, using: Using, *inputs: str) -> Key | None:
+        """Of the suite as a whole, None for one without tasks. What is stored has a key for each (task, shots)."""
+        if not self.settings.tasks:
+            return None
+        how = {"settings": self.settings, "prompting": self.prompting}
+        return Key(self.NAME, self.VERSION, how, (using.engine,))
+
+    def title(self, *inputs: object, **options: object) -> str:
+        """The same for all models."""
+        return f"5 Evaluate: eval={self.settings.name}, before and after, by lm-evaluation-harness"
+
+    def run(self, context: StageContext) -> Scored:
+        """The artifacts of all (task, shots), in order, and the scores in them. The engine is loaded only if one of
+        them is missing. Raises ValueError if `eval.primary` names none of what a task reports."""
+        engine, console, prompting = context.engine, context.console, self.prompting
+        console.say(self._about(engine.name))
         artifacts = []
         for source, shots in plan(self.settings, prompting):
 
@@ -51,34 +66,39 @@ class Evaluate:
                 info = {**counts, "prompting": prompting.name, "conditions": result.conditions}
                 return Outcome(result.scores, info, {SAMPLES: work / SAMPLES})
 
-            key = self._key(source, shots, prompting)
-            artifacts.append(store.build(self.NAME, self.VERSION, key, [engine.identity], build))
-        return artifacts
+            artifacts.append(context.store.build(self.task_key(context.using, source, shots), build))
+        engine.close()
+        iteration = context.iteration if self.model == "student" else 0
+        scores = self._scores(artifacts, iteration)
+        scored = Scored(self.model, iteration, prompting.name, artifacts, scores, engine.identity)
+        context.events.scored(scored)
+        return scored
 
-    def scores(self, artifacts: Sequence[Artifact], model: str, iteration: int, prompting: str = "none") -> list[Score]:
-        """The records of evaluations as scores of `model` (teacher, base or student), with the primary of each task.
-
-        Raises ValueError if `eval.primary` names none of what a task reports.
-        """
+    def _scores(self, artifacts: Sequence[Artifact], iteration: int) -> list[Score]:
+        """The records of evaluations as scores of the model, with the primary of each task."""
         return [
-            Score(model, iteration, prompting, one.task, one.shots, one.metric, one.filter, primary, one.value,
-                  one.stderr, one.n)
+            Score(self.model, iteration, self.prompting.name, one.task, one.shots, one.metric, one.filter, primary,
+                  one.value, one.stderr, one.n)
             for artifact in artifacts
             for found in [artifact.read(TaskScore)]
             for one, primary in zip(found, primaries(found, self.settings.primary), strict=True)
         ]  # fmt: skip
 
-    def left_out(self, prompting: Plain | Baseline) -> list[str]:
-        """The tasks that a baseline is not asked of: their responses commit to no answer, or it has no such shots."""
-        planned = {source.name for source, _ in plan(self.settings, prompting)}
-        return [name for name in self.settings.tasks if name not in planned]
+    def _about(self, name: str) -> str:
+        """Who is scored, how it is asked, and what is not asked in that way: tasks whose responses commit to no answer,
+        or for which the baseline has no such shots."""
+        planned = {source.name for source, _ in plan(self.settings, self.prompting)}
+        left_out = [task for task in self.settings.tasks if task not in planned]
+        how = "" if isinstance(self.prompting, Plain) else f", prompting={self.prompting.name}"
+        without = f" (without {', '.join(left_out)}: no answer to prompt for)" if left_out else ""
+        return f"{self.model}: {name}{how}{without}"
 
-    def _key(self, source: TaskSource, shots: int, prompting: Plain | Baseline) -> dict[str, Any]:
-        """All that decides a score beside the model. The suite's name, its other tasks and `primary` do not."""
+    def task_key(self, using: Using, source: TaskSource, shots: int) -> Key:
+        """All that decides the scores of one task. The suite's name, its other tasks and `primary` do not."""
         settings = self.settings
-        baseline = {} if isinstance(prompting, Plain) else {"prompting": prompting}
+        baseline = {} if isinstance(self.prompting, Plain) else {"prompting": self.prompting}
         stop = {"stop": settings.stop} if settings.stop else {}
-        return {
+        decides = {
             **baseline,
             **stop,
             "task": source.key(),
@@ -91,6 +111,7 @@ class Evaluate:
             "seed": settings.seed,
             "lm_eval": version("lm_eval"),
         }
+        return Key(self.NAME, self.VERSION, decides, (using.engine,))
 
 
 def read_samples(artifact: Artifact) -> list[samples.Sample]:

@@ -1,6 +1,6 @@
 """What a run says about itself while it works: a heading for each step, a real example from it, the result table.
 
-In: artifacts and scores. Out: printed lines. It computes nothing that is stored.
+In: the events of a run, with artifacts and scores. Out: printed lines. It computes nothing that is stored.
 """
 
 import logging
@@ -14,14 +14,15 @@ from rich.table import Table
 
 from crescent.contamination.stage import read_hits
 from crescent.core.console import Console
+from crescent.core.context import Made
+from crescent.core.events import Events, StageReport, counts_of
 from crescent.core.number_format import AUTO, slow_because
-from crescent.core.records import Decision, Question, Score, decode_lines
+from crescent.core.records import Decision, QAPair, Question, Score, decode_lines
+from crescent.core.stages import stage_info
 from crescent.core.store import Artifact
 from crescent.dedup.stage import DECISIONS
 from crescent.engines.weights import Weights
-from crescent.prompting.baselines import Baseline, Plain
 from crescent.statistics.paired import Difference
-from crescent.voting.answer_stage import Draws
 from crescent.voting.calibration import Labels
 from crescent.voting.stage import read_ballots
 
@@ -39,7 +40,50 @@ def tell_formats(console: Console, configured: Sequence[Weights], device: Callab
             log.warning("%s: dtype=%s is slow here (%s); dtype=auto takes float32", weights.name, dtype, reason)
 
 
-def tell_diversified(console: Console, questions: Artifact) -> None:
+class Narrator(Events):
+    """Prints what happens: a heading for each step, its counts, and a real example from it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._heading = ""
+
+    def iteration_started(self, iteration: int, iterations: int) -> None:
+        """Its number, where there are several."""
+        self._heading = ""
+        if iterations > 1:
+            self._console.heading(f"iteration {iteration} of {iterations}")
+
+    def stage_started(self, stage: str, title: str, inputs: Sequence[Made], iteration: int) -> None:
+        """The heading, once for stages that share it."""
+        if title and title != self._heading:
+            self._console.heading(title)
+            self._heading = title
+
+    def stage_finished(self, report: StageReport, made: Made, inputs: Sequence[Made]) -> None:
+        """What the stage came to: in words of its own, or its counts."""
+        if not isinstance(made, Artifact):
+            return
+        told = TOLD.get(report.stage)
+        if told is None:
+            self._console.say(f"{stage_info(report.stage).label.lower()}: {counts_of(report)}")
+        else:
+            told(self._console, made)
+
+    def labels_measured(self, labels: Labels, iteration: int) -> None:
+        """Where the truth is known: how right one draw is, how right the labels are, and whether agreement tells."""
+        self._console.say(
+            f"of {labels.known} questions whose true answer is known: first draw right {labels.one_draw:.1%}, "
+            f"training label right {labels.labels_right:.1%}"
+        )
+        curve = ", ".join(f"{one.agreement:.0%}: {one.right:.0%} of {one.questions}" for one in labels.bins)
+        self._console.say(f"agreement of the draws, and how many of those labels are right: {curve}")
+
+
+def _seeds(console: Console, seeds: Artifact) -> None:
+    console.say(f"{seeds.records} seeds{_reused(seeds)}")
+
+
+def _diversified(console: Console, questions: Artifact) -> None:
     """Counts, one question, and one rejection with its rewrite."""
     info = questions.info
     verdicts = f"{info['rewritten']} kept after a rewrite, {info['dropped']} dropped, {info['invalid']} invalid"
@@ -71,10 +115,8 @@ def tell_diversified(console: Console, questions: Artifact) -> None:
             return
 
 
-def tell_contamination(console: Console, checked: Artifact) -> None:
+def _decontaminated(console: Console, checked: Artifact) -> None:
     """How many questions resemble benchmark items, and the closest such pair."""
-    if "hits" not in checked.info:
-        return
     info, hits = checked.info, read_hits(checked)
     console.say(
         f"contamination: {info['hits']} questions resemble one of {info['items']:,} benchmark items, "
@@ -86,47 +128,31 @@ def tell_contamination(console: Console, checked: Artifact) -> None:
         console.example("the closest to a benchmark", f"{worst.question}\n\n{where}\n{worst.item_text}")
 
 
-def tell_voted(console: Console, pairs: Artifact, questions: Sequence[Question], draws: Draws) -> None:
-    """Counts, and one vote that was not unanimous."""
+def _voted(console: Console, pairs: Artifact) -> None:
+    """Counts; of a vote, one that was not unanimous."""
     info = pairs.info
     lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
+    ended = f"{_unfinished(info, 'draws_unfinished')}{_reused(pairs)}"
+    if "pairs_by_kind" in info:  # chosen by what the seed set knows, without a vote
+        kinds = ", ".join(f"{kind} {count}" for kind, count in info["pairs_by_kind"].items())
+        console.say(f"{info['pairs']} training pairs ({kinds}) from {info['questions']} questions ({lost}){ended}")
+        return
     console.say(
         f"{info['pairs']} training pairs from {info['questions']} questions ({lost}); "
-        f"{info['mean_draws']:.1f} draws each, mean agreement {info['mean_agreement']:.0%}"
-        f"{_unfinished(info, 'draws_unfinished')}{_reused(pairs)}"
+        f"{info['mean_draws']:.1f} draws each, mean agreement {info['mean_agreement']:.0%}{ended}"
     )
-    ballots = read_ballots(pairs)
-    shown = next((index for index, one in enumerate(ballots) if one.answer and one.votes < one.draws), None)
-    if shown is None:
-        return
-    ballot = ballots[shown]
-    votes = ", ".join(f"{answer or 'no answer'}: {count}" for answer, count in Counter(ballot.answers).most_common())
-    chosen = draws.solutions[shown][ballot.chosen or 0].text.strip()
-    console.example("a vote", f"{questions[shown].text}\n\nvotes of {ballot.draws} draws: {votes}\n\nkept:\n{chosen}")
+    kept = {pair.question_id: pair for pair in pairs.read(QAPair)}
+    for ballot in read_ballots(pairs):
+        pair = kept.get(ballot.question_id)
+        if pair is not None and ballot.votes < ballot.draws:
+            votes = Counter(ballot.answers).most_common()
+            counts = ", ".join(f"{answer or 'no answer'}: {count}" for answer, count in votes)
+            body = f"{pair.question}\n\nvotes of {ballot.draws} draws: {counts}\n\nkept:\n{pair.response}"
+            console.example("a vote", body)
+            return
 
 
-def tell_selected(console: Console, pairs: Artifact) -> None:
-    """Counts of pairs that were selected without a vote."""
-    info = pairs.info
-    lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
-    kinds = ", ".join(f"{kind} {count}" for kind, count in info["pairs_by_kind"].items())
-    console.say(
-        f"{info['pairs']} training pairs ({kinds}) from {info['questions']} questions ({lost})"
-        f"{_unfinished(info, 'draws_unfinished')}{_reused(pairs)}"
-    )
-
-
-def tell_labels(console: Console, labels: Labels) -> None:
-    """Where the truth is known: how right one draw is, how right the labels are, and whether agreement tells."""
-    console.say(
-        f"of {labels.known} questions whose true answer is known: first draw right {labels.one_draw:.1%}, "
-        f"training label right {labels.labels_right:.1%}"
-    )
-    curve = ", ".join(f"{one.agreement:.0%}: {one.right:.0%} of {one.questions}" for one in labels.bins)
-    console.say(f"agreement of the draws, and how many of those labels are right: {curve}")
-
-
-def tell_trained(console: Console, adapter: Artifact) -> None:
+def _trained(console: Console, adapter: Artifact) -> None:
     """What training came to."""
     info = adapter.info
     console.say(
@@ -135,11 +161,19 @@ def tell_trained(console: Console, adapter: Artifact) -> None:
     )
 
 
-def tell_scoring(console: Console, role: str, name: str, prompting: Plain | Baseline, left_out: Sequence[str]) -> None:
-    """Who is scored, how it is asked, and what is not asked in that way."""
-    how = "" if isinstance(prompting, Plain) else f", prompting={prompting.name}"
-    without = f" (without {', '.join(left_out)}: no answer to prompt for)" if left_out else ""
-    console.say(f"{role}: {name}{how}{without}")
+def _silent(console: Console, made: Artifact) -> None:
+    """The stage itself has logged what there is to say."""
+
+
+TOLD: Mapping[str, Callable[[Console, Artifact], None]] = {
+    "seeds": _seeds,
+    "diversify": _diversified,
+    "rewrite": _silent,
+    "decontaminate": _decontaminated,
+    "vote": _voted,
+    "gather": _silent,
+    "finetune": _trained,
+}
 
 
 def score_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], Difference]) -> Table:
@@ -171,7 +205,7 @@ def score_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], D
 
 
 def iteration_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """One line for each pass of self-improvement: what went in, how varied and how right it was, what came out."""
+    """One line for each iteration of self-improvement: what went in, how varied and how right it was, what came out."""
     table = Table(box=box.SIMPLE_HEAD, title="by iteration; shares in percent", title_justify="left")
     names = ("iteration", "pairs", "trained on", "diversity", "largest cluster", "valid", "agreement", "labels right",
              "mean score", "collapse")  # fmt: skip

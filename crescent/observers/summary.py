@@ -1,12 +1,11 @@
 """What a run leaves for other tools: `summary.json` in its folder.
 
-In: reports of stages and scores, as they are made. Out: the file, written anew after every stage, so that a run that is
+In: the events of a run. Out: the file, written anew after every stage, so that a run that is
 cut off has said what it had. Its fields only grow.
 """
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -14,41 +13,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from crescent.core.context import Made
+from crescent.core.events import Events, Scored, StageReport
 from crescent.core.records import Score
+from crescent.core.stages import stage_info
 from crescent.core.store import Artifact, write_atomic
+from crescent.voting.calibration import Labels
 
 PACKAGES = ("crescent-lm", "torch", "transformers", "peft", "pytorch-lightning", "lm-eval", "hydra-core", "wandb")
 
 
 @dataclass(slots=True)
-class StageReport:
-    """One stage of one iteration.
-
-    `tokens` are what its records cost whichever run made them (generated; in training, target tokens), `new_tokens`
-    those this run paid for. `reused_records` of the records were found in the store. `seconds` is this run's wall time.
-    """
-
-    stage: str
-    iteration: int
-    key: str = ""
-    records: int = 0
-    reused_records: int = 0
-    tokens: int = 0
-    new_tokens: int = 0
-    seconds: float = 0.0
-    info: Mapping[str, Any] = field(default_factory=dict)
-
-    def fill(self, artifact: Artifact, tokens: int = 0, new_tokens: int | None = None) -> None:
-        """The counts of one artifact."""
-        self.key, self.records, self.info = artifact.key, artifact.records, artifact.info
-        self.reused_records = artifact.records if artifact.reused else 0
-        self.tokens = tokens
-        self.new_tokens = (0 if artifact.reused else tokens) if new_tokens is None else new_tokens
-
-
-@dataclass(slots=True)
-class Summary:
-    """Collects a run's results. `folder` None keeps them in memory only.
+class Summary(Events):
+    """Collects a run's results from its events. `folder` None keeps them in memory only.
 
     `status` is running, finished, failed or stopped (asked to end); a run that was killed stays "running".
     """
@@ -81,30 +58,40 @@ class Summary:
         finally:
             self.write()
 
-    @contextmanager
-    def stage(self, name: str, iteration: int, seconds: float = 0.0) -> Iterator[StageReport]:
-        """Times a stage, on top of `seconds`; the report is filled by the caller and kept when the stage ends well."""
-        report = StageReport(name, iteration, seconds=seconds)
-        start = time.monotonic()
-        yield report
-        report.seconds = round(report.seconds + time.monotonic() - start, 3)
+    def stage_finished(self, report: StageReport, made: Made, inputs: Sequence[Made]) -> None:
+        """Adds the report, and the path of an artifact that others look for."""
         self.stages.append(report)
+        yields = stage_info(report.stage).yields
+        if yields is not None and isinstance(made, Artifact):
+            self.artifacts[yields] = str(made.path)
+        if report.stage == "finetune":
+            self.artifacts["pairs"] = str(next(one.path for one in inputs if isinstance(one, Artifact)))
         self.write()
 
-    def evaluated(self, artifacts: Sequence[Artifact], model: str, iteration: int, prompting: str = "none") -> None:
-        """Says where the samples of scores are, so that runs can be compared question by question."""
+    def scored(self, scored: Scored) -> None:
+        """Adds the scores, and where their samples are, so that runs can be compared question by question."""
+        self.scores += scored.scores
+        about = {"model": scored.model, "iteration": scored.iteration, "prompting": scored.prompting}
         self.evaluations += [
             {
-                "model": model,
-                "iteration": iteration,
-                "prompting": prompting,
+                **about,
                 "task": artifact.info["task"],
                 "shots": artifact.info["shots"],
                 "key": artifact.key,
                 "path": str(artifact.path),
             }
-            for artifact in artifacts
+            for artifact in scored.artifacts
         ]
+
+    def labels_measured(self, labels: Labels, iteration: int) -> None:
+        """Adds the accuracy of the labels."""
+        self.labels.append({"iteration": iteration, **asdict(labels)})
+
+    def iteration_measured(self, figures: Mapping[str, Any]) -> None:
+        """Adds the figures of an iteration, in place of those it had before it was scored."""
+        kept = [row for row in self.iterations if row["iteration"] != figures["iteration"]]
+        self.iterations = [*kept, dict(figures)]
+        self.write()
 
     def write(self) -> None:
         """Puts what there is into summary.json."""

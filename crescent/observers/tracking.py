@@ -21,86 +21,37 @@ where not. A failing job still finishes its run, so that the next job of a sweep
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from crescent.contamination.stage import read_hits
-from crescent.core.records import Ballot, Decision, QAPair, Question, Record, Score, decode_lines
-from crescent.core.store import Artifact, make_key
+from crescent.contamination.stage import HITS
+from crescent.core.context import Made
+from crescent.core.events import Events, Scored, StageReport
+from crescent.core.records import BALLOTS, Ballot, Decision, Hit, QAPair, Question, Record, decode_lines
+from crescent.core.store import RECORDS, Artifact, make_key
 from crescent.dedup.stage import DECISIONS
 from crescent.evaluation.stage import read_samples
-from crescent.observers.summary import StageReport
 from crescent.statistics.paired import Difference
 from crescent.voting.calibration import Labels
-from crescent.voting.stage import BALLOTS
 
 log = logging.getLogger(__name__)
-Curve = Callable[[Mapping[str, float], int], None]
 Mode = Literal["auto", "online", "offline"]
 
 
-class Tracker(Protocol):
-    """What a run reports. Every method may be called at any time; none of them changes a result."""
+class Tracker(Events):
+    """A subscriber that logs to a service; this one, of `tracking=none`, to nothing. No method changes a result."""
 
     @property
     def place(self) -> str:
         """Where the tracked run is, for people."""
-        ...
-
-    def stage(self, report: StageReport) -> None: ...
-
-    def curve(self, iteration: int) -> Curve: ...
-
-    def data(self, iteration: int, questions: Artifact, checked: Artifact, pairs: Artifact) -> None: ...
-
-    def labels(self, iteration: int, labels: Labels) -> None: ...
-
-    def iteration(self, figures: Mapping[str, Any]) -> None: ...
-
-    def adapter(self, iteration: int, adapter: Artifact) -> None: ...
-
-    def samples(self, model: str, artifacts: Sequence[Artifact]) -> None: ...
-
-    def scores(self, scores: Sequence[Score]) -> None: ...
-
-    def report(self, differences: Mapping[tuple[str, int], Difference], page: Path | None) -> None: ...
-
-
-class NoTracker:
-    """`tracking=none`."""
-
-    place = "none"
-
-    def stage(self, report: StageReport) -> None:
-        pass
-
-    def curve(self, iteration: int) -> Curve:
-        return lambda metrics, step: None
-
-    def data(self, iteration: int, questions: Artifact, checked: Artifact, pairs: Artifact) -> None:
-        pass
-
-    def labels(self, iteration: int, labels: Labels) -> None:
-        pass
-
-    def iteration(self, figures: Mapping[str, Any]) -> None:
-        pass
-
-    def adapter(self, iteration: int, adapter: Artifact) -> None:
-        pass
-
-    def samples(self, model: str, artifacts: Sequence[Artifact]) -> None:
-        pass
-
-    def scores(self, scores: Sequence[Score]) -> None:
-        pass
+        return "none"
 
     def report(self, differences: Mapping[tuple[str, int], Difference], page: Path | None) -> None:
-        pass
+        """The differences between student and base, and the report of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +63,7 @@ class NoTracking:
     @contextmanager
     def start(self, folder: Path, config: Mapping[str, Any], group: str, job: str) -> Iterator[Tracker]:
         """A tracker that does nothing."""
-        yield NoTracker()
+        yield Tracker()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +124,11 @@ def _mode(mode: Mode) -> Literal["online", "offline"]:
     return "online" if wandb.login(prompt=False, verify=False) else "offline"
 
 
-class WandbTracker:
+class WandbTracker(Tracker):
     """Logs to one W&B run."""
 
     def __init__(self, run: Any, max_table_rows: int) -> None:
         self._run, self._max_rows = run, max_table_rows
-        self._pairs: Any = None
         self._collapse: dict[str, None] = {}
         run.define_metric("train/step")
         run.define_metric("train/*", step_metric="train/step")
@@ -190,8 +140,16 @@ class WandbTracker:
             return f"{Path(self._run.dir).parent}  (upload: wandb sync {Path(self._run.dir).parent})"
         return str(self._run.url)
 
-    def stage(self, report: StageReport) -> None:
-        """Counts, tokens and seconds of a stage, with its counters."""
+    def stage_finished(self, report: StageReport, made: Made, inputs: Sequence[Made]) -> None:
+        """Counts, tokens and seconds of a stage with its counters, its tables, and what was trained as an artifact."""
+        self._count(report)
+        if isinstance(made, Artifact):
+            for name, records in _tables(made, self._max_rows):
+                self._table(name, records)
+            if report.stage == "finetune":
+                self._adapter(report.iteration, made, next(one for one in inputs if isinstance(one, Artifact)))
+
+    def _count(self, report: StageReport) -> None:
         values = {
             name: getattr(report, name) for name in ("records", "reused_records", "tokens", "new_tokens", "seconds")
         }
@@ -204,26 +162,12 @@ class WandbTracker:
         for round_index, share in enumerate(report.info.get("acceptance_by_round", ())):
             self._run.log({"stage/diversify/acceptance": share, "stage/diversify/round": round_index})
 
-    def curve(self, iteration: int) -> Curve:
-        """Takes a training step's metrics."""
+    def training_step(self, metrics: Mapping[str, float], step: int, iteration: int) -> None:
+        """A step's metrics."""
+        values = {f"train/{name}": value for name, value in metrics.items()}
+        self._run.log({**values, "train/step": step, "iteration": iteration})
 
-        def log_step(metrics: Mapping[str, float], step: int) -> None:
-            values = {f"train/{name}": value for name, value in metrics.items()}
-            self._run.log({**values, "train/step": step, "iteration": iteration})
-
-        return log_step
-
-    def data(self, iteration: int, questions: Artifact, checked: Artifact, pairs: Artifact) -> None:
-        """Tables of questions, decisions, benchmark look-alikes and votes, and the data set as an artifact."""
-        self._table("questions", _first(questions.path / "records.jsonl", Question, self._max_rows))
-        self._table("decisions", _first(questions.path / DECISIONS, Decision, self._max_rows))
-        self._table("contamination", read_hits(checked)[: self._max_rows])
-        self._table("votes", _first(pairs.path / BALLOTS, Ballot, self._max_rows))
-        self._table("pairs", _first(pairs.path / "records.jsonl", QAPair, self._max_rows))
-        metadata = {"key": pairs.key, "questions": questions.key, "iteration": iteration, **pairs.info}
-        self._pairs = self._log_artifact("pairs", "dataset", pairs.path, metadata)
-
-    def labels(self, iteration: int, labels: Labels) -> None:
+    def labels_measured(self, labels: Labels, iteration: int) -> None:
         """Label accuracy, and the curve of agreement against it, where an oracle knows the truth."""
         import wandb
 
@@ -235,8 +179,8 @@ class WandbTracker:
         self._run.log({**logged, "labels/calibration": curve, "iteration": iteration})
         self._run.summary.update(logged)
 
-    def iteration(self, figures: Mapping[str, Any]) -> None:
-        """A pass in figures; the signs of a collapse, of all passes, as one text of the summary."""
+    def iteration_measured(self, figures: Mapping[str, Any]) -> None:
+        """An iteration in figures; the signs of a collapse, of all iterations, as one text of the summary."""
         numbers = {f"iteration/{name}": value for name, value in figures.items() if isinstance(value, int | float)}
         self._run.log({**numbers, "iteration": figures["iteration"]})
         signs = [f"iteration {figures['iteration']}: {line}" for line in figures["collapse"]]
@@ -244,16 +188,30 @@ class WandbTracker:
             self._collapse.update(dict.fromkeys(signs))
             self._run.summary["collapse"] = "; ".join(self._collapse)
 
-    def adapter(self, iteration: int, adapter: Artifact) -> None:
-        """The adapter as an artifact that was made from the data set's."""
-        if self._pairs is not None and not self._run.offline:
-            self._run.use_artifact(self._pairs)  # offline W&B cannot: there the metadata tell the lineage
-        made_from = getattr(self._pairs, "metadata", {}).get("key")
-        metadata = {"key": adapter.key, "pairs": made_from, "iteration": iteration, **adapter.info}
+    def _adapter(self, iteration: int, adapter: Artifact, pairs: Artifact) -> None:
+        """The data set trained on and the adapter, as artifacts of which one was made from the other."""
+        about = {"key": pairs.key, "iteration": iteration, **pairs.info}
+        dataset = self._log_artifact("pairs", "dataset", pairs.path, about)
+        if not self._run.offline:
+            self._run.use_artifact(dataset)  # offline W&B cannot: there the metadata tell the lineage
+        metadata = {"key": adapter.key, "pairs": pairs.key, "iteration": iteration, **adapter.info}
         self._log_artifact("adapter", "model", adapter.path, metadata)
 
-    def samples(self, model: str, artifacts: Sequence[Artifact]) -> None:
-        """What the model said to each item of each task."""
+    def scored(self, scored: Scored) -> None:
+        """What the model said to each item of each task; scores as summary values, so that runs are compared and
+        grouped by them."""
+        self._samples(asked_as(scored.model, scored.prompting), scored.artifacts)
+        values = {}
+        for score in scored.scores:
+            name = f"score/{asked_as(score.model, score.prompting)}/{score.task}/{score.shots}"
+            if score.primary:
+                values[name], values[f"{name}/stderr"] = score.value, score.stderr
+            else:
+                values[f"{name}/{score.metric},{score.filter}"] = score.value
+        self._run.log(values)
+        self._run.summary.update(values)
+
+    def _samples(self, model: str, artifacts: Sequence[Artifact]) -> None:
         import wandb
 
         for artifact in artifacts:
@@ -267,18 +225,6 @@ class WandbTracker:
                 texts = (_text(row[name]) for name in ("doc", "response", "filtered", "target"))
                 table.add_data(row["task"], row["doc_id"], *texts, *values)
             self._run.log({f"samples/{model}/{artifact.info['task']}/{artifact.info['shots']}": table})
-
-    def scores(self, scores: Sequence[Score]) -> None:
-        """Scores as summary values, so that runs are compared and grouped by them."""
-        values = {}
-        for score in scores:
-            name = f"score/{asked_as(score.model, score.prompting)}/{score.task}/{score.shots}"
-            if score.primary:
-                values[name], values[f"{name}/stderr"] = score.value, score.stderr
-            else:
-                values[f"{name}/{score.metric},{score.filter}"] = score.value
-        self._run.log(values)
-        self._run.summary.update(values)
 
     def report(self, differences: Mapping[tuple[str, int], Difference], page: Path | None) -> None:
         """Differences as summary values, to be compared and grouped by any setting; the report as a page."""
@@ -312,12 +258,22 @@ class WandbTracker:
         return artifact
 
 
-def _first(path: Path, kind: type[Any], count: int) -> list[Any]:
-    """The first records of a file; none where the source of the pairs makes no such file."""
-    if not path.exists():
-        return []
-    with open(path, encoding="utf-8") as lines:
-        return list(islice(decode_lines(kind, lines), count))
+TABLES = (
+    ("questions", ("diversify", "rewrite", "seeds"), RECORDS, Question),
+    ("decisions", ("diversify",), DECISIONS, Decision),
+    ("contamination", ("decontaminate",), HITS, Hit),
+    ("votes", ("vote",), BALLOTS, Ballot),
+    ("pairs", ("vote",), RECORDS, QAPair),
+)
+"""(name, stages, file, kind of record). Of other stages the counts are logged."""
+
+
+def _tables(made: Artifact, count: int) -> Iterator[tuple[str, list[Any]]]:
+    """The first `count` records of an artifact's files, with the names of their tables."""
+    for name, stages, file, kind in TABLES:
+        if made.stage in stages and (made.path / file).exists():
+            with open(made.path / file, encoding="utf-8") as lines:
+                yield name, list(islice(decode_lines(kind, lines), count))
 
 
 def _cell(value: Any) -> Any:

@@ -21,6 +21,7 @@ from crescent.core.records import QAPair, RawQuestion, text_id
 from crescent.core.store import Store
 from crescent.domain import fill
 from crescent.elicitation import Cleaned, clean_question
+from crescent.elicitation.stage import Stream
 from crescent.engines import Completion, LazyEngine, Prompt, Sampling, unfinished
 from crescent.engines.thoughts import check_texts
 from crescent.evaluation.harness import PLAIN, plan
@@ -28,7 +29,7 @@ from crescent.evaluation.loading import item_texts
 from crescent.experiment import Experiment
 from crescent.pipeline import lazy_engine
 from crescent.prompting.baselines import Baseline, Plain
-from crescent.runtime.local import Here
+from crescent.runtime.local import LocalBackend
 from crescent.training.settings import TrainSettings
 
 ANSWERS = 32  # that the probe draws
@@ -67,7 +68,7 @@ def forecast(experiment: Experiment, console: Console) -> list[Forecast]:
         console.say(f"source={experiment.source.name}: its work is not forecast; it has no bait to be probed")
         return []
     store = Store(Path(experiment.store).absolute())
-    engine = lazy_engine(experiment.engine, experiment.model, store, Here())
+    engine = lazy_engine(experiment.engine, experiment.model, store, LocalBackend())
     probe = measure(experiment, store, engine)
     workers = getattr(experiment.runtime, "workers", 1)
     if workers > 1:
@@ -87,7 +88,7 @@ def forecast(experiment: Experiment, console: Console) -> list[Forecast]:
 def measure(experiment: Experiment, store: Store, engine: LazyEngine) -> Probe:
     """Draws the probe, and lets the engine go."""
     stages = experiment.stages()
-    shard = stages.elicit.shard(0, store, engine)
+    shard = Stream(stages.elicit, store, engine).shard(0)
     raw = shard.read(RawQuestion)
     limits = (experiment.domain.min_chars, experiment.domain.max_chars)
     cleaned = [clean_question(row.text, row.finish_reason, *limits) for row in raw]
@@ -103,7 +104,8 @@ def measure(experiment: Experiment, store: Store, engine: LazyEngine) -> Probe:
     check_texts(engine.name, [answer.text for answer in answers])
     scoring, scoring_rate = experiment.engine.scoring, rate
     if scoring != experiment.engine and experiment.eval.tasks:
-        _, scoring_rate = _draw(lazy_engine(scoring, experiment.model, store, Here()), prompts, stages.answer.sampling)
+        scorer = lazy_engine(scoring, experiment.model, store, LocalBackend())
+        _, scoring_rate = _draw(scorer, prompts, stages.answer.sampling)
     pairs = [
         QAPair(text_id(text), text, answer.text, "", 1, 1, 1.0) for text, answer in zip(asked, answers, strict=True)
     ]

@@ -1,7 +1,7 @@
 """Before a long run: can it work here?
 
 In: an `Experiment`. Out: what it needs against what there is, printed, or a ValueError that names every shortage and
-its mend before anything long has begun. Sizes are read from files; no weights are loaded. How long a run will take is
+its fix before anything long has begun. Sizes are read from files; no weights are loaded. How long a run will take is
 told by `forecast.py`.
 """
 
@@ -49,7 +49,7 @@ def expected_tokens(experiment: Experiment) -> int:
 def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
     """Checks all that can be known without loading weights. `folder` is the run's.
 
-    Raises ValueError of one line for each shortage, with its mend.
+    Raises ValueError of one line for each shortage, with a suggested fix.
     """
     models = {experiment.model, experiment.distill.student}
     _demand([need for model in models if (need := download_need(model)) is not None], console)

@@ -113,7 +113,7 @@ class Reason:
 
     def opening(self, turns: Turns) -> Turns:
         """The trigger on a line of its own."""
-        return behind(turns, self.trigger)
+        return append_text(turns, self.trigger)
 
     def answer(self, chats: Mapping[int, Turns], ask: Ask) -> dict[int, str]:
         """The reasoning, and behind it the answer that was asked for."""
@@ -182,7 +182,7 @@ class Agree:
 
     def opening(self, turns: Turns) -> Turns:
         """The trigger, where there is one, on a line of its own."""
-        return behind(turns, self.trigger)
+        return append_text(turns, self.trigger)
 
     def answer(self, chats: Mapping[int, Turns], ask: Ask) -> dict[int, str]:
         """The response that speaks for the majority; the first draw where none commits to an answer."""
@@ -211,7 +211,7 @@ class Refine:
 
     def opening(self, turns: Turns) -> Turns:
         """The trigger, where there is one, on a line of its own."""
-        return behind(turns, self.trigger)
+        return append_text(turns, self.trigger)
 
     def answer(self, chats: Mapping[int, Turns], ask: Ask) -> dict[int, str]:
         """The last answer of each conversation."""
@@ -243,7 +243,7 @@ def said(role: str, text: str) -> dict[str, str]:
     return {"role": role, "content": text}
 
 
-def behind(turns: Turns, words: str) -> Turns:
+def append_text(turns: Turns, words: str) -> Turns:
     """The turns with `words` on a line of their own at the end of the last one."""
     *before, last = turns
     return [*before, said(last["role"], f"{last['content']}\n{words}")] if words else list(turns)

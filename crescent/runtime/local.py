@@ -23,20 +23,20 @@ from crescent.similarity import Embedder, EmbedderSettings
 SHARDS_AHEAD = 4  # for each worker: while the last shards of a batch run out, few workers stand idle
 
 
-class Place(Protocol):
-    """A running place. `appetite` is what it has beside that of the engine: see `LazyEngine`."""
+class Backend(Protocol):
+    """A running place. `preferred_batch` is what it has beside that of the engine: see `LazyEngine`."""
 
-    appetite: int
+    preferred_batch: int
 
     def engine(self, settings: EngineBuilder, weights: Weights, identity: str) -> Engine: ...
 
     def embedder(self, settings: EmbedderSettings, folder: Path) -> Embedder: ...
 
 
-class Here:
+class LocalBackend:
     """This process."""
 
-    appetite = 0
+    preferred_batch = 0
 
     def engine(self, settings: EngineBuilder, weights: Weights, identity: str) -> Engine:
         """The engine itself."""
@@ -57,9 +57,9 @@ class LocalRuntime:
         """Nothing is needed."""
 
     @contextmanager
-    def start(self) -> Iterator[Place]:
+    def start(self) -> Iterator[Backend]:
         """This process."""
-        yield Here()
+        yield LocalBackend()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +93,21 @@ class RayRuntime:
             raise ConfigError("runtime=ray needs Ray: pip install 'crescent-lm[ray]', or choose runtime=local")
 
     @contextmanager
-    def start(self) -> Iterator[Place]:
+    def start(self) -> Iterator[Backend]:
         """A cluster that starts at the first thing asked of it, and whose workers end with the block."""
         settings = ClusterSettings(self.address, self.workers, self.cpus_per_worker, self.gpus_per_worker)
         workers = Workers(settings, self.shard, self.max_losses)
         try:
-            yield RayPlace(workers, self.workers * self.shard * SHARDS_AHEAD)
+            yield RayBackend(workers, self.workers * self.shard * SHARDS_AHEAD)
         finally:
             workers.close()
 
 
-class RayPlace:
+class RayBackend:
     """The workers of a cluster."""
 
-    def __init__(self, workers: Workers, appetite: int) -> None:
-        self._workers, self.appetite = workers, appetite
+    def __init__(self, workers: Workers, preferred_batch: int) -> None:
+        self._workers, self.preferred_batch = workers, preferred_batch
 
     def engine(self, settings: EngineBuilder, weights: Weights, identity: str) -> Engine:
         """An engine whose prompts are shared out among the workers."""

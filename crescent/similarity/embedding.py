@@ -58,7 +58,7 @@ class EmbedderSettings:
         return replace(self, dtype=dtype)
 
     def check(self) -> None:
-        """Raises ValueError with the mend where `path` is a folder that is not there. Loads nothing."""
+        """Raises ValueError with a suggested fix where `path` is a folder that is not there. Loads nothing."""
         if self.path and self.path.startswith(("/", ".", "~")) and not Path(self.path).expanduser().is_dir():
             raise ValueError(f"embedder.path: there is no folder {self.path}. {_MEND}")
 
@@ -96,7 +96,7 @@ class Embedder:
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """float32 [len(texts), dimensions], unit rows. A text longer than the model reads is cut off by the model.
 
-        Raises ValueError for a model that cannot be loaded, naming the mend.
+        Raises ValueError for a model that cannot be loaded, suggesting a fix.
         """
         if isinstance(texts, str):
             raise ValueError("embed needs a list of texts, not one text")
@@ -207,7 +207,7 @@ def _load(settings: EmbedderSettings) -> "SentenceTransformer":
         model = SentenceTransformer(
             source, device=settings.device, model_kwargs={"dtype": getattr(torch, settings.dtype)}
         )
-    except Exception as error:  # whatever a library raises over a folder it cannot read, the user's mend is one
+    except Exception as error:  # whatever a library raises over a folder it cannot read, the user's fix is one
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"embedder.path: the model at {source} cannot be loaded ({reason}). {_MEND}") from error
     return model.eval()

@@ -2,8 +2,15 @@
 
 from crescent.sources.context import Source
 from crescent.sources.seeded import AnswerAugmentation, MetaMath, Rephrase, Seeded, SeedGold, TeacherAnswers
-from crescent.sources.self_generated import OwnQuestions
+from crescent.sources.self_generated import SelfGenerated
 
 __all__ = [
-    "AnswerAugmentation", "MetaMath", "OwnQuestions", "Rephrase", "SeedGold", "Seeded", "Source", "TeacherAnswers",
+    "AnswerAugmentation",
+    "MetaMath",
+    "Rephrase",
+    "SeedGold",
+    "Seeded",
+    "SelfGenerated",
+    "Source",
+    "TeacherAnswers",
 ]  # fmt: skip

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from crescent.answers import equivalent, extract
-from crescent.core.records import BALLOTS, Ballot, Gold, QAPair, Question, Solution, encode
-from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.context import Stage, StageContext, Using
+from crescent.core.records import BALLOTS, Ballot, Gold, QAPair, Question, Solution, encode, read_golds
+from crescent.core.store import Artifact, Key, Outcome, not_in_key
 from crescent.engines import unfinished
+from crescent.voting.draws import Draws
 
 Keep = Literal["right", "believed", "gold"]
 Distinct = Literal["equations", "text"]
@@ -28,7 +30,7 @@ Slot = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Select:
+class Select(Stage):
     """Keeps at most `num_pairs` pairs: first ones of all questions before second ones.
 
     Of the kept draws of one question only different ones are taken: by the list of their `equations`, as in rejection
@@ -44,6 +46,7 @@ class Select:
     num_pairs: int
     distinct: Distinct = "equations"
     shares: Mapping[str, float] | None = None
+    draws: int = not_in_key(default=0)
 
     def __post_init__(self) -> None:
         if self.num_pairs < 1:
@@ -52,19 +55,25 @@ class Select:
             if not 0 <= share <= 1:
                 raise ValueError(f"source.method.shares.{kind} is {share}; it is a share of the pairs, from 0 to 1")
 
+    def key(self, using: Using, *inputs: str) -> Key:
+        """`inputs`: the questions, and the ledger of their draws if there are any."""
+        questions, *ledger = inputs
+        return Key(self.NAME, self.VERSION, self, (questions, f"{ledger[0]}/{self.draws}" if ledger else "none"))
+
+    def title(self, *inputs: object, **options: object) -> str:
+        """Under the heading of the answers, where there are any."""
+        return "" if self.draws else "3 Select pairs: the solutions of the seed set"
+
     def run(
-        self,
-        questions: Artifact,
-        texts: Sequence[Question],
-        golds: Mapping[str, Gold],
-        solutions: Sequence[Sequence[Solution]],
-        ledger: str,
-        store: Store,
+        self, context: StageContext, questions: Artifact, answered: Draws | None = None, *, golds: Artifact
     ) -> Artifact:
-        """The pairs. `golds` by question; `solutions[i]` are the draws of `texts[i]`, none for keep=gold."""
+        """The pairs. `golds` is the artifact that knows the answers; `answered` are `draws` draws of each question,
+        None for keep=gold."""
 
         def build(work: Path) -> Outcome:
-            known = [golds[question.id] for question in texts]
+            texts, by_question = questions.read(Question), {gold.question_id: gold for gold in read_golds(golds.path)}
+            known = [by_question[question.id] for question in texts]
+            solutions = answered.solutions if answered else [[] for _ in texts]
             draws = [self._draws(gold, made) for gold, made in zip(known, solutions, strict=True)]
             answers = [[self._answer(draw) for draw in made] for made in draws]
             options = list(map(self._options, known, draws, answers))
@@ -86,7 +95,7 @@ class Select:
             info = {**_info(ballots, len(pairs), kinds), "draws_unfinished": ended}
             return Outcome(pairs, info, {BALLOTS: work / BALLOTS})
 
-        return store.build(self.NAME, self.VERSION, self, [questions.key, ledger], build)
+        return context.store.build(context.key(self, questions, *([answered] if answered else [])), build)
 
     def _draws(self, gold: Gold, solutions: Sequence[Solution]) -> list[Solution]:
         """The draws; the seed's own solution is taken for the only one where nothing is drawn."""

@@ -25,7 +25,7 @@ class Masked:
     hidden: str
 
 
-def masks(question: str) -> list[Masked]:
+def mask_numbers(question: str) -> list[Masked]:
     """One for each number of the question, in their order."""
     return [
         Masked(f"{question[: found.start()]}x{question[found.end() :]}", found[0].replace(",", ""))
@@ -33,7 +33,7 @@ def masks(question: str) -> list[Masked]:
     ]
 
 
-def split_ask(question: str) -> tuple[str, str]:
+def split_question(question: str) -> tuple[str, str]:
     """The story and the sentence that asks, its last one. The story is empty where there is one sentence."""
     sentences = SENTENCE_END.split(question.strip())
     return " ".join(sentences[:-1]), sentences[-1]

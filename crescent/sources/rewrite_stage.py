@@ -11,14 +11,14 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from crescent.core.console import Console
-from crescent.core.records import GOLDS, Gold, Question, Solution, decode_lines, encode, text_id
-from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.context import Stage, StageContext, Using
+from crescent.core.records import GOLDS, Gold, Question, Solution, encode, read_golds, text_id
+from crescent.core.store import Artifact, Key, Outcome
 from crescent.domain import fill
 from crescent.elicitation import clean_question
-from crescent.engines import LazyEngine, Sampling
+from crescent.engines import Sampling
 from crescent.engines.ledger import Ask, Ledger
-from crescent.sources.metamath import masks, split_ask, states
+from crescent.sources.metamath import mask_numbers, split_question, states
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,12 @@ class SelfVerification:
         _require("verify", self.form, "{story}", "{statement}")
 
     def drafts(self, question: Question, gold: Gold) -> list[Draft]:
-        story, asks = split_ask(question.text)
+        story, asks = split_question(question.text)
         prompt = fill(self.prompt, question=asks, answer=gold.answer)
         ask = Ask(text_id(asks, gold.answer), 0, prompt)
         return [
             Draft(question.id, ask, fill(self.form, story=mask.text, statement="{reply}"), mask.hidden, gold.answer)
-            for mask in masks(story)[: self.per_seed]
+            for mask in mask_numbers(story)[: self.per_seed]
         ]
 
 
@@ -103,7 +103,7 @@ class Fobar:
         _require("fobar", self.form, "{question}", "{answer}")
 
     def drafts(self, question: Question, gold: Gold) -> list[Draft]:
-        hidden = masks(question.text)[: self.per_seed]
+        hidden = mask_numbers(question.text)[: self.per_seed]
         return [
             Draft(question.id, None, fill(self.form, question=mask.text, answer=gold.answer), mask.hidden)
             for mask in hidden
@@ -119,11 +119,12 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Rewrite:
+class Rewrite(Stage):
     """Makes questions in several ways, of every seed one before of any a second. `with_seeds`: the seeds come first."""
 
     NAME: ClassVar[str] = "rewrite"
     VERSION: ClassVar[int] = 4
+    TOKENS: ClassVar[str | None] = "tokens"
 
     ways: tuple[Way, ...]
     sampling: Sampling
@@ -131,18 +132,26 @@ class Rewrite:
     max_chars: int
     with_seeds: bool
 
-    def run(self, seeds: Artifact, store: Store, engine: LazyEngine, console: Console) -> tuple[Artifact, Written]:
+    def key(self, using: Using, *inputs: str) -> Key:
+        """`inputs`: the seeds."""
+        return Key(self.NAME, self.VERSION, self, (*inputs, using.engine))
+
+    def title(self, *inputs: object, **options: object) -> str:
+        """For people."""
+        return "2 Rewrite: the teacher makes new questions out of the seeds"
+
+    def run(self, context: StageContext, seeds: Artifact) -> Artifact:
         """The questions, no text twice. Raises ValueError where none came of it."""
         written = [Written()]
 
         def build(work: Path) -> Outcome:
-            known = list(zip(seeds.read(Question), _golds(seeds), strict=True))
+            known = list(zip(seeds.read(Question), read_golds(seeds.path), strict=True))
             made = {question.id: (question, gold) for question, gold in known}
             counts: Counter[str] = Counter()
             for way in self.ways:
                 turns = zip_longest(*(way.drafts(question, gold) for question, gold in known))
                 drafts = [draft for turn in turns for draft in turn if draft is not None]
-                replies, paid = self._replies(way, drafts, store, engine, console)
+                replies, paid = self._replies(way, drafts, context)
                 written[0] = Written(written[0].tokens + paid.tokens, written[0].new_tokens + paid.new_tokens)
                 for reason, question, gold in self._finish(way.kind, drafts, replies):
                     fresh = question.id not in made
@@ -160,19 +169,20 @@ class Rewrite:
             info = {"seeds": len(known), "questions": len(kept), "tokens": written[0].tokens, **dict(counts)}
             return Outcome([question for question, _ in kept], info, {GOLDS: work / GOLDS})
 
-        made = store.build(self.NAME, self.VERSION, self, [seeds.key, engine.identity], build)
-        console.say(f"{made.records} questions out of {made.info['seeds']} seeds ({_told(made.info)})")
-        return made, written[0]
+        made = context.store.build(context.key(self, seeds), build)
+        context.costs(new_tokens=written[0].new_tokens)
+        context.console.say(f"{made.records} questions out of {made.info['seeds']} seeds ({_told(made.info)})")
+        return made
 
     def _replies(
-        self, way: Way, drafts: Sequence[Draft], store: Store, engine: LazyEngine, console: Console
+        self, way: Way, drafts: Sequence[Draft], context: StageContext
     ) -> tuple[dict[tuple[str, int], Solution], Written]:
         """The teacher's replies by (id, draw), each asked for once."""
         asks = list({(draft.ask.id, draft.ask.draw): draft.ask for draft in drafts if draft.ask}.values())
         if not asks:
             return {}, Written()
-        with console.progress(f"{way.kind.replace('_', '-')} drafts", len(asks), "replies") as tally:
-            drawn = Ledger(store, engine, way.prompt, self.sampling).complete(asks, tally)
+        with context.console.progress(f"{way.kind.replace('_', '-')} drafts", len(asks), "replies") as tally:
+            drawn = Ledger(context.store, context.engine, way.prompt, self.sampling).complete(asks, tally)
         replies = {(ask.id, ask.draw): row for ask, row in zip(asks, drawn.rows, strict=True)}
         return replies, Written(sum(row.new_tokens for row in drawn.rows), drawn.generated_tokens)
 
@@ -193,11 +203,6 @@ class Rewrite:
             full = cleaned.question or ""
             question = Question(text_id(full), full, 0, draft.seed_id)
             yield reason, question, Gold(question.id, draft.expected, "", kind)
-
-
-def _golds(artifact: Artifact) -> list[Gold]:
-    with open(artifact.path / GOLDS, encoding="utf-8") as lines:
-        return list(decode_lines(Gold, lines))
 
 
 def _told(counts: Mapping[str, Any]) -> str:

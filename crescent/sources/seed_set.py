@@ -1,19 +1,18 @@
 """A seed set at work: the steps that the seeded baselines share.
 
-In: a `Bench`, a JSONL file. Out: the seeds as Questions, new questions out of them, pairs selected from draws.
+In: a `SourceContext`, a JSONL file. Out: the seeds as Questions, new questions out of them, pairs selected from draws.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from crescent.core.records import Question, Solution
 from crescent.core.store import Artifact
-from crescent.observers.narration import tell_selected
-from crescent.sources.context import Bench
+from crescent.sources.context import SourceContext
 from crescent.sources.filter_by_gold_stage import Distinct, Keep, Select
 from crescent.sources.rewrite_stage import Rewrite, Way
-from crescent.sources.seeds_stage import Seeds, read_golds, read_seeds
+from crescent.sources.seeds_stage import Seeds, read_seeds
+from crescent.voting.draws import FixedDraws
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +35,20 @@ class SeedSet:
         """Raises ValueError that names the line which cannot be read."""
         read_seeds(Path(self.path).expanduser(), kind)
 
-    def ask(self, bench: Bench) -> Artifact:
+    def ask(self, context: SourceContext) -> Artifact:
         """The seeds as questions."""
         path = Path(self.path).expanduser()
-        bench.console.heading(f"1 Seeds: questions with known answers ({path.name})")
-        with bench.stage("seeds") as report:
-            seeds = Seeds(bench.steps.domain.answer, self.max_seeds, self.seed).run(path, bench.store)
-            report.fill(seeds)
-        bench.console.say(f"{seeds.records} seeds")
-        return seeds
+        return context.do(Seeds(context.domain.answer, self.max_seeds, self.seed, path))
 
-    def rewrite(self, bench: Bench, ways: tuple[Way, ...], with_seeds: bool) -> Artifact:
+    def rewrite(self, context: SourceContext, ways: tuple[Way, ...], with_seeds: bool) -> Artifact:
         """The seeds (`with_seeds`), then new questions out of them."""
-        seeds, domain = self.ask(bench), bench.steps.domain
-        bench.console.heading("2 Rewrite: the teacher makes new questions out of the seeds")
-        stage = Rewrite(ways, bench.steps.answer.sampling, domain.min_chars, domain.max_chars, with_seeds)
-        with bench.stage("rewrite") as report:
-            questions, written = stage.run(seeds, bench.store, bench.teacher, bench.console)
-            report.fill(questions, tokens=questions.info["tokens"], new_tokens=written.new_tokens)
-        return questions
+        seeds, domain = self.ask(context), context.domain
+        stage = Rewrite(ways, context.answer.sampling, domain.min_chars, domain.max_chars, with_seeds)
+        return context.do(stage, seeds)
 
     def select(
         self,
-        bench: Bench,
+        context: SourceContext,
         questions: Artifact,
         checked: Artifact,
         keep: Keep,
@@ -67,22 +57,6 @@ class SeedSet:
         shares: Mapping[str, float] | None = None,
     ) -> Artifact:
         """Pairs out of `draws` draws of each of the `checked` ones of `questions`."""
-        steps, store = bench.steps, bench.store
-        texts, ledger = checked.read(Question), "none"
-        solutions: list[list[Solution]] = [[] for _ in texts]
-        bench.console.heading(f"3 Select pairs ({keep}): {draws} draws of each question")
-        if draws:
-            with bench.stage("answer") as report:
-                made = steps.answer.run(
-                    texts, lambda so_far: draws - len(so_far), draws, store, bench.teacher, bench.console
-                )
-                report.key, report.records, report.reused_records = made.key, made.count, made.reused
-                report.tokens, report.new_tokens = made.tokens, made.generated_tokens
-                solutions, ledger = made.solutions, f"{made.key}/{draws}"
-        golds = {gold.question_id: gold for gold in read_golds(questions)}
-        with bench.stage("vote") as report:
-            select = Select(keep, steps.domain.answer, self.num_pairs, distinct, shares)
-            pairs = select.run(checked, texts, golds, solutions, ledger, store)
-            report.fill(pairs)
-        tell_selected(bench.console, pairs)
-        return pairs
+        made = [context.do(context.answer, checked, until=FixedDraws(draws, keep))] if draws else []
+        select = Select(keep, context.domain.answer, self.num_pairs, distinct, shares, draws)
+        return context.do(select, checked, *made, golds=questions)

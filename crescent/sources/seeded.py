@@ -1,7 +1,7 @@
 """The baselines that begin with seed data, each given as many pairs as what it is compared with.
 
-In: a `Bench`, and a JSONL file of questions with answers (`source.seeds`). Out: Questions, then QAPairs. Every class is
-one choice; `num_pairs` is the most that is trained on, and where seeds and draws give fewer, the run says so.
+In: a `SourceContext`, and a JSONL file of questions with answers (`source.seeds`). Out: Questions, then QAPairs. Every
+class is one choice; `num_pairs` is the most that is trained on, and where seeds and draws give fewer, the run says so.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from crescent.core.store import Artifact, internal
-from crescent.sources.context import Bench, answer_and_vote
+from crescent.sources.context import SourceContext, answer_and_vote
 from crescent.sources.filter_by_gold_stage import Distinct
 from crescent.sources.rewrite_stage import Fobar, Rephrased, SelfVerification
 from crescent.sources.seed_set import SeedSet
@@ -19,16 +19,15 @@ KINDS = ("seed", "rephrased", "self_verification", "fobar")
 
 
 class Method(Protocol):
-    """How pairs are made of seeds. `numbers_only`: it serves no other kind of answer. `steps`: see `Source`."""
+    """How pairs are made of seeds. `numbers_only`: it serves no other kind of answer."""
 
     numbers_only: ClassVar[bool]
-    steps: ClassVar[tuple[str, ...]]
 
-    def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
+    def ask(self, seeds: SeedSet, context: SourceContext) -> Artifact:
         """The questions."""
         ...
 
-    def label(self, seeds: SeedSet, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+    def label(self, seeds: SeedSet, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
         """Pairs of the `checked` ones of `questions`."""
         ...
 
@@ -50,11 +49,6 @@ class Seeded:
         self.seed_set.check_counts()
 
     @property
-    def steps(self) -> tuple[str, ...]:
-        """The stages that give the pairs."""
-        return self.method.steps
-
-    @property
     def seed_set(self) -> SeedSet:
         """The file and the numbers."""
         return SeedSet(self.seeds, self.max_seeds, self.num_pairs, self.seed)
@@ -65,13 +59,13 @@ class Seeded:
             raise ValueError(f"source={self.name} asks for numbers backwards; domain.answer is {kind!r}, not number")
         self.seed_set.check(kind)
 
-    def ask(self, bench: Bench) -> Artifact:
+    def ask(self, context: SourceContext) -> Artifact:
         """The questions."""
-        return self.method.ask(self.seed_set, bench)
+        return self.method.ask(self.seed_set, context)
 
-    def label(self, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+    def label(self, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
         """The pairs."""
-        return self.method.label(self.seed_set, bench, questions, checked)
+        return self.method.label(self.seed_set, context, questions, checked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +73,13 @@ class SeedGold:
     """`source=seed_gold`: the seeds with their own worked solutions; the teacher writes nothing."""
 
     numbers_only: ClassVar[bool] = False
-    steps: ClassVar[tuple[str, ...]] = ("seeds", "select")
 
-    def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
-        return seeds.ask(bench)
+    def ask(self, seeds: SeedSet, context: SourceContext) -> Artifact:
+        return seeds.ask(context)
 
-    def label(self, seeds: SeedSet, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+    def label(self, seeds: SeedSet, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
         """Takes the seed set's word."""
-        return seeds.select(bench, questions, checked, "gold", draws=0)
+        return seeds.select(context, questions, checked, "gold", draws=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +91,14 @@ class TeacherAnswers:
     """
 
     numbers_only: ClassVar[bool] = False
-    steps: ClassVar[tuple[str, ...]] = ("seeds", "answer", "select")
 
-    def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
-        return seeds.ask(bench)
+    def ask(self, seeds: SeedSet, context: SourceContext) -> Artifact:
+        return seeds.ask(context)
 
-    def label(self, seeds: SeedSet, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+    def label(self, seeds: SeedSet, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
         """Believes each draw that has an answer."""
         draws = math.ceil(seeds.num_pairs / max(1, checked.records))
-        return seeds.select(bench, questions, checked, "believed", draws)
+        return seeds.select(context, questions, checked, "believed", draws)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +110,18 @@ class AnswerAugmentation:
     """
 
     numbers_only: ClassVar[bool] = False
-    steps: ClassVar[tuple[str, ...]] = ("seeds", "answer", "select")
     draws: int
     distinct: Distinct
 
     def __post_init__(self) -> None:
         _check_draws(self.draws)
 
-    def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
-        return seeds.ask(bench)
+    def ask(self, seeds: SeedSet, context: SourceContext) -> Artifact:
+        return seeds.ask(context)
 
-    def label(self, seeds: SeedSet, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+    def label(self, seeds: SeedSet, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
         """Keeps what reaches the gold answer."""
-        return seeds.select(bench, questions, checked, "right", self.draws, self.distinct)
+        return seeds.select(context, questions, checked, "right", self.draws, self.distinct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +130,19 @@ class Rephrase:
     what it wrote, and the majority wins as in Crescent: the gold answers are not looked at."""
 
     numbers_only: ClassVar[bool] = False
-    steps: ClassVar[tuple[str, ...]] = ("seeds", "rewrite", "answer", "vote")
     per_seed: int
     rephrase: str
 
     def __post_init__(self) -> None:
         Rephrased(self.rephrase, self.per_seed)
 
-    def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
+    def ask(self, seeds: SeedSet, context: SourceContext) -> Artifact:
         """The rephrased seeds alone."""
-        return seeds.rewrite(bench, (Rephrased(self.rephrase, self.per_seed),), with_seeds=False)
+        return seeds.rewrite(context, (Rephrased(self.rephrase, self.per_seed),), with_seeds=False)
 
-    def label(self, seeds: SeedSet, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+    def label(self, seeds: SeedSet, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
         """Answers and votes."""
-        return answer_and_vote(bench, checked)
+        return answer_and_vote(context, checked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +157,6 @@ class MetaMath:
     """
 
     numbers_only: ClassVar[bool] = True
-    steps: ClassVar[tuple[str, ...]] = ("seeds", "rewrite", "answer", "select")
     draws: int
     per_seed: int
     rephrase: str
@@ -191,13 +180,13 @@ class MetaMath:
             Fobar(self.fobar, self.per_seed),
         )
 
-    def ask(self, seeds: SeedSet, bench: Bench) -> Artifact:
+    def ask(self, seeds: SeedSet, context: SourceContext) -> Artifact:
         """Seeds, rephrased ones, and questions asked backwards."""
-        return seeds.rewrite(bench, self.ways, with_seeds=True)
+        return seeds.rewrite(context, self.ways, with_seeds=True)
 
-    def label(self, seeds: SeedSet, bench: Bench, questions: Artifact, checked: Artifact) -> Artifact:
+    def label(self, seeds: SeedSet, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
         """Keeps what reaches the answer that must come out, by shares."""
-        return seeds.select(bench, questions, checked, "right", self.draws, "text", self.shares)
+        return seeds.select(context, questions, checked, "right", self.draws, "text", self.shares)
 
 
 def _check_draws(draws: int) -> None:

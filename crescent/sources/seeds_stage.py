@@ -11,21 +11,22 @@ the run decides: what takes the first so many takes a sample. No model.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from crescent.answers import extract
-from crescent.core.records import GOLDS, Gold, Question, decode_lines, encode, text_id
-from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.context import Stage, StageContext, Using
+from crescent.core.records import GOLDS, Gold, Question, encode, text_id
+from crescent.core.store import Artifact, Key, Outcome, not_in_key
 
 CALCULATOR = re.compile(r"<<[^<>\n]*>>")  # GSM8K's marks for a calculator: no reader's text, so no student's either
 Seed = tuple[Question, Gold]
 
 
 @dataclass(frozen=True, slots=True)
-class Seeds:
+class Seeds(Stage):
     """Reads a seed set. `kind` is how answers are extracted; of a question that comes twice the first is taken.
 
     `max_seeds` of the questions are drawn (None: all); which, and their order, is decided by `seed`.
@@ -37,18 +38,27 @@ class Seeds:
     kind: str
     max_seeds: int | None = None
     seed: int = 0
+    path: Path = not_in_key(default_factory=Path)
 
-    def run(self, path: Path, store: Store) -> Artifact:
-        """The seeds of a file, known by its content and not by its name. Raises ValueError as `read_seeds` does."""
+    def key(self, using: Using, *inputs: str) -> Key:
+        """The file is known by its content and not by its name."""
+        content = hashlib.sha256(_bytes(self.path)).hexdigest()
+        return Key(self.NAME, self.VERSION, {"stage": self, "content": content})
+
+    def title(self, *inputs: object, **options: object) -> str:
+        """The file."""
+        return f"1 Seeds: questions with known answers ({self.path.name})"
+
+    def run(self, context: StageContext) -> Artifact:
+        """The seeds of the file. Raises ValueError as `read_seeds` does."""
 
         def build(work: Path) -> Outcome:
-            seeds = sorted(read_seeds(path, self.kind), key=lambda one: text_id(str(self.seed), one[0].id))
+            seeds = sorted(read_seeds(self.path, self.kind), key=lambda one: text_id(str(self.seed), one[0].id))
             seeds = seeds[: self.max_seeds]
             write_golds(work / GOLDS, [gold for _, gold in seeds])
             return Outcome([question for question, _ in seeds], {"seeds": len(seeds)}, {GOLDS: work / GOLDS})
 
-        content = hashlib.sha256(_bytes(path)).hexdigest()
-        return store.build(self.NAME, self.VERSION, {"stage": self, "content": content}, [], build)
+        return context.store.build(context.key(self), build)
 
 
 def read_seeds(path: Path, kind: str) -> list[Seed]:
@@ -69,12 +79,6 @@ def write_golds(path: Path, golds: Sequence[Gold]) -> None:
         file.writelines(encode(gold) + "\n" for gold in golds)
 
 
-def read_golds(questions: Artifact) -> Iterator[Gold]:
-    """What is known of the questions of an artifact that comes from a seed set."""
-    with open(questions.path / GOLDS, encoding="utf-8") as lines:
-        yield from decode_lines(Gold, lines)
-
-
 def _seed(line: str, place: str, kind: str) -> Seed:
     try:
         row: Any = json.loads(line)
@@ -87,7 +91,7 @@ def _seed(line: str, place: str, kind: str) -> Seed:
     known = extract(answer, kind)
     if not text or known is None:
         lacking = f"answer of the kind {kind!r}" if text else "question"
-        raise ValueError(f"{place} has no {lacking}: mend the line or drop it")
+        raise ValueError(f"{place} has no {lacking}: fix the line or drop it")
     question = Question(text_id(text), text, 0)
     return question, Gold(question.id, known, solution, "seed")
 

@@ -31,8 +31,8 @@ from crescent.core.store import write_atomic
 from crescent.sweeps.jobs import Plan, experiments, plan, shortened
 
 if TYPE_CHECKING:
-    from crescent.sweeps.estimates import Pace
-    from crescent.sweeps.shared_work import Piece
+    from crescent.sweeps.estimates import RuntimeEstimator
+    from crescent.sweeps.shared_work import WorkItem
 
 log = logging.getLogger(__name__)
 FILE = "status.json"
@@ -49,11 +49,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A sweep of this process: its plan, the pieces of work of each job, and what finished jobs tell of their time."""
+    """A sweep of this process: its plan, the work items of each job, and the runtimes that finished jobs tell."""
 
     plan: Plan
-    work: "Sequence[Sequence[Piece]]"
-    pace: "Pace"
+    work: "Sequence[Sequence[WorkItem]]"
+    estimator: "RuntimeEstimator"
 
     def forecast(self) -> list[str]:
         """What the jobs share and how long they will take, as far as it is known before the first of them."""
@@ -61,10 +61,10 @@ class Sweep:
 
         if not self.work:
             return []
-        rests_on = f"from what {_jobs(self.pace.jobs)} in {self.plan.folder.parent} took"
-        if self.pace.jobs:
+        rests_on = f"from what {_jobs(self.estimator.jobs)} in {self.plan.folder.parent} took"
+        if self.estimator.jobs:
             of_work = "" if self.plan.in_turn else " of work, shared out by the launcher"
-            expected = f"expected: {self.pace.estimate(self.work).text()}{of_work}; {rests_on}"
+            expected = f"expected: {self.estimator.estimate(self.work).text()}{of_work}; {rests_on}"
         elif self.plan.in_turn:
             expected = "minutes: known after the first job"
         else:
@@ -74,10 +74,10 @@ class Sweep:
     def progress(self, job: int) -> str:
         """What is said after each job where they run in turn."""
         status = json.loads((self.plan.folder / str(job) / FILE).read_text(encoding="utf-8"))
-        self.pace.learn(self.plan.folder / str(job))
+        self.estimator.learn(self.plan.folder / str(job))
         said = f"job {job} {status['state']} in {duration(status['seconds'])}; {job + 1} of {len(self.work)} done"
         left = self.work[job + 1 :]
-        return f"{said}, {self.pace.estimate(left).text()} left" if left and self.pace.jobs else said
+        return f"{said}, {self.estimator.estimate(left).text()} left" if left and self.estimator.jobs else said
 
 
 class SweepPlan(Callback):
@@ -85,17 +85,17 @@ class SweepPlan(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Composes every job, prints the plan, and remembers it for the report. Raises UnfitJob."""
-        from crescent.sweeps.estimates import Pace
-        from crescent.sweeps.shared_work import pieces
+        from crescent.sweeps.estimates import RuntimeEstimator
+        from crescent.sweeps.shared_work import work_items
 
         jobs = plan(config)
         composed = list(experiments(jobs, config))
         try:
-            work = [pieces(one) for one in composed]
+            work = [work_items(one) for one in composed]
         except Exception as error:  # of a class that is not ours, say: a sweep needs no forecast to run
             log.warning("what the jobs share cannot be told: %s: %s", type(error).__name__, error)
             work = []
-        sweep = Sweep(jobs, work, Pace.of_sweeps(jobs.folder.parent))
+        sweep = Sweep(jobs, work, RuntimeEstimator.of_sweeps(jobs.folder.parent))
         _running.append(sweep)
         console = Console()
         console.heading("Sweep")
@@ -166,7 +166,7 @@ def reported(console: Console, command: str) -> Iterator[None]:
     if _running and (not _report(_running[0].plan, console) or fault):
         if fault:
             console.say(f"the launcher ended with: {fault}")
-        console.say(f"Mend what failed; the same command does only what is missing: {command}")
+        console.say(f"Fix the failures and rerun the same command; finished work is reused: {command}")
         raise SystemExit(1)
 
 

@@ -1,38 +1,29 @@
-"""What runs will do, before they do it: their pieces of work, told apart by what decides them.
+"""Predicts each run's cache keys so that a sweep can report shared work before it starts.
 
-In: an `Experiment`. Out: its `Piece`s, in the order of `experiment.run`, with keys made of the stage settings that the
-store's keys are made of. So runs that will find each other's work in the store have pieces of equal keys. Nothing is
-opened: weights count as what they are configured to be (no file is read, no model fetched), and the questions of the
-benchmarks as their names.
+In: an `Experiment`. Out: its `WorkItem`s, by running `pipeline.run` with a `Planner` that only notes the key of each
+stage. Keys are those of the store but for the weights, which count as what they are configured to be: no model file is
+read or fetched. So runs that will find each other's work in the store have items of equal keys.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from crescent.contamination.stage import Off
+from crescent.core.context import EngineHandle, Stage, Using
+from crescent.core.stages import STAGES, in_order, stage_info
 from crescent.core.store import canonical, make_key
-from crescent.engines.ledger import Ledger
 from crescent.engines.weights import Weights
-from crescent.experiment import Experiment
-from crescent.pipeline import engine_key, to_score
-from crescent.sources.rewrite_stage import Rewrite
-from crescent.sources.seeds_stage import Seeds
+from crescent.experiment import EngineSettings, Experiment
+from crescent.pipeline import engine_key, run
+from crescent.training.stage import Learner
 
 AMOUNTS = ("draws", "num_questions", "max_rounds")
 """Settings that say how much of a thing is done; what one of it costs does not depend on them, nor on a seed."""
-NAMES = {
-    "elicit": "stream of questions|streams of questions",
-    "diversify": "pool|pools",
-    "rewrite": "set of rewritten questions|sets of rewritten questions",
-    "answer": "ledger of draws|ledgers of draws",
-    "finetune": "training|trainings",
-}
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class WorkItem:
     """`stage` is the name it is reported under in summary.json, `key` what decides it, `role` who is scored. Its time
     grows with `units`; what a unit takes depends on `like`, and a little less exactly on `roughly`."""
 
@@ -44,113 +35,131 @@ class Piece:
     role: str = ""
 
 
-def pieces(experiment: Experiment) -> list[Piece]:
-    """All that a run does, if no collapse ends it early. The n-th piece of a stage is the n-th that it reports."""
-    return list(_Walk(experiment).pieces())
+def work_items(experiment: Experiment) -> list[WorkItem]:
+    """All that a run does, if no collapse ends it early. The n-th item of a stage is the n-th that it reports."""
+    planner = Planner(experiment.resolved())
+    run(planner.experiment, planner)
+    return planner.items
 
 
-def shared(jobs: Sequence[Sequence[Piece]]) -> str:
+def shared(jobs: Sequence[Sequence[WorkItem]]) -> str:
     """What the jobs have in common, in a line: 20 jobs have 5 streams of questions, 10 pools, ..."""
-    everything = [piece for job in jobs for piece in job]
-    counts = {
-        stage: len({piece.key.partition("/")[0] for piece in everything if piece.stage == stage}) for stage in NAMES
-    }
-    parts = [_count(count, NAMES[stage]) for stage, count in counts.items() if count]
-    scored = [(role, len({piece.key for piece in everything if piece.role == role})) for role in ("teacher", "base")]
+    everything = [item for job in jobs for item in job]
+    parts = []
+    for stage in in_order([info.name for info in STAGES] + [item.stage for item in everything]):
+        names = stage_info(stage).shared
+        count = len({item.key.partition("/")[0] for item in everything if item.stage == stage})
+        if names and count:
+            parts.append(f"{count} {names[count != 1]}")
+    scored = [(role, len({item.key for item in everything if item.role == role})) for role in ("teacher", "base")]
     times = [f"the {role} is scored {'once' if count == 1 else f'{count} times'}" for role, count in scored if count]
-    return "; ".join([f"{_count(len(jobs), 'job has|jobs have')} {', '.join(parts)}", *times])
+    have = "1 job has" if len(jobs) == 1 else f"{len(jobs)} jobs have"
+    return "; ".join([f"{have} {', '.join(parts)}", *times])
 
 
-def _count(count: int, names: str) -> str:
-    one, many = names.split("|")
-    return f"{count} {one if count == 1 else many}"
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """Stands for an artifact; `records` is how many it will hold at most."""
+
+    key: str
+    records: int
+    path: Path
+    info: dict[str, Any] = field(default_factory=dict)
 
 
-class _Walk:
-    """`experiment.run` with keys in place of artifacts."""
+@dataclass(slots=True)
+class _PlannedEngine:
+    """Stands for an engine that is never loaded; `like` is what its speed depends on."""
+
+    identity: str
+    name: str
+    like: Any
+    preferred_batch: int = 0
+
+    def get(self) -> Any:
+        raise NotImplementedError("a plan loads no model")
+
+    def close(self) -> None:
+        """Nothing is loaded."""
+
+
+class Planner:
+    """An executor of `pipeline.run` that runs nothing."""
 
     def __init__(self, experiment: Experiment) -> None:
-        experiment = experiment.resolved()
-        self._experiment, self._stages = experiment, experiment.stages()
-        student = experiment.distill.student
-        self._roughly = _like(experiment.engine, self._identity(experiment.model), self._identity(student))
+        self.experiment = experiment
+        self.items: list[WorkItem] = []
+        self._embedder = make_key("embedder", 2, experiment.embedder)
+        self._student = self._identity(experiment.distill.student)
+        self._roughly = _like(experiment.engine, self._identity(experiment.model), self._student)
 
-    def pieces(self) -> Iterator[Piece]:
-        experiment, stages = self._experiment, self._stages
-        teacher, student, iterate = experiment.model, experiment.distill.student, experiment.iterate
-        learner, asked, made = student, [], []
-        wanted = experiment.source.num_pairs or experiment.num_questions
-        for iteration in range(1, experiment.iterations + 1):
-            engine = engine_key(experiment.engine, self._identity(teacher))
-            steps = {piece.stage: piece for piece in self._pairs(engine, iterate.not_again(asked))}
-            yield from steps.values()
-            asked += [steps["diversify"].key] if "diversify" in steps else []
-            made.append(steps["vote"].key)
-            taken = iterate.training_data(made)
-            inputs = [self._identity(learner), str(experiment.source.num_pairs), *taken]
-            training = make_key("finetune", stages.finetune.VERSION, stages.finetune, inputs)
-            yield self._piece("finetune", training, wanted * len(taken), stages.finetune, self._identity(student))
-            trained = experiment.train.method.trained(learner, Path(training), training)
-            yield from self._scorings(trained, first=iteration == 1)
-            teacher, learner = trained, iterate.learner(student, trained)
+    def start(self, iteration: int) -> None:
+        """Nothing is reported."""
 
-    def _pairs(self, engine: str, earlier: Sequence[str]) -> Iterator[Piece]:
-        """The steps of the source, and the check between them."""
-        experiment, stages = self._experiment, self._stages
-        asking = (experiment.engine, self._identity(experiment.model))
-        embedder = make_key("embedder", 2, experiment.embedder)
-        amount, steps = experiment.num_questions, experiment.source.steps
-        questions = ""
-        if "elicit" in steps:
-            stream = make_key("elicit", stages.elicit.VERSION, stages.elicit, [engine])
-            yield self._piece("elicit", stream, amount, *asking, stages.elicit, experiment.dedup)
-            inputs = [stream, embedder, *earlier]
-            questions = make_key("diversify", stages.diversify.VERSION, stages.diversify, inputs)
-            yield self._piece("diversify", questions, amount, *asking, stages.diversify)
-        seeded = {} if experiment.source.elicits else {"source": experiment.source, "domain": experiment.domain}
-        if "seeds" in steps:
-            questions = make_key("seeds", Seeds.VERSION, seeded)
-            yield self._piece("seeds", questions, 1, seeded)
-        if "rewrite" in steps:
-            questions = make_key("rewrite", Rewrite.VERSION, [seeded, stages.answer], [questions, engine])
-            yield self._piece("rewrite", questions, 1, *asking, stages.answer, seeded)
-        checked = self._checked(questions, embedder)
-        yield self._piece("decontaminate", checked, amount, stages.decontaminate)
-        kept = checked if stages.decontaminate.settings.drops else questions
-        ledger = make_key("ledger", Ledger.VERSION, stages.answer, [engine])
-        if "answer" in steps:  # what is drawn is decided by the ledger and the questions: "ledger/questions"
-            draws = 1 if seeded else amount * experiment.vote.draws
-            yield self._piece("answer", f"{ledger}/{kept}", draws, *asking, stages.answer, stages.vote, seeded)
-        rule = stages.vote if "vote" in steps else None  # `select` knows the answers
-        pairs = make_key("vote", stages.vote.VERSION, [rule, seeded], [kept, *([ledger] if "answer" in steps else [])])
-        yield self._piece("vote", pairs, amount, rule, seeded)
+    def do(self, stage: Stage, *inputs: Any, engine: EngineHandle | None = None, **options: Any) -> Any:
+        """Notes an item and returns what stands for its artifact."""
+        using = Using(engine.identity if engine else "", self._embedder)
+        key = stage.key(using, *(one.key for one in inputs))
+        if key is None:
+            return inputs[0] if inputs else None
+        # the draws of a question are decided by ledger and questions together: "ledger/questions"
+        apart = [one.key for one in inputs if not any(one.key in part for part in key.inputs)]
+        records, until = self._records(stage, inputs), options.get("until")
+        units = 1 if stage.NAME == "evaluate" else records * (until.draws if until is not None else 1)
+        speed = engine.like if isinstance(engine, _PlannedEngine) else self._student
+        item = WorkItem(
+            stage.NAME, "/".join([key.digest, *apart]), units, _like(key.settings, speed, until), self._roughly,
+            getattr(stage, "model", ""),
+        )  # fmt: skip
+        self.items.append(item)
+        return _Planned(key.digest, records, Path(key.digest))
 
-    def _checked(self, questions: str, embedder: str) -> str:
-        """The questions after the contamination check: themselves where there is nothing to compare them with."""
-        stage = self._stages.decontaminate
-        if isinstance(stage.settings, Off) or not stage.evaluation.tasks:
-            return questions
-        items = {"check": stage.settings, "limit": stage.evaluation.limit, "tasks": stage.evaluation.tasks}
-        return make_key("decontaminate", stage.VERSION, items, [questions, embedder])
+    def engine(self, weights: Weights) -> _PlannedEngine:
+        """The engine that asks and answers."""
+        return self._engine(self.experiment.engine, weights, self.experiment.model)
 
-    def _scorings(self, trained: Weights, first: bool) -> Iterator[Piece]:
-        experiment, stage = self._experiment, self._stages.evaluate
-        if not experiment.eval.tasks:
-            return
-        for role, weights, prompting in to_score(experiment, trained, first):
-            how = {"stage": stage, "prompting": prompting}
-            engine = engine_key(experiment.engine.scoring, self._identity(weights))
-            size = experiment.model if role == "teacher" else experiment.distill.student
-            like = (experiment.engine.scoring, self._identity(size), how)
-            yield self._piece("evaluate", make_key("evaluate", stage.VERSION, how, [engine]), 1, *like, role=role)
+    def scorer(self, weights: Weights) -> _PlannedEngine:
+        """The engine that scores."""
+        size = self.experiment.model if weights == self.experiment.model else self.experiment.distill.student
+        return self._engine(self.experiment.engine.scoring, weights, size)
 
-    def _piece(self, stage: str, key: str, units: float, *like: Any, role: str = "") -> Piece:
-        return Piece(stage, key, units, _like(*like), self._roughly, role)
+    def learner(self, weights: Weights) -> Learner:
+        """Weights to train."""
+        return Learner(weights, self._identity(weights))
+
+    def unload(self, engine: EngineHandle) -> None:
+        """Nothing is loaded."""
+
+    def collapses(self, questions: Any, kept: Any, pairs: Any, trained_on: Any) -> bool:
+        """No figure is known."""
+        return False
+
+    def scores_collapse(self) -> bool:
+        """No score is known."""
+        return False
+
+    def finish(self) -> None:
+        """Nothing is reported."""
+
+    def _engine(self, settings: EngineSettings, weights: Weights, size: Weights) -> _PlannedEngine:
+        """The engine of `weights`, as fast as that of `size`, which they were trained from."""
+        key = engine_key(settings, self._identity(weights))
+        return _PlannedEngine(key, weights.name, [canonical(settings), self._identity(size)])
+
+    def _records(self, stage: Stage, inputs: Sequence[Any]) -> int:
+        """How many records a stage makes at most; of seed data that is not known before it is read."""
+        if not inputs:
+            wanted = (
+                self.experiment.num_questions if self.experiment.source.elicits else self.experiment.source.num_pairs
+            )
+            return getattr(stage, "max_seeds", None) or wanted or 1
+        made = sum(one.records for one in inputs) if stage.NAME == "gather" else max(one.records for one in inputs)
+        return min(made, getattr(stage, "num_pairs", None) or made)
 
     def _identity(self, weights: Weights) -> str:
         """What stands for the hash of the weights' files. Runs with stores of their own share nothing."""
         about = {**asdict(replace(weights, name="")), "adapter": str(weights.adapter)}
-        return make_key("weights", 1, about, [str(Path(self._experiment.store).absolute())])
+        return make_key("weights", 1, about, [str(Path(self.experiment.store).absolute())])
 
 
 def _like(*settings: Any) -> str:

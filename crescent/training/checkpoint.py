@@ -17,7 +17,7 @@ import torch
 
 from crescent.core.records import TrainStep, decode
 from crescent.training.module import TrainingModule
-from crescent.training.team import ALONE, Team, whole
+from crescent.training.team import ALONE, Team, full_tensor
 
 FILE = "checkpoint.pt"
 
@@ -71,7 +71,7 @@ def _gathered(value: Any, team: Team) -> Any:
     """A tensor, whole, on the CPU of the first process; None in the others, who only help to put it together."""
     if not isinstance(value, torch.Tensor):
         return value
-    together = whole(value)
+    together = full_tensor(value)
     return together.cpu() if team.rank == 0 else None
 
 

@@ -82,7 +82,7 @@ def encode_pairs(
     if end_of_turn(tokenizer) is None:
         raise ValueError(
             "the chat template ends the assistant's turn with no special token, so that the model would never learn to "
-            "stop: choose a model whose template does, or mend its chat_template.jinja"
+            "stop: choose a model whose template does, or fix its chat_template.jinja"
         )
     for pair, prompt, whole in zip(pairs, prompts, wholes, strict=True):
         if _counts(whole, special) != normal:
@@ -134,7 +134,7 @@ def _check_prefix(prompt: list[int], whole: list[int], question_id: str) -> None
     if whole[: len(prompt)] != prompt:
         raise ValueError(
             f"the chat template does not continue its own generation prompt (question {question_id}), so that no mask "
-            "can tell prompt from response: choose a model whose template does, or mend its chat_template.jinja"
+            "can tell prompt from response: choose a model whose template does, or fix its chat_template.jinja"
         )
 
 

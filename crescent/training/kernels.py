@@ -11,7 +11,7 @@ Kernels = Literal["none", "liger"]
 
 
 def check_kernels(kernels: Kernels) -> None:
-    """Raises ValueError with the mend where they cannot run here."""
+    """Raises ValueError with a suggested fix where they cannot run here."""
     if kernels == "none":
         return
     if find_spec("liger_kernel") is None:

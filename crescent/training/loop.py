@@ -47,7 +47,7 @@ def train(
 ) -> list[TrainStep]:
     """Trains `model` in place, as one process of `team`, on its device. `say` takes lines instead of the console.
 
-    Raises ValueError or MemoryError with the mend; signals end the run.
+    Raises ValueError or MemoryError with a suggested fix; signals end the run.
     """
     say = say or console.say
     lengths = [len(example.ids) for example in examples]
@@ -195,7 +195,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PossibleUserWarning)
-            # Lightning 2.6 asks torch 2.13 for this under its old name: nothing a user can mend
+            # Lightning 2.6 asks torch 2.13 for this under its old name: nothing a user can fix
             warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
             yield
     finally:

@@ -32,7 +32,7 @@ class Method(Protocol):
     recipes: ClassVar[Sequence[Recipe]]
 
     def check(self) -> None:
-        """Raises ValueError with the mend where a package is missing. Loads nothing."""
+        """Raises ValueError with a suggested fix where a package is missing. Loads nothing."""
         ...
 
     def load(self, weights: Weights) -> "tuple[Any, PreTrainedTokenizerBase]":
@@ -94,7 +94,7 @@ class Lora:
             r=self.rank, lora_alpha=alpha, lora_dropout=self.dropout, target_modules=targets, task_type="CAUSAL_LM"
         )
         with warnings.catch_warnings():
-            # peft 0.21 asks transformers 5.23 for this under its old name: nothing a user can mend
+            # peft 0.21 asks transformers 5.23 for this under its old name: nothing a user can fix
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
             if weights.adapter is None:
                 return get_peft_model(model, config)
@@ -160,7 +160,7 @@ class QLora:
         return Lora(self.rank, self.alpha, self.dropout, self.target_modules)
 
     def check(self) -> None:
-        """Raises ValueError with the mend where bitsandbytes is missing."""
+        """Raises ValueError with a suggested fix where bitsandbytes is missing."""
         if find_spec("bitsandbytes") is None:
             raise ValueError(
                 "train=qlora needs the package bitsandbytes: pip install 'crescent-lm[qlora]', or choose train=lora"

@@ -25,7 +25,7 @@ from crescent.training.data import Example
 from crescent.training.schedule import rate_factor
 from crescent.training.settings import TrainSettings
 from crescent.training.sharding import shard
-from crescent.training.team import ALONE, Team, like, whole
+from crescent.training.team import ALONE, Team, full_tensor, shard_like
 
 
 class Batch:
@@ -111,7 +111,7 @@ class TrainingModule(pl.LightningModule):
             group["lr"] = rate
         loss = self._gradients(batch)
         norm = torch.nn.utils.clip_grad_norm_(self.trained_parameters().values(), settings.max_grad_norm)
-        self.grad_norm = float(whole(norm))
+        self.grad_norm = float(full_tensor(norm))
         if not math.isfinite(self.grad_norm):
             raise ValueError(
                 f"training diverged at step {batch.number} (gradient norm {self.grad_norm}): lower "
@@ -212,7 +212,7 @@ def _load(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """The state of a checkpoint, whose tensors are whole, into an optimiser whose parameters may be sharded."""
     parameters = [value for group in optimizer.param_groups for value in group["params"]]
     state = {**state, "state": {
-        index: {name: like(value, parameters[index]) if value.ndim else value for name, value in entry.items()}
+        index: {name: shard_like(value, parameters[index]) if value.ndim else value for name, value in entry.items()}
         for index, entry in state["state"].items()
     }}  # fmt: skip
     optimizer.load_state_dict(state)

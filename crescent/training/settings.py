@@ -1,7 +1,7 @@
 """How a model is trained.
 
 In: keywords. Out: checked, frozen settings, or a ValueError of one line that names the
-key and the mend. Loads neither torch nor a model library.
+key and a suggested fix. Loads neither torch nor a model library.
 """
 
 from dataclasses import dataclass, replace
@@ -45,12 +45,12 @@ class TrainSettings:
     name: str = not_in_key()
     micro_batch_tokens: int = not_in_key()
     checkpoint_every: int = not_in_key()
-    overlong: Overlong = omit_from_key_at("cut", default="drop")  # noqa: RUF009 - a field with metadata, as not_in_key() is
-    batching: Padded | Packed = omit_from_key_at(GROUPED)  # noqa: RUF009
-    kernels: Kernels = omit_from_key_at("none")  # noqa: RUF009
+    overlong: Overlong = omit_from_key_at("cut", default="drop")
+    batching: Padded | Packed = omit_from_key_at(GROUPED)
+    kernels: Kernels = omit_from_key_at("none")
     gradient_checkpointing: bool = not_in_key(default=False)
     devices: int = not_in_key(default=1)
-    strategy: Strategy = not_in_key(default="ddp")  # noqa: RUF009
+    strategy: Strategy = not_in_key(default="ddp")
 
     def __post_init__(self) -> None:
         wanted = "a node whose _target_ is a training method, as in conf/train"
@@ -74,7 +74,7 @@ class TrainSettings:
             require(not isinstance(self.method, QLora), "name", self.name, wanted)
 
     def check(self) -> None:
-        """Raises ValueError with the mend where this machine cannot train so. Loads torch only if it must."""
+        """Raises ValueError with a suggested fix where this machine cannot train so. Loads torch only if it must."""
         self.method.check()
         check_kernels(self.kernels)
         check_team(self.devices)

@@ -5,14 +5,15 @@ for full fine-tuning the whole model, `model/`) and one `TrainStep` for each opt
 """
 
 import gc
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crescent.core.console import Console
+from crescent.core.context import Stage, StageContext, Using
 from crescent.core.records import QAPair, TrainStep
-from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.store import Artifact, Key, Outcome
 from crescent.engines.weights import Weights
 from crescent.training.settings import TrainSettings
 
@@ -25,23 +26,35 @@ NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Finetune:
-    """Trains weights on pairs. `VERSION` rises when equal settings would give other weights."""
+class Learner:
+    """The weights that are trained, and their identity: those of the student, or what an earlier iteration made."""
+
+    weights: Weights
+    key: str
+    records: int = 0
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finetune(Stage):
+    """Trains weights on pairs."""
 
     NAME: ClassVar[str] = "finetune"
     VERSION: ClassVar[int] = 1
+    TOKENS: ClassVar[str | None] = "target_tokens"
     settings: TrainSettings
 
-    def run(
-        self,
-        store: Store,
-        weights: Weights,
-        weights_identity: str,
-        pairs: Artifact,
-        console: Console,
-        curve: "Curve | None" = None,
-    ) -> Artifact:
-        """The trained artifact; `curve` sees every step, of a reused artifact too.
+    def key(self, using: Using, *inputs: str) -> Key:
+        """`inputs`: the learner, the pairs."""
+        return Key(self.NAME, self.VERSION, self.settings, inputs)
+
+    def title(self, *inputs: Any, **options: object) -> str:
+        """What is trained on how much."""
+        learner, pairs = inputs
+        return f"4 Finetune: {learner.weights.name} on {pairs.records} pairs ({self.settings.name})"
+
+    def run(self, context: StageContext, learner: Learner, pairs: Artifact) -> Artifact:
+        """The trained artifact. Every step is an event, of a reused artifact too.
 
         Raises ValueError where there is nothing to train on, where a template cannot be masked or training diverges,
         and MemoryError where one sequence does not fit.
@@ -51,16 +64,19 @@ class Finetune:
                 "there are no pairs to train on: no question reached an answer that enough draws agree on. Lower "
                 "vote.min_agreement, or raise num_questions."
             )
+        weights, console = learner.weights, context.console
         settings = self.settings.resolved(weights)
         if about := self.settings.about_learning_rate(weights):
             console.say(about)
-        inputs = [weights_identity, pairs.key]
+
+        def curve(metrics: Mapping[str, float], step: int) -> None:
+            context.events.training_step(metrics, step, context.iteration)
 
         def builder(work: Path) -> Outcome:
             return _build(settings, weights, pairs.read(QAPair), work, console, curve)
 
-        artifact = store.build(self.NAME, self.VERSION, settings, inputs, builder)
-        if artifact.reused and curve is not None:
+        artifact = context.store.build(context.key(Finetune(settings), learner, pairs), builder)
+        if artifact.reused:
             from crescent.training.loop import replay
 
             replay(artifact.read(TrainStep), curve)

@@ -4,18 +4,17 @@ In: artifacts of QAPairs. Out: one artifact of them; the one that came in where 
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from crescent.core.console import Console
+from crescent.core.context import Stage, StageContext, Using
 from crescent.core.records import QAPair
-from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.store import Artifact, Key, Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Gather:
+class Gather(Stage):
     """`num_pairs` of an iteration are taken, the first ones; None takes all."""
 
     NAME: ClassVar[str] = "gather"
@@ -27,24 +26,46 @@ class Gather:
         if self.num_pairs is not None and self.num_pairs < 1:
             raise ValueError(f"source.num_pairs is {self.num_pairs}; it must be at least 1, or null for all")
 
-    def take(self, pairs: Artifact, store: Store, console: Console) -> Artifact:
-        """As many pairs of one iteration as are wanted; where there are fewer, that is said."""
-        wanted = pairs.records if self.num_pairs is None else self.num_pairs
+    def key(self, using: Using, *inputs: str) -> Key | None:
+        """None where all pairs are taken."""
+        return None if self.num_pairs is None else Key(self.NAME, self.VERSION, self, inputs)
+
+    def title(self, *inputs: object, **options: object) -> str:
+        """It continues under the heading of the vote."""
+        return ""
+
+    def run(self, context: StageContext, pairs: Artifact) -> Artifact:
+        """As many pairs as are wanted; where there are fewer, that is logged."""
+        wanted = self.num_pairs or pairs.records
         if pairs.records < wanted:
-            console.say(f"only {pairs.records} pairs of source.num_pairs={wanted}: the source gives no more")
+            context.console.say(f"only {pairs.records} pairs of source.num_pairs={wanted}: the source gives no more")
         if pairs.records <= wanted:
             return pairs
 
         def build(_work: Path) -> Outcome:
             return Outcome(pairs.read(QAPair)[:wanted], {"pairs": wanted, "of": pairs.records})
 
-        return store.build(self.NAME, self.VERSION, self, [pairs.key], build)
+        return context.store.build(context.key(self, pairs), build)
 
-    def together(self, iterations: Sequence[Artifact], store: Store) -> Artifact:
-        """The pairs of several iterations, first to last. Where two ask in the same words, the later one's answer
-        stays, instead: a question has one answer, the better model's."""
-        if len(iterations) == 1:
-            return iterations[0]
+
+@dataclass(frozen=True, slots=True)
+class Accumulate(Stage):
+    """The pairs of several iterations, first to last. Where two ask in the same words, the later one's answer stays,
+    instead: a question has one answer, the better model's."""
+
+    NAME: ClassVar[str] = "gather"
+    VERSION: ClassVar[int] = 1
+
+    def key(self, using: Using, *inputs: str) -> Key | None:
+        """None where there is one iteration."""
+        return None if len(inputs) == 1 else Key(self.NAME, self.VERSION, "together", inputs)
+
+    def title(self, *inputs: object, **options: object) -> str:
+        """It continues under the heading of the vote."""
+        return ""
+
+    def run(self, context: StageContext, *iterations: Artifact) -> Artifact:
+        """All pairs in one artifact."""
 
         def build(_work: Path) -> Outcome:
             pairs: dict[tuple[str, int], QAPair] = {}
@@ -58,4 +79,4 @@ class Gather:
                     turns[pair.question_id] += 1
             return Outcome(list(pairs.values()), {"pairs": len(pairs), "of_now": iterations[-1].records})
 
-        return store.build(self.NAME, self.VERSION, "together", [artifact.key for artifact in iterations], build)
+        return context.store.build(context.key(self, *iterations), build)

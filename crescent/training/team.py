@@ -93,7 +93,8 @@ ALONE = Team()
 
 
 def check_team(devices: int) -> None:
-    """Raises ValueError with the mend where this machine has too few GPUs; without any, processes share the CPU."""
+    """Raises ValueError with a suggested fix where this machine has too few GPUs; without any, processes share the
+    CPU."""
     if devices == 1:
         return
     import torch  # here, so that composing a run stays fast
@@ -103,13 +104,13 @@ def check_team(devices: int) -> None:
         raise ValueError(f"train.devices is {devices} and this machine shows {found} GPU(s): set train.devices={found}")
 
 
-def whole(value: "torch.Tensor") -> "torch.Tensor":
+def full_tensor(value: "torch.Tensor") -> "torch.Tensor":
     """A sharded tensor put together (every process must ask), or the tensor itself."""
     gather = getattr(value, "full_tensor", None)
     return value.detach() if gather is None else gather().detach()
 
 
-def like(value: "torch.Tensor", model: "torch.Tensor") -> "torch.Tensor":
+def shard_like(value: "torch.Tensor", model: "torch.Tensor") -> "torch.Tensor":
     """`value`, whole, laid out over processes as `model` is."""
     if not hasattr(model, "full_tensor"):
         return value

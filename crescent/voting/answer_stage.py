@@ -1,44 +1,25 @@
 """Answering: the model solves each question several times.
 
-In: Questions, and a rule that says how many draws each wants. Out: the draws, taken from the ledger where an earlier
-run has made them, generated and committed there where not. It extracts no answer: see `vote`.
+In: Questions, and what says how many draws each needs. Out: the draws, taken from the ledger where an earlier run has
+made them, generated and committed there where not. It extracts no answer: see `vote`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from crescent.core.console import Console
+from crescent.core.context import Stage, StageContext, Using
 from crescent.core.records import Question, Solution
-from crescent.core.store import Store
+from crescent.core.store import Artifact, Key
 from crescent.domain import fill
-from crescent.engines import LazyEngine, Sampling
-from crescent.engines.ledger import Ask, Ledger
+from crescent.engines import Sampling
+from crescent.engines.ledger import Ask, Ledger, ledger_key
 from crescent.engines.thoughts import check_texts
+from crescent.voting.draws import Draws, Until
 
 
 @dataclass(frozen=True, slots=True)
-class Draws:
-    """All draws of a list of questions: `solutions[i][d]` is draw d of question i. `key` is the ledger's."""
-
-    key: str
-    solutions: list[list[Solution]]
-    reused: int
-    generated_tokens: int
-
-    @property
-    def count(self) -> int:
-        """How many draws in all."""
-        return sum(map(len, self.solutions))
-
-    @property
-    def tokens(self) -> int:
-        """New tokens of all draws, whoever paid for them."""
-        return sum(solution.new_tokens for draws in self.solutions for solution in draws)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Stage):
     """`solve` is the prompt, with {question} in it."""
 
     NAME: ClassVar[str] = "answer"
@@ -47,37 +28,40 @@ class Answer:
     solve: str
     sampling: Sampling
 
-    def run(
-        self,
-        questions: Sequence[Question],
-        wanted: Callable[[Sequence[Solution]], int],
-        most: int,
-        store: Store,
-        engine: LazyEngine,
-        console: Console,
-    ) -> Draws:
-        """Draws 0, 1, ... of each question, `most` at most, until `wanted` (draws so far -> how many more) says 0.
+    def key(self, using: Using, *inputs: str) -> Key:
+        """The key of the ledger, which all questions asked with this prompt share."""
+        return ledger_key(using.engine, self.solve, self.sampling)
 
-        Every pass asks for what all open questions want, together: batches stay full though each stops for itself. All
-        that a question wants stands together, so that an engine reads its prompt once for them. Raises ValueError for a
+    def title(self, *inputs: object, until: Until, **options: object) -> str:
+        """How the draws are decided."""
+        return f"3 Answer and vote ({until.name}): up to {until.draws} draws of each question"
+
+    def run(self, context: StageContext, questions: Artifact, *, until: Until) -> Draws:
+        """Draws 0, 1, ... of each question until it needs no more.
+
+        Every round asks for what all open questions need, together: batches stay full though each stops for itself. All
+        draws that a question needs are adjacent, so that an engine computes its prompt once. Raises ValueError for a
         model whose first draws show that it thinks aloud.
         """
-        ledger = Ledger(store, engine, self.solve, self.sampling)
-        prompts = [fill(self.solve, question=question.text) for question in questions]
-        solutions: list[list[Solution]] = [[] for _ in questions]
+        asked, wanted = questions.read(Question), until.wanted(context.store)
+        ledger = Ledger(context.store, context.engine, self.solve, self.sampling)
+        prompts = [fill(self.solve, question=question.text) for question in asked]
+        solutions: list[list[Solution]] = [[] for _ in asked]
         reused = tokens = 0
-        with console.progress("answers drawn", most * len(questions), "draws") as tally:
-            while asks := _asks(questions, prompts, solutions, wanted):
+        with context.console.progress("answers drawn", until.draws * len(asked), "draws") as tally:
+            while asks := _asks(asked, prompts, solutions, wanted):
                 drawn = ledger.complete([ask for _, ask in asks], tally)
                 if not any(solutions):
-                    check_texts(engine.name, [row.text for row in drawn.rows])
+                    check_texts(context.engine.name, [row.text for row in drawn.rows])
                 for (index, _), row in zip(asks, drawn.rows, strict=True):
                     solutions[index].append(row)
                 reused, tokens = reused + drawn.reused, tokens + drawn.generated_tokens
             made = sum(map(len, solutions))
             if made < tally.total:
                 tally.settle(f"{tally.total - made:,} draws were not needed")
-        return Draws(ledger.key, solutions, reused, tokens)
+        draws = Draws(ledger.key, solutions, reused, tokens)
+        context.costs(tokens=draws.tokens, new_tokens=tokens)
+        return draws
 
 
 def _asks(
@@ -86,7 +70,7 @@ def _asks(
     solutions: Sequence[Sequence[Solution]],
     wanted: Callable[[Sequence[Solution]], int],
 ) -> list[tuple[int, Ask]]:
-    """(index of the question, what to ask) for the next pass, question by question."""
+    """(index of the question, what to ask) for the next round, question by question."""
     return [
         (index, Ask(question.id, len(draws) + draw, prompts[index]))
         for index, (question, draws) in enumerate(zip(questions, solutions, strict=True))

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from crescent.core.records import Solution, text_id
+from crescent.core.store import renamed_in_key
 from crescent.voting.majority import TIES, Tie, VoteResult, is_confident, is_settled, vote
 
-Choose = Literal["first", "shortest", "random", "logprob"]
-CHOICES: tuple[Choose, ...] = ("first", "shortest", "random", "logprob")
+Select = Literal["first", "shortest", "random", "logprob"]
+CHOICES: tuple[Select, ...] = ("first", "shortest", "random", "logprob")
 Stop = Literal["exact", "confident"]
 STOPS: tuple[Stop, ...] = ("exact", "confident")
 Answers = Sequence[str | None]
@@ -49,25 +50,25 @@ class Rule(Protocol):
 class Majority:
     """`vote=majority`: the answer most of `draws` agree on wins (self-consistency, arXiv 2203.11171).
 
-    `choose` names the winning response to train on: the first, the shortest, a random one by seed, or the one with the
-    highest mean log-probability.
+    `select_response` names the winning response to train on: the first, the shortest, a random one by seed, or the one
+    with the highest mean log-probability.
     """
 
     name: str = "majority"
     draws: int = 5
     tie: Tie = "drop"
     min_agreement: float = 0.0
-    choose: Choose = "first"
+    select_response: Select = renamed_in_key("choose", default="first")
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check(self.draws, self.tie, self.min_agreement, self.choose)
+        _check(self.draws, self.tie, self.min_agreement, self.select_response)
 
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         return max(0, self.draws - len(solutions))
 
     def decide(self, solutions: Sequence[Solution], answers: Answers) -> Verdict:
-        return _decide(solutions, answers, self.tie, self.min_agreement, self.choose, self.seed)
+        return _decide(solutions, answers, self.tie, self.min_agreement, self.select_response, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,8 @@ class Adaptive:
     """`vote=adaptive`: draws where they are needed, `draws` at most.
 
     `stop=exact` stops when nothing that the remaining draws could say would change what `majority` of `draws` does:
-    winner, pair or none, chosen response. (With `choose=shortest` or `logprob` any later winning response may be the
-    chosen one, so that only questions that can give no pair stop early.) `stop=confident` stops as soon as the
+    winner, pair or none, chosen response. (With `select_response=shortest` or `logprob` any later winning response may
+    be the chosen one, so that only questions that can give no pair stop early.) `stop=confident` stops as soon as the
     posterior that the leader wins reaches `confidence`, which saves more and can differ; the vote is then among the
     draws made. Agreement is always votes / draws made.
     """
@@ -87,11 +88,11 @@ class Adaptive:
     confidence: float = 0.95
     tie: Tie = "drop"
     min_agreement: float = 0.0
-    choose: Choose = "first"
+    select_response: Select = renamed_in_key("choose", default="first")
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check(self.draws, self.tie, self.min_agreement, self.choose)
+        _check(self.draws, self.tie, self.min_agreement, self.select_response)
         if self.stop not in STOPS:
             raise ValueError(f"vote.stop is {self.stop!r}; it may be {', '.join(STOPS)}")
         if not 0.5 < self.confidence < 1:
@@ -114,8 +115,8 @@ class Adaptive:
             rest: list[None] = [None] * (self.draws - len(answers))
             lengths = [len(solution.text) for solution in solutions] + [0] * len(rest)
             full = vote([*answers, *rest], self.tie, self.min_agreement, lengths)
-            return _verdict(full, solutions, answers, self.choose, self.seed)
-        return _decide(solutions, answers, self.tie, self.min_agreement, self.choose, self.seed)
+            return _verdict(full, solutions, answers, self.select_response, self.seed)
+        return _decide(solutions, answers, self.tie, self.min_agreement, self.select_response, self.seed)
 
     def _has_enough(self, solutions: Sequence[Solution], answers: Answers) -> bool:
         if not self._may_stop(answers):
@@ -133,11 +134,11 @@ class Adaptive:
 
     def _stays_chosen(self, solutions: Sequence[Solution], chosen: int) -> bool:
         """Whether no later winning response could be chosen instead."""
-        if self.choose == "random":
+        if self.select_response == "random":
             question = solutions[0].question_id
             later = (_priority(self.seed, question, draw) for draw in range(len(solutions), self.draws))
             return _priority(self.seed, question, chosen) < min(later)
-        return self.choose == "first"
+        return self.select_response == "first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,27 +223,29 @@ class Dissent:
         return int(text_id(str(self.seed), question_id, "dissent")[:8], 16) / 16**8 < self.share
 
 
-def used(rule: Rule, solutions: Sequence[Solution], answers: Answers) -> int:
+def draws_consumed(rule: Rule, solutions: Sequence[Solution], answers: Answers) -> int:
     """How many of these draws the rule would have made: what is in a ledger beyond that does not vote."""
     most = min(len(solutions), rule.draws)
     return next((n for n in range(1, most) if rule.wanted(solutions[:n], answers[:n]) == 0), most)
 
 
 def _decide(
-    solutions: Sequence[Solution], answers: Answers, tie: Tie, min_agreement: float, choose: Choose, seed: int
+    solutions: Sequence[Solution], answers: Answers, tie: Tie, min_agreement: float, select_response: Select, seed: int
 ) -> Verdict:
     result = vote(answers, tie, min_agreement, [len(solution.text) for solution in solutions])
-    return _verdict(result, solutions, answers, choose, seed)
+    return _verdict(result, solutions, answers, select_response, seed)
 
 
-def _verdict(result: VoteResult, solutions: Sequence[Solution], answers: Answers, choose: Choose, seed: int) -> Verdict:
+def _verdict(
+    result: VoteResult, solutions: Sequence[Solution], answers: Answers, select_response: Select, seed: int
+) -> Verdict:
     if result.answer is None:
         return Verdict(None, result.votes, None, result.reason)
     winners = [index for index, answer in enumerate(answers) if answer == result.answer]
-    return Verdict(result.answer, result.votes, _choose(solutions, winners, choose, seed), result.reason)
+    return Verdict(result.answer, result.votes, _choose(solutions, winners, select_response, seed), result.reason)
 
 
-def _choose(solutions: Sequence[Solution], among: Sequence[int], how: Choose, seed: int) -> int:
+def _choose(solutions: Sequence[Solution], among: Sequence[int], how: Select, seed: int) -> int:
     if how == "shortest":
         return min(among, key=lambda index: (len(solutions[index].text), index))
     if how == "logprob":
@@ -257,14 +260,14 @@ def _priority(seed: int, question_id: str, draw: int) -> str:
     return text_id(str(seed), question_id, str(draw))
 
 
-def _check(draws: int, tie: str, min_agreement: float, choose: str) -> None:
+def _check(draws: int, tie: str, min_agreement: float, select_response: str) -> None:
     _check_draws(draws)
     if tie not in TIES:
         raise ValueError(f"vote.tie is {tie!r}; it may be {', '.join(TIES)}")
     if not 0 <= min_agreement <= 1:
         raise ValueError(f"vote.min_agreement is {min_agreement}; it is a share of the draws, from 0 to 1")
-    if choose not in CHOICES:
-        raise ValueError(f"vote.choose is {choose!r}; it may be {', '.join(CHOICES)}")
+    if select_response not in CHOICES:
+        raise ValueError(f"vote.select_response is {select_response!r}; it may be {', '.join(CHOICES)}")
 
 
 def _check_draws(draws: int) -> None:

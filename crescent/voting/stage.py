@@ -14,14 +14,16 @@ from typing import ClassVar, Literal
 
 from crescent.answers import extract
 from crescent.answers.symbolic import SymbolicEquality
+from crescent.core.context import Stage, StageContext
 from crescent.core.records import BALLOTS, Ballot, QAPair, Question, Solution, decode_lines, encode
 from crescent.core.store import Artifact, Outcome, Store
 from crescent.engines import unfinished
-from crescent.voting.rules import Rule, Verdict, used
+from crescent.voting.draws import Draws
+from crescent.voting.rules import Rule, Verdict, draws_consumed
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
+class Vote(Stage):
     """`kind` is how answers are extracted (`crescent.answers`), `equality` which of them count as one."""
 
     NAME: ClassVar[str] = "vote"
@@ -31,28 +33,34 @@ class Vote:
     kind: str
     equality: Literal["canonical", "symbolic"] = "canonical"
 
+    @property
+    def name(self) -> str:
+        """The rule's."""
+        return self.rule.name
+
+    @property
+    def draws(self) -> int:
+        """The most that one question gets."""
+        return self.rule.draws
+
     def wanted(self, store: Store) -> Callable[[Sequence[Solution]], int]:
-        """The draws of a question so far -> how many more the rule wants."""
+        """The draws of a question so far -> how many more the rule needs."""
         same = self._same(store)
         return lambda solutions: self.rule.wanted(solutions, same(self._answers(solutions)))
 
-    def run(
-        self,
-        questions: Artifact,
-        texts: Sequence[Question],
-        solutions: Sequence[Sequence[Solution]],
-        ledger: str,
-        store: Store,
-    ) -> Artifact:
-        """The pairs of all questions whose vote has a winner. `ledger` is the key of the draws' ledger."""
+    def title(self, *inputs: object, **options: object) -> str:
+        """It continues under the heading of the answers."""
+        return ""
 
-        same = self._same(store)
+    def run(self, context: StageContext, questions: Artifact, answered: Draws) -> Artifact:
+        """The pairs of all questions whose vote has a winner."""
+        same = self._same(context.store)
 
         def build(work: Path) -> Outcome:
             pairs, ballots, ended = [], [], list[str]()
-            for question, draws in zip(texts, solutions, strict=True):
+            for question, draws in zip(questions.read(Question), answered.solutions, strict=True):
                 answers = same(self._answers(draws))
-                count = used(self.rule, draws, answers)
+                count = draws_consumed(self.rule, draws, answers)
                 draws, answers = draws[:count], answers[:count]
                 ended += [draw.finish_reason for draw in draws]
                 verdict = self.rule.decide(draws, answers)
@@ -63,7 +71,7 @@ class Vote:
                 file.writelines(encode(ballot) + "\n" for ballot in ballots)
             return Outcome(pairs, _info(ballots, ended), {BALLOTS: work / BALLOTS})
 
-        return store.build(self.NAME, self.VERSION, self, [questions.key, ledger], build)
+        return context.store.build(context.key(self, questions, answered), build)
 
     def _same(self, store: Store) -> Callable[[Sequence[str | None]], list[str | None]]:
         """Answers -> what they count as."""

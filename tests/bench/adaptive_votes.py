@@ -31,7 +31,7 @@ from crescent.engines import LazyEngine
 from crescent.engines.weights import identity
 from crescent.experiment import Experiment
 from crescent.organism.oracle import OrganismOracle
-from crescent.voting.rules import Adaptive, Majority, Rule, used
+from crescent.voting.rules import Adaptive, Majority, Rule, draws_consumed
 from crescent.voting.stage import Vote
 
 LEVELS = (0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -75,7 +75,7 @@ def stopped(rule: Rule, shape: tuple[int, ...]) -> tuple[int, int | None]:
     """(draws made, index of the chosen draw or None)."""
     answers = [None if value < 0 else str(value) for value in shape]
     blank = [Solution("q", draw, "", "stop", 0, 0.0) for draw in range(len(shape))]
-    count = used(rule, blank, answers)
+    count = draws_consumed(rule, blank, answers)
     return count, rule.decide(blank[:count], answers[:count]).chosen
 
 

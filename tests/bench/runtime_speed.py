@@ -18,7 +18,7 @@ from crescent.cli.main import PACKAGE
 from crescent.engines import Prompt, Sampling
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights
-from crescent.runtime.local import Here, RayRuntime
+from crescent.runtime.local import LocalBackend, RayRuntime
 from crescent.similarity import EmbedderSettings
 
 ORGANISM = Weights("organism", str(PACKAGE / "organism" / "weights" / "organism"))
@@ -55,7 +55,7 @@ def main() -> None:
         f"Tom has {n} apples and buys {n % 7} more. How many are there?" * (1 + n % 3) for n in range(options.texts)
     ]
     print("| where | start | generation | embedding | rate |\n|---|---|---|---|---|")
-    here = measure("this process", Here(), prompts, texts)
+    here = measure("this process", LocalBackend(), prompts, texts)
     with RayRuntime(workers=options.workers).start() as place:
         there = measure(f"Ray, {options.workers} workers", place, prompts, texts)
     print("equal completions:", here[0] == there[0], "equal vectors:", np.array_equal(here[1], there[1]))

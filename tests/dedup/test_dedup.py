@@ -61,7 +61,7 @@ def test_minhash_drops_what_shares_most_of_its_wording() -> None:
     assert judged[2].decision.nearest_id == judged[0].decision.question_id
     assert judged[2].decision.reason == "74% of its shingles shared"
     assert kept(judge(MinHash(min_jaccard=0.8), NOTHING, [first, near])) == [first, near]
-    assert kept(judge(MinHash(min_jaccard=1.0, numbers="mask"), NOTHING, [first, near])) == [first]
+    assert kept(judge(MinHash(min_jaccard=1.0, mask_numbers=True), NOTHING, [first, near])) == [first]
 
 
 def test_minhash_finds_what_comparing_all_pairs_finds() -> None:

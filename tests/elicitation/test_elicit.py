@@ -14,7 +14,7 @@ from crescent.engines import Completion, Finished, LazyEngine, Prompt, Sampling
 from crescent.observers.narration import tell_diversified
 from crescent.similarity import EmbedderSettings
 
-STREAM = Elicit("Write a problem.", Sampling(), round_size=5)
+STREAM = Elicit("Write a problem.", Sampling(), samples_per_round=5)
 WHOLE = ("Tom has 5 apples and buys 7. How many has he now?", "stop")
 
 

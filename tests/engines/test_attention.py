@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig
 
 from crescent.engines import Prompt, Sampling, weights
 from crescent.engines.attention import needed_attention
-from crescent.engines.transformers.blocks import is_of_use
+from crescent.engines.transformers.blocks import is_supported
 from crescent.engines.transformers.continuous import why_not
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, identity, load
@@ -85,7 +85,7 @@ def test_padded_batches_write_what_a_soft_capped_model_writes_alone(gemma: Weigh
 
 def test_a_soft_capped_model_is_not_decoded_where_its_cap_would_be_lost(gemma: Weights) -> None:
     model, _ = load(gemma, "cpu")
-    assert "soft-capped" in str(why_not(model)) and not is_of_use(model)
+    assert "soft-capped" in str(why_not(model)) and not is_supported(model)
 
 
 def test_the_attention_is_in_the_key_where_it_is_not_the_default(
@@ -108,6 +108,6 @@ def test_sinks_are_decoded_with_and_packing_refuses_them() -> None:
     model: Any = transformers.GptOssForCausalLM(
         transformers.GptOssConfig(**shape, num_local_experts=2, num_experts_per_tok=1)
     ).eval()
-    assert model.config._attn_implementation == "eager" and not is_of_use(model)  # eager has sinks, blocks have not
+    assert model.config._attn_implementation == "eager" and not is_supported(model)  # eager has sinks, blocks have not
     with packed_attention(model), pytest.raises(ValueError, match=r"sinks.*choose train/batching=grouped"):
         PackedLayout().summed_loss(model, EXAMPLES, 2, "cpu")

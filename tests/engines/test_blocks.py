@@ -9,7 +9,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from crescent.engines import Prompt, Sampling
 from crescent.engines.transformers import blocks
-from crescent.engines.transformers.blocks import attention_by_blocks, blocks_of, in_blocks, is_of_use
+from crescent.engines.transformers.blocks import attention_by_blocks, blocks_of, in_blocks, is_supported
 from crescent.engines.transformers.cache import cache_argument
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
@@ -50,7 +50,7 @@ def test_attention_in_blocks_is_attention() -> None:
             parts = blocks_of(lengths, worth=0)
             assert len(parts) == 3 and torch.allclose(last_token(parts), plain, atol=1e-5)
             wrong = last_token([(0, 8, 40), (8, 16, 25), (16, 24, 3)])
-    assert not torch.allclose(wrong, plain, atol=1e-3) and is_of_use(model)
+    assert not torch.allclose(wrong, plain, atol=1e-3) and is_supported(model)
 
 
 def test_rows_of_all_lengths_are_written_as_if_alone(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:

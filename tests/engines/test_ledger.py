@@ -71,9 +71,9 @@ def test_an_engine_with_a_larger_appetite_gets_larger_chunks_and_leaves_the_same
 ) -> None:
     monkeypatch.setattr("crescent.engines.ledger.COMMIT_EVERY", 4)
     sizes = []
-    for root, appetite in ((store.root, 0), (tmp_path / "other", 10)):
+    for root, preferred_batch in ((store.root, 0), (tmp_path / "other", 10)):
         engine = Echo()
-        hungry = LazyEngine("echo", lambda engine=engine: engine, appetite)
+        hungry = LazyEngine("echo", lambda engine=engine: engine, preferred_batch)
         book = Ledger(Store(root), hungry, "solve {question}", SAMPLING)
         book.complete(asks("abcdef", range(2)))
         sizes.append((engine.calls, (book.folder / "rows.jsonl").read_bytes()))

@@ -10,7 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from crescent.engines import Prompt, Sampling
 from crescent.engines.transformers import packed
 from crescent.engines.transformers.engine import TransformersEngine
-from crescent.engines.transformers.packed import PackedLinears, is_of_use
+from crescent.engines.transformers.packed import PackedLinears, is_supported
 from crescent.engines.weights import Weights, load
 
 
@@ -22,7 +22,7 @@ def model() -> Any:
         num_key_value_heads=2, attention_bias=True,
     )  # fmt: skip
     made: Any = LlamaForCausalLM(config).eval()
-    if not is_of_use(made):
+    if not is_supported(made):
         pytest.skip("this processor has no use for packed weights")
     return made
 
@@ -68,7 +68,7 @@ def test_nothing_is_packed_where_memory_is_short(model: Any, monkeypatch: pytest
 
 def test_bfloat16_is_packed_too(model: Any) -> None:
     model = model.to(torch.bfloat16)
-    if not is_of_use(model):
+    if not is_supported(model):
         pytest.skip("this processor has no bfloat16")
     ids = torch.randint(0, 4096, (50, 7))
     with torch.inference_mode():
@@ -81,10 +81,10 @@ def test_texts_do_not_depend_on_packing(tiny_llama: Path, monkeypatch: pytest.Mo
     model, tokenizer = load(Weights("tiny", str(tiny_llama)), "cpu")
     prompts = [Prompt("How many apples? " * (1 + number % 3), number) for number in range(60)]
     drawn = Sampling(max_new_tokens=30, seed=5)
-    if not is_of_use(model):
+    if not is_supported(model):
         pytest.skip("this processor has no use for packed weights")
     monkeypatch.setattr(packed, "LARGE", 0)
     with_it = TransformersEngine(model, tokenizer, "w", 48)
     made = with_it.generate(prompts, drawn)
-    monkeypatch.setattr(packed, "is_of_use", lambda model: False)
+    monkeypatch.setattr(packed, "is_supported", lambda model: False)
     assert TransformersEngine(model, tokenizer, "w", 48).generate(prompts, drawn) == made

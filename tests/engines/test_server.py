@@ -367,10 +367,10 @@ def test_an_address_of_a_web_page_is_named_with_the_mend(serve: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "mend"), [(401, "OPENAI_API_KEY"), (402, "engine.urls"), (422, "refuses a request")]
+    ("status", "hint"), [(401, "OPENAI_API_KEY"), (402, "engine.urls"), (422, "refuses a request")]
 )
-def test_a_refusal_is_one_line(status: int, mend: str, serve: Start) -> None:
-    with pytest.raises(ValueError, match=f"refuses.*{mend}|{mend}"):
+def test_a_refusal_is_one_line(status: int, hint: str, serve: Start) -> None:
+    with pytest.raises(ValueError, match=f"refuses.*{hint}|{hint}"):
         engine(serve(Behaviour(failures=99, failure=status)).start()).generate(PROMPTS, DRAWN)
 
 

@@ -28,7 +28,7 @@ def test_a_run_whose_server_is_lost_goes_on_with_what_it_had(tmp_path: Path) -> 
     behaviour = Behaviour()
     serving = Serving(TransformersEngine(*load(ORGANISM, "cpu"), "served"), behaviour)
     settings = [
-        "elicit.round_size=60", "engine=server", f"engine.urls=[{serving.start()}]", "engine.model=tiny",
+        "elicit.samples_per_round=60", "engine=server", f"engine.urls=[{serving.start()}]", "engine.model=tiny",
         "engine.in_flight=2", "engine.samples_per_request=1", "engine.patience_seconds=2", "eval=none", "tracking=none",
     ]  # fmt: skip
     run = command(*settings)

@@ -111,7 +111,7 @@ def two_iterations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("run")
     settings = [
         "engine=vllm", "engine.kv_cache_gib=0.5", "engine.compile=false", "iterations=2", "num_questions=8",
-        "elicit.round_size=10", "vote.draws=2", "vote.tie=first", "train.epochs=1", "eval=none", "tracking=none",
+        "elicit.samples_per_round=10", "vote.draws=2", "vote.tie=first", "train.epochs=1", "eval=none", "tracking=none",
         "elicit.max_new_tokens=160", "answer.max_new_tokens=160",
     ]  # fmt: skip
     done = subprocess.run(

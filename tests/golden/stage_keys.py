@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from crescent.cli.main import assets, composed
-from crescent.core.store import canonical, make_key
-from crescent.engines.ledger import Ledger
+from crescent.core.context import Using
+from crescent.core.store import Key, make_key
 from crescent.evaluation.harness import PLAIN, plan
 from crescent.experiment import Experiment
 from crescent.pipeline import engine_key
@@ -39,23 +39,28 @@ def keys(made: Experiment) -> dict[str, str]:
     """The key of each stage."""
     stages = made.stages()
     engine = engine_key(made.engine, "teacher")
-    train = replace(made.train, precision="32-true")
-    ledger = {"template": stages.answer.solve, "sampling": canonical(stages.answer.sampling)}
+    using = Using(engine, "embedder")
+    finetune = replace(stages.finetune, settings=replace(made.train, precision="32-true"))
     return {
         "engine": engine,
         "scoring": engine_key(made.engine.scoring, "student"),
         "embedder": make_key("embedder", 2, replace(made.embedder, dtype="float32")),
         "elicit": make_key("elicit", stages.elicit.VERSION, {"stage": stages.elicit, "shard": 0}, [engine]),
-        "diversify": make_key("diversify", stages.diversify.VERSION, stages.diversify, ["stream", "embedder"]),
+        "diversify": stages.diversify.key(using, "stream").digest,
         "decontaminate": make_key("decontaminate", stages.decontaminate.VERSION, made.contamination),
-        "answer": make_key("ledger", Ledger.VERSION, ledger, [engine]),
-        "vote": make_key("vote", stages.vote.VERSION, stages.vote, ["questions", "ledger"]),
+        "answer": stages.answer.key(using, "questions").digest,
+        "vote": _digest(stages.vote.key(using, "questions", "ledger")),
         "gather": make_key("gather", stages.gather.VERSION, stages.gather, ["pairs"]),
-        "finetune": make_key("finetune", stages.finetune.VERSION, train, ["student", "pairs"]),
+        "finetune": finetune.key(using, "student", "pairs").digest,
         "source": make_key("seeds", Seeds.VERSION, {"source": made.source}),
         "evaluate": make_key("evaluate", stages.evaluate.VERSION, made.eval),
         **_scorings(made),
     }
+
+
+def _digest(key: Key | None) -> str:
+    assert key is not None, "there is something to do"
+    return key.digest
 
 
 def _scorings(made: Experiment) -> dict[str, str]:
@@ -65,9 +70,9 @@ def _scorings(made: Experiment) -> dict[str, str]:
     here = replace(made.eval, task_folders=tuple(f.replace("ASSETS", str(ROOT)) for f in made.eval.task_folders))
     stage = replace(made.stages().evaluate, settings=here)
     return {
-        f"evaluate {prompting.name} {source.name} {shots}": make_key(
-            "evaluate", stage.VERSION, stage._key(source, shots, prompting), ["engine"]
-        )
+        f"evaluate {prompting.name} {source.name} {shots}": replace(stage, prompting=prompting)
+        .task_key(Using("engine", "embedder"), source, shots)
+        .digest
         for prompting in (PLAIN, *made.prompting.baselines.values())
         for source, shots in plan(here, prompting)
     }

@@ -1,4 +1,5 @@
-"""The check before a run: what is short is named with its mend, and what a run will take is told from a probe."""
+"""The check before a run: what is short is named with a suggested fix, and what a run will take is told from a
+probe."""
 
 import json
 import threading
@@ -21,7 +22,7 @@ from crescent.preflight.forecast import Forecast, Probe, _train_step, forecast
 from crescent.preflight.requirements import disk_needs, is_long, preflight, training_need
 from crescent.training import launch
 
-SMALL = ("num_questions=40", "elicit.round_size=20", "vote.draws=2", "eval.limit=20", "tracking=none")
+SMALL = ("num_questions=40", "elicit.samples_per_round=20", "vote.draws=2", "eval.limit=20", "tracking=none")
 
 
 @contextmanager

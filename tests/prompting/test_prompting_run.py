@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SMALL = [
-    "num_questions=12", "elicit.round_size=10", "vote.draws=2", "vote.tie=first", "train.epochs=1",
+    "num_questions=12", "elicit.samples_per_round=10", "vote.draws=2", "vote.tie=first", "train.epochs=1",
     "elicit.max_new_tokens=160", "answer.max_new_tokens=160", "eval.limit=6", "eval.shots=[0,1]",
     "eval.tasks=[organism_gsm,organism_plus,organism_general]",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crescent.reporting.analyse.effects import Effect, alone, effects, last_over_first
+from crescent.reporting.analyse.effects import Effect, effects, last_over_first, never_varied_alone
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Column
 from crescent.reporting.show.sheets import main_effects
@@ -120,7 +120,9 @@ def test_a_range_is_that_of_the_values_that_were_tried_beside_others(sweep: Path
 
 def test_names_that_were_never_tried_beside_the_first_are_set_against_another(sweep: Path, tmp_path: Path) -> None:
     comparison = at_points(sweep, tmp_path, [("none", 1), ("paper", 5), ("rejection", 5)])
-    assert list(by_name(comparison)) == ["dedup: rejection over paper"] and alone(comparison) == ("vote.draws",)
+    assert list(by_name(comparison)) == ["dedup: rejection over paper"] and never_varied_alone(comparison) == (
+        "vote.draws",
+    )
 
 
 def test_a_setting_that_only_some_have_is_compared_among_those(sweep: Path, tmp_path: Path) -> None:
@@ -130,7 +132,7 @@ def test_a_setting_that_only_some_have_is_compared_among_those(sweep: Path, tmp_
         run = sweep / str(3 * number)
         copy(run, tmp_path / str(number), config={**config_of(run), "vote": vote, "dedup": {"name": "none"}})
     comparison = compared(tmp_path)
-    assert "vote.confidence" not in alone(comparison)
+    assert "vote.confidence" not in never_varied_alone(comparison)
     assert list(by_name(comparison)) == [
         "vote.confidence: a straight line from 0.8 to 0.95", "vote.confidence: 0.9 over 0.8",
         "vote.confidence: 0.95 over 0.9",
@@ -194,7 +196,7 @@ def test_a_grid_with_a_hole_is_used_as_far_as_it_goes(sweep: Path) -> None:
 
 def test_settings_that_change_only_together_are_named(sweep: Path) -> None:
     comparison = compared(*(sweep / str(number) for number in (0, 1, 2, 9, 10, 11)))
-    assert effects(comparison) == [] and alone(comparison) == ("dedup", "vote.draws")
+    assert effects(comparison) == [] and never_varied_alone(comparison) == ("dedup", "vote.draws")
 
 
 def test_without_samples_there_is_no_effect(sweep: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from crescent.engines import Prompt, Sampling
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights
 from crescent.runtime.cluster import Cluster, ClusterSettings
-from crescent.runtime.local import RayPlace, RayRuntime
+from crescent.runtime.local import RayBackend, RayRuntime
 from crescent.similarity import EmbedderSettings
 
 ORGANISM = Weights("organism", str(PACKAGE / "organism" / "weights" / "organism"))
@@ -41,7 +41,7 @@ def test_a_killed_worker_changes_nothing_and_nothing_comes_twice(
     before = children(os.getpid())
     capfd.readouterr()
     with RayRuntime(workers=2, shard=8).start() as place:
-        assert isinstance(place, RayPlace)
+        assert isinstance(place, RayBackend)
         engine = place.engine(TransformersSettings(device="cpu"), ORGANISM, "key")
 
         def kill_one(index: int, _made: object) -> None:

@@ -10,7 +10,7 @@ from crescent.core.records import Ballot, Gold, QAPair, Question, Solution, deco
 from crescent.core.store import Artifact, Outcome, Store
 from crescent.engines import Engine, LazyEngine, Sampling
 from crescent.sources.filter_by_gold_stage import Select, reasoning
-from crescent.sources.metamath import masks, split_ask, states
+from crescent.sources.metamath import mask_numbers, split_question, states
 from crescent.sources.rewrite_stage import Fobar, Rewrite, SelfVerification
 from crescent.sources.seeded import MetaMath, Seeded
 from crescent.sources.seeds_stage import Seeds, read_golds, read_seeds
@@ -50,7 +50,7 @@ def test_a_seed_file_that_cannot_be_used_is_named_with_its_line(line: str, messa
 
 
 def test_each_number_of_a_question_can_be_hidden_and_nothing_else() -> None:
-    found = masks(f"At 3:30, 1/2 of v2: {TOM}")
+    found = mask_numbers(f"At 3:30, 1/2 of v2: {TOM}")
     assert [(one.hidden, one.text.count("x ")) for one in found] == [("3", 1), ("1200", 1)]
 
 
@@ -62,7 +62,7 @@ def test_questions_asked_backwards_are_answered_with_the_hidden_number() -> None
     assert declared.form == "Tom has x apples and buys 1,200 more. {reply} What is x?" and declared.ask is not None
     assert declared.ask.text == "How many has he now? 1203" and declared.must_state == "1203"
     assert states("He has 1,203 now.", "1203") and not states("He has 12 now.", "1203")
-    assert split_ask("Only one?") == ("", "Only one?")
+    assert split_question("Only one?") == ("", "Only one?")
 
 
 def test_two_ways_to_an_answer_are_told_apart_by_their_equations() -> None:

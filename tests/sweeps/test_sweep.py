@@ -43,7 +43,7 @@ def test_the_slurm_preset_queues_jobs_again() -> None:
     assert launcher._target_.endswith("SlurmLauncher") and launcher.max_num_timeout == 100
 
 
-def test_every_failed_job_is_named_at_the_end_with_its_mend(tmp_path: Path) -> None:
+def test_every_failed_job_is_named_at_the_end_with_a_fix(tmp_path: Path) -> None:
     done = sweep(tmp_path, "model.path=/no/a,/no/b")
     assert done.returncode == 1 and "Traceback" not in done.stderr and statuses(tmp_path) == ["failed", "failed"]
     assert "2 jobs, launcher BasicLauncher" in done.stderr and "Sweep: 2 failed" in done.stderr
@@ -51,7 +51,7 @@ def test_every_failed_job_is_named_at_the_end_with_its_mend(tmp_path: Path) -> N
     for job, path in enumerate(("/no/a", "/no/b")):
         assert f"model.path={path}  config: model.path: there is no folder {path}" in done.stderr
         assert f"job {job} failed in " in done.stderr and f"; {job + 1} of 2 done" in done.stderr
-    assert "the same command does only what is missing: crescent -m" in done.stderr
+    assert "finished work is reused: crescent -m" in done.stderr
 
 
 def test_a_job_with_an_impossible_value_stops_the_sweep_before_the_first(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from crescent.engines.transformers import TransformersSettings
 from crescent.engines.vllm import VllmSettings
 from crescent.engines.weights import Weights
 from crescent.pipeline import lazy_engine
-from crescent.runtime.local import Here, RayPlace
+from crescent.runtime.local import LocalBackend, RayBackend
 from crescent.voting.answer_stage import Answer
 
 QUESTIONS = [Question(name, name, 0, None) for name in "abc"]
@@ -44,10 +44,10 @@ def test_each_question_is_asked_for_as_many_draws_as_it_wants(store: Store, cons
 
 @pytest.mark.parametrize("settings", [TransformersSettings(max_batch=10), VllmSettings(max_batch=10)])
 def test_an_engine_is_asked_for_several_batches_at_a_time(settings: TransformersSettings | VllmSettings) -> None:
-    assert settings.appetite >= 40
+    assert settings.preferred_batch >= 40
 
 
 def test_the_larger_appetite_of_engine_and_place_counts(store: Store) -> None:
     weights = Weights("tiny", "nowhere")
-    assert lazy_engine(SERVED, weights, store, Here()).appetite == 32
-    assert lazy_engine(SERVED, weights, store, RayPlace(None, 999)).appetite == 999  # type: ignore[arg-type]
+    assert lazy_engine(SERVED, weights, store, LocalBackend()).preferred_batch == 32
+    assert lazy_engine(SERVED, weights, store, RayBackend(None, 999)).preferred_batch == 999  # type: ignore[arg-type]

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from crescent.answers import extract
 from crescent.core.records import Solution
-from crescent.voting.rules import CHOICES, Adaptive, Dissent, FormatOnly, Majority, Rule, Single, Verdict, used
+from crescent.voting.rules import (
+    CHOICES,
+    Adaptive,
+    Dissent,
+    FormatOnly,
+    Majority,
+    Rule,
+    Single,
+    Verdict,
+    draws_consumed,
+)
 
 
 def solutions(*texts: str, question: str = "q") -> list[Solution]:
@@ -26,13 +36,16 @@ def test_the_first_response_with_the_winning_answer_is_kept() -> None:
 
 @pytest.mark.parametrize(("choose", "chosen"), [("first", 0), ("shortest", 2), ("logprob", 0)])
 def test_which_winning_response_is_kept_is_a_named_choice(choose: str, chosen: int) -> None:
-    assert decide(Majority(draws=3, choose=choose), "that makes #### 7", "it is #### 7", "#### 7").chosen == chosen  # type: ignore[arg-type]
+    assert (
+        decide(Majority(draws=3, select_response=choose), "that makes #### 7", "it is #### 7", "#### 7").chosen
+        == chosen
+    )  # type: ignore[arg-type]
 
 
 def test_a_random_choice_is_a_function_of_seed_and_question() -> None:
     texts = [f"{'x' * n} #### 7" for n in range(9)]
-    chosen = {decide(Majority(draws=9, choose="random", seed=seed), *texts).chosen for seed in range(30)}
-    again = {decide(Majority(draws=9, choose="random", seed=3), *texts).chosen for _ in range(5)}
+    chosen = {decide(Majority(draws=9, select_response="random", seed=seed), *texts).chosen for seed in range(30)}
+    again = {decide(Majority(draws=9, select_response="random", seed=3), *texts).chosen for _ in range(5)}
     assert len(chosen) > 4 and len(again) == 1
 
 
@@ -92,7 +105,7 @@ def test_exact_does_what_all_draws_would_have_done(texts: list[str], rule: dict,
     answers = [extract(text) for text in texts]
     fixed = Majority(draws=7, seed=seed, **rule).decide(drawn, answers)
     adaptive = Adaptive(draws=7, stop="exact", seed=seed, **rule)
-    count = used(adaptive, drawn, answers)
+    count = draws_consumed(adaptive, drawn, answers)
     verdict = adaptive.decide(drawn[:count], answers[:count])
     assert (verdict.answer, verdict.chosen) == (fixed.answer, fixed.chosen)
 
@@ -120,22 +133,26 @@ def test_no_draw_that_is_asked_for_is_superfluous(texts: list[str], exact: bool)
     made = 0
     while more := rule.wanted(drawn[:made], answers[:made]):
         made += more
-    assert made == used(rule, drawn, answers)
+    assert made == draws_consumed(rule, drawn, answers)
 
 
 def test_confident_stops_when_the_leader_is_far_enough_ahead() -> None:
     rule = Adaptive(draws=16, confidence=0.95)
     same = solutions(*["#### 7"] * 16)
     assert rule.wanted([], []) == 4  # P(p > 1/2) of Beta(5, 1) is 1 - 1/32, of Beta(4, 1) 1 - 1/16
-    assert used(rule, same, ["7"] * 16) == 4
-    assert used(rule, same, ["7", "8"] * 8) == 16
+    assert draws_consumed(rule, same, ["7"] * 16) == 4
+    assert draws_consumed(rule, same, ["7", "8"] * 8) == 16
 
 
 def test_confident_is_as_sure_of_the_agreement_as_of_the_winner() -> None:
     rule = Adaptive(draws=16, confidence=0.9, min_agreement=0.8)
     answers = ["7", "7", "7", "7", *["8"] * 12]
-    assert used(rule, solutions(*["?"] * 16), answers) > used(Adaptive(confidence=0.9), solutions(*["?"] * 16), answers)
-    assert used(rule, solutions(*["?"] * 16), ["8", None, "7", None] * 4) < 8  # 0.8 is out of reach, that is sure
+    assert draws_consumed(rule, solutions(*["?"] * 16), answers) > draws_consumed(
+        Adaptive(confidence=0.9), solutions(*["?"] * 16), answers
+    )
+    assert (
+        draws_consumed(rule, solutions(*["?"] * 16), ["8", None, "7", None] * 4) < 8
+    )  # 0.8 is out of reach, that is sure
 
 
 @pytest.mark.parametrize("settings", [{"stop": "early"}, {"confidence": 1.0}, {"confidence": 0.5}, {"draws": 0}])

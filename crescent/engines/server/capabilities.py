@@ -1,8 +1,8 @@
 """What a server honours, asked before the first request, because servers ignore settings without a word.
 
-In: an endpoint. Out: what it was found to do, in `Honours`, or a ValueError that names the server and what it ignores.
-The probes are a dozen short completions of the shortest prompt; none of them becomes a result. Each server is probed by
-itself, so that one which is down keeps none of the others waiting.
+In: an endpoint. Out: what it was found to do, in `ServerCapabilities`, or a ValueError that names the server and what
+it ignores. The probes are a dozen short completions of the shortest prompt; none of them becomes a result. Each server
+is probed by itself, so that one which is down keeps none of the others waiting.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -40,7 +40,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class Honours:
+class ServerCapabilities:
     """What the servers were found to do. `plain`: what makes each one sample plainly; `single`: those that bring one
     sample however many are asked for; `narrow`: those found to honour top_p. `end` is an end
     of turn, as id and as text, that the servers must be told of."""
@@ -57,7 +57,7 @@ class Honours:
 Ask = Callable[[Request, Sampling, Endpoint], Awaitable[list[Completion]]]
 
 
-async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours: Honours) -> None:
+async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours: ServerCapabilities) -> None:
     """Raises ValueError if a server does not serve the model; notes its context and how it samples plainly."""
     # As plain JSON: the client's own list fails on a web page that is answered with status 200.
     listed = await endpoints.ask(lambda one: one.client.get("/models", cast_to=object), place)
@@ -75,7 +75,9 @@ async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours
         place.plain["stop_token_ids"] = [honours.end[0]]
 
 
-async def find_out(ask: Ask, place: Endpoint, model: str, prompts: Sequence[Prompt], honours: Honours) -> None:
+async def find_out(
+    ask: Ask, place: Endpoint, model: str, prompts: Sequence[Prompt], honours: ServerCapabilities
+) -> None:
     """Whether n samples come for n asked; raises ValueError for a server that ignores temperature or max_tokens, and
     for a model that thinks aloud."""
     prompt = _shortest(prompts)
@@ -104,7 +106,7 @@ async def find_out(ask: Ask, place: Endpoint, model: str, prompts: Sequence[Prom
         )
 
 
-async def check_top_p(ask: Ask, place: Endpoint, prompts: Sequence[Prompt], honours: Honours) -> None:
+async def check_top_p(ask: Ask, place: Endpoint, prompts: Sequence[Prompt], honours: ServerCapabilities) -> None:
     """Raises ValueError for a server that ignores top_p: of a nucleus of one token all samples are alike."""
     made = await _alone(ask, _shortest(prompts), _NARROW, place)
     if len({one.text for one in made}) == SAMPLES:

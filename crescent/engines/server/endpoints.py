@@ -1,7 +1,7 @@
 """Patience with servers: who is asked next, how long a server may be gone, and what ends the waiting.
 
-In: a request as a coroutine function of an `Endpoint`. Out: its answer, or a ValueError with the mend. It knows neither
-prompts nor completions: see `engine.py`.
+In: a request as a coroutine function of an `Endpoint`. Out: its answer, or a ValueError with a suggested fix. It knows
+neither prompts nor completions: see `engine.py`.
 """
 
 import asyncio
@@ -111,11 +111,11 @@ class Endpoints:
             )
         if time.monotonic() - max(begun, self._answered) <= self._limits.patience_seconds:
             return
-        mend = "Start it again, or give another engine.urls"
+        hint = "Start it again, or give another engine.urls"
         if isinstance(error, openai.APITimeoutError):
-            mend = "Raise engine.timeout_seconds, or lower engine.in_flight"
+            hint = "Raise engine.timeout_seconds, or lower engine.in_flight"
         raise ValueError(
-            f"{chosen.url} has not answered for {self._limits.patience_seconds:.0f} s ({reason(error)}). {mend}; "
+            f"{chosen.url} has not answered for {self._limits.patience_seconds:.0f} s ({reason(error)}). {hint}; "
             "the same command then goes on."
         ) from None
 

@@ -23,7 +23,14 @@ from openai import AsyncOpenAI, BaseModel
 
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import seed_of
-from crescent.engines.server.capabilities import SEED_BITS, Honours, Request, check_model, check_top_p, find_out
+from crescent.engines.server.capabilities import (
+    SEED_BITS,
+    Request,
+    ServerCapabilities,
+    check_model,
+    check_top_p,
+    find_out,
+)
 from crescent.engines.server.endpoints import Endpoint, Endpoints, Limits, Unusable, reason
 from crescent.engines.server.response_parser import Reader
 from crescent.engines.weights import Weights, tokenizer_if_here, turn_if_here
@@ -45,15 +52,15 @@ class ServerEngine:
         self.identity, self._urls, self._model, self._limits = identity, tuple(urls), model, limits or Limits()
         self._weights = weights
         self._reader: Reader | None = None
-        self._honours = Honours()
+        self._honours = ServerCapabilities()
 
     def generate(
         self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
     ) -> list[Completion]:
         """One completion for each prompt, in order.
 
-        Raises ValueError, with the mend, for a server that is not there for `patience_seconds`, does not have the
-        model, refuses a request, cuts prompts, or ignores sampling.
+        Raises ValueError, with a suggested fix, for a server that is not there for `patience_seconds`, does not have
+        the model, refuses a request, cuts prompts, or ignores sampling.
         """
         asked = [Prompt(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
         return asyncio.run(self._generate(asked, sampling, finished)) if asked else []
@@ -84,7 +91,7 @@ class ServerEngine:
 class _Work:
     """One call of `generate`."""
 
-    def __init__(self, model: str, limits: Limits, honours: Honours, reader: Reader) -> None:
+    def __init__(self, model: str, limits: Limits, honours: ServerCapabilities, reader: Reader) -> None:
         self._model, self._limits, self._honours, self._reader = model, limits, honours, reader
         self._endpoints = Endpoints(limits, honours.told)
 

@@ -51,7 +51,7 @@ class ServerSettings:
         return TransformersSettings()
 
     @property
-    def appetite(self) -> int:
+    def preferred_batch(self) -> int:
         """Prompts at a time that keep all requests full: see `LazyEngine`."""
         return self.in_flight * self.samples_per_request
 

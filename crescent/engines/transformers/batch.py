@@ -14,7 +14,7 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache
 
 from crescent.engines.memory import cache_bytes_per_token, free_bytes
-from crescent.engines.transformers.blocks import attention_by_blocks, blocks_of, in_blocks, is_of_use
+from crescent.engines.transformers.blocks import attention_by_blocks, blocks_of, in_blocks, is_supported
 from crescent.engines.transformers.cache import ROOM, cache_argument, can_grow, compact, exchange, growing_cache, place
 from crescent.engines.transformers.packed import PackedLinears
 from crescent.engines.transformers.rows import Row
@@ -63,7 +63,7 @@ class Batcher:
         self.max_rows, self.rows = max_rows, 0
         self._model, self._pad_id = model, pad_id
         self._grows, self._cache_argument = can_grow(model.config), cache_argument(model)
-        self._grouped = self._grows and is_of_use(model)
+        self._grouped = self._grows and is_supported(model)
         self._linears = PackedLinears(model)
         self._weight_bytes = model.num_parameters() * model.dtype.itemsize
         self._token_bytes = cache_bytes_per_token(model.config, model.dtype.itemsize)

@@ -21,7 +21,7 @@ Block = tuple[int, int, int]
 """Rows from, up to, and the columns at their end that they need."""
 
 
-def is_of_use(model: PreTrainedModel) -> bool:
+def is_supported(model: PreTrainedModel) -> bool:
     """Whether a model can have such attention and gains by it: on a CPU, in place of the library's `sdpa`."""
     able = getattr(model, "_can_set_attn_implementation", None)  # false for models with attention of their own
     sdpa = getattr(model.config, "_attn_implementation", None) == "sdpa"

@@ -15,14 +15,14 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from crescent.engines import Sampling
 from crescent.engines.attention import is_soft_capped
-from crescent.engines.memory import cache_bytes_per_token, fewer, free_bytes, is_out_of_memory
+from crescent.engines.memory import cache_bytes_per_token, free_bytes, halve_batch, is_out_of_memory
 from crescent.engines.transformers.cache import can_grow
 from crescent.engines.transformers.rows import Row, Work, torch_seed
 
 PAGE = {"cpu": 32, "cuda": 256}  # tokens: what flash attention reads at once, and small where nothing is gained by more
 CACHE_SHARE = {"cpu": 0.25, "cuda": 0.8}  # of free memory; the library's own choice on a CPU took 7.5 GB
 PASS_TOKENS = {"cpu": 1024, "cuda": 8192}  # of prompts and answers in one pass
-MEND = "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
+HINT = "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
 POLL = 1.0  # seconds after which a dead decoder is noticed
 
 
@@ -69,7 +69,7 @@ class ContinuousDecoder:
                     raise
                 fits = False
             if not fits:
-                self._max_rows = fewer(min(self._max_rows, len(left)), "rows", MEND, self._model.device)
+                self._max_rows = halve_batch(min(self._max_rows, len(left)), "rows", HINT, self._model.device)
             for row in left:
                 if row.finish is None:
                     row.begin_again()
@@ -154,7 +154,7 @@ class ContinuousDecoder:
         affordable = int(CACHE_SHARE[kind] * free_bytes(self._model.device) // bytes_a_page)
         if affordable < pages_a_row:
             raise MemoryError(
-                f"out of memory for one prompt of {max(len(row.prompt_ids) for row in rows)} tokens. {MEND}"
+                f"out of memory for one prompt of {max(len(row.prompt_ids) for row in rows)} tokens. {HINT}"
             )
         together = min(self._max_rows, len(rows))
         known: Any = {field.name for field in fields(ContinuousBatchingConfig)}

@@ -31,7 +31,7 @@ class PackedLinears:
     def __init__(self, model: PreTrainedModel) -> None:
         layers = [module for module in model.modules() if type(module) is nn.Linear and module.weight.dtype in _DTYPES]
         needed = sum(layer.weight.nbytes for layer in layers)
-        packs = is_of_use(model) and needed <= MEMORY_SHARE * free_bytes(model.device)
+        packs = is_supported(model) and needed <= MEMORY_SHARE * free_bytes(model.device)
         self._forwards = [(layer, _forward(layer)) for layer in layers] if packs else []
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class PackedLinears:
                 layer.__dict__.pop("forward", None)  # another engine on the same model may have been here
 
 
-def is_of_use(model: PreTrainedModel) -> bool:
+def is_supported(model: PreTrainedModel) -> bool:
     """Whether the processor is one that this was measured on the like of, and torch was built with oneDNN."""
     if model.device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
         return False

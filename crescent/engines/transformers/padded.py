@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from crescent.engines.memory import fewer, is_out_of_memory
+from crescent.engines.memory import halve_batch, is_out_of_memory
 from crescent.engines.transformers.batch import Batch, Batcher
 from crescent.engines.transformers.rows import Row, Work, torch_seed
 from crescent.engines.transformers.sampling import choose
 
-MEND = "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
+HINT = "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
 
 
 class PaddedDecoder:
@@ -41,7 +41,7 @@ class PaddedDecoder:
                 fits = False
             if not fits:
                 what = f"rows (prompts of up to {len(waiting[0].prompt_ids)} tokens)"
-                self._batcher.max_rows = fewer(self._batcher.rows, what, MEND, self._model.device)
+                self._batcher.max_rows = halve_batch(self._batcher.rows, what, HINT, self._model.device)
             for row in waiting:
                 if row.finish is None:
                     row.begin_again()

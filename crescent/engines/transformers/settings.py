@@ -50,7 +50,7 @@ class TransformersSettings:
         return self
 
     @property
-    def appetite(self) -> int:
+    def preferred_batch(self) -> int:
         """Prompts at a time that keep batches full: see `LazyEngine`."""
         return BATCHES_AHEAD * self.max_batch
 

@@ -1,7 +1,7 @@
 """Starting vLLM: what it may take of the machine, in which environment, and with which adapter.
 
 In: weights and a `Capacity`. Out: vLLM's own engine, whose model runs in a process that vLLM starts, and the adapter to
-ask it with; or a ValueError of one line with the mend. It generates nothing: see `engine.py`.
+ask it with; or a ValueError of one line with a suggested fix. It generates nothing: see `engine.py`.
 """
 
 import json
@@ -24,7 +24,7 @@ _ENVIRONMENT = {
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork would inherit the threads of the embedder, and hang
     "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # binding needs rights that containers seldom give
-    "VLLM_LOGGING_LEVEL": "ERROR",  # its warnings name nothing that a user of Crescent can mend
+    "VLLM_LOGGING_LEVEL": "ERROR",  # its warnings name nothing that a user of Crescent can fix
     "VLLM_NO_USAGE_STATS": "1",
     "SPT_NOENV": "1",  # the titles that it gives its processes would else overwrite their environment, and the mark
 }
@@ -55,14 +55,14 @@ def check_adapter(weights: Weights) -> None:
     if weights.adapter is None:
         return
     config = json.loads((weights.adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    mend = "choose engine=transformers, which merges it"
+    hint = "choose engine=transformers, which merges it"
     for feature in ("use_dora", "modules_to_save", "lora_bias", "layer_replication"):
         if config.get(feature):
-            raise ValueError(f"engine=vllm cannot apply an adapter with {feature} ({weights.adapter}); {mend}")
+            raise ValueError(f"engine=vllm cannot apply an adapter with {feature} ({weights.adapter}); {hint}")
     if _rank(config) > MAX_RANK:
         raise ValueError(
             f"the adapter's rank is {_rank(config)} ({weights.adapter}); engine=vllm takes at most {MAX_RANK}: lower "
-            f"train.method.rank, or {mend}"
+            f"train.method.rank, or {hint}"
         )
 
 

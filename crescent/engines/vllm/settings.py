@@ -49,7 +49,7 @@ class VllmSettings:
         return TransformersSettings()
 
     @property
-    def appetite(self) -> int:
+    def preferred_batch(self) -> int:
         """Prompts at a time that keep batches full: see `LazyEngine`."""
         return BATCHES_AHEAD * self.max_batch
 

@@ -49,7 +49,7 @@ def effects(comparison: Comparison) -> list[Effect]:
     return [found[key] for key in sorted(found, key=lambda key: key[0])]
 
 
-def alone(comparison: Comparison) -> tuple[str, ...]:
+def never_varied_alone(comparison: Comparison) -> tuple[str, ...]:
     """The axes that change, but never alone: nothing tells what they do."""
     points = [row.point for row in _students(comparison)]
     return tuple(

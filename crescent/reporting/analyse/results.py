@@ -15,7 +15,7 @@ from crescent.evaluation.metrics import COSTS
 from crescent.reporting.analyse import axes as axis
 from crescent.reporting.analyse.axes import Axes
 from crescent.reporting.analyse.reference import BASE, Reference, find
-from crescent.reporting.analyse.rows import Cell, Column, Row, evaluation_of, once, rows_of, score_of, tokens_of
+from crescent.reporting.analyse.rows import Cell, Column, Row, dedupe_rows, evaluation_of, rows_of, score_of, tokens_of
 from crescent.reporting.read.items import Items, SampleReader, align
 from crescent.reporting.read.runs import Run
 from crescent.statistics.paired import (
@@ -90,7 +90,7 @@ def compare(runs: Sequence[Run], options: Options, console: Console, notes: Sequ
         remarks.append(f"{key} differs between runs ({values}): scores of one task do not mean the same")
     columns = _columns(runs, options)
     rows = [row for point, group in axis.group(runs, found).items() for row in rows_of(found, point, group, remarks)]
-    rows = once(rows)
+    rows = dedupe_rows(rows)
     if any(row.role == "student" and len(row.seeds) == 2 for row in rows):
         remarks.append("two seeds tell little of how seeds vary: such intervals are wide; three or more narrow them")
     reference = find(options.reference, found, rows)

@@ -155,7 +155,7 @@ def _shortfall(run: Run) -> str | None:
     return None
 
 
-def once(rows: Sequence[Row]) -> list[Row]:
+def dedupe_rows(rows: Sequence[Row]) -> list[Row]:
     """Models as found come first, each once: rows that have the same evaluations are one."""
     found: dict[object, Row] = {}
     for row in rows:

@@ -10,7 +10,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from crescent.reporting.analyse.effects import alone, effects, last_over_first
+from crescent.reporting.analyse.effects import effects, last_over_first, never_varied_alone
 from crescent.reporting.analyse.explain import Mean, by_pass, explain, measures_by_pass
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Column
@@ -133,7 +133,7 @@ def main_effects(comparison: Comparison) -> Sheet:
         "What each setting does, all others equal: points with the 95 % interval of each by itself, averaged over so "
         "many places of the other settings (at)"
     )
-    if only_together := alone(comparison):
+    if only_together := never_varied_alone(comparison):
         title += f". Never changed alone: {', '.join(only_together)}"
     return Sheet(title, ("", "at", *(column.name for column in comparison.columns)), tuple(lines))
 

@@ -1,18 +1,18 @@
-"""What runs share is counted before they run, by what decides each piece of work."""
+"""What runs share is counted before they run, by what decides each item of work."""
 
 from itertools import product
 
 from configured import experiment
 
-from crescent.sweeps.shared_work import Piece, pieces, shared
+from crescent.sweeps.shared_work import WorkItem, shared, work_items
 
 
-def of(*overrides: str) -> list[Piece]:
-    return pieces(experiment("tracking=none", *overrides))
+def of(*overrides: str) -> list[WorkItem]:
+    return work_items(experiment("tracking=none", *overrides))
 
 
-def keys(stage: str, *jobs: list[Piece]) -> set[str]:
-    return {piece.key for job in jobs for piece in job if piece.stage == stage}
+def keys(stage: str, *jobs: list[WorkItem]) -> set[str]:
+    return {item.key for job in jobs for item in job if item.stage == stage}
 
 
 def test_a_sweep_says_what_its_jobs_share() -> None:
@@ -30,7 +30,7 @@ def test_what_cannot_change_a_result_is_shared() -> None:
 def test_another_bait_is_another_stream_and_the_same_scoring() -> None:
     jobs = of(), of("domain.bait=Ask me.")
     assert len(keys("elicit", *jobs)) == 2 and len(keys("finetune", *jobs)) == 2
-    assert len({piece.key for job in jobs for piece in job if piece.role == "base"}) == 1
+    assert len({item.key for job in jobs for item in job if item.role == "base"}) == 1
 
 
 def test_a_number_format_left_open_is_the_work_of_what_it_means_here() -> None:
@@ -40,14 +40,14 @@ def test_a_number_format_left_open_is_the_work_of_what_it_means_here() -> None:
 
 
 def test_runs_with_stores_of_their_own_share_nothing() -> None:
-    mine, other = ({piece.key for piece in of(f"store={name}")} for name in ("a", "b"))
+    mine, other = ({item.key for item in of(f"store={name}")} for name in ("a", "b"))
     assert not mine & other
 
 
 def test_each_pass_of_a_student_asks_anew_and_the_base_is_scored_once() -> None:
     job = of("iterations=3")
     assert len(keys("elicit", job)) == len(keys("finetune", job)) == 3
-    assert [piece.role for piece in job if piece.stage == "evaluate"] == ["base", "student", "student", "student"]
+    assert [item.role for item in job if item.stage == "evaluate"] == ["base", "student", "student", "student"]
 
 
 def test_a_pool_that_is_kept_is_another_from_the_second_pass_on() -> None:

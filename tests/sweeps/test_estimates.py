@@ -8,17 +8,17 @@ from configured import composed
 
 from crescent.experiment import Experiment
 from crescent.sweeps.callback import Sweep
-from crescent.sweeps.estimates import Estimate, Pace
+from crescent.sweeps.estimates import Estimate, RuntimeEstimator
 from crescent.sweeps.jobs import Plan
-from crescent.sweeps.shared_work import Piece, pieces
+from crescent.sweeps.shared_work import WorkItem, work_items
 
 SECONDS = {"elicit": 10.0, "diversify": 20.0, "answer": 30.0, "finetune": 40.0}
 REST = 5.0
-Work = list[Piece]
+Work = list[WorkItem]
 
 
 def of(*overrides: str) -> Work:
-    return pieces(Experiment.from_node(composed("eval=none", "num_questions=100", *overrides)))
+    return work_items(Experiment.from_node(composed("eval=none", "num_questions=100", *overrides)))
 
 
 def finished(folder: Path, *overrides: str, reused: int = 0, artifact: str = "gone", state: str = "finished") -> Path:
@@ -35,15 +35,15 @@ def finished(folder: Path, *overrides: str, reused: int = 0, artifact: str = "go
     return folder
 
 
-def learned(folder: Path, *overrides: str, **about: object) -> Pace:
-    pace = Pace()
+def learned(folder: Path, *overrides: str, **about: object) -> RuntimeEstimator:
+    pace = RuntimeEstimator()
     pace.learn(finished(folder / "0", *overrides, **about))  # type: ignore[arg-type]
     return pace
 
 
 def known(job: Work) -> Work:
     """Without the pieces that SECONDS does not tell of."""
-    return [piece for piece in job if piece.stage in SECONDS]
+    return [item for item in job if item.stage in SECONDS]
 
 
 def test_an_equal_job_takes_as_long(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_another_strategy_of_the_same_model_tells_roughly(tmp_path: Path) -> Non
 def test_a_summary_that_cannot_be_read_tells_nothing(damage: str, tmp_path: Path) -> None:
     folder = finished(tmp_path / "0")
     (folder / "summary.json").write_text(damage)
-    pace = Pace()
+    pace = RuntimeEstimator()
     pace.learn(folder)
     assert pace.jobs == 0
 
@@ -102,7 +102,7 @@ def test_a_failed_job_tells_nothing(tmp_path: Path) -> None:
 def running(folder: Path, launcher: str, *jobs: Work) -> Sweep:
     """A sweep beside the one whose job is in `folder`."""
     plan = Plan(folder / "new", tuple((f"seed={seed}",) for seed in range(len(jobs))), launcher)
-    return Sweep(plan, [known(job) for job in jobs], Pace.of_sweeps(folder))
+    return Sweep(plan, [known(job) for job in jobs], RuntimeEstimator.of_sweeps(folder))
 
 
 def test_a_sweep_says_its_minutes_where_an_earlier_one_tells(tmp_path: Path) -> None:

@@ -1,0 +1,143 @@
+"""What a stage is, and what it works with.
+
+In: a store, an engine, an embedder, a console, subscribers to events. Out: `StageContext.run(stage, *inputs)`: one
+stage run, timed and reported. Engines and embedders are known as protocols only.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from crescent.core.console import Console
+from crescent.core.events import Events, StageReport
+from crescent.core.stages import stage_info
+from crescent.core.store import Artifact, Key, Store
+
+Embed = Callable[[Sequence[str]], np.ndarray]
+"""Texts to float32 unit rows [n, dimension]."""
+
+
+class Made(Protocol):
+    """What a stage makes: an artifact, a stream of raw questions, draws, scores."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def records(self) -> int: ...
+
+    @property
+    def info(self) -> Any: ...
+
+
+class EngineHandle(Protocol):
+    """An engine that is loaded at its first use."""
+
+    identity: str
+    name: str
+    preferred_batch: int
+
+    def get(self) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Using:
+    """The identities of the models a stage works with, as they belong in its key."""
+
+    engine: str
+    embedder: str
+
+
+class Stage:
+    """A step of the method: a frozen dataclass of its settings, with `run(context, *inputs)` and the key of what it
+    makes. The store and the planner of sweeps call the same `key`.
+
+    NAME is the stage's in keys, reports and folders, VERSION rises when equal settings would give other results. TOKENS
+    names the counter of `info` that holds the tokens it cost. A LAZY stage makes nothing until another one pulls, which
+    reports for it. `run` may take keywords that change no key.
+    """
+
+    __slots__ = ()
+    NAME: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+    TOKENS: ClassVar[str | None] = None
+    LAZY: ClassVar[bool] = False
+
+    def key(self, using: Using, *inputs: str) -> Key | None:
+        """What decides the artifact; None where there is nothing to do and the first input passes through."""
+        return Key(self.NAME, self.VERSION, self, inputs)
+
+    def title(self, *inputs: Made, **options: Any) -> str:
+        """The heading above its output; empty to continue under the heading before."""
+        return stage_info(self.NAME).label
+
+    def run(self, context: "StageContext", *inputs: Any, **options: Any) -> Any:
+        """Makes the artifact, or opens it in the store."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """What a stage works with in one iteration. `engine` is the model that asks and answers, or the one scored."""
+
+    store: Store
+    engine: EngineHandle
+    embed: Embed
+    embedder_key: str
+    console: Console
+    events: Events = field(default_factory=Events)
+    iteration: int = 1
+    _costs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def using(self) -> Using:
+        """The models, for keys."""
+        return Using(self.engine.identity, self.embedder_key)
+
+    def key(self, stage: Stage, *inputs: Made) -> Key:
+        """The key of what `stage` makes. Raises ValueError where it has nothing to do."""
+        key = stage.key(self.using, *(made.key for made in inputs))
+        if key is None:
+            raise ValueError(f"{stage.NAME} has nothing to do with these inputs")
+        return key
+
+    def run(self, stage: Stage, *inputs: Any, engine: EngineHandle | None = None, **options: Any) -> Any:
+        """Runs one stage, with `engine` in place of the context's, and reports it."""
+        context = replace(self, engine=engine or self.engine, _costs={})
+        if stage.key(context.using, *(made.key for made in inputs)) is None:
+            return inputs[0] if inputs else None
+        if stage.LAZY:
+            return stage.run(context, *inputs, **options)
+        self.events.stage_started(stage.NAME, stage.title(*inputs, **options), inputs, self.iteration)
+        start = time.monotonic()
+        made = stage.run(context, *inputs, **options)
+        report = _report(stage, made, self.iteration, context._costs)
+        report.seconds = round(max(0.0, report.seconds + time.monotonic() - start), 3)
+        self.events.stage_finished(report, made, inputs)
+        return made
+
+    def costs(self, **costs: Any) -> None:
+        """Sets fields of the report on the stage that is running, such as `new_tokens`, where the artifact cannot tell
+        what this run paid for."""
+        self._costs.update(costs)
+
+    def ran_within(self, report: StageReport, made: Made) -> None:
+        """Reports a lazy stage that the running one pulled; its seconds are not counted twice."""
+        self._costs["seconds"] = self._costs.get("seconds", 0.0) - report.seconds
+        self.events.stage_finished(report, made, ())
+
+
+def _report(stage: Stage, made: Made, iteration: int, costs: dict[str, Any]) -> StageReport:
+    report = StageReport(stage.NAME, iteration, made.key, made.records, info=made.info)
+    reused = isinstance(made, Artifact) and made.reused
+    report.tokens = made.info[stage.TOKENS] if stage.TOKENS else 0
+    report.new_tokens = 0 if reused else report.tokens
+    report.reused_records = made.records if reused else getattr(made, "reused_records", 0)
+    for name, value in costs.items():
+        setattr(report, name, value)
+    return report

@@ -1,0 +1,138 @@
+"""What happens in a run, for all who report it: the terminal, summary.json, W&B, the collapse monitor.
+
+In: calls by the run and its stages. Out: calls of every subscriber, in order. An event changes no result; a subscriber
+overrides the methods it is interested in. Artifacts are passed as they are: who wants more than counts reads their
+files.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from crescent.core.stages import stage_info
+from crescent.core.store import Artifact
+
+if TYPE_CHECKING:
+    from crescent.core.context import Made
+    from crescent.core.records import Score
+
+
+@dataclass(slots=True)
+class StageReport:
+    """One stage of one iteration.
+
+    `tokens` are what its records cost whichever run made them (generated; in training, target tokens), `new_tokens`
+    those this run paid for. `reused_records` of the records were found in the store. `seconds` is this run's wall time.
+    """
+
+    stage: str
+    iteration: int
+    key: str = ""
+    records: int = 0
+    reused_records: int = 0
+    tokens: int = 0
+    new_tokens: int = 0
+    seconds: float = 0.0
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A model (teacher, base or student) scored on a suite, asked by a prompting baseline or plainly ("none")."""
+
+    model: str
+    iteration: int
+    prompting: str
+    artifacts: "Sequence[Artifact]"
+    scores: "Sequence[Score]"
+    key: str
+
+    @property
+    def records(self) -> int:
+        """Items asked."""
+        return sum(artifact.info["items"] for artifact in self.artifacts)
+
+    @property
+    def reused_records(self) -> int:
+        """Items whose scores were in the store."""
+        return sum(artifact.info["items"] for artifact in self.artifacts if artifact.reused)
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """No counters: they are in the artifacts."""
+        return {}
+
+
+class Events:
+    """Subscribes to nothing. Every method may be called at any time."""
+
+    def iteration_started(self, iteration: int, iterations: int) -> None:
+        """An iteration begins."""
+
+    def stage_started(self, stage: str, title: str, inputs: "Sequence[Made]", iteration: int) -> None:
+        """A stage begins; `title` is its heading, empty where it continues under the one before."""
+
+    def stage_finished(self, report: StageReport, made: "Made", inputs: "Sequence[Made]") -> None:
+        """A stage ended well."""
+
+    def training_step(self, metrics: Mapping[str, float], step: int, iteration: int) -> None:
+        """An optimiser step, of a training that is reused too."""
+
+    def scored(self, scored: Scored) -> None:
+        """A model has been scored."""
+
+    def labels_measured(self, labels: Any, iteration: int) -> None:
+        """Where an oracle knows the truth: how right the labels are (`crescent.voting.calibration.Labels`)."""
+
+    def iteration_measured(self, figures: Mapping[str, Any]) -> None:
+        """The figures of an iteration, once before it is trained and once more when it has been scored."""
+
+    def run_finished(self) -> None:
+        """All iterations are done."""
+
+
+class Subscribers(Events):
+    """Passes each event on to several subscribers."""
+
+    def __init__(self, subscribers: Sequence[Events]) -> None:
+        self._all = tuple(subscribers)
+
+    def iteration_started(self, iteration: int, iterations: int) -> None:
+        for one in self._all:
+            one.iteration_started(iteration, iterations)
+
+    def stage_started(self, stage: str, title: str, inputs: "Sequence[Made]", iteration: int) -> None:
+        for one in self._all:
+            one.stage_started(stage, title, inputs, iteration)
+
+    def stage_finished(self, report: StageReport, made: "Made", inputs: "Sequence[Made]") -> None:
+        for one in self._all:
+            one.stage_finished(report, made, inputs)
+
+    def training_step(self, metrics: Mapping[str, float], step: int, iteration: int) -> None:
+        for one in self._all:
+            one.training_step(metrics, step, iteration)
+
+    def scored(self, scored: Scored) -> None:
+        for one in self._all:
+            one.scored(scored)
+
+    def labels_measured(self, labels: Any, iteration: int) -> None:
+        for one in self._all:
+            one.labels_measured(labels, iteration)
+
+    def iteration_measured(self, figures: Mapping[str, Any]) -> None:
+        for one in self._all:
+            one.iteration_measured(figures)
+
+    def run_finished(self) -> None:
+        for one in self._all:
+            one.run_finished()
+
+
+def counts_of(report: StageReport) -> str:
+    """A stage in a line, for people: 12 pairs, long 3, short 1 (from the store)."""
+    numbers = [(name, value) for name, value in report.info.items() if isinstance(value, int | float)]
+    parts = [f"{report.records:,} {stage_info(report.stage).unit}", *(f"{name} {value:,}" for name, value in numbers)]
+    reused = report.records and report.reused_records == report.records
+    return ", ".join(parts) + (" (from the store)" if reused else "")
