@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, TypeVar
 
-from crescent.core.events import Events, Scored
+from crescent.core.context import Made
+from crescent.core.events import Events, Scored, StageReport
 from crescent.core.store import Artifact
 
 T = TypeVar("T")
@@ -92,25 +93,26 @@ class Iterate:
 
 
 def figures(
-    iteration: int, questions: Artifact, pairs: Artifact, trained_on: int, labels: Mapping[str, Any] | None
+    iteration: int, diversified: Artifact | None, voted: Artifact, trained_on: int, labels: Mapping[str, Any] | None
 ) -> Figures:
     """What is known of an iteration before it trains. A source that asks nothing itself has no diversity of its own."""
-    info = questions.info
+    info = diversified.info if diversified else {}
     decided = sum(info.get(verdict, 0) for verdict in ("accepted", "rewritten", "dropped", "invalid"))
     return Figures(
         iteration,
-        pairs.records,
+        voted.records,
         trained_on,
         diversity=info.get("before/vendi"),
         largest_cluster=info.get("before/largest_cluster"),
         valid=round(1 - info["invalid"] / decided, 4) if decided else None,
-        agreement=pairs.info.get("mean_agreement"),
+        agreement=voted.info.get("mean_agreement"),
         label_accuracy=None if labels is None else labels["label_accuracy"],
     )
 
 
 class Monitor(Events):
-    """Watches the figures of a run for signs of collapse. Each sign is logged once; `events` hears of every measure."""
+    """Watches the figures of a run for signs of collapse. Each sign is logged once. `made` are the artifacts of
+    this iteration by stage; `events` hears of every measure."""
 
     def __init__(self, iterate: Iterate) -> None:
         self._iterate = iterate
@@ -118,7 +120,17 @@ class Monitor(Events):
         self._now: Figures | None = None
         self._values: list[float] = []
         self._logged: set[str] = set()
+        self.made: dict[str, Artifact] = {}
         self.events = Events()
+
+    def iteration_started(self, iteration: int, iterations: int) -> None:
+        """Nothing is made yet."""
+        self.made = {}
+
+    def stage_finished(self, report: StageReport, made: Made, inputs: Sequence[Made]) -> None:
+        """Keeps what the stages of this iteration made."""
+        if isinstance(made, Artifact):
+            self.made[report.stage] = made
 
     def measured(self, found: Figures) -> bool:
         """Takes the figures of an iteration; whether they are to end the run."""

@@ -63,8 +63,8 @@ class Executor(Protocol):
         """Generation is over: the memory is needed for training."""
         ...
 
-    def collapses(self, questions: Artifact, kept: Artifact, pairs: Artifact, trained_on: Artifact) -> bool:
-        """Takes the figures of an iteration; whether they end the run."""
+    def collapses(self, questions: Artifact, training: Artifact) -> bool:
+        """Measures an iteration that votes on `questions` and trains on `training`; whether that ends the run."""
         ...
 
     def scores_collapse(self) -> bool:
@@ -97,7 +97,7 @@ def run(experiment: Experiment, on: Executor) -> None:
         asked.append(questions)
         made.append(do(stages.gather, pairs))
         training = do(stages.accumulate, *iterate.training_data(made))
-        if on.collapses(questions, kept, pairs, training):
+        if on.collapses(kept, training):
             break
 
         # 4: finetune
@@ -175,13 +175,14 @@ class Runner:
         engine.close()
         self._embedder.release()
 
-    def collapses(self, questions: Artifact, kept: Artifact, pairs: Artifact, trained_on: Artifact) -> bool:
+    def collapses(self, questions: Artifact, training: Artifact) -> bool:
         """Measures the iteration; whether its figures end the run."""
-        iteration = self._context.iteration
-        labels = calibrate(kept.read(Question), read_ballots(pairs), self.experiment.oracle)
+        iteration, made = self._context.iteration, self._monitor.made
+        labels = calibrate(questions.read(Question), read_ballots(made["vote"]), self.experiment.oracle)
         if labels is not None:
             self._events.labels_measured(labels, iteration)
-        measured = figures(iteration, questions, pairs, trained_on.records, labels.info if labels else None)
+        known = labels.info if labels else None
+        measured = figures(iteration, made.get("diversify"), made["vote"], training.records, known)
         return self._monitor.measured(measured)
 
     def scores_collapse(self) -> bool:

@@ -190,11 +190,11 @@ class WandbTracker(Tracker):
 
     def _adapter(self, iteration: int, adapter: Artifact, pairs: Artifact) -> None:
         """The data set trained on and the adapter, as artifacts of which one was made from the other."""
-        about = {"key": pairs.key, "iteration": iteration, **pairs.info}
+        about = {**pairs.info, "key": pairs.key, "iteration": iteration}
         dataset = self._log_artifact("pairs", "dataset", pairs.path, about)
         if not self._run.offline:
             self._run.use_artifact(dataset)  # offline W&B cannot: there the metadata tell the lineage
-        metadata = {"key": adapter.key, "pairs": pairs.key, "iteration": iteration, **adapter.info}
+        metadata = {**adapter.info, "key": adapter.key, "pairs_key": pairs.key, "iteration": iteration}
         self._log_artifact("adapter", "model", adapter.path, metadata)
 
     def scored(self, scored: Scored) -> None:

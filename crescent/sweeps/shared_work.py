@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from crescent.core.context import EngineHandle, Stage, Using
-from crescent.core.stages import STAGES, in_order, stage_info
+from crescent.core.stages import in_order, stage_info
 from crescent.core.store import canonical, make_key
 from crescent.engines.weights import Weights
 from crescent.experiment import EngineSettings, Experiment
@@ -46,7 +46,7 @@ def shared(jobs: Sequence[Sequence[WorkItem]]) -> str:
     """What the jobs have in common, in a line: 20 jobs have 5 streams of questions, 10 pools, ..."""
     everything = [item for job in jobs for item in job]
     parts = []
-    for stage in in_order([info.name for info in STAGES] + [item.stage for item in everything]):
+    for stage in in_order([item.stage for item in everything]):
         names = stage_info(stage).shared
         count = len({item.key.partition("/")[0] for item in everything if item.stage == stage})
         if names and count:
@@ -130,7 +130,7 @@ class Planner:
     def unload(self, engine: EngineHandle) -> None:
         """Nothing is loaded."""
 
-    def collapses(self, questions: Any, kept: Any, pairs: Any, trained_on: Any) -> bool:
+    def collapses(self, questions: Any, training: Any) -> bool:
         """No figure is known."""
         return False
 

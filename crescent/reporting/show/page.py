@@ -16,11 +16,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from crescent.core.console import Console
+from crescent.core.stages import STAGES
 from crescent.core.store import write_atomic
 from crescent.reporting.analyse import axes as axis
 from crescent.reporting.analyse.details import Details, collect
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Cell, Column, Row
+from crescent.reporting.analyse.stages import stage_totals
 from crescent.reporting.read.runs import Run
 from crescent.reporting.show import figures
 from crescent.reporting.show.figures.figure import asked_labels, column_labels, is_part, tokens_per_question, unit
@@ -66,6 +68,7 @@ def render(comparison: Comparison, console: Console) -> str:
     )
     environment.filters["number"] = lambda value: f"{value:,.0f}"
     environment.filters["breakable"] = breakable
+    environment.filters["duration"] = _duration
     return environment.get_template("page.html").render(
         title=_title(comparison),
         comparison=comparison,
@@ -76,6 +79,7 @@ def render(comparison: Comparison, console: Console) -> str:
         columns=_ordered(comparison.columns),
         matrix=_matrix(comparison),
         single=_single(comparison),
+        stages=stage_totals(comparison.runs),
         prompted=_prompted(comparison),
         effects=main_effects(comparison),
         axes=[axis.short(one) for one in comparison.axes],
@@ -160,8 +164,10 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def _data_stages(run: Run) -> list[tuple[str, Any]]:
-    named = (("questions kept", "diversify"), ("training pairs", "vote"))
-    return [(name, stage) for name, which in named if (stage := run.stage(which)) is not None]
+    """The last stages that made questions, and pairs."""
+    made = {info.yields: stage for info in STAGES if (stage := run.stage(info.name)) is not None}
+    named = (("questions kept", "questions"), ("training pairs", "pairs"))
+    return [(name, made[what]) for name, what in named if what in made]
 
 
 def _duration(seconds: float) -> str:
