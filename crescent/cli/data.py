@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from crescent.cli.main import composed
+from crescent.config.composing import composed
 from crescent.config.typed import ConfigError, build
 from crescent.evaluation.data import describe, mirror, needs
 from crescent.evaluation.settings import EvaluationSettings

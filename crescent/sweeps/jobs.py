@@ -7,6 +7,7 @@ it; a job that cannot be composed raises `UnfitJob`. What the jobs share is foun
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,16 +73,25 @@ def plan(config: DictConfig) -> Plan:
     folder = Path(config.hydra.sweep.dir)
     if sweeper != "BasicSweeper":
         return Plan(folder, (), launcher)
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
     params = OmegaConf.to_container(config.hydra.sweeper.params, resolve=True) if config.hydra.sweeper.params else {}
     assert isinstance(params, dict)
     texts = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
     try:
-        batches = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(texts), None)
+        overrides = OverridesParser.create().parse_overrides(texts)
+        axes = {override.get_key_element(): _values(override) for override in overrides}  # the last of a key counts
     except HydraException:
         return Plan(folder, (), launcher)
-    return Plan(folder, tuple(tuple(job) for batch in batches for job in batch), launcher)
+    return Plan(folder, tuple(product(*axes.values())), launcher)
+
+
+def _values(override: Override) -> list[str]:
+    """The overrides that one override of a sweep stands for: a=1,2 for a=1 and a=2."""
+    key = override.get_key_element()
+    if not override.is_sweep_override():
+        return [f"{key}={override.get_value_element_as_str()}"]
+    if override.is_discrete_sweep():
+        return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    raise HydraException(f"{key} sweeps over an interval: that needs a sweeper of its own")
 
 
 def experiments(of: Plan, config: DictConfig) -> "Iterator[Experiment]":

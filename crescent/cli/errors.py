@@ -1,0 +1,84 @@
+"""What an error means to the user: a kind, one message with a suggested fix, an exit status; or a bug of ours.
+
+In: an exception. Out: a `Failure`, or None for a bug, which shows its traceback.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from crescent.config.composing import composition_message
+from crescent.config.resolvers import PACKAGE
+from crescent.config.typed import ConfigError
+from crescent.engines.memory import is_out_of_memory
+from crescent.sweeps.callback import Failure
+
+OUT_OF_MEMORY = (
+    "Use a smaller model, model.dtype=bfloat16, engine.max_batch, train.micro_batch_tokens or "
+    "eval.loglikelihood_batch; what was finished is kept, and the same command goes on."
+)
+
+
+def failure_of(error: Exception) -> Failure | None:
+    """What there is to say of an error that is the user's or the machine's; None: it is a bug of ours."""
+    if isinstance(error, ConfigError):
+        return Failure("config", str(error), 2)
+    if isinstance(error, HydraException):
+        return Failure("config", composition_message(error), 2)
+    if isinstance(error, OmegaConfBaseException):
+        return Failure("config", str(error).splitlines()[0], 2)
+    if isinstance(error, OSError):
+        return Failure("error", _os_message(error), 1)
+    ours = not _is_bug(error)
+    if is_out_of_memory(error) and not (ours and isinstance(error, MemoryError) and str(error)):  # ours suggest a fix
+        return Failure(
+            "error", f"{(str(error) or 'out of memory').splitlines()[0][:200].rstrip('.')}. {OUT_OF_MEMORY}", 1
+        )
+    if isinstance(error, ValueError | MemoryError | RuntimeError) and ours:
+        return Failure("error", str(error), 1)
+    return None
+
+
+@contextmanager
+def full_disk_named(*folders: Path) -> Iterator[None]:
+    """A write that finds no space names no file: the fullest of the folders that a run writes to is named."""
+    try:
+        yield
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if os.strerror(errno.ENOSPC) in str(error):  # also what libraries of other languages make of it
+            number = errno.ENOSPC
+        if number not in NO_SPACE:
+            raise
+        there = {folder: next(place for place in (folder, *folder.parents) if place.exists()) for folder in folders}
+        fullest = min(folders, key=lambda folder: shutil.disk_usage(there[folder]).free)
+        raise OSError(number, os.strerror(number), str(getattr(error, "filename", None) or fullest)) from error
+
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def _os_message(error: OSError) -> str:
+    """What could not be done with which file, and what to do about it."""
+    where = f" ({error.filename})" if error.filename else ""
+    advice = {
+        **dict.fromkeys(NO_SPACE, "Make room there, or choose folders with hydra.run.dir=DIR store=DIR"),
+        **dict.fromkeys(NOT_ALLOWED, "Change its permissions, or choose folders with hydra.run.dir=DIR store=DIR"),
+        errno.ENOENT: "Something removed it while the run was at work, or its path is wrong",
+    }.get(error.errno or 0, "Check the file and its disk")
+    return f"{error.strerror or error}{where}. {advice}; the same command then resumes."
+
+
+def _is_bug(error: BaseException) -> bool:
+    """Whether an error was raised outside Crescent's own checks: those raise from files of this package."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and PACKAGE not in Path(trace.tb_frame.f_code.co_filename).parents

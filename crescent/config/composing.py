@@ -1,0 +1,70 @@
+"""Configurations composed outside the command, and what is wrong with one that does not compose.
+
+In: overrides, or Hydra's report of a failure. Out: the plain configuration, or one line with the closest setting or the
+choices there are.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import OmegaConf
+
+from crescent.config.resolvers import assets, register_resolvers
+from crescent.config.typed import ConfigError
+
+
+def composed(overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The configuration with these overrides, resolved. Raises ConfigError for what does not compose."""
+    try:
+        return _compose(overrides, resolve=True)
+    except HydraException as error:
+        raise ConfigError(composition_message(error)) from None
+
+
+def composition_message(error: BaseException) -> str:
+    """Hydra's report of a configuration that does not compose, shortened to what is wrong and what may be."""
+    text = str(error)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read as KEY=VALUE ({text.splitlines()[0]}); quote special characters"
+    key = re.search(r"Could not (?:override|delete|append)[^']*'([^'=]+)", text)
+    if key:
+        return f"{key[1]} is not a setting.{_similar_key(key[1])}"
+    choice = re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']*':\s+(.*)", text, re.DOTALL)
+    if choice:
+        options = re.split(r"\n\s*\n|\nConfig search path", choice[3])[0].split()
+        return f"{choice[1]}={choice[2]} is not a choice. There are: {', '.join(options)}."
+    return "\n".join(line for line in text.splitlines()[:3] if line.strip())
+
+
+def _similar_key(key: str) -> str:
+    """A suggestion among the keys of the default configuration."""
+    known = list(_dotted(_compose((), resolve=False)))
+    if key in known:
+        return f" The chosen {key.partition('.')[0]} does not have it."
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    parent = key.rpartition(".")[0]
+    siblings = [name for name in known if name.rpartition(".")[0] == parent]
+    if close:
+        return f" Did you mean {close[0]}?"
+    return f" There are: {', '.join(siblings)}." if siblings else " `crescent --cfg job` prints all settings."
+
+
+def _compose(overrides: Sequence[str], resolve: bool) -> dict[str, Any]:
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(assets() / "conf"), version_base="1.3"):
+        return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=resolve)  # type: ignore[return-value]
+
+
+def _dotted(node: Mapping[str, Any], path: str = "") -> list[str]:
+    keys: list[str] = []
+    for key, value in node.items():
+        keys.append(path + str(key))
+        if isinstance(value, Mapping):
+            keys += _dotted(value, f"{path}{key}.")
+    return keys
