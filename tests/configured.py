@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-
-from crescent.cli.main import assets, register_resolvers
+from crescent.config import composing
+from crescent.config.resolvers import assets
 from crescent.config.typed import build_target
 from crescent.experiment import Experiment
 
@@ -13,10 +11,7 @@ ROOT = assets()
 
 
 def composed(*overrides: str) -> dict[str, Any]:
-    register_resolvers()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("config", overrides=list(overrides))
-    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+    return composing.composed(overrides)
 
 
 def experiment(*overrides: str) -> Experiment:

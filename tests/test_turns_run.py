@@ -12,7 +12,7 @@ from conftest import CHATML
 from transformers import AutoTokenizer, GenerationConfig
 from unlisted import END, LISTED, save_unlisted
 
-from crescent.cli.main import composed
+from crescent.config.composing import composed
 from crescent.domain import fill
 
 QUESTION = "Tom has 12 apples and gives 5 to Ann. How many apples are left?"

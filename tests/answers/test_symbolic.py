@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stage_context import stage_context
 
 from crescent.answers import extract
 from crescent.answers.symbolic import SymbolicEquality
 from crescent.core.records import Question, Solution
-from crescent.core.store import Outcome, Store
+from crescent.core.store import Key, Outcome, Store
+from crescent.voting.draws import Draws
 from crescent.voting.rules import Majority
 from crescent.voting.stage import Vote
 
@@ -77,10 +79,10 @@ def test_a_torn_verdict_is_asked_for_again(tmp_path: Path) -> None:
 def test_answers_equal_by_algebra_vote_together(store: Store) -> None:
     texts = [r"\boxed{7}", r"\boxed{\sqrt{8}}", r"\boxed{2\sqrt{2}}"]
     draws = [Solution("q", draw, text, "stop", 5, -0.1) for draw, text in enumerate(texts)]
-    questions = store.build("diversify", 1, {}, [], lambda work: Outcome([Question("q", "How long?", 0)]))
+    questions = store.build(Key("diversify", 1, {}), lambda work: Outcome([Question("q", "How long?", 0)]))
     for equality, pairs in (("canonical", 0), ("symbolic", 1)):
         vote = Vote(Majority(draws=3), "expression", equality)  # type: ignore[arg-type]
-        made = vote.run(questions, questions.read(Question), [draws], "ledger", store)
+        made = vote.run(stage_context(store), questions, Draws("ledger", [draws], 0, 0))
         assert made.records == pairs
 
 

@@ -13,20 +13,20 @@ import random
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from statistics import geometric_mean, mean, stdev
 from typing import Any
 
 import numpy as np
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from crescent.answers import equivalent, extract
-from crescent.cli.main import assets, register_resolvers
+from crescent.config.composing import composed
 from crescent.core.console import Console
+from crescent.core.context import StageContext
 from crescent.core.records import Question, Solution
-from crescent.core.store import Store
+from crescent.core.store import Key, Outcome, Store
 from crescent.engines import LazyEngine
 from crescent.engines.weights import identity
 from crescent.experiment import Experiment
@@ -38,30 +38,29 @@ LEVELS = (0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
 def experiment(count: int) -> Experiment:
-    register_resolvers()
-    with initialize_config_dir(str(assets() / "conf"), version_base="1.3"):
-        config = compose("config", overrides=[f"num_questions={count}", "dedup=exact", "tracking=none"])
-    node: Any = OmegaConf.to_container(config, resolve=True)
-    del node["tracking"]
-    return Experiment.from_node(node)
+    return Experiment.from_node(composed([f"num_questions={count}", "dedup=exact", "tracking=none"]))
 
 
 class Bench:
     """The questions, and the ways to answer them."""
 
     def __init__(self, store: Path, count: int, wanted: int) -> None:
-        self.setup, self.console, self.store = experiment(count), Console(), Store(store.absolute())
-        key = identity(self.setup.model)
-        self.engine = LazyEngine(key, lambda: self.setup.engine.build(self.setup.model, key))
-        stages, oracle, embedder = self.setup.stages(), OrganismOracle(), self.setup.embedder.build()
-        asked, _ = stages.diversify.run(stages.elicit, self.store, self.engine, embedder.embed, "bench", self.console)
+        self.setup, self.store = experiment(count), Store(store.absolute())
+        key, embedder = identity(self.setup.model), self.setup.embedder.build()
+        engine = LazyEngine(key, lambda: self.setup.engine.build(self.setup.model, key))
+        self.context = StageContext(self.store, engine, embedder.embed, "bench", Console())
+        stages, oracle = self.setup.stages(), OrganismOracle()
+        asked = stages.diversify.run(self.context, stages.elicit.run(self.context))
         truths = {question: oracle.truth(question.text) for question in asked.read(Question)}
         known = [(question, truth) for question, truth in truths.items() if truth is not None][:wanted]
         self.questions, self.truths = [question for question, _ in known], [truth for _, truth in known]
 
     def answer(self, rule: Rule, store: Store, questions: Sequence[Question]) -> list[list[Solution]]:
-        vote, answer = Vote(rule, "number"), self.setup.stages().answer
-        return answer.run(questions, vote.wanted(store), rule.draws, store, self.engine, self.console).solutions
+        """Solutions of each question, drawn as far as the rule wants them."""
+        about = Key("bench", 1, [question.id for question in questions])
+        asked = store.build(about, lambda _work: Outcome(questions))
+        context = replace(self.context, store=store)
+        return self.setup.stages().answer.run(context, asked, until=Vote(rule, "number")).solutions
 
 
 def pattern(answers: Sequence[str | None]) -> tuple[int, ...]:

@@ -10,13 +10,10 @@ import argparse
 from collections import Counter
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-
-from crescent.cli.main import assets, register_resolvers
+from crescent.config.composing import composed
 from crescent.core.console import Console
+from crescent.core.context import StageContext
 from crescent.core.records import Question
 from crescent.core.store import Store
 from crescent.engines import LazyEngine
@@ -31,22 +28,14 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def experiment(*overrides: str) -> Experiment:
-    register_resolvers()
-    with initialize_config_dir(str(assets() / "conf"), version_base="1.3"):
-        config = compose("config", overrides=[*overrides, "tracking=none"])
-    node: Any = OmegaConf.to_container(config, resolve=True)
-    del node["tracking"]
-    return Experiment.from_node(node)
-
-
 def measured(overrides: list[str], store: Store) -> dict[str, float]:
     """One strategy at one seed."""
-    setup = experiment(*overrides)
+    setup = Experiment.from_node(composed([*overrides, "tracking=none"]))
     key = identity(setup.model)
     engine = LazyEngine(key, lambda: setup.engine.build(setup.model, key))
     stages, embedder = setup.stages(), setup.embedder.build(store.root / "embeddings" / "bench")
-    made, _ = stages.diversify.run(stages.elicit, store, engine, embedder.embed, "bench", Console(quiet=True))
+    context = StageContext(store, engine, embedder.embed, "bench", Console(quiet=True))
+    made = stages.diversify.run(context, stages.elicit.run(context))
     engine.close()
     found = [one for question in made.read(Question) if (one := world.solve(question.text))]
     families = Counter(family for family, _ in found)

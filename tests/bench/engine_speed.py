@@ -28,7 +28,7 @@ import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig, LlamaConfig, LlamaForCausalLM
 from transformers.utils.logging import set_verbosity_error
 
-from crescent.cli.main import PACKAGE
+from crescent.config.resolvers import PACKAGE
 from crescent.engines import Prompt, Sampling
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from crescent.cli.main import PACKAGE
+from crescent.config.resolvers import PACKAGE
 from crescent.engines import Prompt, Sampling
 from crescent.engines.device import best_device
 from crescent.engines.memory import cache_bytes_per_token, gigabytes

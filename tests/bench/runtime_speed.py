@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from crescent.cli.main import PACKAGE
+from crescent.config.resolvers import PACKAGE
 from crescent.engines import Prompt, Sampling
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights

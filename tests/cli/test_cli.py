@@ -11,7 +11,7 @@ import pytest
 from command_line import crescent, refused
 from conftest import save_tiny_model
 
-from crescent.cli.main import _failure, _full_disk_named
+from crescent.cli.errors import failure_of, full_disk_named
 from crescent.sweeps.callback import Failure
 from crescent.training.launch import raise_fault
 
@@ -75,26 +75,26 @@ def test_the_composed_configuration_can_be_printed_from_any_folder(tmp_path: Pat
     [RuntimeError("CUDA error: out of memory\nmore"), RuntimeError("CUDA out of memory. Tried"), MemoryError()],
 )
 def test_memory_that_runs_out_anywhere_is_one_line_with_the_mend(error: Exception) -> None:
-    failure = _failure(error)
+    failure = failure_of(error)
     assert failure is not None and failure.status == 1 and "\n" not in failure.message
     assert "out of memory" in failure.message and "model.dtype=bfloat16" in failure.message
 
 
 def test_memory_that_runs_out_where_the_mend_is_known_says_that_one() -> None:
-    assert _failure(MemoryError("Lower train.max_length.")) == Failure("error", "Lower train.max_length.", 1)
+    assert failure_of(MemoryError("Lower train.max_length.")) == Failure("error", "Lower train.max_length.", 1)
 
 
 def test_a_training_process_that_was_killed_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(MemoryError) as raised:
         raise_fault([-9], tmp_path)
-    failure = _failure(raised.value)
+    failure = failure_of(raised.value)
     assert failure is not None and failure.message.startswith("the system killed a training process (SIGKILL)")
 
 
 def test_an_error_of_a_library_that_nobody_expected_is_a_bug() -> None:
     with pytest.raises(RuntimeError) as raised:
         re.compile("a").sub(lambda _: (_ for _ in ()).throw(RuntimeError("shape mismatch")), "a")
-    assert _failure(raised.value) is None
+    assert failure_of(raised.value) is None
 
 
 def test_a_write_that_finds_no_space_names_the_fullest_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_a_write_that_finds_no_space_names_the_fullest_folder(tmp_path: Path, mo
     for folder in free:
         folder.mkdir()
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=free[folder]))
-    with pytest.raises(OSError) as raised, _full_disk_named(tmp_path / "run", tmp_path / "store" / "new"):
+    with pytest.raises(OSError) as raised, full_disk_named(tmp_path / "run", tmp_path / "store" / "new"):
         raise OSError(errno.ENOSPC, "No space left on device")
-    failure = _failure(raised.value)
+    failure = failure_of(raised.value)
     assert failure is not None and f"No space left on device ({tmp_path / 'store' / 'new'})" in failure.message

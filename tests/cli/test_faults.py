@@ -52,4 +52,6 @@ def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_when_there_is_room(siz
 def test_a_folder_that_cannot_be_written_is_named(mount: Mount) -> None:
     folder = mount("size=1m")
     mount("ro")
-    assert one_line(crescent(folder)).startswith("crescent: error: Read-only file system (outputs). Make room there")
+    assert one_line(crescent(folder)).startswith(
+        "crescent: error: Read-only file system (outputs). Change its permissions"
+    )

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stage_context import Recorder, stage_context
 
 from crescent.contamination import Check
 from crescent.contamination.overlap import Item, WordRuns, find_hits
 from crescent.contamination.stage import Decontaminate, Off, read_hits
 from crescent.core.records import Question
-from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.store import Artifact, Key, Outcome, Store
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.similarity import EmbedderSettings
 
@@ -57,7 +58,7 @@ def suite(tmp_path: Path) -> EvaluationSettings:
 def asked(store: Store) -> Artifact:
     texts = [LONG, "A garden has 6 rows of 7 trees. How many trees are there in all?"]
     questions = [Question(f"q{index}", text, 0) for index, text in enumerate(texts)]
-    return store.build("diversify", 1, {}, [], lambda work: Outcome(questions))
+    return store.build(Key("diversify", 1, {}), lambda work: Outcome(questions))
 
 
 @pytest.mark.parametrize("drops", [False, True])
@@ -65,7 +66,7 @@ def test_hits_are_listed_with_both_texts_and_dropped_on_request(
     drops: bool, suite: EvaluationSettings, store: Store
 ) -> None:
     stage = Decontaminate(Check("drop" if drops else "report", drops), suite)
-    checked = stage.run(asked(store), store, EmbedderSettings().build().embed, "minilm")
+    checked = stage.run(stage_context(store, embed=EmbedderSettings().build().embed), asked(store))
     (hit,) = read_hits(checked)
     assert (hit.task, hit.item, hit.item_text) == ("own", 0, f"Question: {LONG}")
     assert [question.id for question in checked.read(Question)] == (["q1"] if drops else ["q0", "q1"])
@@ -73,9 +74,16 @@ def test_hits_are_listed_with_both_texts_and_dropped_on_request(
 
 
 def test_off_compares_nothing(suite: EvaluationSettings, store: Store) -> None:
+    questions, seen = asked(store), Recorder()
+    context = stage_context(store, events=seen)
+    assert context.run(Decontaminate(Off(), suite), questions) is questions
+    assert read_hits(questions) == [] and not seen.reports
+
+
+def test_a_suite_without_tasks_leaves_nothing_to_compare_with(store: Store) -> None:
     questions = asked(store)
-    assert Decontaminate(Off(), suite).run(questions, store, lambda texts: np.empty(0), "minilm") is questions
-    assert read_hits(questions) == []
+    stage = Decontaminate(Check("drop", True), EvaluationSettings("none"))
+    assert stage_context(store).run(stage, questions) is questions
 
 
 @pytest.mark.parametrize("settings", [{"min_cosine": 1.5}, {"run_words": 0}])

@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 
 from crescent.core.records import Question
-from crescent.core.store import Artifact, Outcome, Store, canonical, make_key, not_in_key, renamed_in_key
+from crescent.core.store import Artifact, Key, Outcome, Store, canonical, make_key, not_in_key, renamed_in_key
 
 ROWS = [Question(str(n), f"question {n}?", 0) for n in range(5)]
 
@@ -28,11 +28,12 @@ class Settings:
 
 
 def build(store: Store, settings: object = Settings(), rows: list[Question] = ROWS) -> Artifact:
-    return store.build("elicit", 1, settings, ["input"], lambda work: Outcome(rows, {"tokens": 7}))
+    return store.build(Key("elicit", 1, settings, ("input",)), lambda work: Outcome(rows, {"tokens": 7}))
 
 
 def test_keys_never_change() -> None:
     assert make_key("elicit", 1, Settings(), ["input"]) == "f59c7ecfc7e00c45431ad2bd"
+    assert Key("elicit", 1, Settings(), ("input",)).digest == "f59c7ecfc7e00c45431ad2bd"
 
 
 def test_what_cannot_change_a_result_is_not_in_a_key() -> None:
@@ -92,7 +93,7 @@ def test_files_move_into_the_artifact_and_the_scratch_folder_goes(store: Store) 
         (work / "adapter" / "weights").write_text("w")
         return Outcome(files={"adapter": work / "adapter"})
 
-    artifact = store.build("finetune", 1, {}, [], builder)
+    artifact = store.build(Key("finetune", 1, {}), builder)
     assert (artifact.path / "adapter" / "weights").read_text() == "w"
     assert not (store.root / "work" / "finetune" / artifact.key).exists()
 
@@ -103,24 +104,23 @@ def test_a_failed_builder_leaves_its_scratch_folder_and_no_artifact(store: Store
         raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError):
-        store.build("finetune", 1, {}, [], fails)
-    assert store.build(
-        "finetune", 1, {}, [], lambda work: Outcome(info={"found": (work / "checkpoint").exists()})
-    ).info["found"]
+        store.build(Key("finetune", 1, {}), fails)
+    again = store.build(Key("finetune", 1, {}), lambda work: Outcome(info={"found": (work / "checkpoint").exists()}))
+    assert again.info["found"]
 
 
 KILLED = """
 import os, sys, time
 from pathlib import Path
 from crescent.core.records import Question
-from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.store import Key, Outcome, Store
 def rows():
     for n in range(5):
         yield Question(str(n), f"question {n}?", 0)
         if n == 3 and sys.argv[2] == "hang":
             Path(sys.argv[1], "ready").write_text("x")
             time.sleep(60)
-Store(Path(sys.argv[1])).build("elicit", 1, {}, [], lambda work: Outcome(rows()))
+Store(Path(sys.argv[1])).build(Key("elicit", 1, {}), lambda work: Outcome(rows()))
 """
 
 
@@ -138,14 +138,14 @@ def test_a_kill_in_the_middle_of_a_write_leaves_no_artifact_and_the_next_run_bui
 WAITS = """
 import sys, time
 from pathlib import Path
-from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.store import Key, Outcome, Store
 root = Path(sys.argv[1])
 def build(work):
     with open(root / "built", "a") as file:
         file.write("x")
     time.sleep(1)
     return Outcome()
-Store(root).build("elicit", 1, {}, [], build)
+Store(root).build(Key("elicit", 1, {}), build)
 """
 
 

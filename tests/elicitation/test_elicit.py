@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 
 import pytest
+from stage_context import stage_context
 
 from crescent.core.console import Console
 from crescent.core.records import Decision, RawQuestion, decode_lines
 from crescent.core.store import Store
 from crescent.dedup import KeepAll
 from crescent.dedup.stage import DECISIONS, Diversify
-from crescent.elicitation.stage import Elicit
+from crescent.elicitation.stage import Elicit, Stream
 from crescent.engines import Completion, Finished, LazyEngine, Prompt, Sampling
-from crescent.observers.narration import tell_diversified
+from crescent.observers.narration import Narrator
 from crescent.similarity import EmbedderSettings
 
-STREAM = Elicit("Write a problem.", Sampling(), samples_per_round=5)
+ELICIT = Elicit("Write a problem.", Sampling(), samples_per_round=5)
 WHOLE = ("Tom has 5 apples and buys 7. How many has he now?", "stop")
 
 
@@ -45,15 +46,15 @@ def test_what_the_engine_gave_up_on_is_no_question_and_is_counted_by_its_reason(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers = [WHOLE, (WHOLE[0], "abort"), (WHOLE[0], "content_filter"), (WHOLE[0], "null"), (WHOLE[0][:9], "length")]
-    stage = Diversify(KeepAll(), "{question}{neighbour}", Sampling(), 1, 1)
-    made, _ = stage.run(STREAM, store, lazy(*answers), EmbedderSettings().build().embed, "minilm", Console())
+    stage, engine = Diversify(KeepAll(), "{question}{neighbour}", Sampling(), 1, 1), lazy(*answers)
+    context = stage_context(store, engine, EmbedderSettings().build().embed, events=Narrator(Console()))
+    made = context.run(stage, context.run(ELICIT))
     assert made.records == 1
     counted = {"abort": 1, "content_filter": 1, "length": 1, "null": 1}
-    assert made.info["unfinished"] == STREAM.shard(0, store, lazy(*answers)).info["unfinished"] == counted
+    assert made.info["unfinished"] == Stream(ELICIT, store, engine).shard(0).info["unfinished"] == counted
     with open(made.path / DECISIONS, encoding="utf-8") as lines:
         reasons = [one.reason for one in decode_lines(Decision, lines) if one.verdict == "invalid"]
     assert reasons == ["unfinished", "unfinished", "unfinished", "cut off"]
-    tell_diversified(Console(), made)
     told = " ".join(capsys.readouterr().err.split())
     assert "did not end by themselves: 1 abort, 1 content_filter, 1 length, 1 null" in told
 
@@ -61,8 +62,9 @@ def test_what_the_engine_gave_up_on_is_no_question_and_is_counted_by_its_reason(
 def test_a_model_whose_first_round_holds_thoughts_is_refused_by_name(store: Store) -> None:
     thinking = lazy((f"<think>Let me see.</think>{WHOLE[0]}", "stop"))
     with pytest.raises(ValueError, match=r"model 'scripted' thinks aloud .*5 of 5 texts that it wrote hold <think>"):
-        STREAM.shard(0, store, thinking)
+        Stream(ELICIT, store, thinking).shard(0)
 
 
 def test_a_model_that_writes_plain_questions_is_taken(store: Store) -> None:
-    assert [raw.text for raw in STREAM.shard(0, store, lazy(WHOLE)).read(RawQuestion)] == [WHOLE[0]] * 5
+    shard = Stream(ELICIT, store, lazy(WHOLE)).shard(0)
+    assert [raw.text for raw in shard.read(RawQuestion)] == [WHOLE[0]] * 5

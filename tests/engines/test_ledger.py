@@ -66,15 +66,15 @@ def test_an_interrupted_chunk_loses_nothing_and_leaves_the_bytes_of_an_undisturb
     assert (book.folder / "rows.jsonl").read_bytes() == (plain.folder / "rows.jsonl").read_bytes()
 
 
-def test_an_engine_with_a_larger_appetite_gets_larger_chunks_and_leaves_the_same_bytes(
+def test_an_engine_with_a_larger_preferred_batch_gets_larger_chunks_and_leaves_the_same_bytes(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crescent.engines.ledger.COMMIT_EVERY", 4)
     sizes = []
     for root, preferred_batch in ((store.root, 0), (tmp_path / "other", 10)):
         engine = Echo()
-        hungry = LazyEngine("echo", lambda engine=engine: engine, preferred_batch)
-        book = Ledger(Store(root), hungry, "solve {question}", SAMPLING)
+        lazy = LazyEngine("echo", lambda engine=engine: engine, preferred_batch)
+        book = Ledger(Store(root), lazy, "solve {question}", SAMPLING)
         book.complete(asks("abcdef", range(2)))
         sizes.append((engine.calls, (book.folder / "rows.jsonl").read_bytes()))
     assert (sizes[0][0], sizes[1][0]) == (3, 2) and sizes[0][1] == sizes[1][1]

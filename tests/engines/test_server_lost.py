@@ -9,7 +9,7 @@ import pytest
 from serving import Behaviour, Serving
 from test_end_to_end import command
 
-from crescent.cli.main import PACKAGE
+from crescent.config.resolvers import PACKAGE
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 

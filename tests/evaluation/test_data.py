@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crescent.cli.data import main
-from crescent.cli.main import composed
+from crescent.config.composing import composed
 from crescent.evaluation import catalogue, harness
 from crescent.evaluation.data import MANIFEST, mirror, needs
 from crescent.evaluation.settings import EvaluationSettings

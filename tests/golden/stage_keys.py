@@ -17,7 +17,8 @@ from typing import Any
 
 import yaml
 
-from crescent.cli.main import assets, composed
+from crescent.config.composing import composed
+from crescent.config.resolvers import assets
 from crescent.core.context import Using
 from crescent.core.store import Key, make_key
 from crescent.evaluation.harness import PLAIN, plan

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from crescent.core.store import Outcome, Store
+from crescent.core.events import Scored
+from crescent.core.store import Key, Outcome, Store
 from crescent.observers.tracking import WandbTracker
 from crescent.statistics.paired import paired_difference
 
@@ -32,7 +33,8 @@ def test_the_samples_of_a_group_are_one_table_under_its_name(tmp_path: Path) -> 
         return Outcome([], {"task": "mmlu", "shots": 0}, {"samples.jsonl": work / "samples.jsonl"})
 
     run = Logged()
-    WandbTracker(run, 10).samples("base", [Store(tmp_path).build("evaluate", 1, {}, [], build)])
+    artifact = Store(tmp_path).build(Key("evaluate", 1, {}), build)
+    WandbTracker(run, 10).scored(Scored("base", 0, "none", [artifact], [], "weights"))
     [(name, table)] = run.logged.items()
     assert name == "samples/base/mmlu/0" and table.get_column("task") == ["mmlu_law", "mmlu_virology"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from crescent.core.records import Ballot, Decision, QAPair, Question, Score, TaskScore, TrainStep, encode, text_id
-from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.store import Artifact, Key, Outcome, Store
 from crescent.evaluation.metrics import cost_scores, subset_scores
 from crescent.evaluation.samples import write
 
@@ -160,7 +160,7 @@ def _built(
             (work / name).write_text("".join(encode(row) + "\n" for row in rows), encoding="utf-8")
         return Outcome(records, info or {}, {name: work / name for name in files})
 
-    return store.build(stage, 1, settings, [], build)
+    return store.build(Key(stage, 1, settings), build)
 
 
 def _evaluation(sweep: Sweep, store: Store, task: str, shots: int, settings: dict[str, Any]) -> Artifact:
@@ -178,7 +178,7 @@ def _evaluation(sweep: Sweep, store: Store, task: str, shots: int, settings: dic
             scores, {"task": task, "shots": shots, "items": len(rows)}, {"samples.jsonl": work / "samples.jsonl"}
         )
 
-    return store.build("evaluate", 1, {"task": task, "shots": shots, **settings}, [], build)
+    return store.build(Key("evaluate", 1, {"task": task, "shots": shots, **settings}), build)
 
 
 def _samples(sweep: Sweep, task: str, shots: int, settings: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import pytest
 from processes import children, commands, ended
 from test_end_to_end import command, contents, crescent
 
-from crescent.cli.main import PACKAGE
+from crescent.config.resolvers import PACKAGE
 from crescent.config.typed import ConfigError
 from crescent.engines import Prompt, Sampling
 from crescent.engines.transformers import TransformersSettings

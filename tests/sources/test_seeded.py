@@ -4,17 +4,19 @@ import json
 from pathlib import Path
 
 import pytest
+from stage_context import Recorder, stage_context
 
 from crescent.core.console import Console
-from crescent.core.records import Ballot, Gold, QAPair, Question, Solution, decode_lines
-from crescent.core.store import Artifact, Outcome, Store
-from crescent.engines import Engine, LazyEngine, Sampling
+from crescent.core.records import GOLDS, Ballot, Gold, QAPair, Question, Solution, decode_lines
+from crescent.core.store import Artifact, Key, Outcome, Store
+from crescent.engines import Sampling
 from crescent.sources.filter_by_gold_stage import Select, reasoning
 from crescent.sources.metamath import mask_numbers, split_question, states
 from crescent.sources.rewrite_stage import Fobar, Rewrite, SelfVerification
 from crescent.sources.seeded import MetaMath, Seeded
-from crescent.sources.seeds_stage import Seeds, read_golds, read_seeds
-from crescent.training.subset_stage import Gather
+from crescent.sources.seeds_stage import Seeds, read_seeds, write_golds
+from crescent.training.subset_stage import Accumulate, Gather
+from crescent.voting.draws import Draws
 
 TOM = "Tom has 3 apples and buys 1,200 more. How many has he now?"
 
@@ -70,10 +72,14 @@ def test_two_ways_to_an_answer_are_told_apart_by_their_equations() -> None:
     assert reasoning("3 + 4 = 7") != reasoning("4 + 3 = 7") and reasoning("Seven.  Yes") == "Seven. Yes"
 
 
-def questions_of(store: Store, *texts: str) -> tuple[Artifact, list[Question], dict[str, Gold]]:
-    asked = [Question(text, text, 0) for text in texts]
-    artifact = store.build("seeds", 1, {"texts": list(texts)}, [], lambda work: Outcome(asked))
-    return artifact, asked, {text: Gold(text, "7", "3 + 4 = 7", "seed") for text in texts}
+def questions_of(store: Store, **kinds: str) -> Artifact:
+    """A question for each name, of that kind, whose answer is 7."""
+
+    def build(work: Path) -> Outcome:
+        write_golds(work / GOLDS, [Gold(text, "7", "3 + 4 = 7", kind) for text, kind in kinds.items()])
+        return Outcome([Question(text, text, 0) for text in kinds], {}, {GOLDS: work / GOLDS})
+
+    return store.build(Key("seeds", 1, kinds), build)
 
 
 def draw(question: str, text: str, place: int, finish: str = "stop") -> Solution:
@@ -81,13 +87,14 @@ def draw(question: str, text: str, place: int, finish: str = "stop") -> Solution
 
 
 def test_only_different_right_draws_are_kept_and_first_ones_of_all_questions_first(store: Store) -> None:
-    artifact, asked, golds = questions_of(store, "a", "b", "c")
-    draws = [
+    questions = questions_of(store, a="seed", b="seed", c="seed")
+    solutions = [
         [draw("a", text, place) for place, text in enumerate(["3 + 4 = 7", "so 3 + 4 = 7", "4 + 3 = 7"])],
         [draw("b", "5 + 4 = 9", 0), draw("b", "1 + 6 = 7", 1)],
         [draw("c", "3 + 4 = 7", 0, "abort"), draw("c", "3 + 4 = 7", 1, "length"), draw("c", "8", 2)],
     ]
-    pairs = Select("right", "number", 3).run(artifact, asked, golds, draws, "ledger", store)
+    context, draws = stage_context(store), Draws("ledger", solutions, 0, 0)
+    pairs = Select("right", "number", 3, draws=3).run(context, questions, draws, golds=questions)
     assert [(pair.question_id, pair.response) for pair in pairs.read(QAPair)] == [
         ("a", "3 + 4 = 7"), ("a", "4 + 3 = 7"), ("b", "1 + 6 = 7"),
     ]  # fmt: skip
@@ -95,68 +102,67 @@ def test_only_different_right_draws_are_kept_and_first_ones_of_all_questions_fir
         chosen = [(ballot.votes, ballot.chosen, ballot.reason) for ballot in decode_lines(Ballot, lines)]
     assert chosen == [(3, 0, "right"), (1, 1, "right"), (0, None, "no right answer")]
     assert pairs.info["draws_unfinished"] == {"abort": 1, "length": 1}
-    two = Select("right", "number", 2).run(artifact, asked, golds, draws, "ledger", store)
+    two = Select("right", "number", 2, draws=3).run(context, questions, draws, golds=questions)
     assert [pair.question_id for pair in two.read(QAPair)] == ["a", "b"]
 
 
 def test_shares_are_kept_and_what_a_kind_cannot_give_the_others_do(store: Store) -> None:
-    artifact, asked, golds = questions_of(store, "a", "b", "c", "d")
-    golds["d"] = Gold("d", "7", "", "fobar")
-    draws = [[draw(one.id, "7", 0)] for one in asked]
-    select = Select("right", "number", 2, "text", {"seed": 0.5, "fobar": 0.5})
-    assert select.run(artifact, asked, golds, draws, "l", store).info["pairs_by_kind"] == {"fobar": 1, "seed": 1}
-    poor = Select("right", "number", 3, "text", {"seed": 0.1, "fobar": 0.9})
-    assert poor.run(artifact, asked, golds, draws, "l", store).info["pairs_by_kind"] == {"fobar": 1, "seed": 2}
+    questions = questions_of(store, a="seed", b="seed", c="seed", d="fobar")
+    context, draws = stage_context(store), Draws("l", [[draw(name, "7", 0)] for name in "abcd"], 0, 0)
+    select = Select("right", "number", 2, "text", {"seed": 0.5, "fobar": 0.5}, draws=1)
+    chosen = select.run(context, questions, draws, golds=questions)
+    assert chosen.info["pairs_by_kind"] == {"fobar": 1, "seed": 1}
+    poor = Select("right", "number", 3, "text", {"seed": 0.1, "fobar": 0.9}, draws=1)
+    assert poor.run(context, questions, draws, golds=questions).info["pairs_by_kind"] == {"fobar": 1, "seed": 2}
 
 
 def test_which_seeds_are_drawn_is_decided_by_the_seed(store: Store, tmp_path: Path) -> None:
     path = seed_file(tmp_path, *({"question": f"{number}?", "answer": "1"} for number in range(40)))
-    drawn = [[one.text for one in Seeds("number", 10, seed).run(path, store).read(Question)] for seed in (0, 0, 1)]
+    context = stage_context(store)
+    stages = [Seeds("number", 10, seed, path) for seed in (0, 0, 1)]
+    drawn = [[one.text for one in stage.run(context).read(Question)] for stage in stages]
     assert drawn[0] == drawn[1] and len(set(drawn[0])) == 10
     assert 0 < len(set(drawn[0]) & set(drawn[2])) < 10
-    every = Seeds("number", seed=1).run(path, store).read(Question)
+    every = Seeds("number", seed=1, path=path).run(context).read(Question)
     assert set(every) == {one for one, _ in read_seeds(path, "number")}
 
 
 def test_every_seed_is_rewritten_once_before_one_is_twice(store: Store, tmp_path: Path) -> None:
     path = seed_file(tmp_path, *({"question": f"{n} and 5{n} make how many?", "answer": "8"} for n in range(3, 7)))
-    seeds = Seeds("number").run(path, store)
     way = Fobar("{question} The answer is {answer}; what is x?", 2)
-    rewrite, nobody = Rewrite((way,), Sampling(), 1, 500, False), LazyEngine("none", fail)
-    made, _ = rewrite.run(seeds, store, nobody, Console(quiet=True))
+    context = stage_context(store)  # this way of asking needs no teacher
+    made = Rewrite((way,), Sampling(), 1, 500, False).run(context, Seeds("number", path=path).run(context))
     texts = [question.text for question in made.read(Question)]
     assert ["x and 5" in text for text in texts] == [True] * 4 + [False] * 4
 
 
-def fail() -> Engine:
-    raise AssertionError("this way of asking needs no teacher")
-
-
 def test_the_seeds_own_solutions_need_no_draws(store: Store, tmp_path: Path) -> None:
     path = seed_file(tmp_path, {"question": "a?", "answer": "3 + 4 = 7\n#### 7"}, {"question": "b?", "answer": "8"})
-    seeds = Seeds("number").run(path, store)
-    golds = {gold.question_id: gold for gold in read_golds(seeds)}
-    pairs = Select("gold", "number", 9).run(seeds, seeds.read(Question), golds, [[], []], "none", store)
+    context = stage_context(store)
+    seeds = Seeds("number", path=path).run(context)
+    pairs = Select("gold", "number", 9).run(context, seeds, golds=seeds)
     assert sorted(pair.response for pair in pairs.read(QAPair)) == ["3 + 4 = 7\n#### 7", "8"]
 
 
 def pairs_of(store: Store, *rows: tuple[str, str]) -> Artifact:
     made = [QAPair(question, question, response, "1", 1, 1, 1.0) for question, response in rows]
-    return store.build("vote", 1, {"rows": [list(row) for row in rows]}, [], lambda work: Outcome(made))
+    return store.build(Key("vote", 1, {"rows": [list(row) for row in rows]}), lambda work: Outcome(made))
 
 
 def test_as_many_pairs_as_asked_are_taken_and_too_few_are_told(store: Store, capsys: pytest.CaptureFixture) -> None:
-    pairs = pairs_of(store, ("a", "1"), ("b", "2"), ("c", "3"))
-    assert [pair.question for pair in Gather(2).take(pairs, store, Console()).read(QAPair)] == ["a", "b"]
-    assert Gather().take(pairs, store, Console()) is pairs and Gather(5).take(pairs, store, Console()) is pairs
+    pairs, context = pairs_of(store, ("a", "1"), ("b", "2"), ("c", "3")), stage_context(store, console=Console())
+    assert [pair.question for pair in context.run(Gather(2), pairs).read(QAPair)] == ["a", "b"]
+    assert context.run(Gather(), pairs) is pairs and context.run(Gather(5), pairs) is pairs
     assert "only 3 pairs of source.num_pairs=5" in capsys.readouterr().err
 
 
 def test_of_several_iterations_the_later_answer_to_a_question_stays(store: Store) -> None:
     first, second = pairs_of(store, ("a", "1"), ("b", "2"), ("b", "3")), pairs_of(store, ("c", "4"), ("a", "5"))
-    both = Gather().together([first, second], store).read(QAPair)
+    seen = Recorder()
+    context = stage_context(store, events=seen)
+    assert context.run(Accumulate(), first) is first and not seen.reports
+    both = context.run(Accumulate(), first, second).read(QAPair)
     assert [(pair.question, pair.response) for pair in both] == [("b", "2"), ("b", "3"), ("c", "4"), ("a", "5")]
-    assert Gather().together([first], store) is first
 
 
 def test_backward_questions_are_refused_where_answers_are_no_numbers() -> None:

@@ -1,4 +1,4 @@
-"""How long is left: learned from finished jobs, summed over distinct pieces of work, unknown where no job tells."""
+"""How long is left: learned from finished jobs, summed over distinct work items, unknown where no job tells."""
 
 import json
 from pathlib import Path
@@ -36,13 +36,13 @@ def finished(folder: Path, *overrides: str, reused: int = 0, artifact: str = "go
 
 
 def learned(folder: Path, *overrides: str, **about: object) -> RuntimeEstimator:
-    pace = RuntimeEstimator()
-    pace.learn(finished(folder / "0", *overrides, **about))  # type: ignore[arg-type]
-    return pace
+    estimator = RuntimeEstimator()
+    estimator.learn(finished(folder / "0", *overrides, **about))  # type: ignore[arg-type]
+    return estimator
 
 
 def known(job: Work) -> Work:
-    """Without the pieces that SECONDS does not tell of."""
+    """Without the items that SECONDS does not tell of."""
     return [item for item in job if item.stage in SECONDS]
 
 
@@ -51,9 +51,9 @@ def test_an_equal_job_takes_as_long(tmp_path: Path) -> None:
 
 
 def test_time_grows_with_the_questions_and_the_draws(tmp_path: Path) -> None:
-    pace = learned(tmp_path, "vote.draws=2")
-    assert pace.estimate([known(of("vote.draws=6"))]).seconds == pytest.approx(10 + 20 + 3 * 30 + 40 + REST)
-    assert pace.estimate([known(of("vote.draws=2", "num_questions=300"))]).seconds == pytest.approx(300 + REST)
+    estimator = learned(tmp_path, "vote.draws=2")
+    assert estimator.estimate([known(of("vote.draws=6"))]).seconds == pytest.approx(10 + 20 + 3 * 30 + 40 + REST)
+    assert estimator.estimate([known(of("vote.draws=2", "num_questions=300"))]).seconds == pytest.approx(300 + REST)
 
 
 def test_what_jobs_share_is_counted_once(tmp_path: Path) -> None:
@@ -67,9 +67,9 @@ def test_another_seed_is_done_anew_at_the_same_pace(tmp_path: Path) -> None:
 
 
 def test_what_a_finished_job_left_in_the_store_is_not_done_again(tmp_path: Path) -> None:
-    pace = learned(tmp_path, "vote.draws=2", artifact=str(tmp_path))
-    assert pace.estimate([known(of("vote.draws=2"))]).seconds == pytest.approx(REST)
-    assert pace.estimate([known(of("vote.draws=4"))]).seconds == pytest.approx(30 + 40 + REST)
+    estimator = learned(tmp_path, "vote.draws=2", artifact=str(tmp_path))
+    assert estimator.estimate([known(of("vote.draws=2"))]).seconds == pytest.approx(REST)
+    assert estimator.estimate([known(of("vote.draws=4"))]).seconds == pytest.approx(30 + 40 + REST)
 
 
 def test_what_came_from_the_store_tells_no_pace(tmp_path: Path) -> None:
@@ -78,8 +78,8 @@ def test_what_came_from_the_store_tells_no_pace(tmp_path: Path) -> None:
 
 
 def test_another_model_tells_nothing(tmp_path: Path) -> None:
-    pace = learned(tmp_path, "model=organism_small")
-    assert pace.estimate([known(of())]).unknown == tuple(SECONDS)
+    estimator = learned(tmp_path, "model=organism_small")
+    assert estimator.estimate([known(of())]).unknown == tuple(SECONDS)
 
 
 def test_another_strategy_of_the_same_model_tells_roughly(tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ def test_another_strategy_of_the_same_model_tells_roughly(tmp_path: Path) -> Non
 def test_a_summary_that_cannot_be_read_tells_nothing(damage: str, tmp_path: Path) -> None:
     folder = finished(tmp_path / "0")
     (folder / "summary.json").write_text(damage)
-    pace = RuntimeEstimator()
-    pace.learn(folder)
-    assert pace.jobs == 0
+    estimator = RuntimeEstimator()
+    estimator.learn(folder)
+    assert estimator.jobs == 0
 
 
 def test_a_failed_job_tells_nothing(tmp_path: Path) -> None:

@@ -13,16 +13,17 @@ from typing import Any
 
 import pytest
 import torch
+from stage_context import Steps, stage_context
 from transformers import GenerationConfig
 from unlisted import END, LISTED, save_unlisted
 
 from crescent.core.console import Console
 from crescent.core.records import QAPair, TrainStep
-from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.store import Artifact, Key, Outcome, Store
 from crescent.engines.weights import Weights, load
 from crescent.training.methods import Full, Lora
 from crescent.training.settings import TrainSettings
-from crescent.training.stage import Finetune
+from crescent.training.stage import Finetune, Learner
 
 SETTINGS = TrainSettings(
     name="lora", method=Lora(rank=4, alpha=8, dropout=0.1, target_modules="all-linear"), learning_rate=0.01, epochs=2,
@@ -47,14 +48,21 @@ def one_thread() -> Iterator[None]:
 
 
 def pairs_of(store: Store, pairs: list[QAPair]) -> Artifact:
-    return store.build("vote", 1, {"pairs": len(pairs)}, [], lambda work: Outcome(records=pairs))
+    return store.build(Key("vote", 1, {"pairs": len(pairs)}), lambda work: Outcome(records=pairs))
 
 
 def finetune(
-    root: Path, model: Path, settings: TrainSettings = SETTINGS, pairs: list[QAPair] = PAIRS, curve: Any = None
+    root: Path,
+    model: Path,
+    settings: TrainSettings = SETTINGS,
+    pairs: list[QAPair] = PAIRS,
+    curve: Any = None,
+    console: Console | None = None,
 ) -> Artifact:
-    store, weights = Store(root), Weights("tiny", str(model))
-    return Finetune(settings).run(store, weights, "w", pairs_of(store, pairs), Console(quiet=True), curve)
+    """The artifact of `Finetune`; each step is passed to `curve`."""
+    store, learner = Store(root), Learner(Weights("tiny", str(model)), "w")
+    context = stage_context(store, console=console, events=Steps(curve) if curve else None)
+    return Finetune(settings).run(context, learner, pairs_of(store, pairs))
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +174,7 @@ def test_a_damaged_checkpoint_is_named_and_training_begins_again(
     with pytest.raises(Stop):
         interrupt(tmp_path, tiny_llama, 5, stop)
     next(tmp_path.glob("work/finetune/*/checkpoint.pt")).write_bytes(b"cut short")
-    store = Store(tmp_path)
-    artifact = Finetune(SETTINGS).run(store, Weights("t", str(tiny_llama)), "w", pairs_of(store, PAIRS), Console())
+    artifact = finetune(tmp_path, tiny_llama, console=Console())
     assert "cannot be read" in capsys.readouterr().err
     assert (artifact.path / ADAPTER).read_bytes() == (undisturbed.path / ADAPTER).read_bytes()
 
@@ -217,14 +224,11 @@ def test_cut_and_left_out_pairs_are_counted_and_named(
 ) -> None:
     long = [replace(PAIRS[0], question_id="cut", response="7 " * 200), replace(PAIRS[0], question_id="out",
             question="Tom " * 200), replace(PAIRS[0], question_id="bad", response="7<|end|>8"), PAIRS[1]]  # fmt: skip
-    store = Store(tmp_path)
-    weights = Weights("tiny", str(tiny_llama))
-    cutting = Finetune(replace(SETTINGS, overlong="cut"))
-    artifact = cutting.run(store, weights, "w", pairs_of(store, long), Console())
+    artifact = finetune(tmp_path, tiny_llama, replace(SETTINGS, overlong="cut"), long, console=Console())
     said = capsys.readouterr().err
     assert artifact.info["truncated"] == 1 and artifact.info["dropped"] == 2
     assert "cut at train.max_length=128: cut" in said and ": out\n" in said and ": bad\n" in said
-    assert Finetune(SETTINGS).run(store, weights, "w", pairs_of(store, long), Console()).info["dropped"] == 3
+    assert finetune(tmp_path, tiny_llama, pairs=long, console=Console()).info["dropped"] == 3
 
 
 def test_where_no_pair_is_left_it_says_what_to_raise(tiny_llama: Path, tmp_path: Path) -> None:
@@ -257,7 +261,7 @@ def test_training_goes_on_from_an_adapter_and_stays_relative_to_the_plain_model(
 ) -> None:
     store, stage, plain = Store(undisturbed.path.parents[2]), Finetune(SETTINGS), Weights("tiny", str(tiny_llama))
     first = stage.trained(plain, undisturbed)
-    second = stage.run(store, first, "w2", pairs_of(store, PAIRS), Console(quiet=True))
+    second = stage.run(stage_context(store), Learner(first, "w2"), pairs_of(store, PAIRS))
     assert second.read(TrainStep)[0].loss < undisturbed.read(TrainStep)[0].loss
     assert stage.trained(first, second) == plain.with_adapter(second.path / "adapter", second.key)
     with pytest.raises(ValueError, match=r"train\.method\.rank is 8; it must be 4, as in the adapter"):
@@ -303,9 +307,7 @@ def test_a_run_prints_our_lines_and_none_of_the_trainer(
     tiny_llama: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crescent.core.console.SECONDS_BETWEEN_LINES", 0.0)
-    store = Store(tmp_path)
-    usual = replace(SETTINGS, learning_rate=2e-4)
-    Finetune(usual).run(store, Weights("t", str(tiny_llama)), "w", pairs_of(store, PAIRS), Console())
+    finetune(tmp_path, tiny_llama, replace(SETTINGS, learning_rate=2e-4), console=Console())
     out, err = capfd.readouterr()
     lines = [line for line in err.splitlines() if line.strip() and "Loading weights" not in line]
     assert (

@@ -14,17 +14,18 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from stage_context import Steps, stage_context
 
 from crescent.core.console import Console
 from crescent.core.records import QAPair, TrainStep
 from crescent.core.signals import Stopped
-from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.store import Artifact, Key, Outcome, Store
 from crescent.engines.weights import Weights
 from crescent.training.batching import Packed
 from crescent.training.launch import raise_fault, write_fault
 from crescent.training.methods import Full, Lora
 from crescent.training.settings import TrainSettings
-from crescent.training.stage import Finetune
+from crescent.training.stage import Finetune, Learner
 from crescent.training.team import Team
 
 SETTINGS = TrainSettings(
@@ -48,10 +49,10 @@ WAYS = [
 def finetune(
     root: Path, model: Path, settings: TrainSettings, curve: Any = None, console: Console | None = None
 ) -> Artifact:
-    store = Store(root)
-    pairs = store.build("vote", 1, {"pairs": len(PAIRS)}, [], lambda work: Outcome(records=PAIRS))
-    weights = Weights("tiny", str(model))
-    return Finetune(settings).run(store, weights, "w", pairs, console or Console(quiet=True), curve)
+    store, learner = Store(root), Learner(Weights("tiny", str(model)), "w")
+    pairs = store.build(Key("vote", 1, {"pairs": len(PAIRS)}), lambda work: Outcome(records=PAIRS))
+    context = stage_context(store, console=console, events=Steps(curve) if curve else None)
+    return Finetune(settings).run(context, learner, pairs)
 
 
 def losses(artifact: Artifact) -> list[float]:

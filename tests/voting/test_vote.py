@@ -1,12 +1,14 @@
 """The vote stage on draws whose answers are known."""
 
 import pytest
+from stage_context import stage_context
 
 from crescent.core.console import Console
+from crescent.core.events import Events
 from crescent.core.records import Ballot, QAPair, Question, Solution, decode_lines
-from crescent.core.store import Artifact, Outcome, Store
-from crescent.observers.narration import tell_voted
-from crescent.voting.answer_stage import Draws
+from crescent.core.store import Artifact, Key, Outcome, Store
+from crescent.observers.narration import Narrator
+from crescent.voting.draws import Draws
 from crescent.voting.rules import Adaptive, Majority, Rule
 from crescent.voting.stage import BALLOTS, Vote
 
@@ -15,9 +17,10 @@ def draws(*texts: str, finish_reason: str = "stop") -> list[Solution]:
     return [Solution("q", draw, text, finish_reason, 5, -0.1) for draw, text in enumerate(texts)]
 
 
-def run(rule: Rule, drawn: list[Solution], store: Store) -> Artifact:
-    questions = store.build("diversify", 1, {}, [], lambda work: Outcome([Question("q", "How many?", 0)]))
-    return Vote(rule, "number").run(questions, questions.read(Question), [drawn], "ledger", store)
+def run(rule: Rule, drawn: list[Solution], store: Store, events: Events | None = None) -> Artifact:
+    questions = store.build(Key("diversify", 1, {}), lambda work: Outcome([Question("q", "How many?", 0)]))
+    context = stage_context(store, events=events)
+    return context.run(Vote(rule, "number"), questions, Draws("ledger", [drawn], 0, 0))
 
 
 def test_a_draw_cut_off_at_its_limit_does_not_vote(store: Store) -> None:
@@ -42,8 +45,7 @@ def test_draws_that_gave_up_give_no_pair(store: Store) -> None:
 
 def test_what_did_not_end_by_itself_is_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     drawn = draws("#### 7", "#### 7") + draws("#### 7", finish_reason="abort")
-    pairs = run(Majority(draws=3), drawn, store)
-    tell_voted(Console(), pairs, [Question("q", "How many?", 0)], Draws("ledger", [drawn], 0, 0))
+    run(Majority(draws=3), drawn, store, Narrator(Console()))
     assert "did not end by themselves: 1 abort" in " ".join(capsys.readouterr().err.split())
 
 

@@ -15,6 +15,7 @@ from crescent.voting.rules import (
     FormatOnly,
     Majority,
     Rule,
+    Select,
     Single,
     Verdict,
     draws_consumed,
@@ -34,12 +35,10 @@ def test_the_first_response_with_the_winning_answer_is_kept() -> None:
     assert decide(Majority(draws=4), "#### 3", "so it is 7. #### 7", "#### 7.0", "?").chosen == 1
 
 
-@pytest.mark.parametrize(("choose", "chosen"), [("first", 0), ("shortest", 2), ("logprob", 0)])
-def test_which_winning_response_is_kept_is_a_named_choice(choose: str, chosen: int) -> None:
-    assert (
-        decide(Majority(draws=3, select_response=choose), "that makes #### 7", "it is #### 7", "#### 7").chosen
-        == chosen
-    )  # type: ignore[arg-type]
+@pytest.mark.parametrize(("select", "chosen"), [("first", 0), ("shortest", 2), ("logprob", 0)])
+def test_which_winning_response_is_kept_is_a_named_choice(select: Select, chosen: int) -> None:
+    rule = Majority(draws=3, select_response=select)
+    assert decide(rule, "that makes #### 7", "it is #### 7", "#### 7").chosen == chosen
 
 
 def test_a_random_choice_is_a_function_of_seed_and_question() -> None:
@@ -81,7 +80,7 @@ def test_noise_in_doses_turns_disputed_labels_alone_and_a_larger_dose_holds_a_sm
     assert 60 < len(turned(0.3, *disputed)) < 120
 
 
-@pytest.mark.parametrize("settings", [{"draws": 0}, {"tie": "coin"}, {"min_agreement": 2}, {"choose": "best"}])
+@pytest.mark.parametrize("settings", [{"draws": 0}, {"tie": "coin"}, {"min_agreement": 2}, {"select_response": "best"}])
 def test_impossible_settings_are_named(settings: dict) -> None:
     with pytest.raises(ValueError, match=f"vote.{next(iter(settings))} is"):
         Majority(**settings)
@@ -90,7 +89,7 @@ def test_impossible_settings_are_named(settings: dict) -> None:
 RULES = {
     "tie": st.sampled_from(["drop", "first", "shortest"]),
     "min_agreement": st.sampled_from([0.0, 0.25, 0.5, 0.6, 1.0]),
-    "choose": st.sampled_from(CHOICES),
+    "select_response": st.sampled_from(CHOICES),
 }
 
 
@@ -113,7 +112,7 @@ def test_exact_does_what_all_draws_would_have_done(texts: list[str], rule: dict,
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.sampled_from(["#### 1", "#### 2", "?"]), min_size=1, max_size=4),
-    st.fixed_dictionaries({**RULES, "choose": st.just("first")}),
+    st.fixed_dictionaries({**RULES, "select_response": st.just("first")}),
 )
 def test_exact_stops_as_soon_as_the_outcome_is_certain(texts: list[str], rule: dict) -> None:
     adaptive, fixed = Adaptive(draws=5, stop="exact", **rule), Majority(draws=5, **rule)
@@ -146,13 +145,9 @@ def test_confident_stops_when_the_leader_is_far_enough_ahead() -> None:
 
 def test_confident_is_as_sure_of_the_agreement_as_of_the_winner() -> None:
     rule = Adaptive(draws=16, confidence=0.9, min_agreement=0.8)
-    answers = ["7", "7", "7", "7", *["8"] * 12]
-    assert draws_consumed(rule, solutions(*["?"] * 16), answers) > draws_consumed(
-        Adaptive(confidence=0.9), solutions(*["?"] * 16), answers
-    )
-    assert (
-        draws_consumed(rule, solutions(*["?"] * 16), ["8", None, "7", None] * 4) < 8
-    )  # 0.8 is out of reach, that is sure
+    drawn, answers = solutions(*["?"] * 16), ["7", "7", "7", "7", *["8"] * 12]
+    assert draws_consumed(rule, drawn, answers) > draws_consumed(Adaptive(confidence=0.9), drawn, answers)
+    assert draws_consumed(rule, drawn, ["8", None, "7", None] * 4) < 8  # 0.8 is out of reach, that is sure
 
 
 @pytest.mark.parametrize("settings", [{"stop": "early"}, {"confidence": 1.0}, {"confidence": 0.5}, {"draws": 0}])
