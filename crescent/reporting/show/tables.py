@@ -18,7 +18,7 @@ from rich.table import Table
 
 from crescent.reporting.analyse import axes as axis
 from crescent.reporting.analyse.effects import effects, last_over_first
-from crescent.reporting.analyse.explain import by_pass, explain, measures_by_pass
+from crescent.reporting.analyse.explain import by_iteration, explain, measures_by_iteration
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Cell, Column, Row
 from crescent.statistics.paired import Difference
@@ -231,11 +231,11 @@ def as_json(comparison: Comparison) -> str:
             | {name: asdict(mean) if mean else None for name, mean in explain(row).items()}
             for row in comparison.students
         ],
-        "passes": [
-            {"row": row.label, "task": column.task, "shots": column.shots, "pass": at, **asdict(mean)}
+        "iterations": [
+            {"row": row.label, "task": column.task, "shots": column.shots, "iteration": at, **asdict(mean)}
             for row in comparison.students
             for column in comparison.columns
-            for at, mean in enumerate(by_pass(row, column, comparison.options.metric))
+            for at, mean in enumerate(by_iteration(row, column, comparison.options.metric))
             if mean is not None
         ],
         "last_over_first": [
@@ -244,10 +244,10 @@ def as_json(comparison: Comparison) -> str:
             for column in comparison.columns
             if (difference := last_over_first(comparison, row, column))
         ],
-        "measures_by_pass": [
-            {"row": row.label, "measure": name, "pass": at, **asdict(mean)}
+        "measures_by_iteration": [
+            {"row": row.label, "measure": name, "iteration": at, **asdict(mean)}
             for row in comparison.students
-            for name, means in measures_by_pass(row).items()
+            for name, means in measures_by_iteration(row).items()
             for at, mean in enumerate(means, start=1)
             if mean is not None
         ],
