@@ -86,7 +86,7 @@ def _print(comparison: Comparison, form: str, sheets: Sequence[Sheet]) -> None:
     terminal.print(tables.rich_table(comparison))
     for sheet in sheets:
         terminal.print(sheet.rich())
-    terminal.print(f"Can show: {tables.CAN_SHOW}. {tables.stars_legend(comparison)}", markup=False, highlight=False)
+    terminal.print(f"MDE: {tables.MDE}. {tables.stars_legend(comparison)}", markup=False, highlight=False)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
 """The rows and columns of a comparison, before anything is compared.
 
-In: runs. Out: a `Row` for each configuration (its seeds together) and for each model as found, a `Column` for each task
-and number of shots, and the look-up of what a run says about them. Nothing is computed here.
+In: runs. Out: a `Row` for each configuration (its seeds together) and for each untrained baseline, a `Column` for each
+task and number of shots, and the look-up of a run's scores for them. Nothing is computed here.
 """
 
 from collections.abc import Sequence
@@ -156,7 +156,7 @@ def _shortfall(run: Run) -> str | None:
 
 
 def dedupe_rows(rows: Sequence[Row]) -> list[Row]:
-    """Models as found come first, each once: rows that have the same evaluations are one."""
+    """Untrained baselines come first, each once: rows that have the same evaluations are one."""
     found: dict[object, Row] = {}
     for row in rows:
         if row.is_model_as_found:
@@ -195,7 +195,7 @@ def _scores(run: Run, row: Row, column: Column, iteration: int) -> list[Score]:
 
 
 def _iteration(run: Run, role: str) -> int:
-    """The iteration whose model counts: of a student the run's last, of models as found none."""
+    """The iteration whose model counts: of a student the run's last, of an untrained baseline none."""
     return run.last_iteration if role == "student" else 0
 
 

@@ -26,14 +26,8 @@ from crescent.statistics.paired import Difference
 TITLE = "lm-evaluation-harness, percent [95 % interval]; difference to {reference}, points"
 STARS = "Stars: p < 0.05, 0.01, 0.001, corrected for {count} differences ({correction})."
 PARTS = "Parts of tasks are corrected among themselves, for {count} differences."
-CAN_SHOW = (
-    "the smallest difference that such a comparison finds in four of five cases after that correction, where the one "
-    "found is smaller"
-)
-SMALL = (
-    "(< x): smaller than x, the smallest difference that such a comparison finds in four of five cases after that "
-    "correction."
-)
+MDE = "minimum detectable effect (80 % power, after that correction), shown where the difference is smaller"
+SMALL = "(< x): smaller than x, the minimum detectable effect (80 % power, after that correction)."
 TOKENS = "Tokens: of a question, read + written."
 UNPAIRED = "†: unpaired, samples missing: as if each question stood alone."
 OF_TWO_ROWS = ("gained", "lost", "detectable")
@@ -70,7 +64,7 @@ def rich_table(comparison: Comparison) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     table.add_column("", overflow="fold")
     tokens = ("tokens",) if comparison.has_promptings else ()
-    for name in ("seeds", "n", "score", "difference", "interval", "p", "can show", *tokens):
+    for name in ("seeds", "n", "score", "difference", "interval", "p", "MDE", *tokens):
         table.add_column(name, justify="right", no_wrap=True)
     for column in comparison.columns:
         factor = scale(comparison, column)
@@ -103,7 +97,7 @@ def _tokens_text(cell: Cell) -> str:
 
 
 def seeds_text(row: Row) -> str:
-    """How many seeds the row's scores average, "2-3" where tasks differ; empty for a model as found."""
+    """How many seeds the row's scores average, "2-3" where tasks differ; empty for an untrained baseline."""
     counts = sorted({len(cell.seeds) for cell in row.cells.values()} or {len(row.seeds)})
     return "" if row.is_model_as_found else "-".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
 
