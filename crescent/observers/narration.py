@@ -179,8 +179,8 @@ TOLD: Mapping[str, Callable[[Console, Artifact], None]] = {
 def score_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], Difference]) -> Table:
     """Primary scores: base, student, their difference with its paired standard error and interval, in percent.
 
-    "can show": the smallest difference that such a comparison finds in four of five cases, after correction for all
-    tasks, where the one found is smaller. A difference that could not be paired has no error here.
+    "MDE": minimum detectable effect (80 % power, corrected for all tasks), shown where the difference is smaller. An
+    unpaired difference has no error here.
     """
     scores = [score for score in scores if score.prompting == "none" and "/" not in score.task]
     last = max((score.iteration for score in scores), default=0)
@@ -190,7 +190,7 @@ def score_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], D
     title = "lm-evaluation-harness, percent; difference = student - base, question by question"
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     table.add_column("task")
-    names = ("shots", "n", *(["teacher"] if teacher else []), "base", "student", "difference", "SE", "95 %", "can show")
+    names = ("shots", "n", *(["teacher"] if teacher else []), "base", "student", "difference", "SE", "95 %", "MDE")
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for key, base in before.items():

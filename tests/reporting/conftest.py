@@ -38,11 +38,11 @@ def prompted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def passes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two configurations in three seeds, of three passes each."""
+def iterations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two configurations in three seeds, of three iterations each."""
     sweep = Sweep(
-        tmp_path_factory.mktemp("passes"), ("none", "rejection"), (5,), (0, 1, 2), ("gsm",), shots=(0,), items=120,
-        questions=20, promptings=("zero_shot_cot",), passes=3,
+        tmp_path_factory.mktemp("iterations"), ("none", "rejection"), (5,), (0, 1, 2), ("gsm",), shots=(0,), items=120,
+        questions=20, promptings=("zero_shot_cot",), iterations=3,
     )  # fmt: skip
     return sweep.build()
 
@@ -56,7 +56,7 @@ def reasoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def two_passes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One configuration in three seeds of two passes."""
-    folder = tmp_path_factory.mktemp("two_passes")
-    return Sweep(folder, ("none",), (1,), (0, 1, 2), ("gsm",), (0,), items=400, questions=20, passes=2).build()
+def two_iterations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One configuration in three seeds of two iterations."""
+    folder = tmp_path_factory.mktemp("two_iterations")
+    return Sweep(folder, ("none",), (1,), (0, 1, 2), ("gsm",), (0,), items=400, questions=20, iterations=2).build()

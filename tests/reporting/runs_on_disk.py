@@ -38,7 +38,7 @@ def config_of(run: Path, **changes: Any) -> dict[str, Any]:
 
 
 def only(run: Path, *tasks: str, model: str | None = None, at_most: int = 99) -> dict[str, Any]:
-    """Scores and evaluations of some tasks, of one model, up to a pass."""
+    """Scores and evaluations of some tasks, of one model, up to an iteration."""
     raw = summary(run)
 
     def kept(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ class Sweep:
     questions: int = 1000
     prefix: str = ""
     promptings: Sequence[str] = ()
-    passes: int = 1
+    iterations: int = 1
     parts: bool = False
 
     def build(self) -> Path:
@@ -68,8 +68,8 @@ def _run(sweep: Sweep, store: Store, dedup: str, draws: int, seed: int, folder: 
     scores: list[Score] = []
     evaluations: list[dict[str, Any]] = []
     asked = [("base", 0, "none"), *(("base", 0, name) for name in sweep.promptings)]
-    for model, iteration, prompting in [*asked, *(("student", at, "none") for at in range(1, sweep.passes + 1))]:
-        own = (settings | {"pass": iteration} if iteration > 1 else settings) if iteration else {}
+    for model, iteration, prompting in [*asked, *(("student", at, "none") for at in range(1, sweep.iterations + 1))]:
+        own = (settings | {"iteration": iteration} if iteration > 1 else settings) if iteration else {}
         own |= {} if prompting == "none" else {"prompting": prompting}
         for task in sweep.tasks:
             for shots in sweep.shots:
@@ -80,7 +80,7 @@ def _run(sweep: Sweep, store: Store, dedup: str, draws: int, seed: int, folder: 
                 place = {"model": model, "iteration": iteration, "prompting": prompting, "task": task, "shots": shots}
                 evaluations.append({**place, "key": found.key, "path": str(found.path)})
     config = {
-        "seed": seed, "name": "synthetic", "iterations": sweep.passes, "store": str(store.root),
+        "seed": seed, "name": "synthetic", "iterations": sweep.iterations, "store": str(store.root),
         "dedup": {"name": dedup},
         "vote": {"name": "majority", "draws": draws, "seed": seed}, "train": {"name": "lora", "seed": seed},
         "model": {"name": "made up"}, "distill": {"name": "self", "student": {"name": "made up"}},
@@ -190,8 +190,8 @@ def _samples(sweep: Sweep, task: str, shots: int, settings: dict[str, Any]) -> l
         if "draws" in settings
         else [1, *settings.get("prompting", "").encode()]
     )
-    own = np.random.default_rng([*named, settings.get("pass", 0)] if "pass" in settings else named)
-    gain = 0.04 + 0.03 * settings["draws"] + 0.02 * settings.get("pass", 0) if "draws" in settings else 0.0
+    own = np.random.default_rng([*named, settings.get("iteration", 0)] if "iteration" in settings else named)
+    gain = 0.04 + 0.03 * settings["draws"] + 0.02 * settings.get("iteration", 0) if "draws" in settings else 0.0
     gain += 0.1 if "prompting" in settings else 0.0
     right = difficulty + own.normal(0, 0.15, sweep.items) < 0.5 + gain
     rows = []

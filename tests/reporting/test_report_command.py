@@ -31,7 +31,7 @@ def test_the_table_says_what_it_compares_and_what_it_could_show(
     sweep: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     printed, _ = output(capsys, sweep)
-    assert all(word in printed for word in ("gsm, 0-shot", "dedup=none vote.draws=5", "can show", "each student's own"))
+    assert all(word in printed for word in ("gsm, 0-shot", "dedup=none vote.draws=5", "MDE", "each student's own"))
 
 
 def test_csv_holds_every_number_of_every_row(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +94,7 @@ def test_a_label_with_brackets_is_shown_as_it_is(
 ) -> None:
     for number, modules in enumerate((["q", "v"], ["[/bold]"])):
         copy(sweep / str(number), tmp_path / str(number), config=config_of(sweep / "0", train__target=modules))
-    printed, _ = output(capsys, tmp_path, "--explain", "--passes")
+    printed, _ = output(capsys, tmp_path, "--explain", "--iterations")
     assert printed.count("train.target=[q,v]") == 2 + 1 + 2 and "[[/bold]]" in printed
 
 
@@ -128,35 +128,40 @@ def test_what_each_setting_does_is_a_table_and_in_json(sweep: Path, capsys: pyte
     assert f"{100 * found[1]['value']:+.1f} [" in lines[1]
 
 
-def test_scores_by_pass_are_a_table_and_in_json(two_passes: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = output(capsys, two_passes, "--passes", "--format", "md")[0].splitlines()
-    header = next(at for at, line in enumerate(lines) if "pass 0" in line)
-    assert lines[header] == "|  | pass 0 | pass 1 | pass 2 | last over first |" and lines[header + 2].count("±") == 3
-    found = json.loads(output(capsys, two_passes, "--format", "json")[0])["passes"]
-    assert [one["pass"] for one in found] == [0, 1, 2] and found[0]["value"] < found[1]["value"] < found[2]["value"]
+def test_scores_by_iteration_are_a_table_and_in_json(two_iterations: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = output(capsys, two_iterations, "--iterations", "--format", "md")[0].splitlines()
+    header = next(at for at, line in enumerate(lines) if "iteration 0" in line)
+    assert (
+        lines[header] == "|  | iteration 0 | iteration 1 | iteration 2 | last over first |"
+        and lines[header + 2].count("±") == 3
+    )
+    found = json.loads(output(capsys, two_iterations, "--format", "json")[0])["iterations"]
+    assert [one["iteration"] for one in found] == [0, 1, 2] and found[0]["value"] < found[1]["value"] < found[2][
+        "value"
+    ]
 
 
-def test_the_last_pass_is_set_against_the_first_question_by_question(
-    two_passes: Path, capsys: pytest.CaptureFixture[str]
+def test_the_last_iteration_is_set_against_the_first_question_by_question(
+    two_iterations: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = json.loads(output(capsys, two_passes, "--format", "json")[0])
-    [gained], means = found["last_over_first"], {one["pass"]: one["value"] for one in found["passes"]}
+    found = json.loads(output(capsys, two_iterations, "--format", "json")[0])
+    [gained], means = found["last_over_first"], {one["iteration"]: one["value"] for one in found["iterations"]}
     assert gained["value"] == pytest.approx(means[2] - means[1]) and gained["seeds"] == 3
 
 
-def test_what_was_asked_and_answered_stands_beside_the_scores_by_pass(
-    two_passes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_what_was_asked_and_answered_stands_beside_the_scores_by_iteration(
+    two_iterations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for seed in range(3):
         seen = [{"diversity": 20.0 + seed, "label_accuracy": None}, {"diversity": 10.0, "label_accuracy": 0.9}]
-        copy(two_passes / str(seed), tmp_path / str(seed), iterations=seen)
-    lines = output(capsys, tmp_path, "--passes", "--format", "md")[0].splitlines()
+        copy(two_iterations / str(seed), tmp_path / str(seed), iterations=seen)
+    lines = output(capsys, tmp_path, "--iterations", "--format", "md")[0].splitlines()
     [diversity], [labels] = ([line for line in lines if name in line] for name in ("Vendi as asked", "labels right"))
     assert diversity.endswith("| – | 21.0 ± 1.0 | 10.0 ± 0.0 | – |") and labels.endswith("| – | – | 90.0 ± 0.0 | – |")
 
 
 def test_a_format_without_small_tables_says_so(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "take --format md, or json" in refused(capsys, sweep, "--explain", "--format", "latex")
+    assert "use --format md, or json" in refused(capsys, sweep, "--explain", "--format", "latex")
 
 
 def test_what_a_prompting_costs_stands_beside_its_score(reasoned: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -174,14 +174,16 @@ def test_the_bootstrap_is_that_of_the_table(sweep: Path) -> None:
     assert expected is not None and (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
-def test_runs_that_ended_after_their_first_pass_are_not_counted_as_no_gain(two_passes: Path, tmp_path: Path) -> None:
+def test_runs_that_ended_after_their_first_iteration_are_not_counted_as_no_gain(
+    two_iterations: Path, tmp_path: Path
+) -> None:
     column = Column("gsm", 0)
     for seed in range(3):
-        ended = {**only(two_passes / str(seed), at_most=1), "status": "collapsed"} if seed == 0 else {}
-        copy(two_passes / str(seed), tmp_path / str(seed), **ended)
+        ended = {**only(two_iterations / str(seed), at_most=1), "status": "collapsed"} if seed == 0 else {}
+        copy(two_iterations / str(seed), tmp_path / str(seed), **ended)
     comparison = compared(tmp_path)
     found = last_over_first(comparison, comparison.students[0], column)
-    both = compared(two_passes / "1", two_passes / "2")
+    both = compared(two_iterations / "1", two_iterations / "2")
     expected = last_over_first(both, both.students[0], column)
     assert found is not None and expected is not None and (found.value, found.seeds) == (expected.value, 2)
 

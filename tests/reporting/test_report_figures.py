@@ -15,7 +15,7 @@ from crescent.reporting.read.runs import read_all
 from crescent.reporting.show import figures
 from crescent.reporting.show.drawing import stroke, swatch
 from crescent.reporting.show.figures import by_axis, prompts, relations
-from crescent.reporting.show.figures import passes as by_pass
+from crescent.reporting.show.figures import iterations as by_iteration
 from crescent.reporting.show.figures.figure import difference_unit, panel_title, panels_of, short_labels, total, unit
 
 SHARES = Options()
@@ -54,9 +54,11 @@ def markers(axes: Any) -> list[tuple[float, float]]:
     ]  # fmt: skip
 
 
-def test_pass_by_pass_draws_the_mean_of_the_seeds_and_begins_at_the_plain_base(passes: Path, painted: Painted) -> None:
-    comparison = compared(passes)
-    [axes] = painted(by_pass, lambda: by_pass.passes(comparison))
+def test_by_iteration_draws_the_mean_of_the_seeds_and_begins_at_the_plain_base(
+    iterations: Path, painted: Painted
+) -> None:
+    comparison = compared(iterations)
+    [axes] = painted(by_iteration, lambda: by_iteration.iterations(comparison))
     [plain] = {score.value for run in comparison.runs for score in run.scores
                if score.primary and (score.model, score.prompting) == ("base", "none")}  # fmt: skip
     second = [
@@ -67,14 +69,14 @@ def test_pass_by_pass_draws_the_mean_of_the_seeds_and_begins_at_the_plain_base(p
     assert len(set(second)) > 1 and places[2][1] == pytest.approx(100 * sum(second) / 3)
 
 
-def test_pass_by_pass_says_that_the_line_is_the_range_of_the_seeds(passes: Path) -> None:
-    found = {figure.title: figure for figure in figures.accuracy(compared(passes))}
-    assert "from the lowest seed to the highest" in found["Pass by pass"].caption
-    assert [name for _, name in found["Pass by pass"].key] == ["none", "rejection"]
+def test_by_iteration_says_that_the_line_is_the_range_of_the_seeds(iterations: Path) -> None:
+    found = {figure.title: figure for figure in figures.accuracy(compared(iterations))}
+    assert "from the lowest seed to the highest" in found["By iteration"].caption
+    assert [name for _, name in found["By iteration"].key] == ["none", "rejection"]
 
 
-def test_the_dashed_line_is_the_base_asked_plainly_alone(passes: Path, painted: Painted) -> None:
-    [axes] = painted(by_axis, lambda: by_axis.by_axis(compared(passes), 0))
+def test_the_dashed_line_is_the_base_asked_plainly_alone(iterations: Path, painted: Painted) -> None:
+    [axes] = painted(by_axis, lambda: by_axis.by_axis(compared(iterations), 0))
     dashed = [line for line in axes.get_lines() if list(line.get_xdata()) == [0, 1] and line.is_dashed()]
     assert len(dashed) == 1
 

@@ -30,23 +30,23 @@ def test_a_configuration_whose_runs_all_died_is_named(sweep: Path, tmp_path: Pat
     assert len(found.students) == 1 and "dead" in found.notes[0] and len(found.notes) == 1
 
 
-def test_a_run_killed_between_passes_is_not_counted(two_passes: Path, tmp_path: Path) -> None:
+def test_a_run_killed_between_iterations_is_not_counted(two_iterations: Path, tmp_path: Path) -> None:
     shorter = [
-        copy(two_passes / str(n), tmp_path / str(n), status="running", **only(two_passes / str(n), at_most=1))
+        copy(two_iterations / str(n), tmp_path / str(n), status="running", **only(two_iterations / str(n), at_most=1))
         for n in (1, 2)
     ]
-    found = compared(two_passes / "0", *shorter)
+    found = compared(two_iterations / "0", *shorter)
     assert found.students[0].seeds == (0,) and found.students[0].cells[GSM].score.seeds == 1
-    assert sum("has no score of the student of pass 2 of 2 (status: running)" in note for note in found.notes) == 2
+    assert sum("has no score of the student of iteration 2 of 2 (status: running)" in note for note in found.notes) == 2
 
 
-def test_a_run_that_a_collapse_ended_counts_with_its_last_student(two_passes: Path, tmp_path: Path) -> None:
-    ended = copy(two_passes / "1", tmp_path / "ended", **only(two_passes / "1", at_most=1))
-    found = compared(two_passes / "0", ended)
+def test_a_run_that_a_collapse_ended_counts_with_its_last_student(two_iterations: Path, tmp_path: Path) -> None:
+    ended = copy(two_iterations / "1", tmp_path / "ended", **only(two_iterations / "1", at_most=1))
+    found = compared(two_iterations / "0", ended)
     cell = found.students[0].cells[GSM]
     assert cell.seeds == (0, 1) and cell.paired and cell.difference is not None and cell.difference.seeds == 2
     assert any(
-        "ended ended after pass 1 of 2 (status: finished); the student of that pass counts" in note
+        "ended ended after iteration 1 of 2 (status: finished); the student of that iteration counts" in note
         for note in found.notes
     )
 

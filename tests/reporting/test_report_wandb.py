@@ -62,8 +62,8 @@ def test_offline_the_comparison_is_logged_and_the_upload_is_named(comparison: Co
     assert any({"dedup", "vote.draws", "difference_value"} <= set(table["columns"]) for table in tables)
 
 
-def test_runs_that_are_not_tracked_are_refused(passes: Path, tmp_path: Path) -> None:
-    runs, notes = read_all([passes])
+def test_runs_that_are_not_tracked_are_refused(iterations: Path, tmp_path: Path) -> None:
+    runs, notes = read_all([iterations])
     with pytest.raises(ValueError, match="none of these runs is tracked"):
         publish(compare(runs, Options(), Console(quiet=True), notes), None, "crescent", None, tmp_path)
 

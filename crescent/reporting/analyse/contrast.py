@@ -1,7 +1,7 @@
 """Any weighted sum of scores, with the interval of a paired difference.
 
-In: rows of a `Comparison`, or passes of them, with weights that sum to 0. Out: the sum, formed question by question and
-seed by seed. What is summed and why, others decide (`effects.py`, `explain.py`).
+In: rows of a `Comparison`, or single iterations of them, with weights that sum to 0. Out: the sum, formed question by
+question and seed by seed. What is summed and why, others decide (`effects.py`, `explain.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from crescent.statistics.paired import Difference, paired_difference
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A row's students count `weight`: those of a pass, or of each run's last."""
+    """A row's students count `weight`: those of an iteration, or of each run's last."""
 
     row: Row
     weight: float

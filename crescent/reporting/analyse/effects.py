@@ -60,7 +60,7 @@ def never_varied_alone(comparison: Comparison) -> tuple[str, ...]:
 
 
 def last_over_first(comparison: Comparison, row: Row, column: Column) -> Difference | None:
-    """The student of the last pass over that of the first, of the runs that made both; None where there is one pass."""
+    """The student of the last iteration minus that of the first, for runs with both; None for a single iteration."""
     last = max(run.last_iteration for run in row.runs)
     return contrast(comparison, [Term(row, 1.0, last), Term(row, -1.0, 1)], column) if last > 1 else None
 

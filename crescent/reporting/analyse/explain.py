@@ -1,4 +1,4 @@
-"""What explains a row: its labels, votes, questions and costs, and its student's scores pass by pass.
+"""What explains a row: its labels, votes, questions and costs, and its student's scores by iteration.
 
 In: a row of a comparison. Out: means over its seeds, with their standard deviation. All of it stands in summary.json; a
 measure that no run has is None.
@@ -48,11 +48,11 @@ MEASURES: Mapping[str, Callable[[Run], float | None]] = {
     "generated": _total("tokens", without="finetune"),
     "new_tokens": _total("new_tokens"),
 }
-"""Of a run: shares in 0..1 (the last pass), the effective number of questions kept, pairs trained on, draws of a
-question, rewrites asked for, questions given up, and over all passes the tokens of its data and training, whichever
+"""Of a run: shares in 0..1 (the last iteration), the effective number of questions kept, pairs trained on, draws of a
+question, rewrites asked for, questions given up, and over all iterations the tokens of its data and training, whichever
 run paid for them, those of them that were generated, and those that this run paid for."""
-OF_A_PASS = ("diversity", "valid", "label_accuracy", "agreement", "trained_on")
-"""Of a pass: the effective number of different questions as the model asked them, shares in 0..1, pairs trained on."""
+PER_ITERATION = ("diversity", "valid", "label_accuracy", "agreement", "trained_on")
+"""Per iteration: the effective number of different questions as generated, shares in 0..1, pairs trained on."""
 
 
 def explain(row: Row) -> dict[str, Mean | None]:
@@ -60,8 +60,8 @@ def explain(row: Row) -> dict[str, Mean | None]:
     return {name: mean_of([measure(run) for run in row.runs]) for name, measure in MEASURES.items()}
 
 
-def by_pass(row: Row, column: Column, metric: str | None) -> list[Mean | None]:
-    """The score before training, and that of the student after each pass."""
+def by_iteration(row: Row, column: Column, metric: str | None) -> list[Mean | None]:
+    """The score before training, and that of the student after each iteration."""
     base = replace(row, role="base")
     last = max(run.last_iteration for run in row.runs)
     scored = [[score_of(run, base, column, metric) for run in row.runs]]
@@ -69,14 +69,16 @@ def by_pass(row: Row, column: Column, metric: str | None) -> list[Mean | None]:
     return [mean_of([score.value if score else None for score in scores]) for scores in scored]
 
 
-def measures_by_pass(row: Row) -> dict[str, list[Mean | None]]:
-    """Each of `OF_A_PASS` at each pass, the first at 0."""
-    made = max(len(run.passes) for run in row.runs)
-    return {name: [mean_of([_number(run, at, name) for run in row.runs]) for at in range(made)] for name in OF_A_PASS}
+def measures_by_iteration(row: Row) -> dict[str, list[Mean | None]]:
+    """Each of `PER_ITERATION` at each iteration, the first at 0."""
+    made = max(len(run.iterations) for run in row.runs)
+    return {
+        name: [mean_of([_number(run, at, name) for run in row.runs]) for at in range(made)] for name in PER_ITERATION
+    }
 
 
 def _number(run: Run, at: int, name: str) -> float | None:
-    found = run.passes[at].get(name) if at < len(run.passes) else None
+    found = run.iterations[at].get(name) if at < len(run.iterations) else None
     return float(found) if isinstance(found, int | float) else None
 
 

@@ -50,7 +50,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The whole: rows in order (models as found first), columns in order, remarks about what could not be compared."""
+    """Rows in order (untrained baselines first), columns in order, and notes on what could not be compared."""
 
     axes: Axes
     columns: tuple[Column, ...]
@@ -267,7 +267,7 @@ def _corrected(rows: Sequence[Row], correction: Correction) -> list[Row]:
 
 
 def _different(row: Row, column: Column, scored: Sequence[tuple[Run, Score]]) -> list[Score]:
-    """The scores, those of one evaluation once: all seeds share that of a model as found."""
+    """The scores, those of one evaluation once: all seeds share that of an untrained baseline."""
     found: dict[object, Score] = {}
     for run, score in scored:
         evaluation = evaluation_of(run, row, column)

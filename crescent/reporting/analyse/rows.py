@@ -1,7 +1,7 @@
 """The rows and columns of a comparison, before anything is compared.
 
-In: runs. Out: a `Row` for each configuration (its seeds together) and for each model as found, a `Column` for each task
-and number of shots, and the look-up of what a run says about them. Nothing is computed here.
+In: runs. Out: a `Row` for each configuration (its seeds together) and for each untrained baseline, a `Column` for each
+task and number of shots, and the look-up of a run's scores for them. Nothing is computed here.
 """
 
 from collections.abc import Sequence
@@ -148,15 +148,15 @@ def _shortfall(run: Run) -> str | None:
     made, asked = run.last_iteration, run.asked_iterations
     ended = f" (status: {run.status})" if run.status else ""
     if not run.has_its_student:
-        which = f"the student of pass {made + 1} of {asked}" if asked > 1 else "its student"
+        which = f"the student of iteration {made + 1} of {asked}" if asked > 1 else "its student"
         return f"{run.folder} has no score of {which}{ended}; it is left out of the averages"
     if made < asked:
-        return f"{run.folder} ended after pass {made} of {asked}{ended}; the student of that pass counts"
+        return f"{run.folder} ended after iteration {made} of {asked}{ended}; the student of that iteration counts"
     return None
 
 
 def dedupe_rows(rows: Sequence[Row]) -> list[Row]:
-    """Models as found come first, each once: rows that have the same evaluations are one."""
+    """Untrained baselines come first, each once: rows that have the same evaluations are one."""
     found: dict[object, Row] = {}
     for row in rows:
         if row.is_model_as_found:
@@ -169,7 +169,7 @@ def dedupe_rows(rows: Sequence[Row]) -> list[Row]:
 
 def score_of(run: Run, row: Row, column: Column, metric: str | None, iteration: int | None = None) -> Score | None:
     """The run's score of the row in the column: its primary one, or that of "metric,filter"; of a student that of the
-    last pass unless one is named."""
+    last iteration unless one is named."""
     for score in _scores(run, row, column, _iteration(run, row.role) if iteration is None else iteration):
         if score.primary if metric is None else f"{score.metric},{score.filter}" == metric:
             return score
@@ -195,7 +195,7 @@ def _scores(run: Run, row: Row, column: Column, iteration: int) -> list[Score]:
 
 
 def _iteration(run: Run, role: str) -> int:
-    """The pass whose model counts: of a student the run's last, of models as found none."""
+    """The iteration whose model counts: of a student the run's last, of an untrained baseline none."""
     return run.last_iteration if role == "student" else 0
 
 

@@ -39,8 +39,8 @@ class Evaluation:
 class Run:
     """One summary.json. `settings` is its configuration with dotted keys; `stores` are roots to look for artifacts.
 
-    `status` is how it ended ("running" where it was killed), None where an early version did not say. `passes`: what
-    the monitor of collapse saw of each.
+    `status` is how it ended ("running" where it was killed), None where an early version did not say. `iterations` are
+    the figures of the collapse monitor, one entry per iteration.
     """
 
     folder: Path
@@ -55,11 +55,11 @@ class Run:
     versions: Mapping[str, str]
     stores: tuple[Path, ...] = field(default=())
     status: str | None = FINISHED
-    passes: tuple[Mapping[str, Any], ...] = ()
+    iterations: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def last_iteration(self) -> int:
-        """The last pass of self-improvement whose student was scored; 0 where none was."""
+        """The last iteration whose student was scored; 0 where none was."""
         return max((score.iteration for score in self.scores if score.model == "student"), default=0)
 
     def weights(self, role: str) -> str:
@@ -73,7 +73,7 @@ class Run:
 
     @property
     def asked_iterations(self) -> int:
-        """The passes that the configuration asks for."""
+        """The iterations that the configuration asks for."""
         asked = self.settings.get("iterations")
         return asked if isinstance(asked, int) else 1
 
@@ -137,12 +137,14 @@ def read(folder: Path, store: Path | None = None) -> Run:
         settings, versions = dict(flatten(raw.get("config", {}))), dict(raw.get("versions", {}))
         git, status = (convert(str | None, raw.get(key), key) for key in ("git", "status"))
         roots = _roots(folder, store, raw, evaluations)
-        passes = tuple(dict(one) for one in raw.get("iterations", ()))
+        iterations = tuple(dict(one) for one in raw.get("iterations", ()))
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is no summary of a run ({type(error).__name__}: {error})") from None
-    return Run(folder, name, seed, settings, scores, evaluations, stages, labels, git, versions, roots, status, passes)
+    return Run(
+        folder, name, seed, settings, scores, evaluations, stages, labels, git, versions, roots, status, iterations
+    )
 
 
 def read_all(paths: Sequence[Path], store: Path | None = None) -> tuple[list[Run], list[str]]:
@@ -187,6 +189,7 @@ class _Stage:
     iteration: int
     records: int
     key: str = ""
+    reused_records: int = 0
     tokens: int = 0
     new_tokens: int = 0
     seconds: float = 0.0

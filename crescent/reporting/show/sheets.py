@@ -1,4 +1,4 @@
-"""Small tables beside the main one: what explains the rows, and scores pass by pass.
+"""Small tables beside the main one: what explains the rows, and scores by iteration.
 
 In: a `Comparison`. Out: a `Sheet`, for the terminal and as Markdown. JSON holds the same numbers (`tables.as_json`).
 """
@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from crescent.reporting.analyse.effects import effects, last_over_first, never_varied_alone
-from crescent.reporting.analyse.explain import Mean, by_pass, explain, measures_by_pass
+from crescent.reporting.analyse.explain import Mean, by_iteration, explain, measures_by_iteration
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Column
 from crescent.reporting.show.tables import scale
@@ -74,7 +74,7 @@ def explanation(comparison: Comparison) -> Sheet:
     return Sheet(title, ("", "seeds", *(name for _, name, _, _ in shown)), tuple(lines))
 
 
-OF_A_PASS = (
+PER_ITERATION = (
     ("diversity", "Vendi as asked", 1, ".1f"),
     ("valid", "valid, %", 100, ".1f"),
     ("label_accuracy", "labels right, %", 100, ".1f"),
@@ -83,37 +83,37 @@ OF_A_PASS = (
 )
 
 
-def passes(comparison: Comparison) -> Sheet:
-    """Each row's student after each pass, pass 0 being its base before training; and what was asked and answered."""
-    lines = [*_scores_by_pass(comparison), *_measures_by_pass(comparison)]
+def iterations(comparison: Comparison) -> Sheet:
+    """Each row's student after each iteration (0: its base before training), and what was asked and answered."""
+    lines = [*_scores_by_iteration(comparison), *_measures_by_iteration(comparison)]
     most = max((len(values) for _, values, _ in lines), default=0)
-    header = ("", *(f"pass {at}" for at in range(most)), "last over first")
+    header = ("", *(f"iteration {at}" for at in range(most)), "last over first")
     title = (
-        "By pass: score, percent, then what was asked and answered; means over seeds ± standard deviation of the "
+        "By iteration: score, percent, then what was asked and answered; means over seeds ± standard deviation of the "
         "seeds. Last over first: points with the 95 % interval, paired by question"
     )
     padded = ((name, *values, *["–"] * (most - len(values)), gained) for name, values, gained in lines)
     return Sheet(title, header, tuple(padded))
 
 
-def _scores_by_pass(comparison: Comparison) -> Iterator[tuple[str, list[str], str]]:
-    """A label, a text for each pass, and what the last gained over the first."""
+def _scores_by_iteration(comparison: Comparison) -> Iterator[tuple[str, list[str], str]]:
+    """A label, a text for each iteration, and what the last gained over the first."""
     for column in comparison.columns:
         factor = scale(comparison, column)
         for row in comparison.students:
             values = []
-            for mean in by_pass(row, column, comparison.options.metric):
+            for mean in by_iteration(row, column, comparison.options.metric):
                 few = f" ({mean.seeds} seeds)" if mean and mean.seeds < len(row.seeds) else ""
                 values.append(mean_text(mean, factor, ".1f") + few)
             gained = difference_text(comparison, last_over_first(comparison, row, column), column)
             yield f"{column.name}: {row.label}", values, gained
 
 
-def _measures_by_pass(comparison: Comparison) -> Iterator[tuple[str, list[str], str]]:
-    """The same of what no benchmark tells; there is none before the first pass."""
-    for name, title, factor, form in OF_A_PASS:
+def _measures_by_iteration(comparison: Comparison) -> Iterator[tuple[str, list[str], str]]:
+    """The same of what no benchmark tells; there is none before the first iteration."""
+    for name, title, factor, form in PER_ITERATION:
         for row in comparison.students:
-            means = measures_by_pass(row)[name]
+            means = measures_by_iteration(row)[name]
             if any(means):
                 yield f"{title}: {row.label}", ["–", *(mean_text(mean, factor, form) for mean in means)], "–"
 

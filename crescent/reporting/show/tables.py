@@ -18,7 +18,7 @@ from rich.table import Table
 
 from crescent.reporting.analyse import axes as axis
 from crescent.reporting.analyse.effects import effects, last_over_first
-from crescent.reporting.analyse.explain import by_pass, explain, measures_by_pass
+from crescent.reporting.analyse.explain import by_iteration, explain, measures_by_iteration
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Cell, Column, Row
 from crescent.statistics.paired import Difference
@@ -26,14 +26,8 @@ from crescent.statistics.paired import Difference
 TITLE = "lm-evaluation-harness, percent [95 % interval]; difference to {reference}, points"
 STARS = "Stars: p < 0.05, 0.01, 0.001, corrected for {count} differences ({correction})."
 PARTS = "Parts of tasks are corrected among themselves, for {count} differences."
-CAN_SHOW = (
-    "the smallest difference that such a comparison finds in four of five cases after that correction, where the one "
-    "found is smaller"
-)
-SMALL = (
-    "(< x): smaller than x, the smallest difference that such a comparison finds in four of five cases after that "
-    "correction."
-)
+MDE = "minimum detectable effect (80 % power, after that correction), shown where the difference is smaller"
+SMALL = "(< x): smaller than x, the minimum detectable effect (80 % power, after that correction)."
 TOKENS = "Tokens: of a question, read + written."
 UNPAIRED = "†: unpaired, samples missing: as if each question stood alone."
 OF_TWO_ROWS = ("gained", "lost", "detectable")
@@ -70,7 +64,7 @@ def rich_table(comparison: Comparison) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     table.add_column("", overflow="fold")
     tokens = ("tokens",) if comparison.has_promptings else ()
-    for name in ("seeds", "n", "score", "difference", "interval", "p", "can show", *tokens):
+    for name in ("seeds", "n", "score", "difference", "interval", "p", "MDE", *tokens):
         table.add_column(name, justify="right", no_wrap=True)
     for column in comparison.columns:
         factor = scale(comparison, column)
@@ -103,7 +97,7 @@ def _tokens_text(cell: Cell) -> str:
 
 
 def seeds_text(row: Row) -> str:
-    """How many seeds the row's scores average, "2-3" where tasks differ; empty for a model as found."""
+    """How many seeds the row's scores average, "2-3" where tasks differ; empty for an untrained baseline."""
     counts = sorted({len(cell.seeds) for cell in row.cells.values()} or {len(row.seeds)})
     return "" if row.is_model_as_found else "-".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
 
@@ -231,11 +225,11 @@ def as_json(comparison: Comparison) -> str:
             | {name: asdict(mean) if mean else None for name, mean in explain(row).items()}
             for row in comparison.students
         ],
-        "passes": [
-            {"row": row.label, "task": column.task, "shots": column.shots, "pass": at, **asdict(mean)}
+        "iterations": [
+            {"row": row.label, "task": column.task, "shots": column.shots, "iteration": at, **asdict(mean)}
             for row in comparison.students
             for column in comparison.columns
-            for at, mean in enumerate(by_pass(row, column, comparison.options.metric))
+            for at, mean in enumerate(by_iteration(row, column, comparison.options.metric))
             if mean is not None
         ],
         "last_over_first": [
@@ -244,10 +238,10 @@ def as_json(comparison: Comparison) -> str:
             for column in comparison.columns
             if (difference := last_over_first(comparison, row, column))
         ],
-        "measures_by_pass": [
-            {"row": row.label, "measure": name, "pass": at, **asdict(mean)}
+        "measures_by_iteration": [
+            {"row": row.label, "measure": name, "iteration": at, **asdict(mean)}
             for row in comparison.students
-            for name, means in measures_by_pass(row).items()
+            for name, means in measures_by_iteration(row).items()
             for at, mean in enumerate(means, start=1)
             if mean is not None
         ],

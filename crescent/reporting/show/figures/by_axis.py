@@ -25,7 +25,7 @@ from crescent.reporting.show.tables import scale
 MEANINGS = {
     "dedup.max_rewrites": "rewrites before a question is dropped",
     "dedup.min_cosine": "cosine from which questions are duplicates",
-    "iterations": "passes of self-improvement",
+    "iterations": "iterations of self-improvement",
     "num_questions": "questions",
     "source.num_pairs": "training pairs",
     "train.epochs": "epochs",

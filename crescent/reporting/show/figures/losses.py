@@ -9,7 +9,7 @@ from crescent.reporting.show.drawing import WIDE, draw, stroke
 from crescent.reporting.show.figures.figure import Figure, key_of, short_labels
 
 CAPTION = (
-    "Training loss of each step over its own target tokens (the responses), of the first seed and the last pass. A "
+    "Training loss of each step over its own target tokens (the responses), first seed, last iteration. A "
     "loss near zero from the start says that the student already writes such responses: there is little to learn from "
     "them."
 )

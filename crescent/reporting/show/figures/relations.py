@@ -42,7 +42,7 @@ def explanations(comparison: Comparison) -> list[Figure]:
 
 
 def _labels_right(row: Row) -> float | None:
-    """Percent, of the last pass, mean over the seeds."""
+    """Percent, of the last iteration, mean over the seeds."""
     found = mean([run.labels[-1]["labels_right"] for run in row.runs if run.labels])
     return None if found is None else 100 * found
 

@@ -1,4 +1,4 @@
-"""Scores: before and after, by each axis, and pass by pass."""
+"""Scores: before and after, by each axis, and by iteration."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from crescent.reporting.analyse.rows import Column, Row
 from crescent.reporting.show.drawing import PAPER, WIDE, draw, interval, label_rows, legend_above, series
 from crescent.reporting.show.figures.by_axis import by_axis
 from crescent.reporting.show.figures.figure import Figure, column_labels, unit
-from crescent.reporting.show.figures.passes import passes
+from crescent.reporting.show.figures.iterations import iterations
 from crescent.reporting.show.tables import scale
 
 
 def accuracy(comparison: Comparison) -> list[Figure]:
-    """By each axis, without axes before and after; then pass by pass, where there are several."""
+    """By each axis, without axes before and after; then by iteration, where there are several."""
     if not comparison.columns or not comparison.students:
         return []
     by_axes = [by_axis(comparison, place) for place in range(len(comparison.axes))]
-    return [*(by_axes or _before_after(comparison)), *passes(comparison)]
+    return [*(by_axes or _before_after(comparison)), *iterations(comparison)]
 
 
 def _before_after(comparison: Comparison) -> list[Figure]:

@@ -1,4 +1,4 @@
-"""Scores pass by pass of self-improvement: the mean over seeds of each configuration, and the range of its seeds."""
+"""Scores by iteration: the mean over seeds of each configuration, and the range of its seeds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,22 +20,22 @@ from crescent.reporting.show.figures.figure import (
 )
 from crescent.reporting.show.tables import scale
 
-SEVERAL = "Mean over the seeds after each pass; the upright line spans from the lowest seed to the highest."
-ONE = "Scores after each pass, with 95 % intervals of their own."
-CAPTION = " Pass 0 is the model before training, asked plainly. The table compares the last pass with pass 0."
+SEVERAL = "Mean over the seeds after each iteration; the upright line spans from the lowest seed to the highest."
+ONE = "Scores after each iteration, with 95 % intervals of their own."
+CAPTION = " Iteration 0 is the model before training, asked plainly. The table compares the last iteration with it."
 
 
-def passes(comparison: Comparison) -> list[Figure]:
-    """Nothing where all runs are of one pass."""
+def iterations(comparison: Comparison) -> list[Figure]:
+    """Nothing where all runs are of one iteration."""
     rows = [row for row in comparison.students if any(run.last_iteration > 1 for run in row.runs)]
     if not rows:
         return []
     panels, parts = panels_of(
         comparison.columns,
-        lambda column: draw(f"{column.name} by pass", lambda axes: _paint(axes, comparison, column, rows)),
+        lambda column: draw(f"{column.name} by iteration", lambda axes: _paint(axes, comparison, column, rows)),
     )
     caption = (SEVERAL if any(len(row.runs) > 1 for row in rows) else ONE) + CAPTION
-    return [Figure("Pass by pass", caption, panels, key_of(short_labels(comparison, rows)), parts)]
+    return [Figure("By iteration", caption, panels, key_of(short_labels(comparison, rows)), parts)]
 
 
 def _paint(axes: Any, comparison: Comparison, column: Column, rows: Sequence[Row]) -> None:
@@ -54,7 +54,7 @@ def _paint(axes: Any, comparison: Comparison, column: Column, rows: Sequence[Row
             ys.append(factor * middle)
         axes.plot(xs, ys, color=own.color, linestyle=own.line, linewidth=1.3, marker=own.marker, ms=5)
     axes.set_xticks(range(last + 1))
-    axes.set_xlabel("pass of self-improvement")
+    axes.set_xlabel("iteration")
     axes.set_ylabel(unit(comparison, column))
     axes.set_title(panel_title(column))
 
