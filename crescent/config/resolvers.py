@@ -1,4 +1,4 @@
-"""What `${crescent:...}` and `${crescent_assets:}` mean in a YAML, and where the YAMLs are.
+"""What `${crescent:...}` and its like mean in a YAML, and where the YAMLs are.
 
 Every process that composes a configuration registers these first: the command, and each job of a sweep that runs in a
 process of its own.
@@ -7,6 +7,8 @@ process of its own.
 from pathlib import Path
 
 from omegaconf import OmegaConf
+
+from crescent.core.cache import models_folder
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -18,8 +20,10 @@ def assets() -> Path:
 
 
 def register_resolvers() -> None:
-    """`${crescent:path}` is a path in the package, `${crescent_assets:}` the folder of conf/, `${crescent_names:x}` the
-    elements of a list, or the keys of a mapping, as a+b."""
+    """`${crescent:path}` is a path in the package, `${crescent_assets:}` the folder of conf/, `${crescent_models:file}`
+    the path of a model that `make setup-real` fetches, `${crescent_names:x}` the elements of a list, or the keys of a
+    mapping, as a+b."""
     OmegaConf.register_new_resolver("crescent", lambda path: str(PACKAGE / path), replace=True)
     OmegaConf.register_new_resolver("crescent_assets", lambda *_: str(assets()), replace=True)
+    OmegaConf.register_new_resolver("crescent_models", lambda file: str(models_folder() / file), replace=True)
     OmegaConf.register_new_resolver("crescent_names", "+".join, replace=True)

@@ -1,4 +1,4 @@
-"""Which weights, and how they are loaded: any Hugging Face causal language model, by hub id or folder.
+"""Which weights, and how they are loaded: any Hugging Face causal language model, by hub id or folder, or a GGUF file.
 
 In: a `Weights`. Out: a model in eval mode with its tokenizer, the identity that belongs in keys, or a ValueError that
 names what is wrong before anything large is read. It generates nothing.
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from crescent.core.number_format import AUTO, DTYPES, resolved_dtype
-from crescent.core.store import internal, make_key, write_atomic
+from crescent.core.store import internal, make_key, omit_from_key_at, write_atomic
+from crescent.engines import gguf
 from crescent.engines.attention import needed_attention
 from crescent.engines.memory import Need, oom_error_as
 from crescent.engines.thoughts import check_template, may_think
@@ -43,8 +44,9 @@ _AS_LISTED = Turn(None, True, False)  # without a chat template: plain text ends
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A model by hub id or folder, its number format in memory, and an adapter to merge into it (a folder).
+    """A model by hub id, folder or `.gguf` file, its number format in memory, and an adapter (a folder) to be merged.
 
+    `gguf_file` names the one to read in a hub repository or a folder of such files.
     `dtype` "auto" is decided for a device (`on`) before anything is loaded or a key is made.
     `template`: "chat" is the model's own chat template; "completion" asks a model without one in plain text, as
     `COMPLETION` has it.
@@ -57,10 +59,16 @@ class Weights:
     adapter: Path | None = internal(default=None)
     adapter_key: str | None = internal(default=None)
     template: Template = "chat"
+    gguf_file: str | None = omit_from_key_at(None)
 
     def __post_init__(self) -> None:
         if self.dtype not in (AUTO, *DTYPES):
             raise ValueError(f"model.dtype is {self.dtype!r}; it may be {', '.join((AUTO, *DTYPES))}")
+        if self.gguf_file is not None and (not self.gguf_file.endswith(gguf.SUFFIX) or self.path.endswith(gguf.SUFFIX)):
+            raise ValueError(
+                f"model.gguf_file is {self.gguf_file!r}; it must be the name of a .gguf file in the "
+                f"repository or folder model.path, which is {self.path!r}"
+            )
 
     def on(self, device: str) -> "Weights":
         """The same with `dtype` decided for a device, as it belongs in keys: it changes results."""
@@ -70,10 +78,20 @@ class Weights:
         """The same model with an adapter (a folder as `save_pretrained` of peft writes it) merged in."""
         return replace(self, adapter=path, adapter_key=key)
 
+    def in_folder(self, folder: Path) -> "Weights":
+        """The same model from a folder in the Hugging Face layout."""
+        return replace(self, path=str(folder), revision=None, gguf_file=None)
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the weights are read from a GGUF file."""
+        return self.gguf_file is not None or self.path.endswith(gguf.SUFFIX)
+
     @property
     def is_local(self) -> bool:
-        """Whether `path` is meant as a folder: it exists, or it is written as a path."""
-        return Path(self.path).expanduser().exists() or self.path.startswith(("/", ".", "~"))
+        """Whether `path` is meant as a folder or file: it exists, or it is written as a path."""
+        written = self.path.startswith(("/", ".", "~")) or self.path.endswith(gguf.SUFFIX)
+        return written or Path(self.path).expanduser().exists()
 
 
 def check(weights: Weights) -> None:
@@ -82,7 +100,7 @@ def check(weights: Weights) -> None:
     if not weights.is_local:
         check_tokens(weights)
         return
-    folder = Path(weights.path).expanduser()
+    folder = local_folder(weights) if weights.is_gguf else Path(weights.path).expanduser()
     if not folder.is_dir():
         raise ValueError(
             f"model.path: there is no folder {folder}. Give a Hugging Face id or the folder of a saved model."
@@ -129,16 +147,8 @@ def identity(weights: Weights, cache: Path | None = None, to_train: bool = False
     """
     assert weights.dtype != AUTO, "which number format these weights have is decided by Weights.on"
     folder = local_folder(weights)
-    files = sorted({*weight_files(folder), *(file for pattern in _SMALL for file in folder.glob(pattern))})
     known: dict[str, str] = json.loads(cache.read_text()) if cache is not None and cache.exists() else {}
-    content: list[tuple[str, str]] = []
-    for file in files:
-        stat = file.stat()
-        mark = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
-        if mark not in known:
-            with open(file, "rb") as handle:
-                known[mark] = hashlib.file_digest(handle, "sha256").hexdigest()
-        content.append((file.name, known[mark]))
+    content = _gguf_content(weights) if weights.is_gguf else _content(folder, known)
     turn = _turn(weights, folder, content, known)
     if cache is not None:
         cache.parent.mkdir(parents=True, exist_ok=True)
@@ -156,6 +166,24 @@ def identity(weights: Weights, cache: Path | None = None, to_train: bool = False
     return make_key("weights", 1, about)
 
 
+def _content(folder: Path, known: dict[str, str]) -> list[tuple[str, str]]:
+    """The files that decide what a model computes, each with its sha256, which is remembered in `known`."""
+    content: list[tuple[str, str]] = []
+    for file in sorted({*weight_files(folder), *(file for pattern in _SMALL for file in folder.glob(pattern))}):
+        stat = file.stat()
+        mark = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+        if mark not in known:
+            with open(file, "rb") as handle:
+                known[mark] = hashlib.file_digest(handle, "sha256").hexdigest()
+        content.append((file.name, known[mark]))
+    return content
+
+
+def _gguf_content(weights: Weights) -> list[tuple[str, str]]:
+    """The same of a GGUF file, whatever its name and whichever release of transformers read it."""
+    return [("gguf", gguf.content_hash(_gguf_path(weights))), ("reading", str(gguf.READING))]
+
+
 def turn_end(weights: Weights) -> Turn:
     """How turns of a model end, by its chat template and by what it lists."""
     folder = local_folder(weights)
@@ -169,7 +197,7 @@ def turn_if_here(weights: Weights) -> Turn:
     folder = folder_if_here(weights)
     if folder is None or tokenizer_if_here(weights) is None:
         return _AS_LISTED
-    return turn_end(replace(weights, path=str(folder)))
+    return turn_end(weights.in_folder(folder))
 
 
 def _turn(weights: Weights, folder: Path, content: list[tuple[str, str]], known: dict[str, str]) -> Turn:
@@ -204,7 +232,10 @@ def _read_by_the_library(names: Collection[str], shards: Collection[str]) -> Col
 
 
 def local_folder(weights: Weights) -> Path:
-    """The folder that holds the files; a hub id is resolved through the Hugging Face cache, fetched where needed."""
+    """The folder that holds the files; a hub id is resolved through the Hugging Face cache, fetched where needed, and a
+    GGUF file is read where it was not yet."""
+    if weights.is_gguf:
+        return gguf.folder_of(_gguf_path(weights))
     if weights.is_local:
         return Path(weights.path).expanduser()
     from huggingface_hub import snapshot_download
@@ -220,11 +251,29 @@ def local_folder(weights: Weights) -> Path:
             return fetch(*(file.name for file in weight_files(folder)))
         return fetch("*.safetensors", "*.bin")
     except Exception as error:  # the hub's client raises a different class for each of its reasons
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"model.path: {weights.path!r} is not on this machine and could not be fetched ({reason}). "
-            "Fetch it where there is a network, then give its folder."
-        ) from error
+        raise _not_fetched(weights, error) from error
+
+
+def _not_fetched(weights: Weights, error: Exception) -> ValueError:
+    what = f"{weights.path}/{weights.gguf_file}" if weights.gguf_file else weights.path
+    reason = str(error).strip().splitlines()[0]
+    return ValueError(
+        f"model.path: {what!r} is not on this machine and could not be fetched ({reason}). "
+        f"Fetch it where there is a network, then give its {'path' if weights.gguf_file else 'folder'}."
+    )
+
+
+def _gguf_path(weights: Weights, here: bool = False) -> Path:
+    """The GGUF file; one of a hub repository is fetched where needed, unless it must be `here`."""
+    if weights.is_local:
+        return Path(weights.path, weights.gguf_file or "").expanduser()
+    from huggingface_hub import hf_hub_download
+
+    assert weights.gguf_file is not None, "a path that ends in .gguf is local"
+    try:
+        return Path(hf_hub_download(weights.path, weights.gguf_file, revision=weights.revision, local_files_only=here))
+    except Exception as error:  # as above
+        raise _not_fetched(weights, error) from error
 
 
 def number_count(folder: Path) -> int:
@@ -246,6 +295,9 @@ def download_need(weights: Weights) -> Need | None:
     from huggingface_hub import HfApi, constants, snapshot_download
 
     with suppress(Exception):  # not here, in whatever words
+        if weights.is_gguf:
+            _gguf_path(weights, here=True)
+            return None
         here = snapshot_download(weights.path, revision=weights.revision, local_files_only=True)
         if all(file.exists() for file in weight_files(Path(here))):
             return None
@@ -253,11 +305,15 @@ def download_need(weights: Weights) -> Need | None:
         files = HfApi().model_info(weights.path, revision=weights.revision, files_metadata=True).siblings or []
     except Exception:  # `local_folder` tells why
         return None
-    names = {file.rfilename for file in files if file.rfilename.endswith((".safetensors", ".bin"))}
-    shards = {name for name in names if name.startswith("model-") and name.endswith(".safetensors")}  # as it names them
-    read = _read_by_the_library(names, shards)
-    small = [file for file in files if any(Path(file.rfilename).match(pattern) for pattern in _SMALL)]
-    wanted = [*small, *(file for file in files if file.rfilename in read)]
+    if weights.is_gguf:
+        wanted = [file for file in files if file.rfilename == weights.gguf_file]
+    else:
+        names = {file.rfilename for file in files if file.rfilename.endswith((".safetensors", ".bin"))}
+        # as the library names them
+        shards = {name for name in names if name.startswith("model-") and name.endswith(".safetensors")}
+        read = _read_by_the_library(names, shards)
+        small = [file for file in files if any(Path(file.rfilename).match(pattern) for pattern in _SMALL)]
+        wanted = [*small, *(file for file in files if file.rfilename in read)]
     place = Path(constants.HF_HUB_CACHE)
     there = next(folder for folder in (place, *place.parents) if folder.exists())
     return Need(
@@ -312,13 +368,20 @@ def tokenizer_if_here(weights: Weights) -> "PreTrainedTokenizerBase | None":
     if folder is None:
         return None
     try:
-        return load_tokenizer(replace(weights, path=str(folder)))
+        return load_tokenizer(weights.in_folder(folder))
     except (OSError, ValueError):
         return None
 
 
 def folder_if_here(weights: Weights) -> Path | None:
-    """The folder that holds the small files of a model (config, tokenizer), if it is on this machine already."""
+    """The folder that holds the small files of a model (config, tokenizer), if it is on this machine already. A GGUF
+    file that is here is read for it."""
+    if weights.is_gguf:
+        try:
+            file = _gguf_path(weights, here=True)
+        except ValueError:
+            return None
+        return gguf.folder_of(file) if file.is_file() else None
     if weights.is_local:
         folder = Path(weights.path).expanduser()
         return folder if folder.is_dir() else None

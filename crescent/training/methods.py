@@ -232,4 +232,4 @@ class Full:
 
     def trained(self, weights: Weights, artifact: Path, key: str) -> Weights:
         """The model in this artifact."""
-        return replace(weights, path=str(artifact / MODEL), revision=None, adapter=None, adapter_key=None)
+        return replace(weights.in_folder(artifact / MODEL), adapter=None, adapter_key=None)

@@ -15,6 +15,7 @@ from crescent.config.typed import ConfigError
 from crescent.sweeps.wandb_files import wandb_sweep
 
 CHOICES = [f"{f.parent.name}={f.stem}" for f in sorted((ROOT / "conf").glob("*/*.yaml"))]
+MANDATORY = {"model=hf": ["model.path=x"], "distill=hf": ["distill.student.path=x"]}
 SWEEPS = sorted(f.stem for f in (ROOT / "sweeps").glob("*.yaml"))
 OVERLAYS = [
     f"+{f.parent.relative_to(ROOT)}={f.stem}"
@@ -24,10 +25,17 @@ OVERLAYS = [
 
 @pytest.mark.parametrize("choice", [*CHOICES, *OVERLAYS])
 def test_every_choice_and_every_overlay_composes(choice: str) -> None:
-    made = experiment(choice, *(["model.path=x"] if choice == "model=hf" else []))
+    made = experiment(choice, *MANDATORY.get(choice, ()))
     group, _, name = choice.lstrip("+").partition("=")
     if group.partition("/")[0] not in ("experiments", "sweeps", "tracking"):
         assert (group == "model" and name == "hf") or getattr(made, group).name == name
+
+
+@pytest.mark.parametrize("model", sorted(f.stem for f in (ROOT / "conf" / "model").glob("*.yaml")))
+def test_every_model_can_be_a_student(model: str) -> None:
+    choice = f"distill={model}"
+    made, teacher = experiment(choice, *MANDATORY.get(choice, ())), f"model={model}"
+    assert made.distill.student == experiment(teacher, *MANDATORY.get(teacher, ())).model
 
 
 @pytest.mark.parametrize("choice", sorted(f.stem for f in (ROOT / "conf" / "train" / "batching").glob("*.yaml")))
@@ -178,6 +186,6 @@ def undocumented(settings: Any, node: Any, path: str) -> list[str]:
 
 @pytest.mark.parametrize("choice", ["", *CHOICES])
 def test_every_setting_is_in_the_printed_configuration(choice: str) -> None:
-    overrides = [choice, *(["model.path=x"] if choice == "model=hf" else [])] if choice else []
+    overrides = [choice, *MANDATORY.get(choice, ())] if choice else []
     if not choice.startswith(("tracking=", "hydra/")):
         assert undocumented(experiment(*overrides), composed(*overrides), "") == []

@@ -28,6 +28,7 @@ from crescent.sources.seeds_stage import Seeds
 
 FILE = Path(__file__).parent / "keys.json"
 ROOT = assets()
+MANDATORY = {"model=hf": ("model.path=x",), "distill=hf": ("distill.student.path=x",)}
 
 
 def experiment(overrides: Sequence[str]) -> Experiment:
@@ -85,7 +86,7 @@ def presets() -> Iterator[tuple[str, ...]]:
         group = file.parent.relative_to(ROOT / "conf")
         if not group.is_relative_to("hydra") and str(group) != "tracking":
             name = f"{group}={file.stem}"
-            yield (name, "model.path=x") if name == "model=hf" else (name,)
+            yield (name, *MANDATORY.get(name, ()))
     for file in sorted((ROOT / "experiments").rglob("*.yaml")):
         yield (f"+{file.parent.relative_to(ROOT)}={file.stem}",)
 

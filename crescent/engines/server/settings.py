@@ -65,6 +65,8 @@ class ServerSettings:
     def identity(self, weights: Weights, cache: Path | None) -> str:
         """The served name: what is behind it cannot be looked at. Give new weights a new name."""
         about: dict[str, Any] = {"model": self._served(weights), "revision": weights.revision}
+        if weights.gguf_file is not None:
+            about["gguf_file"] = weights.gguf_file
         end = turn_if_here(weights).unlisted
         if end is not None:  # its answers end where they once ran on to the limit
             about["end_of_turn"] = end
