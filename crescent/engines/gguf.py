@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from crescent.core.cache import cache_folder
 from crescent.core.store import write_atomic
-from crescent.engines.memory import gigabytes, told_as
+from crescent.engines.memory import gigabytes, oom_error_as
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -97,7 +97,7 @@ def _read(file: Path, folder: Path) -> None:
 
     place: dict[str, Any] = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     try:
-        with told_as(f"out of memory while {file} was read in float32. End what else uses the memory."):
+        with oom_error_as(f"out of memory while {file} was read in float32. End what else uses the memory."):
             tokenizer: Any = AutoTokenizer.from_pretrained(**place)
             read: Any = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
     except (ValueError, NotImplementedError, KeyError) as error:
