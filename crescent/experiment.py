@@ -22,6 +22,7 @@ from crescent.elicitation.stage import Elicit
 from crescent.engines import Engine, Sampling
 from crescent.engines.device import best_device
 from crescent.engines.memory import Need
+from crescent.engines.system_turns import check_system_prompt
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights, check
 from crescent.evaluation.harness import check as check_evaluation
@@ -196,6 +197,9 @@ class Experiment:
         cannot be used."""
         self.engine.check(self.model)
         check(self.distill.student)
+        if self.eval.tasks and self.eval.chat_template and self.eval.system_prompt is not None:
+            for weights in (self.model, self.distill.student):
+                check_system_prompt(weights, self.eval.system_prompt)
 
     def stages(self, iteration: int = 1) -> "Stages":
         """The stages with their settings. Each iteration draws with random numbers of its own: with those of the one

@@ -37,3 +37,20 @@ def save_unlisted(folder: Path, pairs: Sequence[tuple[str, str]] = (), steps: in
         config = json.loads((folder / name).read_text())
         (folder / name).write_text(json.dumps({**config, "eos_token_id": LISTED}))
     return folder
+
+
+def save_talkative(folder: Path, question: str, answer: str, steps: int = 100) -> Path:
+    """A tiny model that answers with `answer`, in which control tokens are spelled, and then ends its turn."""
+    save_tiny_model(folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    chat = [{"role": "user", "content": question}]
+    prompt = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    ids = tokenizer(f"{prompt}{answer}<|end|>", add_special_tokens=False, return_tensors="pt")["input_ids"]
+    optimizer = torch.optim.AdamW(model.parameters(), 0.01)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        model(input_ids=ids, labels=ids).loss.backward()
+        optimizer.step()
+    model.save_pretrained(folder)
+    return folder

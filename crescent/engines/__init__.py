@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from crescent.core.store import omit_from_key_at
+
 FinishReason = Literal["stop", "length"]
 """How a completion ends that an engine has not given up on."""
 
@@ -33,13 +35,18 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn. `temperature` 0 is greedy; `stop` strings end a completion and are cut from it."""
+    """How tokens are drawn. `temperature` 0 is greedy; `stop` strings end a completion and are cut from it.
+
+    `keeps_stop_text`: of a stop string that spells special tokens only those tokens go and its other text stays, as
+    lm-evaluation-harness leaves it.
+    """
 
     temperature: float = 1.0
     top_p: float = 1.0
     max_new_tokens: int = 2048
     stop: tuple[str, ...] = ()
     seed: int = 0
+    keeps_stop_text: bool = omit_from_key_at(False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):

@@ -7,19 +7,19 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from crescent.engines import Prompt
+from crescent.engines.spelling import chat_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
 def encode(prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> list[int]:
-    """Token ids of one user turn in the model's own chat template, or of rendered text as it is."""
+    """Token ids of one user turn in the model's own chat template, or of rendered text as it is. Control tokens that
+    the turn itself spells out are read as text."""
     if prompt.rendered:
         ids: Any = tokenizer(prompt.text, add_special_tokens=False)["input_ids"]
     else:
-        turn = [{"role": "user", "content": prompt.text}]
-        encoded: Any = tokenizer.apply_chat_template(turn, add_generation_prompt=True, return_dict=True)
-        ids = encoded["input_ids"]
+        ids = chat_ids(tokenizer, [{"role": "user", "content": prompt.text}], add_generation_prompt=True)
     bos = tokenizer.bos_token_id
     assert bos is None or list(ids[:2]) != [bos, bos], "two begin-of-sequence tokens: text was templated twice"
     return list(ids)

@@ -65,6 +65,12 @@ def control_tokens(tokenizer: Any) -> set[int]:
     return added | set(tokenizer.all_special_ids)
 
 
+def special_tokens(tokenizer: Any) -> dict[int, str]:
+    """The tokens that decoding skips, with their text."""
+    added = {token: text.content for token, text in tokenizer.added_tokens_decoder.items() if text.special}
+    return {**dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)), **added}
+
+
 def turn_of(folder: Path, tokenizer: "PreTrainedTokenizerBase") -> Turn:
     """How turns end with the template of `tokenizer` and the model in `folder`."""
     behind = _control_tokens_behind(tokenizer)

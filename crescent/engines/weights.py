@@ -18,8 +18,10 @@ from crescent.core.number_format import AUTO, DTYPES, resolved_dtype
 from crescent.core.store import internal, make_key, omit_from_key_at, write_atomic
 from crescent.engines import gguf
 from crescent.engines.attention import needed_attention
+from crescent.engines.dates import DATE, check_date, is_dated, with_date
 from crescent.engines.memory import Need, oom_error_as
 from crescent.engines.thoughts import check_template, may_think
+from crescent.engines.tokenizer_files import check_files, read_tokenizer
 from crescent.engines.turns import Turn, turn_of
 from crescent.engines.vocabulary import check_vocabulary
 
@@ -35,7 +37,6 @@ COMPLETION = (
     "{% elif message['content'].startswith('Question:') %}{{ message['content'] }}"
     "{% else %}{{ 'Question: ' + message['content'] + '\nAnswer:' }}{% endif %}{% endfor %}"
 )
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
 # Files that decide what a model computes beside its weights; the rest of a repository (README, ONNX) does not.
 _SMALL = ("*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -49,7 +50,7 @@ class Weights:
     `gguf_file` names the one to read in a hub repository or a folder of such files.
     `dtype` "auto" is decided for a device (`on`) before anything is loaded or a key is made.
     `template`: "chat" is the model's own chat template; "completion" asks a model without one in plain text, as
-    `COMPLETION` has it.
+    `COMPLETION` has it. `date_string` is the day that chat templates print which ask for today's (Llama 3.2).
     """
 
     name: str
@@ -60,8 +61,10 @@ class Weights:
     adapter_key: str | None = internal(default=None)
     template: Template = "chat"
     gguf_file: str | None = omit_from_key_at(None)
+    date_string: str = omit_from_key_at(DATE)
 
     def __post_init__(self) -> None:
+        check_date(self.date_string)
         if self.dtype not in (AUTO, *DTYPES):
             raise ValueError(f"model.dtype is {self.dtype!r}; it may be {', '.join((AUTO, *DTYPES))}")
         if self.gguf_file is not None and (not self.gguf_file.endswith(gguf.SUFFIX) or self.path.endswith(gguf.SUFFIX)):
@@ -107,8 +110,7 @@ def check(weights: Weights) -> None:
         )
     if not (folder / "config.json").exists():
         raise ValueError(f"model.path: {folder} holds no config.json. Save a model there with save_pretrained().")
-    if not any((folder / name).exists() for name in TOKENIZER_FILES):
-        raise ValueError(f"model.path: {folder} holds no tokenizer. Save one there with tokenizer.save_pretrained().")
+    check_files(weights.name, folder)
     missing = [file.name for file in weight_files(folder) if not file.exists()]
     if missing:
         raise ValueError(f"model.path: {folder} lacks {missing[0]}, which its {_INDEX} names. Copy it there again.")
@@ -160,6 +162,8 @@ def identity(weights: Weights, cache: Path | None = None, to_train: bool = False
         about["end_of_turn"] = turn.unlisted
     if to_train and turn.is_followed:  # its responses once were trained on beyond their end
         about["is_cut_at_end_of_turn"] = True
+    if is_date_read(weights, folder):
+        about["date"] = weights.date_string
     attention = _attention(folder)
     if attention is not None:  # the library's own choice has no part in keys
         about["attention"] = attention
@@ -182,6 +186,13 @@ def _content(folder: Path, known: dict[str, str]) -> list[tuple[str, str]]:
 def _gguf_content(weights: Weights) -> list[tuple[str, str]]:
     """The same of a GGUF file, whatever its name and whichever release of transformers read it."""
     return [("gguf", gguf.content_hash(_gguf_path(weights))), ("reading", str(gguf.READING))]
+
+
+def is_date_read(weights: Weights, folder: Path | None) -> bool:
+    """Whether what the model of a folder is asked depends on `date_string`."""
+    if weights.template != "chat" or folder is None:
+        return False
+    return any(is_dated(template, weights.date_string) for template in _chat_templates(folder))
 
 
 def turn_end(weights: Weights) -> Turn:
@@ -347,15 +358,15 @@ def load(weights: Weights, device: str) -> "tuple[PreTrainedModel, PreTrainedTok
 
 def load_tokenizer(weights: Weights) -> "PreTrainedTokenizerBase":
     """The tokenizer, padding on the left as decoding needs, the pad token falling back to the end token."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(local_folder(weights))
+    tokenizer = read_tokenizer(weights.name, local_folder(weights))
     if weights.template == "completion":
         tokenizer.chat_template = COMPLETION  # so that engines, masks and the harness all ask in one way
     if tokenizer.chat_template is None:
         raise ValueError(
             f"model {weights.name!r} has no chat template: Crescent asks it in chat turns. Choose a chat model."
         )
+    if isinstance(tokenizer.chat_template, str):
+        tokenizer.chat_template = with_date(tokenizer.chat_template, weights.date_string)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"

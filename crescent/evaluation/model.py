@@ -19,6 +19,7 @@ from lm_eval.models.utils import normalize_gen_kwargs, resolve_max_length
 from crescent.core.console import Console
 from crescent.engines import Completion, Engine, Prompt, Sampling
 from crescent.engines.memory import halve_batch, is_out_of_memory
+from crescent.engines.stops import spells_special
 from crescent.evaluation.loglikelihood_journal import Slices
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class HarnessModel(LM):
         self._stop, self._slices = tuple(stop), slices
         self.completions: list[Completion] = []
         self._bos = _added_bos(self.tokenizer)
+        self._drops_system = False
 
     @property
     def tokenizer_name(self) -> str:
@@ -83,11 +85,18 @@ class HarnessModel(LM):
         return [(completion.prompt_tokens, completion.new_tokens) for completion in self.completions]
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """Rendered turns; a template that refuses system turns gets none."""
+        """Rendered turns; a template that refuses system turns is not given those of a task, as in the harness."""
         try:
             return self._render(chat_history, add_generation_prompt)
         except TemplateError:
             turns = [turn for turn in chat_history if turn["role"] != "system"]
+            if turns == chat_history:
+                raise
+            if not self._drops_system:
+                self._drops_system = True
+                log.warning(
+                    "%s: the chat template refuses system turns; the task's description is left out", self._title
+                )
             return self._render(turns, add_generation_prompt)
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
@@ -165,12 +174,14 @@ class HarnessModel(LM):
         if ignored:
             log.warning("%s: generation_kwargs %s are not supported and are ignored", self._title, ", ".join(ignored))
         drawn = options["do_sample"]
+        stop = (*(stop for stop in options["until"] if stop), *self._stop)
         return Sampling(
             temperature=options.get("temperature", 0.0) if drawn else 0.0,
             top_p=options.get("top_p", 1.0) if drawn else 1.0,
             max_new_tokens=options["max_gen_toks"],
-            stop=(*(stop for stop in options["until"] if stop), *self._stop),
+            stop=stop,
             seed=self._seed,
+            keeps_stop_text=spells_special(stop, self.tokenizer),
         )
 
     def _fit(self, context: str, max_new_tokens: int) -> str:

@@ -15,7 +15,14 @@ from crescent.core.console import Console
 from crescent.core.records import QAPair
 from crescent.engines.memory import Need, free_bytes, gigabytes
 from crescent.engines.turns import end_of_turn, listed_ends
-from crescent.engines.weights import Weights, download_need, load_tokenizer, local_folder, number_count
+from crescent.engines.weights import (
+    Weights,
+    download_need,
+    is_date_read,
+    load_tokenizer,
+    local_folder,
+    number_count,
+)
 from crescent.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -60,6 +67,8 @@ def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
         tokenizer = load_tokenizer(weights)
         encode_pairs([_PROBE], tokenizer, experiment.train.max_length)
         _compare_ends(weights, tokenizer, console)
+        if is_date_read(weights, local_folder(weights)):
+            console.say(f"{weights.name}: its chat template prints a date, always {weights.date_string} (date_string)")
     console.say("settings, benchmark files, tokenizers, chat templates and training masks: fit for this run")
     if about := experiment.train.about_learning_rate(experiment.distill.student):
         console.say(about)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from crescent.core.records import QAPair
+from crescent.engines.spelling import spellable
 from crescent.engines.turns import closing_tokens, end_of_turn
 from crescent.training.settings import Overlong
 
@@ -74,7 +75,7 @@ def encode_pairs(
     """
     encoded = Encoded([], [], [], [])
     ends = closing_tokens(tokenizer)
-    special = set(tokenizer.all_special_ids) | ends
+    special = {*tokenizer.all_special_ids, *spellable(tokenizer), *ends}
     normal = _counts(_render(tokenizer, _PROBE, whole=True)[0], special)
     _check_one_bos(_render(tokenizer, _PROBE, whole=False)[0], tokenizer)
     turns = [(pair.question, pair.response) for pair in pairs]

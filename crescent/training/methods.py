@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from crescent.engines.attention import needed_attention
+from crescent.engines.dates import without_date
 from crescent.engines.turns import list_end
 from crescent.engines.weights import Weights, load, load_tokenizer, local_folder
 from crescent.training.checks import is_real, is_whole, require
@@ -221,6 +222,7 @@ class Full:
 
         list_end(model, tokenizer)
         model.to(getattr(torch, weights.dtype)).save_pretrained(folder / MODEL)
+        tokenizer.chat_template = without_date(tokenizer.chat_template)
         tokenizer.save_pretrained(folder / MODEL)
         return {MODEL: folder / MODEL}
 

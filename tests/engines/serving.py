@@ -1,9 +1,12 @@
 """An OpenAI-compatible HTTP server on loopback around a real engine, with the faults that real servers have."""
 
 import json
+import operator
+import random
+import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -50,6 +53,15 @@ class Behaviour:
     """Requests that are answered with `failure` before it works again."""
     failure: int = 503
     retry_after: str | None = None
+    refuses: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    """What is answered where a field is sent ("seed"), or sent with such a value ("top_p=1", "n>1", "temperature<0.1").
+    """
+    refuses_prompts: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    """What is answered to a prompt with such a text."""
+    honours_seed: bool = True
+    """Else each request brings the samples of the one before."""
+    change: Callable[[dict[str, Any]], None] = field(default=lambda answer: None)
+    """Done to each answer before it is sent."""
     seen: list[dict[str, Any]] = field(default_factory=list)
     busiest: int = 0
 
@@ -147,6 +159,12 @@ def _handler(engine: TransformersEngine, behaviour: Behaviour) -> type[BaseHTTPR
 
 
 def _answer(engine: TransformersEngine, behaviour: Behaviour, asked: Any, chat: bool) -> tuple[int, dict[str, Any]]:
+    for condition, (status, body) in behaviour.refuses.items():
+        if _holds(condition, asked):
+            return status, body
+    for part, (status, body) in behaviour.refuses_prompts.items():
+        if part in json.dumps(asked):
+            return status, body
     if "logprobs" in asked and not behaviour.takes_logprobs:
         return 400, {"error": {"message": "unknown field logprobs"}}
     text = asked["messages"][0]["content"] if chat else asked["prompt"]
@@ -154,22 +172,23 @@ def _answer(engine: TransformersEngine, behaviour: Behaviour, asked: Any, chat: 
         text = str(engine.tokenizer.decode(text))
     prompt = Prompt(text, rendered=not chat)
     context = behaviour.context or engine.context
-    length, most = len(engine.encode(prompt)), asked.get("max_tokens")
+    length, most = len(engine.encode(prompt)), asked.get("max_tokens", asked.get("max_completion_tokens"))
     if length + (most or 1) > context:
         return 400, {"error": {"message": f"maximum context length is {context} tokens"}}
     most = min(most or context - length, behaviour.most_tokens or context) * (1 if behaviour.honours_limit else 2)
     stop = (asked.get("stop") or ()) if behaviour.honours_stop else ()
-    temperature = asked["temperature"] if behaviour.honours_temperature else 0.0
+    temperature = asked.get("temperature", 1.0) if behaviour.honours_temperature else 0.0
     temperature = temperature or (0.0 if behaviour.honours_zero else 1.0)
-    top_p = asked["top_p"] if behaviour.honours_top_p else 1.0
-    sampling = Sampling(temperature, top_p, most, tuple(stop), asked["seed"])
-    draws = range(asked["n"] if behaviour.honours_n else 1)
+    top_p = asked.get("top_p", 1.0) if behaviour.honours_top_p else 1.0
+    seed = asked.get("seed", random.randrange(1 << 31)) if behaviour.honours_seed else 0
+    sampling = Sampling(temperature, top_p, most, tuple(stop), seed)
+    draws = range(asked.get("n", 1) if behaviour.honours_n else 1)
     made = engine.generate([Prompt(text, draw, rendered=not chat) for draw in draws], sampling)
     choices = [_choice(index, one, chat, behaviour) for index, one in enumerate(made)]
     read = min(length, behaviour.reads_at_most or length)
     usage = {"prompt_tokens": read, "completion_tokens": sum(one.new_tokens for one in made), "total_tokens": 0}
     kind = "chat.completion" if chat else "text_completion"
-    return 200, {
+    answer = {
         "id": "x",
         "object": kind,
         "created": int(time.time()),
@@ -177,6 +196,16 @@ def _answer(engine: TransformersEngine, behaviour: Behaviour, asked: Any, chat: 
         "choices": choices,
         "usage": usage if behaviour.gives_usage else None,
     }
+    behaviour.change(answer)
+    return 200, answer
+
+
+def _holds(condition: str, asked: Mapping[str, Any]) -> bool:
+    """ "Of "seed": it is sent; "top_p=1", "n>1", "temperature<0.1": it is sent with such a value."""
+    name, how, value = re.fullmatch(r"(\w+)(?:([=<>])(.+))?", condition).groups()  # type: ignore[union-attr]
+    if name not in asked or not how:
+        return name in asked
+    return {"=": operator.eq, "<": operator.lt, ">": operator.gt}[how](asked[name], float(value))
 
 
 def _choice(index: int, made: Completion, chat: bool, behaviour: Behaviour) -> dict[str, Any]:

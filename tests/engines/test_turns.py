@@ -1,7 +1,6 @@
-"""Where turns end: on real chat templates, and in answers of a model that does not list the end of its own template."""
+"""Where turns end: in chat templates, and in answers of a model that does not list the end of its own template."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,61 +8,18 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from unlisted import END, LISTED, save_unlisted
 
-from crescent.core.records import QAPair
 from crescent.engines import Prompt, Sampling
 from crescent.engines.server import ServerSettings
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.turns import Turn, end_of_turn, list_end, listed_ends, turn_of
 from crescent.engines.weights import Weights, identity, load_tokenizer
-from crescent.training.data import encode_pairs
 
-REAL = os.environ.get("CRESCENT_TOKENIZERS")
-needs_files = pytest.mark.skipif(REAL is None, reason="CRESCENT_TOKENIZERS is not set: no real tokenizers here")
-ENDS = {
-    "llama3": "<|eot_id|>", "llama3_1": "<|eot_id|>", "llama3_2": "<|eot_id|>", "qwen2_5": "<|im_end|>",
-    "qwen3": "<|im_end|>", "gemma3": "<end_of_turn>", "deepseek_v3": "<｜end▁of▁sentence｜>", "llama2": "</s>",
-}  # fmt: skip
-LLAMA_2 = (
-    "{% for message in messages %}{% if message['role'] == 'user' %}"
-    "{{ bos_token + '[INST] ' + message['content'].strip() + ' [/INST]' }}"
-    "{% else %}{{ ' ' + message['content'].strip() + ' ' + eos_token }}{% endif %}{% endfor %}"
-)
 TAUGHT = [("How many?", "Left: 7"), ("Who?", "Ann")]
-
-
-def real(name: str) -> Any:
-    """A real tokenizer; Llama 2's has no template of its own there."""
-    tokenizer: Any = AutoTokenizer.from_pretrained(Path(str(REAL)) / name)
-    tokenizer.chat_template = tokenizer.chat_template or LLAMA_2
-    return tokenizer
 
 
 @pytest.fixture(scope="module")
 def unlisted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_unlisted(tmp_path_factory.mktemp("unlisted") / "model", TAUGHT)
-
-
-@needs_files
-@pytest.mark.parametrize("name", ENDS)
-def test_the_end_of_a_turn_is_found_in_real_templates(name: str) -> None:
-    tokenizer = real(name)
-    assert tokenizer.convert_ids_to_tokens(end_of_turn(tokenizer)) == ENDS[name]
-
-
-@needs_files
-@pytest.mark.parametrize("name", ENDS)
-def test_a_response_is_trained_on_through_its_end_of_turn_and_no_further(name: str) -> None:
-    tokenizer = real(name)
-    [example] = encode_pairs([QAPair("q", "How many?", "7.", "7", 1, 1, 1.0)], tokenizer, 512).examples
-    assert example.ids[-1] == end_of_turn(tokenizer)
-    assert list(example.ids[example.prompt_tokens :]).count(example.ids[-1]) == 1
-
-
-@needs_files
-def test_only_the_first_llama_3_ends_turns_with_a_token_that_it_does_not_list(tmp_path: Path) -> None:
-    found = {name: turn_of(tmp_path, real(name)) for name in ENDS}
-    assert {name for name, turn in found.items() if turn.unlisted is not None} == {"llama3"}
-    assert found["llama3"] == Turn(128009, False, True)
 
 
 @pytest.mark.parametrize("name", ["organism", "organism_small"])

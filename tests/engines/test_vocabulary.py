@@ -1,19 +1,17 @@
 """Tokens without an embedding are found in the files, before any weights are read."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from real_tokenizers import REAL, needs_files
 from transformers import AutoTokenizer
 
 from crescent.engines.vocabulary import check_vocabulary
 from crescent.engines.weights import Weights, check
 
-REAL = os.environ.get("CRESCENT_TOKENIZERS")
-needs_files = pytest.mark.skipif(REAL is None, reason="CRESCENT_TOKENIZERS is not set: no real tokenizers here")
 # vocab_size in the configs of these models: 3 B of Llama 3.2, 0.5 B of Qwen, 1 B of Gemma
 SIZES = {"llama2": 32000, "llama3": 128256, "llama3_1": 128256, "llama3_2": 128256, "qwen2_5": 151936,
          "qwen3": 151936, "gemma3": 262144, "deepseek_v3": 129280}  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
-from unlisted import save_unlisted
+from unlisted import save_talkative, save_unlisted
 
 from crescent.core.console import Console
 from crescent.engines import Completion
@@ -38,6 +38,33 @@ def test_greedy_texts_equal_those_of_the_harness(model: HarnessModel, plain: Any
 
 def test_texts_differ_between_prompts_so_that_equality_means_something(model: HarnessModel) -> None:
     assert len(set(model.generate_until(asked(model, QUESTIONS)))) == len(QUESTIONS)
+
+
+@pytest.fixture(scope="module")
+def talkative(tmp_path_factory: pytest.TempPathFactory) -> TransformersEngine:
+    """A model that goes on with a next turn, and with its answer to it, before it ends."""
+    folder = save_talkative(tmp_path_factory.mktemp("talkative") / "model", "How many?", NEXT_TURN)
+    return TransformersEngine(*load(Weights("m", str(folder)), "cpu"), "m")
+
+
+NEXT_TURN = "Left: 7<|user|>\nWho?<|assistant|>\nAnn 12"
+STOPS = {
+    ("<|user|>",): "Left: 7", ("<|user|>\n",): "Left: 7\n", ("7<|user|>",): "Left: 7", ("7",): "Left: ",
+    ("<|user|>\nWho?<|assistant|>",): "Left: 7\nWho?", ("Who?<|assistant|>\nA",): "Left: 7\nWho?\nAn",
+    ("Q:", "</s>", "<|user|>"): "Left: 7", ("Ann",): "Left: 7\nWho?\n", ("<|assist",): "Left: 7\nWho?",
+    (): "Left: 7\nWho?\nAnn 12",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("until", STOPS)
+def test_stop_strings_with_special_tokens_end_a_next_turn_as_in_the_harness(
+    until: tuple[str, ...], talkative: TransformersEngine, console: Console
+) -> None:
+    build: Any = HFLM
+    theirs = build(pretrained=talkative.model, tokenizer=talkative.tokenizer, batch_size=1)
+    model = HarnessModel(talkative, console, "tiny")
+    requests = asked(model, ["How many?"], until=list(until))
+    assert model.generate_until(requests) == theirs.generate_until(requests, disable_tqdm=True) == [STOPS[until]]
 
 
 def test_a_prompt_that_is_too_long_loses_its_beginning_as_in_the_harness(

@@ -1,22 +1,31 @@
 """What a server honours, asked before the first request, because servers ignore settings without a word.
 
 In: an endpoint. Out: what it was found to do, in `ServerCapabilities`, or a ValueError that names the server and what
-it ignores. The probes are a dozen short completions of the shortest prompt; none of them becomes a result. Each server
-is probed by itself, so that one which is down keeps none of the others waiting.
+it ignores. The probes are a dozen short completions of the shortest prompt, or of one of our own where that is refused;
+none of them becomes a result. Each server is probed by itself, so that one which is down keeps none of the others
+waiting.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.encoding import seed_of
 from crescent.engines.server.endpoints import Endpoint, Endpoints
+from crescent.engines.server.refusals import FieldRefused
+from crescent.engines.server.terms import Terms
 from crescent.engines.thoughts import check_texts
 
 SAMPLES = 4
 SEED_BITS = 31  # what llama.cpp and OpenAI take
+NEUTRAL = "How are you?"
+"""A prompt that no server has a reason to refuse."""
 _HOT = Sampling(temperature=2.0, max_new_tokens=32)
+BY_CHANCE = 8  # tokens from which two samples at a high temperature are not alike by chance
+_HEATS = (2.0, 1.5, 1.0)  # the hottest that a server takes
 _GREEDY = Sampling(temperature=0.0, max_new_tokens=16)
 _NARROW = Sampling(temperature=2.0, top_p=1e-6, max_new_tokens=16)
 
@@ -27,6 +36,7 @@ _PLAIN = {
     "sglang": {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0},
     "llamacpp": {"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
 }
+_TAKE_IDS = ("vllm", "sglang", "llamacpp")  # prompts of /v1/completions as token ids
 _TAKE_STOP_IDS = ("vllm", "sglang")  # their texts do not have special tokens, so that no stop string meets one
 
 
@@ -39,19 +49,30 @@ class Request:
     seed: int
 
 
+Probe = tuple[Prompt, Sampling, list[Completion]]
+
+
 @dataclass(slots=True)
 class ServerCapabilities:
     """What the servers were found to do. `plain`: what makes each one sample plainly; `single`: those that bring one
-    sample however many are asked for; `narrow`: those found to honour top_p. `end` is an end
-    of turn, as id and as text, that the servers must be told of."""
+    sample however many are asked for; `narrow`: those found to honour top_p; `fresh`: those that do not repeat
+    themselves from request to request. `probes` is what each was asked first, and brought. `terms` are the fields
+    that each takes. `end` is an end of turn, as id and as text, that the servers must be told of."""
 
     logprobs: bool = True
     context: int | None = None
     plain: dict[str, dict[str, Any]] = field(default_factory=dict)
     single: set[str] = field(default_factory=set)
     narrow: set[str] = field(default_factory=set)
+    fresh: set[str] = field(default_factory=set)
+    probes: dict[str, Probe] = field(default_factory=dict)
+    terms: dict[str, Terms] = field(default_factory=dict)
     end: tuple[int, str] | None = None
     told: set[str] = field(default_factory=set)
+
+    def terms_of(self, url: str) -> Terms:
+        """The fields that a server takes."""
+        return self.terms.setdefault(url, Terms())
 
 
 Ask = Callable[[Request, Sampling, Endpoint], Awaitable[list[Completion]]]
@@ -71,6 +92,7 @@ async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours
         honours.context = min(context, honours.context or context)
     owner = served[model].get("owned_by", "")
     place.plain = dict(_PLAIN.get(owner, {}))
+    honours.terms_of(place.url).takes_ids = owner in _TAKE_IDS
     if honours.end is not None and owner in _TAKE_STOP_IDS:
         place.plain["stop_token_ids"] = [honours.end[0]]
 
@@ -80,16 +102,15 @@ async def find_out(
 ) -> None:
     """Whether n samples come for n asked; raises ValueError for a server that ignores temperature or max_tokens, and
     for a model that thinks aloud."""
-    prompt = _shortest(prompts)
-    made = await ask(Request(prompt, tuple(range(SAMPLES)), 1), _HOT, place)
+    prompt, hot, made = honours.probes[place.url] = await _probed(ask, place, prompts)
     if len(made) < SAMPLES or len({one.text for one in made}) == 1:
         honours.single.add(place.url)
-        made = await _alone(ask, prompt, _HOT, place)
-    texts = {one.text for one in made}
-    if len(texts) == 1 and made[0].text:
+        made = await _alone(ask, prompt, hot, place)
+    if len({one.text for one in made}) == 1 and made[0].text and hot.temperature > 1:
         raise ValueError(
-            f"{place.url} ignores temperature: {SAMPLES} samples at temperature 2 are all {made[0].text[:40]!r}. "
-            "Let it sample (transformers serve: do_sample in the model's generation_config.json)."
+            f"{place.url} ignores temperature: {SAMPLES} samples at temperature {hot.temperature:g} are all "
+            f"{made[0].text[:40]!r}. Let it sample (transformers serve: do_sample in the model's "
+            "generation_config.json), and switch off any cache of answers in front of it."
         )
     longest = max(one.new_tokens for one in made)
     if longest > _HOT.max_new_tokens:
@@ -97,7 +118,10 @@ async def find_out(
             f"{place.url} ignores max_tokens: it wrote {longest} tokens where {_HOT.max_new_tokens} were asked "
             "for. Choose a server that keeps the limit."
         )
-    greedy = {one.text for one in await _alone(ask, prompt, _GREEDY, place)}
+    try:
+        greedy = {one.text for one in await _alone(ask, prompt, _GREEDY, place)}
+    except FieldRefused:  # a run that asks for greedy answers is told so
+        greedy = {one.text for one in made[:1]}
     check_texts(model, list(greedy))
     if len(greedy) == SAMPLES:  # rounding may change one; a server that takes the request's word never changes all
         raise ValueError(
@@ -106,15 +130,66 @@ async def find_out(
         )
 
 
-async def check_top_p(ask: Ask, place: Endpoint, prompts: Sequence[Prompt], honours: ServerCapabilities) -> None:
+async def check_top_p(ask: Ask, place: Endpoint, honours: ServerCapabilities) -> None:
     """Raises ValueError for a server that ignores top_p: of a nucleus of one token all samples are alike."""
-    made = await _alone(ask, _shortest(prompts), _NARROW, place)
-    if len({one.text for one in made}) == SAMPLES:
-        raise ValueError(
-            f"{place.url} ignores top_p: {SAMPLES} samples with top_p {_NARROW.top_p:g} are all different. Choose a "
-            "server that honours it, or leave top_p at 1."
-        )
+    prompt, hot, _ = honours.probes[place.url]
+    narrow = replace(_NARROW, temperature=hot.temperature)
+    with suppress(FieldRefused):  # so small a nucleus is not taken: nothing can be said
+        made = await _alone(ask, prompt, narrow, place)
+        if len({one.text for one in made}) == SAMPLES:
+            raise ValueError(
+                f"{place.url} ignores top_p: {SAMPLES} samples with top_p {narrow.top_p:g} are all different. Choose a "
+                "server that honours it, or leave top_p at 1."
+            )
     honours.narrow.add(place.url)
+
+
+async def check_repeats(ask: Ask, place: Endpoint, honours: ServerCapabilities) -> None:
+    """Raises ValueError for a server, or a cache in front of it, that brings the same samples for another seed: draws
+    of several requests would agree because they are one."""
+    prompt, hot, first = honours.probes[place.url]
+    repeated: set[str] = set()
+    if place.url not in honours.single:
+        repeated = _repeated(first, await ask(Request(prompt, tuple(range(SAMPLES)), 2), hot, place))
+    elif hot.temperature > 1:  # below, the beginnings of some answers are alike by themselves
+        made = await _alone(ask, prompt, hot, place)
+        count = Counter(one.text for one in made if one.new_tokens >= BY_CHANCE)
+        repeated = {text for text, times in count.items() if times > 1}
+    if repeated:
+        raise ValueError(
+            f"{place.url} repeats itself: requests with different seeds bring the same texts at temperature "
+            f"{hot.temperature:g} ({min(repeated)[:40]!r}), so that draws would agree because they are one. It ignores "
+            "seed, or there is a cache in front of it: switch that off, or choose a server that honours seed."
+        )
+    honours.fresh.add(place.url)
+
+
+async def _probed(ask: Ask, place: Endpoint, prompts: Sequence[Prompt]) -> Probe:
+    """A prompt that the server answers, the hottest sampling that it takes, and what it then brings."""
+    shortest = _shortest(prompts)
+    for prompt in (shortest, Prompt(NEUTRAL, rendered=shortest.rendered)):
+        hot, made = await _hottest(ask, prompt, place)
+        if any(one.text or one.new_tokens for one in made):
+            break
+    return prompt, hot, made
+
+
+async def _hottest(ask: Ask, prompt: Prompt, place: Endpoint) -> tuple[Sampling, list[Completion]]:
+    for heat in _HEATS:
+        hot = replace(_HOT, temperature=heat)
+        try:
+            return hot, await ask(Request(prompt, tuple(range(SAMPLES)), 1), hot, place)
+        except FieldRefused as error:
+            if error.field != "temperature" or heat == _HEATS[-1]:
+                raise
+    raise AssertionError("the last is answered or refused")
+
+
+def _repeated(first: Sequence[Completion], again: Sequence[Completion]) -> set[str]:
+    """Texts of both that are too long to be alike by chance, where nothing else came."""
+    if {one.text for one in first} != {one.text for one in again}:
+        return set()
+    return {one.text for one in first if one.new_tokens >= BY_CHANCE}
 
 
 def _shortest(prompts: Sequence[Prompt]) -> Prompt:

@@ -17,11 +17,14 @@ from typing import Any
 import openai
 from openai import AsyncOpenAI
 
+from crescent.engines.server.refusals import Refused
+
 log = logging.getLogger(__name__)
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between two attempts, doubling
 MOST_FAULTS = 8  # internal errors on one request while others are answered: that request is the reason
-_OWN_FAULTS = (openai.BadRequestError, openai.UnprocessableEntityError)
+MOST_MISSES = 4  # answers 403 or 404 of a server that has answered nothing yet: its address may be wrong
 _PASSING = (408, 409, 429)  # statuses below 500 after which the same request may be answered
+_MISSES = (403, 404)  # while a model is loaded anew, some servers do not know it
 
 
 class Unusable(Exception):
@@ -69,7 +72,7 @@ class Endpoints:
 
         Only `patience_seconds` in which no request at all was answered end the waiting.
         """
-        begun, wait, faults = time.monotonic(), FIRST_WAIT, 0
+        begun, wait, faults, misses = time.monotonic(), FIRST_WAIT, 0, 0
         while True:
             chosen = place or min(self.places, key=lambda one: (one.rest_until > time.monotonic(), one.busy))
             chosen.busy += 1
@@ -77,10 +80,13 @@ class Endpoints:
                 answer = await send(chosen)
                 self._answered = time.monotonic()
                 return answer
-            except _OWN_FAULTS:
+            except Refused:
+                self._answered = time.monotonic()
                 raise  # the request's own fault: who sent it knows what can be left out
             except (openai.APIError, Unusable, json.JSONDecodeError) as error:
-                if isinstance(error, openai.APIStatusError) and not _passes(error):
+                misses += _is_miss(error)
+                known = any(one is chosen for one in self.places)
+                if isinstance(error, openai.APIStatusError) and not _passes(error, known or misses < MOST_MISSES):
                     raise ValueError(
                         f"{chosen.url} refuses: {reason(error)}. Look at engine.urls, engine.model, and OPENAI_API_KEY "
                         "where the server wants a key."
@@ -141,8 +147,12 @@ def reason(error: BaseException) -> str:
     return text.splitlines()[0][:200].rstrip(".")
 
 
-def _passes(error: openai.APIStatusError) -> bool:
-    return error.status_code >= 500 or error.status_code in _PASSING
+def _passes(error: openai.APIStatusError, may_miss: bool) -> bool:
+    return error.status_code >= 500 or error.status_code in _PASSING or (may_miss and _is_miss(error))
+
+
+def _is_miss(error: _Fault) -> bool:
+    return isinstance(error, openai.APIStatusError) and error.status_code in _MISSES
 
 
 def _is_of_the_request(error: _Fault) -> bool:

@@ -11,15 +11,12 @@ model's tokenizer is on this machine, it counts what a server does not.
 import asyncio
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
-import openai
-from openai import AsyncOpenAI, BaseModel
+from openai import AsyncOpenAI
 
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import seed_of
@@ -28,12 +25,14 @@ from crescent.engines.server.capabilities import (
     Request,
     ServerCapabilities,
     check_model,
+    check_repeats,
     check_top_p,
     find_out,
 )
-from crescent.engines.server.endpoints import Endpoint, Endpoints, Limits, Unusable, reason
+from crescent.engines.server.endpoints import Endpoint, Endpoints, Limits
+from crescent.engines.server.requester import Requester
 from crescent.engines.server.response_parser import Reader
-from crescent.engines.weights import Weights, tokenizer_if_here, turn_if_here
+from crescent.engines.weights import Weights, folder_if_here, is_date_read, tokenizer_if_here, turn_if_here
 
 
 class ServerEngine:
@@ -84,6 +83,7 @@ class ServerEngine:
                 self._reader = Reader(tokenizer, self._model)
                 if self._weights and tokenizer:
                     self._honours.end = _unlisted_end(self._weights, tokenizer)
+                    self._reader.prints_date = is_date_read(self._weights, folder_if_here(self._weights))
             work = _Work(self._model, self._limits, self._honours, self._reader)
             return await work.all(places, prompts, sampling, finished)
 
@@ -94,6 +94,7 @@ class _Work:
     def __init__(self, model: str, limits: Limits, honours: ServerCapabilities, reader: Reader) -> None:
         self._model, self._limits, self._honours, self._reader = model, limits, honours, reader
         self._endpoints = Endpoints(limits, honours.told)
+        self._requester = Requester(model, self._endpoints, honours, reader)
 
     async def all(
         self, places: Sequence[Endpoint], prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None
@@ -105,7 +106,7 @@ class _Work:
         async def work() -> None:
             while waiting:
                 request = waiting.popleft()
-                made = await self.samples(request, sampling, None)
+                made = await self._requester.samples(request, sampling, None)
                 for index, completion in zip(request.indices, made, strict=False):
                     completions[index] = completion
                     if finished is not None:
@@ -136,12 +137,23 @@ class _Work:
             place.plain = honours.plain[url]
         else:
             await check_model(self._endpoints, place, self._model, honours)
-            await find_out(self.samples, place, self._model, prompts, honours)
+            await find_out(self._requester.samples, place, self._model, prompts, honours)
             honours.plain[url] = place.plain
         self._reader.context = honours.context
         if sampling.top_p < 1 and url not in honours.narrow:
-            await check_top_p(self.samples, place, prompts, honours)
+            await check_top_p(self._requester.samples, place, honours)
+        if self._asks_again(prompts, sampling) and url not in honours.fresh:
+            await check_repeats(self._requester.samples, place, honours)
         self._endpoints.places.append(place)
+
+    def _asks_again(self, prompts: Sequence[Prompt], sampling: Sampling) -> bool:
+        """Whether draws of one text are spread over several requests, those of earlier calls included."""
+        count, first = Counter[str](), dict[str, int]()
+        for prompt in prompts:
+            count[prompt.text] += 1
+            first[prompt.text] = min(prompt.draw, first.get(prompt.text, prompt.draw))
+        spread = max(count.values()) > self._limits.samples_per_request or any(first.values())
+        return spread and sampling.temperature > 0
 
     def _requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
         """Draws of one text together where the server honours n; greedy draws are one each."""
@@ -156,58 +168,6 @@ class _Work:
     def _request(self, prompts: Sequence[Prompt], indices: tuple[int, ...], sampling: Sampling) -> Request:
         first = prompts[indices[0]]
         return Request(first, indices, seed_of(sampling.seed, first, SEED_BITS))
-
-    async def samples(self, request: Request, sampling: Sampling, place: Endpoint | None) -> list[Completion]:
-        """What one request brings: at most as many completions as it has indices."""
-        options: dict[str, Any] = {
-            "model": self._model, "n": len(request.indices), "temperature": sampling.temperature,
-            "top_p": sampling.top_p, "max_tokens": sampling.max_new_tokens, "seed": request.seed,
-        }  # fmt: skip
-        if any(sampling.stop):
-            options["stop"] = [stop for stop in sampling.stop if stop]
-        for _ in range(4):  # once as it is, then without what the server does not take
-            logprobs = self._honours.logprobs
-            send = partial(self._send, prompt=request.prompt, options=options, logprobs=logprobs)
-            try:
-                answer = await self._endpoints.ask(send, place)
-                limited, end = "max_tokens" in options, self._honours.end
-                cut = sampling if end is None else replace(sampling, stop=(*sampling.stop, end[1]))
-                return self._reader.read(answer, request, cut, limited, self._endpoints.tell)
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                text = str(error).lower()
-                if "logprob" in text and logprobs:  # of hundreds that were sent together, each is told so
-                    self._honours.logprobs = False
-                elif ("context" in text or "max_tokens" in text) and options.pop("max_tokens", None):
-                    continue
-                elif "context" in text or "too long" in text:
-                    tokens = self._reader.prompt_tokens(request.prompt) or 0
-                    return [Completion("", "length", tokens, 0, 0.0) for _ in request.indices]
-                else:
-                    raise ValueError(f"the server refuses a request: {reason(error)}") from None
-        raise AssertionError("each reason is met once")
-
-    async def _send(self, place: Endpoint, prompt: Prompt, options: dict[str, Any], logprobs: bool) -> Any:
-        """The answer of one server, in the form that the client promises. Raises Unusable for another form."""
-        options = {**options, "extra_body": place.plain}
-        if self._honours.end is not None and "stop_token_ids" not in place.plain:
-            options["stop"] = [*options.get("stop", ()), self._honours.end[1]]
-        if place.url in self._honours.single:
-            options["n"] = 1
-        if prompt.rendered:
-            extra: dict[str, Any] = {"logprobs": 0} if logprobs else {}
-            # As ids where they can be made: a server puts a second begin-of-sequence token before rendered text.
-            text: Any = self._reader.ids(prompt) or prompt.text
-            answer: Any = await place.client.completions.create(prompt=text, **options, **extra)
-        else:
-            extra = {"logprobs": True} if logprobs else {}
-            turn: Any = [{"role": "user", "content": prompt.text}]
-            answer = await place.client.chat.completions.create(messages=turn, **options, **extra)
-        if not isinstance(answer, BaseModel):  # the client hands on what is no JSON, such as a proxy's page
-            raise Unusable(f"no JSON: {str(answer).strip()[:60]!r}")
-        choices = getattr(answer, "choices", None)
-        if not choices or not (prompt.rendered or all(choice.message for choice in choices)):
-            raise Unusable(f"an answer without choices: {answer.model_dump_json(exclude_none=True)[:60]}")
-        return answer
 
 
 def _unlisted_end(weights: Weights, tokenizer: Any) -> tuple[int, str] | None:

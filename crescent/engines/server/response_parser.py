@@ -8,9 +8,14 @@ server gives none. It sends nothing.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from openai import BaseModel
+
 from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.encoding import encode
 from crescent.engines.server.capabilities import Request
+from crescent.engines.server.endpoints import Unusable
+from crescent.engines.server.terms import Terms
+from crescent.engines.spelling import spelled_apart, spells_control
 from crescent.engines.thoughts import check_field
 
 if TYPE_CHECKING:
@@ -29,10 +34,22 @@ class Reader:
         self._tokenizer, self._name = tokenizer, name
         self._lengths: dict[tuple[str, bool], int] = {}
         self.context: int | None = None  # of the server, where it tells
+        self.prints_date = False  # the model's chat template
 
     def ids(self, prompt: Prompt) -> list[int] | None:
         """The prompt's token ids; None without a tokenizer."""
         return None if self._tokenizer is None else encode(prompt, self._tokenizer)
+
+    def is_rendered_here(self, prompt: Prompt, terms: Terms) -> bool:
+        """Whether a turn is sent as token ids of our own, to a server that takes them: else it would put today's date
+        into it, or read control tokens that it spells."""
+        if self._tokenizer is None or not terms.takes_ids:
+            return False
+        return self.prints_date or spells_control(prompt.text, self._tokenizer)
+
+    def without_control_tokens(self, text: str) -> str:
+        """A turn for a server that tokenises it: with a space inside each control token that it spells."""
+        return spelled_apart(text, self._tokenizer)
 
     def prompt_tokens(self, prompt: Prompt) -> int | None:
         """Tokens of the prompt by the model's own template; None without a tokenizer."""
@@ -50,7 +67,7 @@ class Reader:
         """
         usage = answer.usage
         own = self.prompt_tokens(request.prompt)
-        read = (usage.prompt_tokens if usage else 0) or own or 0
+        read = getattr(usage, "prompt_tokens", None) or own or 0
         if own is not None and read < _SHARE * own - _SLACK:
             raise ValueError(
                 f"the server read {read} tokens of a prompt of {own}: it cuts long prompts without a word. Start it "
@@ -62,17 +79,18 @@ class Reader:
                 "model or another chat template than is trained here"
             ))  # fmt: skip
         made = []
-        for choice in sorted(answer.choices, key=lambda choice: choice.index)[: len(request.indices)]:
-            if not request.prompt.rendered:
-                check_field(self._name, choice.message)
-            text = (choice.text if request.prompt.rendered else choice.message.content) or ""
+        for choice in sorted(answer.choices, key=lambda choice: choice.index or 0)[: len(request.indices)]:
+            message = getattr(choice, "message", None)
+            if message is not None:
+                check_field(self._name, message)
+            text = _text(choice.text if message is None else message.content)
             finish = _finish(choice.finish_reason)
             if finish not in ("stop", "length"):
                 tell(f"finish {finish}", (
                     f"a server ended a completion with finish_reason {finish}: what ends so is no answer and no "
                     "question, and is counted"
                 ))  # fmt: skip
-            logprobs = _logprobs(choice, request.prompt.rendered)
+            logprobs = _logprobs(choice)
             tokens = len(logprobs) or self._new_tokens(text, sampling, finish, usage, len(answer.choices))
             full = self.context is not None and read + tokens >= self.context - 1
             if finish == "length" and limited and not full and 0 < tokens < sampling.max_new_tokens:
@@ -93,13 +111,27 @@ class Reader:
 
         Ours is near: random text does not always split into the tokens it was drawn as. It is never above the limit.
         """
-        total = usage.completion_tokens if usage else 0
+        total = getattr(usage, "completion_tokens", None) or 0
         if total and choices == 1:
             return total
         if self._tokenizer is not None:
             counted: Any = self._tokenizer(text, add_special_tokens=False)["input_ids"]
             return min(len(counted) + (finish == "stop"), sampling.max_new_tokens)
         return round(total / choices)
+
+
+def checked(answer: Any) -> BaseModel:
+    """An answer that holds completions. Raises Unusable."""
+    if not isinstance(answer, BaseModel):  # the client hands on what is no JSON, such as a proxy's page
+        raise Unusable(f"no JSON: {str(answer).strip()[:60]!r}")
+    choices = getattr(answer, "choices", None)
+    if not choices or any(_is_hollow(choice) for choice in choices):
+        raise Unusable(f"an answer without choices: {answer.model_dump_json(exclude_none=True)[:60]}")
+    return answer
+
+
+def _is_hollow(choice: Any) -> bool:
+    return getattr(choice, "message", None) is None and not isinstance(getattr(choice, "text", None), str)
 
 
 def _finish(reason: str | None) -> str:
@@ -109,10 +141,19 @@ def _finish(reason: str | None) -> str:
     return str(reason or "null")[:_LONGEST_REASON]
 
 
-def _logprobs(choice: Any, rendered: bool) -> list[float]:
-    """Nats of each new token, as the server gives them; none where it gives none."""
-    if choice.logprobs is None:
-        return []
-    if rendered:
-        return [value for value in choice.logprobs.token_logprobs or [] if value is not None]
-    return [token.logprob for token in choice.logprobs.content or []]
+def _text(content: Any) -> str:
+    """A text, or what is text of a list of parts: [{"type": "text", "text": "12"}, ...]."""
+    if isinstance(content, list):
+        return "".join(_text(getattr(part, "text", part)) for part in content)
+    if isinstance(content, dict):
+        return _text(content.get("text"))
+    return content if isinstance(content, str) else ""
+
+
+def _logprobs(choice: Any) -> list[float]:
+    """Nats of each new token, as the server gives them; none where it gives none, or not for each."""
+    given: Any = getattr(choice, "logprobs", None)
+    values = getattr(given, "token_logprobs", None)
+    if values is None:
+        values = [getattr(token, "logprob", None) for token in getattr(given, "content", None) or ()]
+    return [] if None in values[1:] else [value for value in values if value is not None]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crescent.core.store import make_key, not_in_key
 from crescent.engines.memory import Need
 from crescent.engines.transformers.settings import TransformersSettings
-from crescent.engines.weights import Weights, check_thinking, turn_if_here
+from crescent.engines.weights import Weights, check_thinking, folder_if_here, is_date_read, turn_if_here
 
 if TYPE_CHECKING:
     from crescent.engines.server.engine import ServerEngine
@@ -70,6 +70,8 @@ class ServerSettings:
         end = turn_if_here(weights).unlisted
         if end is not None:  # its answers end where they once ran on to the limit
             about["end_of_turn"] = end
+        if is_date_read(weights, folder_if_here(weights)):
+            about["date"] = weights.date_string
         return make_key("served", SERVED_VERSION, about)
 
     def check(self, weights: Weights) -> None:

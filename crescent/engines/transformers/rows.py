@@ -11,6 +11,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from crescent.engines import Completion, Finished, FinishReason, Sampling
+from crescent.engines.stops import Stops
 from crescent.engines.transformers.sampling import generator
 from crescent.engines.turns import without_end
 
@@ -61,47 +62,19 @@ class Work:
         ends: Collection[int] = (),
     ) -> None:  # fmt: skip
         self.sampling, self._ends = sampling, ends
-        self.stops = Stops(tokenizer, sampling.stop)
+        self.stops = Stops(tokenizer, sampling.stop, sampling.keeps_stop_text)
         self.completions: list[Completion | None] = [None] * count
-        self._tokenizer, self._finished = tokenizer, finished
+        self._finished = finished
 
     def hand_out(self, row: Row, mean_logprob: float) -> None:
         """The row is finished. `mean_logprob` is in nats per token."""
         assert row.finish is not None and self.completions[row.index] is None
         tokens = without_end(row.tokens, self._ends)
-        text = self.stops.cut(str(self._tokenizer.decode(tokens, skip_special_tokens=True)))
+        text = self.stops.text(tokens)
         made = Completion(text, row.finish, len(row.prompt_ids), len(row.tokens), round(mean_logprob, 2) + 0.0)
         self.completions[row.index] = made
         if self._finished is not None:
             self._finished(row.index, made)
-
-
-class Stops:
-    """Stop strings. Text is decoded only after a token that can complete one of them."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, stops: tuple[str, ...]) -> None:
-        self._tokenizer = tokenizer
-        self._stops = tuple(stop for stop in stops if stop)
-        last = {stop[-1] for stop in self._stops}
-        pieces = enumerate(tokenizer.batch_decode([[token] for token in range(len(tokenizer))])) if last else ()
-        self._can_end = {token for token, piece in pieces if last & set(piece) or "�" in piece}
-        self._window = 2 * max(map(len, self._stops), default=0) + 8
-
-    def __bool__(self) -> bool:
-        return bool(self._stops)
-
-    def reached(self, tokens: Sequence[int]) -> bool:
-        """Whether the last token completed a stop string."""
-        if not self._stops or tokens[-1] not in self._can_end:
-            return False
-        tail = self._tokenizer.decode(list(tokens[-self._window :]), skip_special_tokens=True)
-        return any(stop in tail for stop in self._stops)
-
-    def cut(self, text: str) -> str:
-        """The text before the first stop string."""
-        for stop in self._stops:
-            text = text.split(stop, 1)[0]
-        return text
 
 
 def torch_seed(rows: Sequence[Row]) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import encode, seed_of
 from crescent.engines.guard import Guard
+from crescent.engines.stops import Stops, spells_special
 from crescent.engines.turns import closing_tokens, without_end
 from crescent.engines.vllm.process import Capacity, model_context, start
 from crescent.engines.weights import Weights, load_tokenizer
@@ -158,15 +159,14 @@ class VllmEngine:
             stop=[stop for stop in sampling.stop if stop], detokenize=any(sampling.stop), logprobs=0,
             seed=None if sampling.temperature == 0 else seed_of(sampling.seed, request.prompt, SEED_BITS),
             stop_token_ids=sorted(self._ends),  # beside those that the model lists
+            skip_special_tokens=not spells_special(sampling.stop, self.tokenizer),  # of the text that stops are met in
         )  # fmt: skip
         self._llm.add_request(name, {"prompt_token_ids": request.ids}, parameters, lora_request=self._adapter)
         return name
 
     def _completion(self, output: Any, request: _Request, sampling: Sampling) -> Completion:
         tokens = list(output.token_ids)
-        text = str(self.tokenizer.decode(without_end(tokens, self._ends), skip_special_tokens=True))
-        for stop in filter(None, sampling.stop):
-            text = text.split(stop, 1)[0]
+        text = Stops(self.tokenizer, sampling.stop).text(without_end(tokens, self._ends))
         mean = round((output.cumulative_logprob or 0.0) / max(1, len(tokens)), 2) + 0.0
         return Completion(text, str(output.finish_reason), len(request.ids), len(tokens), mean)
 

@@ -1,0 +1,66 @@
+"""Chat templates that print today's date (Llama 3.2, SmolLM3, several Mistral), made to print one that is fixed.
+
+In: a chat template and a date. Out: the template with the date in it, so that whoever renders it gives the same text on
+any day; other templates come back as they are. Templates ask for the day by the function `strftime_now`, and Llama's
+leave the choice to a variable `date_string`. It loads no model.
+"""
+
+import re
+from datetime import datetime
+from typing import Any
+
+DATE = "26 Jul 2024"
+"""The default: what Llama 3.1 and 3.2 print where no clock is at hand."""
+_FORMS = ("%d %b %Y", "%d %B %Y", "%Y-%m-%d")
+_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+_READS_CLOCK, _READS_DATE = (re.compile(rf"\b{name}\b") for name in ("strftime_now", "date_string"))
+_DIRECTIVES = "aAbBcdDeFHIjmMpSuUVwWxXyY"  # of strftime; each of them also without its padding, as in %-d
+_BEGIN, _END = "{#- the date is fixed -#}", "{#- from here on the model's own -#}{{ '' }}"
+
+
+def check_date(date: str) -> None:
+    """Raises ValueError with a suggested fix for what is no date."""
+    _parsed(date)
+
+
+def reads_clock(template: str) -> bool:
+    """Whether a template prints today's date by itself."""
+    return _READS_CLOCK.search(_COMMENT.sub("", template)) is not None
+
+
+def is_dated(template: str, date: str) -> bool:
+    """Whether what a template renders depends on `date`: it reads the clock, or a date other than the default where it
+    has one of its own."""
+    plain = _COMMENT.sub("", template)
+    return reads_clock(template) or (date != DATE and _READS_DATE.search(plain) is not None)
+
+
+def with_date(template: str, date: str) -> str:
+    """The template printing `date`, where it prints a date at all."""
+    if template.startswith(_BEGIN) or not is_dated(template, date):
+        return template
+    day = _parsed(date)
+    text = "format"
+    for directive in _DIRECTIVES:
+        for sign in ("%-", "%"):
+            value = day.strftime(f"%{directive}")
+            text += f" | replace('{sign}{directive}', '{value.lstrip('0 ') or '0' if sign == '%-' else value}')"
+    clock = f"{{% macro strftime_now(format) %}}{{{{ {text} }}}}{{% endmacro %}}"
+    variable = f"{{% if date_string is not defined %}}{{% set date_string = '{day:{_FORMS[0]}}' %}}{{% endif %}}"
+    return _BEGIN + (clock if reads_clock(template) else variable) + _END + template
+
+
+def without_date(template: Any) -> Any:
+    """The template as the model has it, whatever `with_date` made of it."""
+    if not isinstance(template, str) or not template.startswith(_BEGIN):
+        return template
+    return template.split(_END, 1)[1]
+
+
+def _parsed(date: str) -> datetime:
+    for form in _FORMS:
+        try:
+            return datetime.strptime(date, form)
+        except ValueError:
+            continue
+    raise ValueError(f"model.date_string is {date!r}, which is no date; write it as {DATE} or 2024-07-26")

@@ -1,0 +1,135 @@
+"""One request to a server: asked, and asked again without what the server does not take.
+
+In: a `Request`. Out: its completions, those of a prompt that is refused among them, empty and with a finish reason that
+says so; or a ValueError with a suggested fix. What is learned of a server is kept in its `Terms`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import openai
+from openai import BaseModel
+
+from crescent.engines import Completion, Prompt, Sampling
+from crescent.engines.server.capabilities import NEUTRAL, Request, ServerCapabilities
+from crescent.engines.server.endpoints import Endpoint, Endpoints
+from crescent.engines.server.refusals import LIMITS, Refused, is_refusal
+from crescent.engines.server.response_parser import Reader, checked
+
+MOST_REFUSALS = 16  # reasons that one request can have
+SET_ASIDE = "it has no completion, and is counted by that reason"
+
+
+class Requester:
+    """Asks `endpoints` for completions of a model, as each of them takes requests."""
+
+    def __init__(self, model: str, endpoints: Endpoints, honours: ServerCapabilities, reader: Reader) -> None:
+        self._model, self._endpoints, self._honours, self._reader = model, endpoints, honours, reader
+
+    async def samples(self, request: Request, sampling: Sampling, place: Endpoint | None) -> list[Completion]:
+        """What one request brings: at most as many completions as it has indices."""
+        options: dict[str, Any] = {
+            "n": len(request.indices), "temperature": sampling.temperature, "top_p": sampling.top_p,
+            "max_tokens": sampling.max_new_tokens, "seed": request.seed,
+        }  # fmt: skip
+        if any(sampling.stop):
+            options["stop"] = [stop for stop in sampling.stop if stop]
+        for _ in range(MOST_REFUSALS):  # once as it is, then without what the server does not take
+            send = partial(self._send, prompt=request.prompt, options=options)
+            try:
+                answer = await self._endpoints.ask(send, place)
+                limited, end = "max_tokens" in options, self._honours.end
+                cut = sampling if end is None else replace(sampling, stop=(*sampling.stop, end[1]))
+                return self._reader.read(answer, request, cut, limited, self._endpoints.tell)
+            except Refused as refused:
+                finish = await self._after(refused, request, options, place)
+            if finish is not None:
+                tokens = self._reader.prompt_tokens(request.prompt) or 0
+                return [Completion("", finish, tokens, 0, 0.0) for _ in request.indices]
+        raise ValueError(
+            f"{self._model}: the server refuses a request whatever is left out of it. Its own log says why."
+        )
+
+    async def _after(
+        self, refused: Refused, request: Request, options: dict[str, Any], place: Endpoint | None
+    ) -> str | None:
+        """What follows from a refusal: how the completions of this prompt end, or None to ask again, without what the
+        server does not take. Raises ValueError where neither would help."""
+        kind, name, tell = refused.refusal.kind, refused.refusal.field, self._endpoints.tell
+        if kind == "context" or (
+            kind == "field" and name in LIMITS
+        ):  # a limit beyond the context is left to the server
+            return None if options.pop("max_tokens", None) else "length"
+        if kind == "content":
+            tell(f"content {refused}", f"{refused.url} refuses a prompt for its content ({refused}): {SET_ASIDE}")
+            return "content_filter"
+        if kind == "unknown":
+            return await self._unexplained(refused, request, options, place)
+        if name == "logprobs":
+            self._honours.logprobs = False
+            return None
+        terms = self._honours.terms_of(refused.url)
+        told = terms.learn(refused)
+        if told is not None:
+            tell(told, told)
+        if terms.is_single:
+            self._honours.single.add(refused.url)
+        return None
+
+    async def _unexplained(
+        self, refused: Refused, request: Request, options: dict[str, Any], place: Endpoint | None
+    ) -> str | None:
+        """`_after` a refusal that names nothing: either this prompt is not taken, or, of a server that is being probed,
+        some field: found by leaving out one after the other."""
+        where = place or next(one for one in self._endpoints.places if one.url == refused.url)
+        neutral = Prompt(NEUTRAL, rendered=request.prompt.rendered)
+        if request.prompt.text != NEUTRAL and await self._is_taken(where, neutral, options):
+            self._endpoints.tell(f"refused {refused}", f"{refused.url} refuses a prompt ({refused}): {SET_ASIDE}")
+            return "refused"
+        names = [name for name in refused.sent if name not in ("temperature", *LIMITS)] if place else []
+        for some in (*([name] for name in names), names):
+            if some and await self._is_taken(where, neutral, options, some):
+                for name in some:
+                    await self._after(refused.for_field(name), request, options, place)
+                return None
+        raise ValueError(f"{refused.url}: the server refuses a request: {refused}. Its own log may say more.")
+
+    async def _is_taken(
+        self, place: Endpoint, prompt: Prompt, options: dict[str, Any], without: Sequence[str] = ()
+    ) -> bool:
+        try:
+            await self._endpoints.ask(partial(self._send, prompt=prompt, options=options, without=without), place)
+        except Refused:
+            return False
+        return True
+
+    async def _send(
+        self, place: Endpoint, prompt: Prompt, options: dict[str, Any], without: Sequence[str] = ()
+    ) -> BaseModel:
+        """The answer of one server, in the form that the client promises. Raises Unusable for another form, Refused
+        where the server does not take the request."""
+        terms = self._honours.terms_of(place.url)
+        ids = self._reader.ids(prompt) if prompt.rendered or self._reader.is_rendered_here(prompt, terms) else None
+        as_text = prompt.rendered or ids is not None
+        fields = {**options, **place.plain}
+        if self._honours.end is not None and "stop_token_ids" not in place.plain:
+            fields["stop"] = [*fields.get("stop", ()), self._honours.end[1]]
+        if place.url in self._honours.single:
+            fields["n"] = 1
+        if self._honours.logprobs:
+            fields["logprobs"] = 0 if as_text else True
+        sent = terms.sent({name: value for name, value in fields.items() if name not in without})
+        try:
+            if as_text:  # as ids where they can be made: a server puts a second begin-of-sequence token before text
+                create: Any = partial(place.client.completions.create, prompt=ids or prompt.text)
+            else:
+                turns: Any = [{"role": "user", "content": self._reader.without_control_tokens(prompt.text)}]
+                create = partial(place.client.chat.completions.create, messages=turns)
+            answer: Any = await create(model=self._model, extra_body=sent)
+        except openai.APIStatusError as error:
+            if is_refusal(error):
+                raise Refused(place.url, sent, error) from None
+            raise
+        return checked(answer)

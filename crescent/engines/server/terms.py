@@ -1,0 +1,54 @@
+"""What a server takes, as it was found out: the fields that it refused, and its name for the limit of new tokens.
+
+In: the fields of a request, or a refusal. Out: the fields that this server is sent. It sends nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from crescent.engines.server.refusals import FieldRefused, Refused
+
+_DEFAULTS = {"temperature": 1.0, "top_p": 1.0}  # of the interface: with these values a field can be left out
+_DROPPED = ("n", "seed")  # without these every draw is a request of its own
+
+
+@dataclass(slots=True)
+class Terms:
+    """`refused` are fields that are left out; `limit` is what the server calls max_tokens. `takes_ids`: prompts may be
+    token ids, and ends of turns too."""
+
+    refused: set[str] = field(default_factory=set)
+    limit: str = "max_tokens"
+    takes_ids: bool = False
+
+    @property
+    def is_single(self) -> bool:
+        """Whether every draw is to be a request of its own."""
+        return not self.refused.isdisjoint(_DROPPED)
+
+    def sent(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields as this server takes them."""
+        kept = {name: value for name, value in fields.items() if name not in self.refused}
+        if "max_tokens" in kept:
+            kept[self.limit] = kept.pop("max_tokens")
+        return kept
+
+    def learn(self, refused: Refused) -> str | None:
+        """Notes what a server does not take. What to tell of it, or None if it was known by now: many requests are on
+        their way when the first is refused.
+
+        Raises FieldRefused where the field decides what is drawn.
+        """
+        name = refused.refusal.field
+        if refused.refusal.kind == "rename":
+            known, self.limit = self.limit != name, "max_completion_tokens"
+            return None if known else f"{refused.url} takes max_completion_tokens instead of max_tokens"
+        value = refused.sent[name]
+        if name in _DEFAULTS and value != _DEFAULTS[name]:
+            raise FieldRefused(refused.url, name, value, str(refused))
+        if name in self.refused:
+            return None
+        self.refused.add(name)
+        how = "one request a draw, without it" if name in _DROPPED else "asked without it"
+        return f"{refused.url} does not take {name} ({refused}): {how}"

@@ -1,0 +1,52 @@
+"""Stop strings that spell special tokens, outside of scoring: all of the string is cut off."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unlisted import save_talkative
+
+from crescent.core.store import make_key
+from crescent.engines import Sampling
+from crescent.engines.stops import Stops, spells_special
+from crescent.engines.transformers import TransformersSettings
+from crescent.engines.weights import Weights, load_tokenizer
+
+ANSWER = "Left: 7<|user|>\nWho?<|assistant|>\nAnn 12"
+CUT = {
+    "<|user|>": "Left: 7", "<|user|>\nWho": "Left: 7", " 7<|user|>": "Left:", "Left: 7<|user|>\n": "",
+    "?<|assistant|>\nAnn": "Left: 7\nWho", "<|assis": "Left: 7\nWho?", "Ann": "Left: 7\nWho?\n",
+    "<|system|>": "Left: 7\nWho?\nAnn 12",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def talkative(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_talkative(tmp_path_factory.mktemp("talkative") / "model", "How many?", ANSWER)
+
+
+@pytest.mark.parametrize("batching", ["padded", "continuous"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_stop_string_with_special_tokens_ends_a_completion_and_is_cut_from_it(batching: Any, talkative: Path) -> None:
+    engine = TransformersSettings(device="cpu", batching=batching).build(Weights("m", str(talkative)), "w")
+    for stop, text in CUT.items():
+        [made] = engine.generate(["How many?"], Sampling(temperature=0, max_new_tokens=40, stop=(stop,)))
+        assert (made.text, made.finish_reason) == (text, "stop"), stop
+
+
+def test_a_special_token_is_met_where_it_is_written_and_not_before(talkative: Path) -> None:
+    tokenizer: Any = load_tokenizer(Weights("m", str(talkative)))
+    ids = tokenizer(ANSWER, add_special_tokens=False)["input_ids"]
+    stops = Stops(tokenizer, ("<|user|>", "12"))
+    reached = [count for count in range(1, len(ids) + 1) if stops.reached(ids[:count])]
+    assert reached[0] == ids.index(tokenizer.convert_tokens_to_ids("<|user|>")) + 1
+
+
+def test_only_special_tokens_count_as_such(talkative: Path) -> None:
+    tokenizer = load_tokenizer(Weights("m", str(talkative)))
+    assert spells_special(("Q:", "a<|end|>"), tokenizer) and not spells_special(("<|im_end|>", "\n"), tokenizer)
+
+
+def test_the_new_setting_changes_no_key_of_samplings_without_it() -> None:
+    assert make_key("s", 1, Sampling()) == make_key("s", 1, Sampling(keeps_stop_text=False))
+    assert make_key("s", 1, Sampling()) != make_key("s", 1, Sampling(keeps_stop_text=True))
