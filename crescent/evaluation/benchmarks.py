@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, TemplateError, UndefinedError
 
+from crescent.core.utf8_lines import utf8_lines
 from crescent.evaluation import hub
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.task_config import TaskSource
@@ -111,10 +112,8 @@ def _modules(value: Any, root: Path) -> Iterator[Path]:
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     """Line numbers and rows of a JSONL file. Raises ValueError with file and line for what is no JSON object."""
-    with open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
+    with open(path, "rb") as lines:
+        for number, line in utf8_lines(lines, str(path)):
             try:
                 row = json.loads(line)
             except ValueError as error:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from crescent.answers import extract
 from crescent.core.records import GOLDS, Gold, Question, decode_lines, encode, text_id
 from crescent.core.store import Artifact, Outcome, Store
+from crescent.core.utf8_lines import utf8_lines
 
 CALCULATOR = re.compile(r"<<[^<>\n]*>>")  # GSM8K's marks for a calculator: no reader's text, so no student's either
 Seed = tuple[Question, Gold]
@@ -54,10 +55,10 @@ class Seeds:
 def read_seeds(path: Path, kind: str) -> list[Seed]:
     """Questions and what the file says of them. Raises ValueError that names the line and what is wrong with it."""
     seeds: dict[str, Seed] = {}
-    for number, line in enumerate(_bytes(path).decode("utf-8", "replace").splitlines(), 1):
-        if line.strip():
-            question, gold = _seed(line, f"source.seeds: {path}:{number}", kind)
-            seeds.setdefault(question.id, (question, gold))
+    name = f"source.seeds: {path}"
+    for number, line in utf8_lines(_bytes(path).splitlines(), name):
+        question, gold = _seed(line, f"{name}:{number}", kind)
+        seeds.setdefault(question.id, (question, gold))
     if not seeds:
         raise ValueError(f"source.seeds: {path} holds no question; give a JSONL file of question and answer")
     return list(seeds.values())
@@ -87,7 +88,7 @@ def _seed(line: str, place: str, kind: str) -> Seed:
     known = extract(answer, kind)
     if not text or known is None:
         lacking = f"answer of the kind {kind!r}" if text else "question"
-        raise ValueError(f"{place} has no {lacking}: mend the line or drop it")
+        raise ValueError(f"{place} has no {lacking}: fix the line or drop it")
     question = Question(text_id(text), text, 0)
     return question, Gold(question.id, known, solution, "seed")
 
