@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from crescent.cli.arguments import a_folder
 from crescent.cli.main import composed
 from crescent.config.typed import ConfigError, build
 from crescent.evaluation.data import describe, mirror, needs
@@ -28,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "overrides", nargs="*", metavar="eval=SUITE", help="as for crescent: eval=math, eval.tasks=[...]"
     )
-    parser.add_argument("--data", type=Path, help="the folder of local files (default: CRESCENT_BENCHMARKS)")
-    parser.add_argument("--mirror", type=Path, metavar="FOLDER", help="fetch into FOLDER what it lacks")
+    parser.add_argument("--data", type=a_folder, help="the folder of local files (default: CRESCENT_BENCHMARKS)")
+    parser.add_argument("--mirror", type=a_folder, metavar="FOLDER", help="fetch into FOLDER what it lacks")
     options = parser.parse_args(arguments)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:

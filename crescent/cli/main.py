@@ -49,7 +49,15 @@ def main() -> None:
     register_resolvers()
     entry = hydra.main(version_base="1.3", config_path=str(assets() / "conf"), config_name="config")(_job)
     with _messages(), stoppable(), reported(Console(), command()):
+        _check_folders(sys.argv[1:])
         entry()
+
+
+def _check_folders(overrides: Sequence[str]) -> None:
+    """Raises ConfigError for an empty run folder: Hydra would write into the current one before it asks us."""
+    for key, _, value in (one.lstrip("+").partition("=") for one in overrides):
+        if key in ("hydra.run.dir", "hydra.sweep.dir") and not value.strip(" '\""):
+            raise ConfigError(f"{key} is empty; give it a value")
 
 
 def _job(config: DictConfig) -> None:

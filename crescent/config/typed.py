@@ -7,12 +7,14 @@ no model.
 
 import difflib
 import importlib
+import math
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+LARGEST = 2**63 - 1  # what libraries take for a whole number
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
@@ -21,7 +23,10 @@ class ConfigError(ValueError):
 
 
 def build(kind: type[T], node: Mapping[str, Any], path: str) -> T:
-    """A dataclass from a node at `path`. Raises ConfigError on unknown, missing, or impossible values."""
+    """A dataclass from a node at `path`. Raises ConfigError on unknown, missing, or impossible values.
+
+    Empty text is possible only where it is the default.
+    """
     hints = get_type_hints(kind)
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for key in node:
@@ -34,11 +39,15 @@ def build(kind: type[T], node: Mapping[str, Any], path: str) -> T:
         elif field.default is MISSING and field.default_factory is MISSING:
             raise ConfigError(f"{_join(path, key)} is missing; give it a value")
     try:
-        return kind(**values)
+        made = kind(**values)
     except ConfigError:
         raise
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    for key, value in values.items():
+        if value != known[key].default:
+            _check_extent(value, hints[key], _join(path, key))
+    return made
 
 
 def build_target(node: Mapping[str, Any], path: str) -> Any:
@@ -72,6 +81,9 @@ def convert(hint: Any, value: Any, path: str) -> Any:
     if origin in (tuple, Sequence):
         if isinstance(value, str) or not isinstance(value, list | tuple):
             raise ConfigError(f"{path} is {value!r}; it must be a list, as in [a, b]")
+        for index, item in enumerate(value):
+            if isinstance(item, str) and not item:
+                raise ConfigError(f"{path}[{index}] is empty; give it a value or leave it out")
         return tuple(convert(options[0], item, f"{path}[{index}]") for index, item in enumerate(value))
     return _convert_plain(hint, value, path)
 
@@ -103,14 +115,33 @@ def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
 def _convert_plain(hint: Any, value: Any, path: str) -> Any:
     if hint in _KINDS:
         right = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
-        if hint is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
+        if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+            return _finite(value, path)
         if not right:
             raise ConfigError(f"{path} is {value!r}; it must be {_KINDS[hint]}")
         return value
     if isinstance(value, Mapping):
         return build_target(value, path) if "_target_" in value else build(hint, value, path)
     raise ConfigError(f"{path} is {value!r}; it must be a group of settings")
+
+
+def _check_extent(value: Any, hint: Any, path: str) -> None:
+    """Raises ConfigError for empty text, which as a path is the current folder, and for numbers that no library takes."""
+    if isinstance(value, str) and not value.strip():
+        null = " or null" if type(None) in get_args(hint) else ""
+        raise ConfigError(f"{path} is empty; give it a value{null}")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise ConfigError(f"{path} is {value}; the largest whole number is {LARGEST}")
+
+
+def _finite(value: int | float, path: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ConfigError(f"{path} is {value}; it must be a finite number")
+    return number
 
 
 def _join(path: str, key: str) -> str:

@@ -4,8 +4,8 @@ In: bytes. Out: numbered lines, or a ValueError that names the line which is in 
 characters instead, such a file would be trained on with holes in its words.
 """
 
-from collections.abc import Iterable, Iterator
 from codecs import BOM_UTF8
+from collections.abc import Iterable, Iterator
 
 
 def utf8_lines(data: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:

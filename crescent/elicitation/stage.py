@@ -17,6 +17,8 @@ from crescent.engines import Completion, Finished, LazyEngine, Prompt, Sampling,
 from crescent.engines.journal import Journal
 from crescent.engines.thoughts import check_texts
 
+MAX_ROUND = 1_000_000  # a round is in memory at once
+
 
 @dataclass(frozen=True, slots=True)
 class Elicit:
@@ -34,6 +36,8 @@ class Elicit:
             raise ValueError("domain.bait is empty; it must ask the model for one question")
         if self.round_size < 1:
             raise ValueError(f"elicit.round_size is {self.round_size}; it must be at least 1")
+        if self.round_size > MAX_ROUND:
+            raise ValueError(f"elicit.round_size is {self.round_size}; it may be up to {MAX_ROUND:,}")
 
     def stream_key(self, engine: LazyEngine) -> str:
         """The identity of the whole stream."""

@@ -56,7 +56,9 @@ def test_a_seed_file_in_another_encoding_is_refused_with_its_line(encoding: str,
     path = tmp_path / "seeds.jsonl"
     path.write_bytes("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(encoding))
     line = 1 if encoding == "utf-16" else 2
-    with pytest.raises(ValueError, match=rf"^source.seeds: {path}:{line} is not UTF-8 \(byte 0x[0-9a-f]+\); save") as error:
+    with pytest.raises(
+        ValueError, match=rf"^source.seeds: {path}:{line} is not UTF-8 \(byte 0x[0-9a-f]+\); save"
+    ) as error:
         read_seeds(path, "number")
     assert "\n" not in str(error.value)
 
