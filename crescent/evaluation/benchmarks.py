@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined, TemplateError, UndefinedError
 
 from crescent.core.utf8_lines import utf8_lines
 from crescent.evaluation import hub
+from crescent.evaluation.catalogue import reads_files
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.task_config import TaskSource
 
@@ -51,7 +52,7 @@ def check_shots(source: TaskSource, settings: EvaluationSettings) -> None:
         raise ValueError(f"task {source.name} has {len(written)} worked examples, but eval.shots asks for {most}")
 
 
-def check_hub(source: TaskSource) -> None:
+def check_hub(source: TaskSource, settings: EvaluationSettings) -> None:
     """Raises ValueError if the cache lacks a data set, in the configuration meant, and the hub does not answer."""
     absent = {data.path: data for data in source.hub if data.cached() is None}
     for path, data in absent.items():
@@ -61,8 +62,16 @@ def check_hub(source: TaskSource) -> None:
             reason = str(error).strip().splitlines()[0].rstrip(".")
             raise ValueError(
                 f"task {source.name}: data set {data} is not on this machine and the hub does not give it ({reason}). "
-                "Fetch it where there is a network: `crescent-data eval=... --mirror FOLDER`, for a machine without."
+                + _to_fetch(source.name, settings)
             ) from error
+
+
+def _to_fetch(task: str, settings: EvaluationSettings) -> str:
+    """How to get the data of a task for a machine without a network."""
+    if reads_files(task, settings):
+        command = f"crescent-data eval={settings.name} 'eval.tasks=[{task}]' --mirror FOLDER"
+        return f"Fetch it where there is a network, for a machine without: `{command}`."
+    return "Load it once where there is a network, and copy the cache of datasets (HF_HOME): no overlay reads it from files."
 
 
 def has_nltk(resource: str) -> bool:

@@ -106,6 +106,10 @@ MISTAKES = [
     ("elicit.round_size=1000000000000", "elicit.round_size is 1000000000000; it may be up to 1,000,000"),
     ("vote.draws=1000000000000", "vote.draws is 1000000000000; it may be up to 10,000"),
     ("train.devices=1000000", "train.devices is 1000000; it must be up to 1024"),
+    (
+        "train.method.rank=1000000000000000000",
+        "train.method.rank is 1000000000000000000; it must be a whole number from",
+    ),
     ("train.method.alpha=inf", "train.method.alpha is inf; it must be a finite number"),
     ("store=", "store is empty; give it a value"),
     ("store='  '", "store is empty; give it a value"),
