@@ -259,7 +259,7 @@ class Job:
     @classmethod
     def from_node(cls, node: Mapping[str, Any]) -> "Job":
         """The job of a configuration. Raises ConfigError for what cannot be."""
-        tracking = build_target(_group(node, "tracking"), "tracking")
+        tracking = build_target(_group(node, "tracking"), "tracking", Tracking)
         check = convert(Check, node.get("check"), "check")
         return cls(Experiment.from_node(node), tracking, check)
 

@@ -20,8 +20,8 @@ def assets() -> Path:
 
 def register_resolvers() -> None:
     """`${crescent:path}` is a path in the package, `${crescent_assets:}` the folder of conf/, `${crescent_names:x}` the
-    elements of a list, or the keys of a mapping, as a+b, `${crescent_env:NAME,x}` an environment variable, or x where it
-    is not set or empty."""
+    elements of a list, or the keys of a mapping, as a+b, `${crescent_env:NAME,x}` an environment variable, or x where
+    it is empty or not set."""
     OmegaConf.register_new_resolver("crescent", lambda path: str(PACKAGE / path), replace=True)
     OmegaConf.register_new_resolver("crescent_assets", lambda *_: str(assets()), replace=True)
     OmegaConf.register_new_resolver("crescent_names", "+".join, replace=True)

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from crescent.config.conformity import lacks
+
 T = TypeVar("T")
 LARGEST = 2**63 - 1  # what libraries take for a whole number
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
@@ -50,17 +52,38 @@ def build(kind: type[T], node: Mapping[str, Any], path: str) -> T:
     return made
 
 
-def build_target(node: Mapping[str, Any], path: str) -> Any:
-    """The object of the class that the node's `_target_` names."""
+def build_target(node: Mapping[str, Any], path: str, kind: Any = Any) -> Any:
+    """The object of the class that the node's `_target_` names. Raises ConfigError also where it lacks what `kind` has:
+    a user's class is refused now, not when its methods are first called."""
     name = str(node.get("_target_"))
+    made = build(_target(name, path), node, path)
+    faults = lacks(made, kind) if isinstance(kind, type) and kind is not Any else []
+    if faults:
+        told = " and ".join(faults)
+        raise ConfigError(f"{path}._target_ is {name!r}, which {told}; see {kind.__module__}.{kind.__name__}")
+    return made
+
+
+def _target(name: str, path: str) -> type:
+    """The dataclass of this dotted name."""
     module, _, attribute = name.rpartition(".")
+    absent = f"{path}._target_ is {name!r}; there is no such class to import"
     try:
-        kind = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError):
-        raise ConfigError(f"{path}._target_ is {name!r}; there is no such class to import") from None
+        kind = getattr(importlib.import_module(module), attribute, None)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module}.".startswith(f"{error.name}."):
+            raise ConfigError(absent) from None
+        raise ConfigError(f"{path}._target_ is {name!r}; {module} cannot be imported ({error})") from None
+    except ValueError:  # a name without a module
+        raise ConfigError(absent) from None
+    except Exception as error:  # whatever the user's module raises
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ConfigError(f"{path}._target_ is {name!r}; {module} cannot be imported ({reason})") from None
+    if kind is None:
+        raise ConfigError(absent)
     if not (isinstance(kind, type) and is_dataclass(kind)):
         raise ConfigError(f"{path}._target_ is {name!r}; it must be a dataclass: put @dataclass(frozen=True) before it")
-    return build(kind, node, path)
+    return kind
 
 
 def convert(hint: Any, value: Any, path: str) -> Any:
@@ -121,12 +144,12 @@ def _convert_plain(hint: Any, value: Any, path: str) -> Any:
             raise ConfigError(f"{path} is {value!r}; it must be {_KINDS[hint]}")
         return value
     if isinstance(value, Mapping):
-        return build_target(value, path) if "_target_" in value else build(hint, value, path)
+        return build_target(value, path, hint) if "_target_" in value else build(hint, value, path)
     raise ConfigError(f"{path} is {value!r}; it must be a group of settings")
 
 
 def _check_extent(value: Any, hint: Any, path: str) -> None:
-    """Raises ConfigError for empty text, which as a path is the current folder, and for numbers that no library takes."""
+    """Raises ConfigError for empty text (as a path it is the current folder) and for numbers that no library takes."""
     if isinstance(value, str) and not value.strip():
         null = " or null" if type(None) in get_args(hint) else ""
         raise ConfigError(f"{path} is empty; give it a value{null}")

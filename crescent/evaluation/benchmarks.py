@@ -71,7 +71,8 @@ def _to_fetch(task: str, settings: EvaluationSettings) -> str:
     if reads_files(task, settings):
         command = f"crescent-data eval={settings.name} 'eval.tasks=[{task}]' --mirror FOLDER"
         return f"Fetch it where there is a network, for a machine without: `{command}`."
-    return "Load it once where there is a network, and copy the cache of datasets (HF_HOME): no overlay reads it from files."
+    copy = "Load it once where there is a network, and copy the cache of datasets (HF_HOME)"
+    return f"{copy}: no overlay reads it from files."
 
 
 def has_nltk(resource: str) -> bool:

@@ -39,10 +39,10 @@ class LocalEngine(Protocol):
 class HarnessModel(LM):
     """`lm_eval.evaluate(HarnessModel(engine, console, "gsm8k, 5-shot"), ...)`.
 
-    `max_new_tokens` holds where a task states no `max_gen_toks`. A prompt that leaves no room for that many tokens, or for
-    a choice, loses its beginning, as with `HFLM`; the log tells how many did. `stop` ends answers beside what the task says.
-    `slices` keeps log-likelihoods over a kill, as the engine's journal keeps texts. `completions` are those of the last
-    `generate_until`, in its order.
+    `max_new_tokens` holds where a task states no `max_gen_toks`. A prompt that leaves no room for that many tokens, or
+    for a choice, loses its beginning, as with `HFLM`; the log tells how many did. `stop` ends answers beside what the
+    task says. `slices` keeps log-likelihoods over a kill, as the engine's journal keeps texts. `completions` are those
+    of the last `generate_until`, in its order.
     """
 
     def __init__(

@@ -79,7 +79,7 @@ def test_every_task_of_every_suite_can_be_mirrored() -> None:
 
 @pytest.fixture
 def general(tmp_path: Path) -> Path:
-    """Small files of the general suite, in a folder data/, and overlays in tasks/ that do not know how many rows there are."""
+    """Small files of the general suite in data/, and in tasks/ overlays that know no numbers of rows."""
     (tmp_path / "tasks").mkdir()
     for overlay in Path(FOLDER).glob("*.yaml"):
         text = re.sub(r"  rows: .*\n", "", overlay.read_text()).replace("metadata:\n", "metadata:\n  version: 1\n")
