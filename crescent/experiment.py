@@ -15,6 +15,7 @@ from crescent.config.typed import ConfigError, build, build_target, convert
 from crescent.contamination.stage import Contamination, Decontaminate
 from crescent.core.number_format import AUTO
 from crescent.core.records import text_id
+from crescent.core.seed import check_seed
 from crescent.dedup import Dedup
 from crescent.dedup.stage import Diversify
 from crescent.domain import Domain
@@ -140,8 +141,7 @@ class Experiment:
     def __post_init__(self) -> None:
         if self.iterations < 1:
             raise ConfigError(f"iterations is {self.iterations}; it must be at least 1")
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}; it must be 0 or more")
+        check_seed("seed", self.seed)
         if self.iterations > 1:
             self.engine.check_student(getattr(self.train.method, "rank", 0))  # a whole model has no rank
         if self.iterations > 1 and not self.is_self_improvement:
@@ -152,6 +152,7 @@ class Experiment:
     @classmethod
     def from_node(cls, node: Mapping[str, Any]) -> "Experiment":
         """An experiment from the composed configuration, checked. Raises ConfigError; loads no model."""
+        _check_root_seed(node)
         experiment = build(cls, {key: value for key, value in node.items() if key not in COMMAND_KEYS}, "")
         experiment.stages()
         return experiment
@@ -269,7 +270,7 @@ class Job:
     @classmethod
     def from_node(cls, node: Mapping[str, Any]) -> "Job":
         """The job of a configuration. Raises ConfigError for what cannot be."""
-        tracking = build_target(_group(node, "tracking"), "tracking")
+        tracking = build_target(_group(node, "tracking"), "tracking", Tracking)
         check = convert(Check, node.get("check"), "check")
         return cls(Experiment.from_node(node), tracking, check)
 
@@ -279,6 +280,16 @@ def _sampling(node: Elicitation | Answering, seed: int, key: str, stop: tuple[st
         return Sampling(node.temperature, node.top_p, node.max_new_tokens, stop, seed)
     except ValueError as error:
         raise ConfigError(f"{key}.{error}") from None
+
+
+def _check_root_seed(node: Mapping[str, Any]) -> None:
+    """The seeds of other nodes refer to it: a mistake is named by the key it was made at."""
+    if "seed" not in node:
+        return
+    try:
+        check_seed("seed", convert(int, node["seed"], "seed"))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _group(node: Mapping[str, Any], name: str) -> Mapping[str, Any]:

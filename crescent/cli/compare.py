@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console as RichConsole
 
+from crescent.cli.arguments import a_folder, a_path, new_file
 from crescent.core.console import Console
 from crescent.reporting.analyse.reference import BASE
 from crescent.reporting.analyse.results import Comparison, Options, compare
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         "crescent-compare",
         description="Compare runs: which settings differ, what each did to the scores, and how sure that is.",
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="RUN_OR_SWEEP", help="folders that hold runs")
+    parser.add_argument("paths", nargs="+", type=a_path, metavar="RUN_OR_SWEEP", help="folders that hold runs")
     parser.add_argument(
         "--reference", default=BASE, metavar="KEY=VALUE,...",
         help="what differences are taken to: a configuration (dedup=none,vote.draws=1), `base` (default): each "
@@ -114,8 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--correction", choices=("holm", "bh", "none"), default="holm", help="of p-values, for stars")
     parser.add_argument("--interval", choices=("analytic", "bootstrap"), default="analytic", help="of differences")
     parser.add_argument("--format", choices=("rich", *tables.FORMATS), default="rich", help="of the table on stdout")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report, one page without other files")
-    parser.add_argument("--store", type=Path, help="where the store is now, if it was moved")
+    parser.add_argument("--html", type=new_file, metavar="FILE", help="write the report, one page without other files")
+    parser.add_argument("--store", type=a_folder, help="where the store is now, if it was moved")
     parser.add_argument("--wandb", action="store_true", help="log table and report to W&B, and make a W&B report")
     parser.add_argument("--project", help="the W&B project (default: that of the runs)")
     parser.add_argument("--entity", help="the W&B entity (default: that of the runs, else yours)")

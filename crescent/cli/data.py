@@ -12,24 +12,25 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from crescent.cli.arguments import a_folder
 from crescent.config.composing import composed
 from crescent.config.typed import ConfigError, build
-from crescent.evaluation.data import describe, mirror, needs
+from crescent.evaluation.data import Need, by_group, describe, mirror, needs, state
 from crescent.evaluation.settings import EvaluationSettings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The console script. Exit status: 0 if every task can be scored without a network (or was mirrored), 1 if not, 2
-    for mistakes."""
+    """The console script. Exit status: 0 if all of every task can be scored without a network (or was mirrored), 1 if
+    not, 2 for mistakes."""
     parser = argparse.ArgumentParser(prog="crescent-data", description="The data of a suite: needed, there, mirrored.")
     parser.add_argument(
         "overrides", nargs="*", metavar="eval=SUITE", help="as for crescent: eval=math, eval.tasks=[...]"
     )
-    parser.add_argument("--data", type=Path, help="the folder of local files (default: CRESCENT_BENCHMARKS)")
-    parser.add_argument("--mirror", type=Path, metavar="FOLDER", help="fetch into FOLDER what it lacks")
+    parser.add_argument("--data", type=a_folder, help="the folder of local files (default: CRESCENT_BENCHMARKS)")
+    parser.add_argument("--mirror", type=a_folder, metavar="FOLDER", help="fetch into FOLDER what it lacks")
     options = parser.parse_args(arguments)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
@@ -52,7 +53,12 @@ def _run(settings: EvaluationSettings, data: Path | None, target: Path | None, o
         count, failures = mirror(wanted, target.absolute(), print)
         for resource in sorted({need.nltk for need in wanted if need.nltk}):
             print(f"beside it, for nltk: python -m nltk.downloader -d {target / 'nltk'} {Path(resource).name}")
-        print(f"{count} files written; to use them: export CRESCENT_BENCHMARKS={shlex.quote(str(target.absolute()))}")
+        use = (
+            f"; to use them: export CRESCENT_BENCHMARKS={shlex.quote(str(target.absolute()))}"
+            if target.is_dir()
+            else ""
+        )
+        print(f"{count} file{'' if count == 1 else 's'} written{use}")
         for line in failures:
             print(f"crescent-data: error: {line}", file=sys.stderr)
         return int(bool(failures))
@@ -63,14 +69,34 @@ def _run(settings: EvaluationSettings, data: Path | None, target: Path | None, o
         f"eval={settings.name}: {len(settings.tasks)} tasks; local files: {named or 'none (set CRESCENT_BENCHMARKS)'}"
     )
     print("\n".join(describe(found, folder, named is not None)))
-    if all(need.there(named is not None) for need in found):
+    groups = by_group(found).values()
+    if all(state(parts, named is not None) == "there" for parts in groups):
         return 0
-    command = shlex.join(["crescent-data", *overrides, "--mirror", "benchmarks"])
-    print(
-        f"\nTo mirror what is missing, where there is a network:\n  {command}\nthen copy the folder and\n"
-        "  export CRESCENT_BENCHMARKS=/path/to/benchmarks"
-    )
+    print("".join(_advice(found, named, folder, overrides)), end="")
     return 1
+
+
+def _advice(found: list[Need], named: Path | None, folder: Path, overrides: Sequence[str]) -> Iterator[str]:
+    """What to do about what is missing: only commands that work for it."""
+    absent = [need for need in found if not need.there(named is not None)]
+    mirrored = list(dict.fromkeys(need.group for need in absent if need.files and need.missing))
+    if mirrored:
+        asked = list(overrides)
+        if not all(need.files for need in absent):  # it would fail for the others
+            asked = [one for one in asked if not one.startswith("eval.tasks=")] + [f"eval.tasks=[{','.join(mirrored)}]"]
+        command = shlex.join(["crescent-data", *asked, "--mirror", "benchmarks"])
+        yield f"\nTo mirror what is missing, where there is a network:\n  {command}\nthen copy the folder and\n"
+        yield "  export CRESCENT_BENCHMARKS=/path/to/benchmarks\n"
+    if named is None and any(need.files and not need.missing and not need.cached for need in absent):
+        yield f"\nTo read the files that are there:\n  export CRESCENT_BENCHMARKS={shlex.quote(str(folder))}\n"
+    if wanted := [data for need in absent if not need.files and not need.cached for data in need.hub]:
+        more = f" (and {len(wanted) - 1} more)" if len(wanted) > 1 else ""
+        loading = f"from datasets import load_dataset; load_dataset({wanted[0].path!r}, {wanted[0].config!r})"
+        yield f"\nNo overlay reads {wanted[0]}{more} from files. Load it where there is a network:\n"
+        yield f'  python -c "{loading}"\nthen copy the cache of datasets (HF_HOME)\n'
+    for group, parts in by_group(found).items():
+        if state(parts, named is not None) == "PARTIAL":
+            yield f"\n{group} has fewer rows than were published: to fetch all, remove its files and mirror it again\n"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from crescent.cli.arguments import a_path
 from crescent.engines.turns import list_end
 from crescent.engines.weights import Weights, load, local_folder
 
@@ -24,8 +25,8 @@ ADAPTER, MODEL = "adapter", "model"
 def main() -> None:
     """The console script."""
     parser = argparse.ArgumentParser(prog="crescent-export", description="Writes a run's student, merged.")
-    parser.add_argument("run", type=Path, help="the folder of a run, such as outputs/latest")
-    parser.add_argument("destination", type=Path, help="a folder to make")
+    parser.add_argument("run", type=a_path, help="the folder of a run, such as outputs/latest")
+    parser.add_argument("destination", type=a_path, help="a folder to make")
     options = parser.parse_args()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:

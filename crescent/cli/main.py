@@ -11,7 +11,7 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from crescent.cli.errors import failure_of, full_disk_named
 from crescent.config.resolvers import assets, register_resolvers
+from crescent.config.typed import ConfigError
 from crescent.core.console import Console
 from crescent.core.signals import Stopped, stoppable
 from crescent.sweeps.callback import recorded, reported
@@ -37,7 +38,15 @@ def main() -> None:
     register_resolvers()
     entry = hydra.main(version_base="1.3", config_path=str(assets() / "conf"), config_name="config")(_job)
     with _messages(), stoppable(), reported(Console(), command()):
+        _check_folders(sys.argv[1:])
         entry()
+
+
+def _check_folders(overrides: Sequence[str]) -> None:
+    """Raises ConfigError for an empty run folder: Hydra would write into the current one before it asks us."""
+    for key, _, value in (one.lstrip("+").partition("=") for one in overrides):
+        if key in ("hydra.run.dir", "hydra.sweep.dir") and not value.strip(" '\""):
+            raise ConfigError(f"{key} is empty; give it a value")
 
 
 def _job(config: DictConfig) -> None:

@@ -4,6 +4,7 @@ Every process that composes a configuration registers these first: the command, 
 process of its own.
 """
 
+import os
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -22,8 +23,9 @@ def assets() -> Path:
 def register_resolvers() -> None:
     """`${crescent:path}` is a path in the package, `${crescent_assets:}` the folder of conf/, `${crescent_models:file}`
     the path of a model that `make setup-real` fetches, `${crescent_names:x}` the elements of a list, or the keys of a
-    mapping, as a+b."""
+    mapping, as a+b, `${crescent_env:NAME,x}` an environment variable, or x where it is empty or not set."""
     OmegaConf.register_new_resolver("crescent", lambda path: str(PACKAGE / path), replace=True)
     OmegaConf.register_new_resolver("crescent_assets", lambda *_: str(assets()), replace=True)
     OmegaConf.register_new_resolver("crescent_models", lambda file: str(models_folder() / file), replace=True)
     OmegaConf.register_new_resolver("crescent_names", "+".join, replace=True)
+    OmegaConf.register_new_resolver("crescent_env", lambda name, other: os.environ.get(name) or other, replace=True)

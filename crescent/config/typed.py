@@ -7,12 +7,16 @@ no model.
 
 import difflib
 import importlib
+import math
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from crescent.config.conformity import lacks
+
 T = TypeVar("T")
+LARGEST = 2**63 - 1  # what libraries take for a whole number
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
@@ -21,7 +25,10 @@ class ConfigError(ValueError):
 
 
 def build(kind: type[T], node: Mapping[str, Any], path: str) -> T:
-    """A dataclass from a node at `path`. Raises ConfigError on unknown, missing, or impossible values."""
+    """A dataclass from a node at `path`. Raises ConfigError on unknown, missing, or impossible values.
+
+    Empty text is possible only where it is the default.
+    """
     hints = get_type_hints(kind)
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for key in node:
@@ -34,24 +41,49 @@ def build(kind: type[T], node: Mapping[str, Any], path: str) -> T:
         elif field.default is MISSING and field.default_factory is MISSING:
             raise ConfigError(f"{_join(path, key)} is missing; give it a value")
     try:
-        return kind(**values)
+        made = kind(**values)
     except ConfigError:
         raise
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    for key, value in values.items():
+        if value != known[key].default:
+            _check_extent(value, hints[key], _join(path, key))
+    return made
 
 
-def build_target(node: Mapping[str, Any], path: str) -> Any:
-    """The object of the class that the node's `_target_` names."""
+def build_target(node: Mapping[str, Any], path: str, kind: Any = Any) -> Any:
+    """The object of the class that the node's `_target_` names. Raises ConfigError also where it lacks what `kind` has:
+    a user's class is refused now, not when its methods are first called."""
     name = str(node.get("_target_"))
+    made = build(_target(name, path), node, path)
+    faults = lacks(made, kind) if isinstance(kind, type) and kind is not Any else []
+    if faults:
+        told = " and ".join(faults)
+        raise ConfigError(f"{path}._target_ is {name!r}, which {told}; see {kind.__module__}.{kind.__name__}")
+    return made
+
+
+def _target(name: str, path: str) -> type:
+    """The dataclass of this dotted name."""
     module, _, attribute = name.rpartition(".")
+    absent = f"{path}._target_ is {name!r}; there is no such class to import"
     try:
-        kind = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError):
-        raise ConfigError(f"{path}._target_ is {name!r}; there is no such class to import") from None
+        kind = getattr(importlib.import_module(module), attribute, None)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module}.".startswith(f"{error.name}."):
+            raise ConfigError(absent) from None
+        raise ConfigError(f"{path}._target_ is {name!r}; {module} cannot be imported ({error})") from None
+    except ValueError:  # a name without a module
+        raise ConfigError(absent) from None
+    except Exception as error:  # whatever the user's module raises
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ConfigError(f"{path}._target_ is {name!r}; {module} cannot be imported ({reason})") from None
+    if kind is None:
+        raise ConfigError(absent)
     if not (isinstance(kind, type) and is_dataclass(kind)):
         raise ConfigError(f"{path}._target_ is {name!r}; it must be a dataclass: put @dataclass(frozen=True) before it")
-    return build(kind, node, path)
+    return kind
 
 
 def convert(hint: Any, value: Any, path: str) -> Any:
@@ -72,6 +104,9 @@ def convert(hint: Any, value: Any, path: str) -> Any:
     if origin in (tuple, Sequence):
         if isinstance(value, str) or not isinstance(value, list | tuple):
             raise ConfigError(f"{path} is {value!r}; it must be a list, as in [a, b]")
+        for index, item in enumerate(value):
+            if isinstance(item, str) and not item:
+                raise ConfigError(f"{path}[{index}] is empty; give it a value or leave it out")
         return tuple(convert(options[0], item, f"{path}[{index}]") for index, item in enumerate(value))
     return _convert_plain(hint, value, path)
 
@@ -103,14 +138,33 @@ def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
 def _convert_plain(hint: Any, value: Any, path: str) -> Any:
     if hint in _KINDS:
         right = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
-        if hint is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
+        if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+            return _finite(value, path)
         if not right:
             raise ConfigError(f"{path} is {value!r}; it must be {_KINDS[hint]}")
         return value
     if isinstance(value, Mapping):
-        return build_target(value, path) if "_target_" in value else build(hint, value, path)
+        return build_target(value, path, hint) if "_target_" in value else build(hint, value, path)
     raise ConfigError(f"{path} is {value!r}; it must be a group of settings")
+
+
+def _check_extent(value: Any, hint: Any, path: str) -> None:
+    """Raises ConfigError for empty text (as a path it is the current folder) and for numbers that no library takes."""
+    if isinstance(value, str) and not value.strip():
+        null = " or null" if type(None) in get_args(hint) else ""
+        raise ConfigError(f"{path} is empty; give it a value{null}")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise ConfigError(f"{path} is {value}; the largest whole number is {LARGEST}")
+
+
+def _finite(value: int | float, path: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ConfigError(f"{path} is {value}; it must be a finite number")
+    return number
 
 
 def _join(path: str, key: str) -> str:

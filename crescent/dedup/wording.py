@@ -1,14 +1,18 @@
 """Strategies that look at words alone, or at nothing: `none`, `exact` and `minhash`. They need no model."""
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from crescent.core.records import Question, text_id
 from crescent.core.store import renamed_in_key
 from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep
-from crescent.similarity import mask_numbers
+from crescent.similarity import mask_numbers, words_of
+
+MAX_MISSED = 1e-6
+"""The largest share of pairs at `min_jaccard` that minhash may overlook; of more similar ones it overlooks fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,12 @@ class ExactJudge:
 class MinHash:
     """`dedup=minhash`: a question that shares at least `min_jaccard` of its word shingles with a kept one is dropped.
 
-    Candidates come from locality-sensitive hashing (Broder 1997; datasketch), tuned for recall, and their Jaccard
-    similarity is then computed exactly. No model is needed, and wording alone counts.
+    Candidates come from locality-sensitive hashing (Broder 1997; datasketch), which overlooks fewer than one in a
+    million such pairs, and their Jaccard similarity is then computed exactly. No model is needed, and wording alone
+    counts. Where a script has no spaces, pairs of characters stand for words.
     """
+
+    VERSION: ClassVar[int] = 2
 
     name: str = "minhash"
     min_jaccard: float = 0.7
@@ -81,9 +88,32 @@ class MinHash:
             raise ValueError(f"dedup.shingle_words is {self.shingle_words}; it must be at least 1")
         if not 16 <= self.permutations <= 1024:
             raise ValueError(f"dedup.permutations is {self.permutations}; it may be 16 to 1024 (128 is usual)")
+        missed = _missed(self.min_jaccard, *self.bands())
+        if missed > MAX_MISSED:
+            raise ValueError(
+                f"dedup.permutations={self.permutations} would overlook {missed:.1g} of the pairs at dedup.min_jaccard="
+                f"{self.min_jaccard}; give at least {_least_permutations(self.min_jaccard)} (up to 1024), or a higher "
+                "min_jaccard"
+            )
+
+    def bands(self) -> tuple[int, int]:
+        """(bands, rows of each) of the index: the most rows, so the fewest candidates, with which it overlooks few
+        enough pairs; one row where none does."""
+        fitting = ((self.permutations // rows, rows) for rows in range(self.permutations // 2, 0, -1))
+        found = (one for one in fitting if _missed(self.min_jaccard, *one) <= MAX_MISSED)
+        return next(found, (self.permutations, 1))
 
     def open(self, tools: Tools) -> "MinHashJudge":
         return MinHashJudge(self)
+
+
+def _missed(jaccard: float, bands: int, rows: int) -> float:
+    """The share of pairs of this similarity that agree in no band."""
+    return (1 - jaccard**rows) ** bands
+
+
+def _least_permutations(jaccard: float) -> int:
+    return math.ceil(math.log(MAX_MISSED) / math.log1p(-jaccard))
 
 
 class MinHashJudge:
@@ -91,8 +121,7 @@ class MinHashJudge:
         from datasketch import MinHashLSH
 
         self._settings = settings
-        level = min(0.9, settings.min_jaccard)  # only of the candidates; the index cannot be built for 1
-        self._index = MinHashLSH(level, settings.permutations, weights=(0.1, 0.9))
+        self._index = MinHashLSH(num_perm=settings.permutations, params=settings.bands())
         self._shingles: list[frozenset[str]] = []
         self._ids: list[str] = []
 
@@ -121,7 +150,7 @@ class MinHashJudge:
         self._ids.append(question_id)
 
     def _cut(self, text: str) -> frozenset[str]:
-        words = normalise(mask_numbers(text) if self._settings.mask_numbers else text).split() or [""]
+        words = words_of(normalise(mask_numbers(text) if self._settings.mask_numbers else text)) or [""]
         size = min(self._settings.shingle_words, len(words))
         return frozenset(" ".join(words[at : at + size]) for at in range(len(words) - size + 1))
 
@@ -134,4 +163,5 @@ class MinHashJudge:
 
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / len(one | other)
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared)

@@ -18,6 +18,8 @@ from crescent.engines import Completion, Finished, Prompt, Sampling, unfinished
 from crescent.engines.journal import Journal
 from crescent.engines.thoughts import check_texts
 
+MAX_ROUND = 1_000_000  # a round is in memory at once
+
 
 @dataclass(frozen=True, slots=True)
 class Elicit(Stage):
@@ -36,6 +38,8 @@ class Elicit(Stage):
             raise ValueError("domain.bait is empty; it must ask the model for one question")
         if self.samples_per_round < 1:
             raise ValueError(f"elicit.samples_per_round is {self.samples_per_round}; it must be at least 1")
+        if self.samples_per_round > MAX_ROUND:
+            raise ValueError(f"elicit.samples_per_round is {self.samples_per_round}; it may be up to {MAX_ROUND:,}")
 
     def key(self, using: Using, *inputs: str) -> Key:
         """The identity of the whole stream."""

@@ -13,7 +13,9 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, TemplateError, UndefinedError
 
+from crescent.core.utf8_lines import utf8_lines
 from crescent.evaluation import hub
+from crescent.evaluation.catalogue import reads_files
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.task_config import TaskSource
 
@@ -50,7 +52,7 @@ def check_shots(source: TaskSource, settings: EvaluationSettings) -> None:
         raise ValueError(f"task {source.name} has {len(written)} worked examples, but eval.shots asks for {most}")
 
 
-def check_hub(source: TaskSource) -> None:
+def check_hub(source: TaskSource, settings: EvaluationSettings) -> None:
     """Raises ValueError if the cache lacks a data set, in the configuration meant, and the hub does not answer."""
     absent = {data.path: data for data in source.hub if data.cached() is None}
     for path, data in absent.items():
@@ -60,8 +62,17 @@ def check_hub(source: TaskSource) -> None:
             reason = str(error).strip().splitlines()[0].rstrip(".")
             raise ValueError(
                 f"task {source.name}: data set {data} is not on this machine and the hub does not give it ({reason}). "
-                "Fetch it where there is a network: `crescent-data eval=... --mirror FOLDER`, for a machine without."
+                + _to_fetch(source.name, settings)
             ) from error
+
+
+def _to_fetch(task: str, settings: EvaluationSettings) -> str:
+    """How to get the data of a task for a machine without a network."""
+    if reads_files(task, settings):
+        command = f"crescent-data eval={settings.name} 'eval.tasks=[{task}]' --mirror FOLDER"
+        return f"Fetch it where there is a network, for a machine without: `{command}`."
+    copy = "Load it once where there is a network, and copy the cache of datasets (HF_HOME)"
+    return f"{copy}: no overlay reads it from files."
 
 
 def has_nltk(resource: str) -> bool:
@@ -111,10 +122,8 @@ def _modules(value: Any, root: Path) -> Iterator[Path]:
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     """Line numbers and rows of a JSONL file. Raises ValueError with file and line for what is no JSON object."""
-    with open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
+    with open(path, "rb") as lines:
+        for number, line in utf8_lines(lines, str(path)):
             try:
                 row = json.loads(line)
             except ValueError as error:

@@ -11,7 +11,7 @@ import functools
 import importlib.util
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,16 @@ def find(settings: EvaluationSettings) -> list[TaskSource]:
         elif name in own:
             sources.append(_overlay_source(name, config, settings))
         else:
-            sources.append(_harness_source(name, settings))
+            source = _harness_source(name, settings)
+            above = _group_overlay(source, [file for _, file in own.values()]) if settings.data else None
+            sources.append(_with_files(source, above, _folder(settings)) if above else source)
     return sources
+
+
+def reads_files(task: str, settings: EvaluationSettings) -> bool:
+    """Whether the task's data can be local files: its own, or as an overlay says."""
+    (source,) = find(replace(settings, tasks=(task,), data=settings.data or "."))
+    return all(part.files for part in source.members or (source,))
 
 
 @functools.cache
@@ -79,7 +87,32 @@ def _overlay_source(name: str, config: Mapping[str, Any], settings: EvaluationSe
     source = TaskSource(
         name, base.root, {**base.config, **overlay}, overlay, {}, definition, base.name, metadata, hub=hub
     )
-    return _with_files(source, config, Path(settings.data).expanduser()) if settings.data else source
+    return _with_files(source, config, _folder(settings)) if settings.data else source
+
+
+def _group_overlay(source: TaskSource, overlays: Iterable[Path]) -> Mapping[str, Any] | None:
+    """The overlay of a group of the harness that a task or a smaller group belongs to: of mmlu for mmlu_stem and
+    mmlu_anatomy. Its files are theirs; its sizes are of the whole group."""
+    members = set(_names_of_members(source.name))
+    for file in overlays:
+        overlay = read_yaml(file)
+        group = overlay.get("task") if overlay.get("extends") == "harness" else overlay.get("extends")
+        if group in _harness_names() and "dataset_kwargs" in overlay and members <= _names_of_members(group):
+            return overlay
+    return None
+
+
+@functools.cache
+def _names_of_members(name: str) -> frozenset[str]:
+    """The tasks of a group of the harness; of a task, itself."""
+    file = _harness_names()[name]
+    config = read_yaml(file)
+    found = _members(config, file.parent) if "group" in config else [(name, file)]
+    return frozenset(one for one, _ in found)
+
+
+def _folder(settings: EvaluationSettings) -> Path:
+    return Path(settings.data or ".").expanduser()
 
 
 def _with_files(source: TaskSource, overlay: Mapping[str, Any], folder: Path) -> TaskSource:

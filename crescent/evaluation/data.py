@@ -7,10 +7,10 @@ in the form that `eval.data` (CRESCENT_BENCHMARKS) expects. It scores nothing.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from crescent.core.store import write_atomic
 from crescent.evaluation import catalogue
@@ -135,13 +135,38 @@ def _note(folder: Path, path: Path, origin: Mapping[str, Any]) -> None:
     write_atomic(manifest, json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
+def by_group(some: Sequence[Need]) -> dict[str, list[Need]]:
+    """The needs of each task or group, in order."""
+    groups: dict[str, list[Need]] = {}
+    for need in some:
+        groups.setdefault(need.group, []).append(need)
+    return groups
+
+
+def short(parts: Sequence[Need]) -> dict[str, tuple[int, int]]:
+    """{split: (rows in the files of a group, published rows)} where all the files are there and hold fewer."""
+    held: dict[str, int] = {}
+    for split, path in (item for part in parts for item in part.files.items()):
+        if not path.is_file():
+            return {}
+        held[split] = held.get(split, 0) + _rows(path)
+    published = parts[0].rows
+    return {split: (count, published[split]) for split, count in held.items() if count < published.get(split, 0)}
+
+
+def state(parts: Sequence[Need], uses_files: bool) -> Literal["there", "PARTIAL", "MISSING"]:
+    """Whether a group can be scored without a network, and from whole files."""
+    if not all(part.there(uses_files) for part in parts):
+        return "MISSING"
+    return "PARTIAL" if uses_files and short(parts) else "there"
+
+
 def describe(some: list[Need], folder: Path, uses_files: bool) -> list[str]:
     """A block of lines for each task or group: is it there, where it comes from, its local files below `folder`."""
     lines = []
-    for group in dict.fromkeys(need.group for need in some):
-        parts = [need for need in some if need.group == group]
+    for group, parts in by_group(some).items():
         first, count = parts[0], f" ({len(parts)} data sets)" if len(parts) > 1 else ""
-        lines.append(f"{group}{count}: {'there' if all(part.there(uses_files) for part in parts) else 'MISSING'}")
+        lines.append(f"{group}{count}: {state(parts, uses_files)}")
         if not first.hub:
             lines.append("  comes with its task")
             continue
@@ -151,8 +176,8 @@ def describe(some: list[Need], folder: Path, uses_files: bool) -> list[str]:
         lines.append(f"  hub    {name}{f'; rows: {rows}' if rows else ''}; {_in_cache(wanted)}")
         lines += _file_lines(parts, folder)
         if first.nltk:
-            state = "missing: python -m nltk.downloader" if first.lacks_nltk else "there;"
-            lines.append(f"  nltk   {first.nltk}: {state} {Path(first.nltk).name}")
+            kept = "missing: python -m nltk.downloader" if first.lacks_nltk else "there;"
+            lines.append(f"  nltk   {first.nltk}: {kept} {Path(first.nltk).name}")
     return lines
 
 
@@ -169,16 +194,25 @@ def _file_lines(parts: list[Need], folder: Path) -> list[str]:
     paths = [path for part in parts for path in part.files.values()]
     if not paths:
         return ["  files  no overlay: from the hub or its cache only"]
+    fewer = short(parts)
     if len(parts) == 1:
-        return [f"  files  {path.relative_to(folder)}: {_size(path)}" for path in paths]
+        return [
+            f"  files  {path.relative_to(folder)}: {_size(path, fewer.get(split))}"
+            for split, path in parts[0].files.items()
+        ]
     missing = [path for path in paths if not path.is_file()]
     first = f"; the first that is missing: {missing[0].relative_to(folder)}" if missing else ""
-    return [f"  files  {len(paths) - len(missing)} of {len(paths)}{first}"]
+    partial = "".join(f"; {split}: {held:,} of {count:,} rows" for split, (held, count) in fewer.items())
+    return [f"  files  {len(paths) - len(missing)} of {len(paths)}{first}{partial}"]
 
 
-def _size(path: Path) -> str:
+def _size(path: Path, fewer: tuple[int, int] | None) -> str:
     if not path.is_file():
         return "missing"
+    of = f" of {fewer[1]:,}" if fewer else ""
+    return f"{_rows(path):,}{of} rows, {path.stat().st_size / 1e6:.1f} MB"
+
+
+def _rows(path: Path) -> int:
     with open(path, "rb") as file:
-        rows = sum(1 for line in file if line.strip())
-    return f"{rows:,} rows, {path.stat().st_size / 1e6:.1f} MB"
+        return sum(1 for line in file if line.strip())

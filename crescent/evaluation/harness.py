@@ -54,7 +54,7 @@ def check(settings: EvaluationSettings, prompting: Prompting = NO_PROMPTING) -> 
             if part.files:
                 check_files(part, settings)
             else:
-                check_hub(part)
+                check_hub(part, settings)
 
 
 def plan(settings: EvaluationSettings, prompting: Plain | Baseline = PLAIN) -> list[tuple[TaskSource, int]]:

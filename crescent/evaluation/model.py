@@ -20,6 +20,7 @@ from crescent.core.console import Console
 from crescent.engines import Completion, Engine, Prompt, Sampling
 from crescent.engines.memory import halve_batch, is_out_of_memory
 from crescent.engines.stops import spells_special
+from crescent.evaluation.context_length import count_cut
 from crescent.evaluation.loglikelihood_journal import Slices
 
 log = logging.getLogger(__name__)
@@ -39,10 +40,10 @@ class LocalEngine(Protocol):
 class HarnessModel(LM):
     """`lm_eval.evaluate(HarnessModel(engine, console, "gsm8k, 5-shot"), ...)`.
 
-    `max_new_tokens` holds where a task states no `max_gen_toks`. A prompt that leaves no room for that many tokens
-    loses its beginning, as with `HFLM`; the log tells how many did. `stop` ends answers beside what the task says.
-    `slices` keeps log-likelihoods over a kill, as the engine's journal keeps texts. `completions` are those of the last
-    `generate_until`, in its order.
+    `max_new_tokens` holds where a task states no `max_gen_toks`. A prompt that leaves no room for that many tokens, or
+    for a choice, loses its beginning, as with `HFLM`; the log tells how many did. `stop` ends answers beside what the
+    task says. `slices` keeps log-likelihoods over a kill, as the engine's journal keeps texts. `completions` are those
+    of the last `generate_until`, in its order.
     """
 
     def __init__(
@@ -111,8 +112,7 @@ class HarnessModel(LM):
             prompts.append(Prompt(text, draw=seen[context], rendered=True))
             seen[context] += 1
             groups.setdefault(sampling, []).append(index)
-        if cut:
-            log.warning("%s: %d of %d prompts are too long and lose their beginning", self._title, cut, len(requests))
+        self._tell_cut(cut, len(requests))
         made: dict[int, Completion] = {}
         with self._console.progress(self._title, len(requests), "items") as tally:
             for sampling, indices in groups.items():
@@ -146,6 +146,8 @@ class HarnessModel(LM):
         memory runs out, a slice is scored again with half the batch."""
         scored: list[Any] = []
         inner = self._inner()
+        if method == "loglikelihood":  # of rolling ones nothing is lost: the harness takes a text in windows
+            self._tell_cut(*count_cut(inner, requests, self._title))
         with self._console.progress(self._title, len(requests), "choices") as tally:
             while len(scored) < len(requests):
                 part = list(requests[len(scored) : len(scored) + REQUESTS_BETWEEN_MARKS])
@@ -159,6 +161,10 @@ class HarnessModel(LM):
                 scored += made
                 tally.advance(len(part))
         return scored
+
+    def _tell_cut(self, cut: int, count: int) -> None:
+        if cut:
+            log.warning("%s: %d of %d prompts are too long and lose their beginning", self._title, cut, count)
 
     def _render(self, turns: list[dict[str, str]], add_generation_prompt: bool) -> str:
         return self.tokenizer.apply_chat_template(

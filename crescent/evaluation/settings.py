@@ -6,6 +6,7 @@ their files exist is checked in `harness.check`. It opens no file.
 
 from dataclasses import dataclass
 
+from crescent.core.seed import check_seed
 from crescent.core.store import not_in_key, omit_from_key_at
 
 PRIMARY = (
@@ -59,5 +60,6 @@ class EvaluationSettings:
         for key in ("max_new_tokens", "loglikelihood_batch"):
             if getattr(self, key) < 1:
                 raise ValueError(f"eval.{key} is {getattr(self, key)}; it must be at least 1")
+        check_seed("eval.seed", self.seed)
         if self.tasks and not self.primary:
             raise ValueError("eval.primary is empty; name at least one metric, such as exact_match or acc")

@@ -107,6 +107,8 @@ def read_yaml(file: Path) -> dict[str, Any]:
         config = yaml.load(file.read_text(encoding="utf-8"), Loader)
     except yaml.YAMLError as error:
         raise ValueError(f"{file} is no valid YAML: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not UTF-8; save it as UTF-8") from None
     except OSError as error:
         raise ValueError(f"{file} cannot be read ({error.strerror}); a task's YAML includes it") from None
     if not isinstance(config, dict):

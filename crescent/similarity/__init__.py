@@ -7,5 +7,6 @@ in which floats were added). `Embedder` is the one part that holds a model; it l
 from crescent.similarity.embedding import Embedder, EmbedderSettings
 from crescent.similarity.masking import mask_numbers
 from crescent.similarity.pool import Admission, Pool, unit_rows
+from crescent.similarity.words import words_of
 
-__all__ = ["Admission", "Embedder", "EmbedderSettings", "Pool", "mask_numbers", "unit_rows"]
+__all__ = ["Admission", "Embedder", "EmbedderSettings", "Pool", "mask_numbers", "unit_rows", "words_of"]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crescent.similarity.pool import Pool
+from crescent.similarity.words import words_of
 
 CLUSTER_COSINE = 0.8
 _BLOCK = 2048
@@ -47,7 +48,7 @@ def measure(texts: Sequence[str], vectors: NDArray[np.float32]) -> Diversity:
     if not texts:
         raise ValueError("diversity needs at least one text")
     nearest = nearest_other(vectors)
-    words = [text.casefold().split() for text in texts]
+    words = [words_of(text.casefold()) for text in texts]
     return Diversity(
         texts=len(texts),
         nearest_mean=round(float(nearest.mean()), 4),

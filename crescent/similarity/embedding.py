@@ -1,8 +1,8 @@
 """Texts to unit vectors with a sentence-transformers model, each text once.
 
 In: texts. Out: float32 [n, dimensions], rows of length 1. Nothing is loaded before the first new text. The default
-model, all-MiniLM-L6-v2 (384 dimensions, reads 256 tokens of a text), comes inside an installed package and needs no
-network.
+model, all-MiniLM-L6-v2 (384 dimensions, reads 256 tokens at once), comes inside an installed package and needs no
+network. Longer texts are read in windows.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from crescent.core.number_format import resolved_dtype
 from crescent.similarity.kept import KeptVectors, Vectors
 from crescent.similarity.pool import unit_rows
+from crescent.similarity.windows import Batch, Fields, of_texts, windows
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -73,7 +74,7 @@ class EmbedderSettings:
 class Encoder(Protocol):
     """Computes vectors. Those of a text depend on nothing but the text."""
 
-    def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+    def batches(self, texts: Sequence[str]) -> Iterator[Batch]:
         """(rows, their vectors as the model gives them), in any order."""
         ...
 
@@ -94,7 +95,7 @@ class Embedder:
         self._kept: Vectors | None = None
 
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
-        """float32 [len(texts), dimensions], unit rows. A text longer than the model reads is cut off by the model.
+        """float32 [len(texts), dimensions], unit rows.
 
         Raises ValueError for a model that cannot be loaded, suggesting a fix.
         """
@@ -147,32 +148,36 @@ class LocalEncoder:
         self.settings = settings
         self._model: SentenceTransformer | None = None
 
-    def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+    def batches(self, texts: Sequence[str]) -> Iterator[Batch]:
         """(rows, their vectors), a batch at a time.
 
-        A text is padded to a length that depends on nothing but itself, and shares its batch only with others of that
+        A window is padded to a length that depends on nothing but itself, and shares its batch only with others of that
         length; a small batch is filled up with copies of its first text. What surrounds it then changes nothing in its
         arithmetic, in bfloat16 too.
         """
-        import torch
-
         model = self._loaded()
         tokenizer: Any = model.tokenizer
         longest = model.max_seq_length or tokenizer.model_max_length
-        tokens = tokenizer(list(texts), truncation=True, max_length=longest)
+        cut = windows(tokenizer, texts, longest)
+        yield from of_texts([row for row, _ in cut], self._of_windows(model, [fields for _, fields in cut]))
+
+    def _of_windows(self, model: "SentenceTransformer", cut: Sequence[Fields]) -> Iterator[Batch]:
+        import torch
+
+        tokenizer: Any = model.tokenizer
         lengths: dict[int, list[int]] = defaultdict(list)
-        for row, ids in enumerate(tokens["input_ids"]):
-            lengths[padded(len(ids))].append(row)
+        for place, fields in enumerate(cut):
+            lengths[padded(len(fields["input_ids"]))].append(place)
         for length in sorted(lengths, reverse=True):
             alike = lengths[length]
             for start in range(0, len(alike), self.settings.batch_size):
-                rows = alike[start : start + self.settings.batch_size]
-                fields = [{name: tokens[name][row] for name in tokens} for row in rows]
-                fields += fields[:1] * (-(-LEAST_TOKENS // length) - len(rows))
+                places = alike[start : start + self.settings.batch_size]
+                fields = [cut[place] for place in places]
+                fields += fields[:1] * (-(-LEAST_TOKENS // length) - len(places))
                 features = tokenizer.pad(fields, "max_length", length, return_tensors="pt").to(model.device)
                 with torch.inference_mode():
                     made = model.forward(dict(features))["sentence_embedding"]
-                yield rows, made[: len(rows)].float().cpu().numpy()
+                yield places, made[: len(places)].float().cpu().numpy()
 
     def release(self) -> None:
         """Lets the model go. The next text loads it again."""

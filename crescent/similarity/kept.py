@@ -20,7 +20,10 @@ Vectors = dict[bytes, NDArray[np.float32]]
 
 
 class KeptVectors:
-    """The file `vectors-<dimensions>.bin` in `folder`. 1.56 GB per million vectors of 384 dimensions."""
+    """The file `texts-<dimensions>.bin` in `folder`. 1.56 GB per million vectors of 384 dimensions.
+
+    (`vectors-<dimensions>.bin` is not read: there a long text has the vector of its beginning.)
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -28,7 +31,7 @@ class KeptVectors:
     def read(self) -> Vectors:
         """All whole rows. Rows whose bytes are not those that were written are counted in a warning and left out."""
         vectors: Vectors = {}
-        for path in sorted(self._folder.glob("vectors-*.bin")):
+        for path in sorted(self._folder.glob("texts-*.bin")):
             rows = np.fromfile(path, _row(int(path.stem.partition("-")[2])))
             damaged = 0
             for row in rows:
@@ -50,7 +53,7 @@ class KeptVectors:
         for at, (key, vector) in enumerate(vectors.items()):
             rows[at] = (np.void(key), zlib.crc32(vector.tobytes(), zlib.crc32(key)), vector)
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"vectors-{dimensions}.bin"
+        path = self._folder / f"texts-{dimensions}.bin"
         with FileLock(self._folder / "lock"):
             if path.exists() and (torn := path.stat().st_size % rows.itemsize):
                 os.truncate(path, path.stat().st_size - torn)

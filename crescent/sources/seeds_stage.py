@@ -20,6 +20,7 @@ from crescent.answers import extract
 from crescent.core.context import Stage, StageContext, Using
 from crescent.core.records import GOLDS, Gold, Question, encode, text_id
 from crescent.core.store import Artifact, Key, Outcome, not_in_key
+from crescent.core.utf8_lines import utf8_lines
 
 CALCULATOR = re.compile(r"<<[^<>\n]*>>")  # GSM8K's marks for a calculator: no reader's text, so no student's either
 Seed = tuple[Question, Gold]
@@ -64,10 +65,10 @@ class Seeds(Stage):
 def read_seeds(path: Path, kind: str) -> list[Seed]:
     """Questions and what the file says of them. Raises ValueError that names the line and what is wrong with it."""
     seeds: dict[str, Seed] = {}
-    for number, line in enumerate(_bytes(path).decode("utf-8", "replace").splitlines(), 1):
-        if line.strip():
-            question, gold = _seed(line, f"source.seeds: {path}:{number}", kind)
-            seeds.setdefault(question.id, (question, gold))
+    name = f"source.seeds: {path}"
+    for number, line in utf8_lines(_bytes(path).splitlines(), name):
+        question, gold = _seed(line, f"{name}:{number}", kind)
+        seeds.setdefault(question.id, (question, gold))
     if not seeds:
         raise ValueError(f"source.seeds: {path} holds no question; give a JSONL file of question and answer")
     return list(seeds.values())

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ADAPTER = "adapter"
 MODEL = "model"
+MAX_RANK = 65_536
 
 
 class Method(Protocol):
@@ -68,7 +69,8 @@ class Lora:
     target_modules: str | Sequence[str]
 
     def __post_init__(self) -> None:
-        require(is_whole(self.rank) and self.rank >= 1, "method.rank", self.rank, "a whole number from 1, such as 16")
+        right = is_whole(self.rank) and 1 <= self.rank <= MAX_RANK
+        require(right, "method.rank", self.rank, f"a whole number from 1 to {MAX_RANK}, such as 16")
         require(is_real(self.alpha) and self.alpha > 0, "method.alpha", self.alpha, "above 0, such as twice the rank")
         require(is_real(self.dropout) and 0 <= self.dropout < 1, "method.dropout", self.dropout, "from 0 to below 1")
         require(len(self.target_modules) > 0, "method.target_modules", self.target_modules, "all-linear or names")

@@ -7,6 +7,7 @@ key and a suggested fix. Loads neither torch nor a model library.
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from crescent.core.seed import MAX_SEED
 from crescent.core.store import not_in_key, omit_from_key_at
 from crescent.engines.weights import Weights, local_folder, number_count
 from crescent.training.batching import GROUPED, Packed, Padded
@@ -17,6 +18,7 @@ from crescent.training.recipes import Recipe, readable, recipe_for, warning
 from crescent.training.schedule import SCHEDULES
 from crescent.training.team import Strategy, check_team
 
+MAX_DEVICES = 1024  # each is a process
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
 Overlong = Literal["drop", "cut"]
 """What happens to a pair of more than `max_length` tokens: left out and counted, or trained on without its end."""
@@ -58,8 +60,10 @@ class TrainSettings:
         for key in ("epochs", "batch_size", "micro_batch_tokens", "checkpoint_every", "devices"):
             value = getattr(self, key)
             require(is_whole(value) and value >= 1, key, value, "a whole number from 1")
+        require(self.devices <= MAX_DEVICES, "devices", self.devices, f"up to {MAX_DEVICES}")
         require(is_whole(self.max_length) and self.max_length >= 2, "max_length", self.max_length, "2 tokens or more")
-        require(is_whole(self.seed) and self.seed >= 0, "seed", self.seed, "a whole number from 0")
+        right = is_whole(self.seed) and 0 <= self.seed <= MAX_SEED
+        require(right, "seed", self.seed, f"a whole number from 0 to {MAX_SEED}")
         rate, norm = self.learning_rate, self.max_grad_norm
         require(rate == "auto" or _is_positive(rate), "learning_rate", rate, "auto, or above 0, such as 0.0002")
         require(_is_positive(norm), "max_grad_norm", norm, "above 0, such as 1.0")

@@ -18,6 +18,7 @@ CHOICES: tuple[Select, ...] = ("first", "shortest", "random", "logprob")
 Stop = Literal["exact", "confident"]
 STOPS: tuple[Stop, ...] = ("exact", "confident")
 Answers = Sequence[str | None]
+MAX_DRAWS = 10_000  # the draws of all questions are asked for at once: more is a mistake that would fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,3 +274,5 @@ def _check(draws: int, tie: str, min_agreement: float, select_response: str) -> 
 def _check_draws(draws: int) -> None:
     if draws < 1:
         raise ValueError(f"vote.draws is {draws}; it must be at least 1")
+    if draws > MAX_DRAWS:
+        raise ValueError(f"vote.draws is {draws}; it may be up to {MAX_DRAWS:,}")

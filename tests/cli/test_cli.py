@@ -28,6 +28,7 @@ from crescent.training.launch import raise_fault
         ("domain.bait=", "domain.bait"),
         ("model=hf", "model.path"),
         ("vote.draws=[", "vote.draws"),
+        ("hydra.run.dir=", "hydra.run.dir is empty; give it a value"),
     ],
 )
 def test_a_configuration_error_names_the_key_and_the_mend(override: str, message: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from configured import ROOT, composed, experiment
 
 from crescent.config.resolvers import PACKAGE
 from crescent.config.typed import ConfigError
+from crescent.experiment import Job
 from crescent.sweeps.wandb_files import wandb_sweep
 
 CHOICES = [f"{f.parent.name}={f.stem}" for f in sorted((ROOT / "conf").glob("*/*.yaml"))]
@@ -105,7 +107,53 @@ MISTAKES = [
     ("eval.limit=0", "eval.limit is 0"),
     ("eval.shots=5", "eval.shots is 5; it must be a list"),
     ("tracking.mode=sometimes", "tracking.mode is 'sometimes'; it may be auto"),
+    ("seed=99999999999999999999", "seed is 99999999999999999999; a seed is a whole number from 0 to 4294967295"),
+    ("eval.seed=4294967296", "eval.seed is 4294967296; a seed is a whole number from 0 to 4294967295"),
+    ("train.seed=-1", "train.seed is -1; it must be a whole number from 0 to 4294967295"),
+    ("elicit.samples_per_round=1000000000000", "elicit.samples_per_round is 1000000000000; it may be up to 1,000,000"),
+    ("vote.draws=1000000000000", "vote.draws is 1000000000000; it may be up to 10,000"),
+    ("train.devices=1000000", "train.devices is 1000000; it must be up to 1024"),
+    (
+        "train.method.rank=1000000000000000000",
+        "train.method.rank is 1000000000000000000; it must be a whole number from",
+    ),
+    ("train.method.alpha=inf", "train.method.alpha is inf; it must be a finite number"),
+    ("store=", "store is empty; give it a value"),
+    ("store='  '", "store is empty; give it a value"),
+    ("eval.data=", "eval.data is empty; give it a value or null"),
+    ("eval.task_folders=['']", "eval.task_folders[0] is empty; give it a value or leave it out"),
+    ("domain.solve_stop=['']", "domain.solve_stop[0] is empty; give it a value or leave it out"),
 ]
+
+
+def leaves(node: dict[str, Any], *path: str) -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from leaves(value, *path, key)
+        else:
+            yield ".".join([*path, key]), value
+
+
+def with_leaf(node: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    first, _, rest = path.partition(".")
+    return {**node, first: with_leaf(node[first], rest, value) if rest else value}
+
+
+@pytest.mark.parametrize(("kind", "value"), [(str, ""), (int, 10**400), (float, float("nan"))])
+def test_no_setting_takes_what_stands_for_no_text_or_number(kind: type, value: Any) -> None:
+    node = composed("source=seed_gold", "vote=adaptive")
+    unread = {"seeds", "train.batching.name"}  # what other nodes refer to, and a label of the group
+    for path in (path for path, there in leaves(node) if type(there) is kind and path not in unread):
+        with pytest.raises(ConfigError) as error:
+            Job.from_node(with_leaf(node, path, value))
+        assert path.rpartition(".")[2] in str(error.value)
+
+
+def test_an_environment_variable_set_to_nothing_is_as_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRESCENT_STORE", "")
+    monkeypatch.setenv("CRESCENT_BENCHMARKS", "")
+    made = experiment("eval=math")
+    assert made.store == "outputs/store" and made.eval.data is None
 
 
 @pytest.mark.parametrize(("override", "message"), MISTAKES)

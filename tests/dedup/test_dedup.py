@@ -79,6 +79,50 @@ def test_minhash_finds_what_comparing_all_pairs_finds() -> None:
         assert bool(kept(strategy.judge([Candidate(text, text, 0, place)]))) == new, text
 
 
+def test_minhash_overlooks_no_pair_above_its_threshold() -> None:
+    rng = random.Random(2)
+    words = [f"w{n}" for n in range(500)]
+    pairs = []
+    while len(pairs) < 400:
+        first = rng.sample(words, 30)
+        second = [*first[: (cut := rng.randrange(10))], *rng.sample(words, rng.randint(1, 3)), *first[cut:]]
+        one, other = ({" ".join(said[at : at + 3]) for at in range(len(said) - 2)} for said in (first, second))
+        if 0.7 <= len(one & other) / len(one | other) < 0.8:
+            pairs.append((" ".join(first), " ".join(second)))
+    overlooked = [pair for pair in pairs if len(kept(judge(MinHash(), NOTHING, list(pair)))) == 2]
+    assert not overlooked
+
+
+@pytest.mark.parametrize(
+    ("first", "near", "other"),
+    [
+        (
+            "小明有5个苹果，小红又给了他3个苹果。小明现在一共有多少个苹果？",
+            "小明有5个苹果，小红又给了他8个苹果。小明现在一共有多少个苹果？",
+            "一列火车每小时行驶60公里，三个小时以后它一共走了多少公里？",
+        ),
+        (
+            "太郎君はりんごを5個持っています。花子さんに2個あげました。残りは何個ですか。",
+            "太郎君はりんごを7個持っています。花子さんに2個あげました。残りは何個ですか。",
+            "電車は1時間に60キロ進みます。3時間で何キロ進みますか。",
+        ),
+        (
+            "ร้านค้ามีแอปเปิ้ล 12 ลูก ขายไป 5 ลูก เหลือแอปเปิ้ลกี่ลูก",
+            "ร้านค้ามีแอปเปิ้ล 14 ลูก ขายไป 5 ลูก เหลือแอปเปิ้ลกี่ลูก",
+            "รถไฟวิ่งชั่วโมงละ 60 กิโลเมตร สามชั่วโมงวิ่งได้กี่กิโลเมตร",
+        ),
+    ],
+)
+def test_minhash_compares_wording_where_a_script_has_no_spaces(first: str, near: str, other: str) -> None:
+    assert kept(judge(MinHash(), NOTHING, [first, near, other])) == [first, other]
+
+
+def test_minhash_refuses_a_sketch_too_small_for_its_threshold() -> None:
+    with pytest.raises(ValueError, match=r"dedup.permutations=16 would overlook .* give at least 39"):
+        MinHash(min_jaccard=0.3, permutations=16)
+    MinHash(min_jaccard=0.3, permutations=39)
+
+
 @pytest.mark.parametrize("text", ["", " ", "?", "\ud800 x", "one"])
 def test_minhash_judges_any_text(text: str) -> None:
     assert kept(judge(MinHash(), NOTHING, [text, text])) == [text]

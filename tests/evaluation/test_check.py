@@ -82,6 +82,14 @@ def test_a_missing_benchmark_file_is_named_with_the_mend(tmp_path: Path) -> None
     assert f"there is no file {tmp_path}/gsm8k/test.jsonl" in message and "unset CRESCENT_BENCHMARKS" in message
 
 
+def test_a_file_in_another_encoding_is_named_by_file_and_line(task_folder: Path) -> None:
+    path = task_folder / "data" / "test.jsonl"
+    path.write_bytes(path.read_bytes() + '{"question": "Ann’s café?"}\n'.encode("cp1252"))
+    assert f"{path}:21 is not UTF-8 (byte 0x92)" in refused(suite(task_folder))
+    (task_folder / "tiny_gsm.yaml").write_bytes(TASK.encode() + "# café\n".encode("latin-1"))
+    assert refused(suite(task_folder)).startswith(f"{task_folder}/tiny_gsm.yaml is not UTF-8")
+
+
 def test_a_broken_line_is_named_by_file_and_number(task_folder: Path) -> None:
     path = task_folder / "data" / "test.jsonl"
     path.write_text(path.read_text() + '{"question": "How ma\n')

@@ -1,6 +1,7 @@
 """crescent-data: what a suite needs, what is there, and mirrors, from a data set on disk in place of the hub's."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -76,14 +77,72 @@ def test_every_task_of_every_suite_can_be_mirrored() -> None:
             assert not need.hub or need.files, need
 
 
-def test_a_suite_that_is_there_ends_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def general(tmp_path: Path) -> Path:
+    """Small files of the general suite in data/, and in tasks/ overlays that know no numbers of rows."""
+    (tmp_path / "tasks").mkdir()
+    for overlay in Path(FOLDER).glob("*.yaml"):
+        text = re.sub(r"  rows: .*\n", "", overlay.read_text()).replace("metadata:\n", "metadata:\n  version: 1\n")
+        (tmp_path / "tasks" / overlay.name).write_text(text)
     members = catalogue.find(settings(tmp_path, "mmlu"))[0].members
-    write_all(tmp_path, [member.files["test"][0].parent.name for member in members])
-    tasks = "eval.tasks=[arc_challenge,mmlu,hellaswag,winogrande,truthfulqa_mc2,gpqa_main_n_shot]"
-    assert main(["eval=general", tasks, "--data", str(tmp_path)]) == 0
+    write_all(tmp_path / "data", [member.files["test"][0].parent.name for member in members])
+    return tmp_path
+
+
+GENERAL = "eval.tasks=[arc_challenge,mmlu,hellaswag,winogrande,truthfulqa_mc2,gpqa_main_n_shot]"
+
+
+def test_a_suite_that_is_there_ends_well(general: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = f"eval.task_folders=[{general}/tasks]"
+    assert main(["eval=general", GENERAL, own, "--data", str(general / "data")]) == 0
     printed = capsys.readouterr().out
     assert "arc_challenge: there" in printed and "mmlu (57 data sets): there" in printed
-    assert "arc_challenge/test.jsonl: 6 rows" in printed and "files  114 of 114" in printed
+    assert "arc_challenge/test.jsonl: 6 rows" in printed and "files  114 of 114\n" in printed
+
+
+def test_files_with_fewer_rows_than_were_published_are_partial(
+    general: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = "eval.tasks=[arc_challenge,mmlu,mmlu_anatomy]"
+    assert main(["eval=general", tasks, "--data", str(general / "data")]) == 1
+    printed = capsys.readouterr().out
+    assert "arc_challenge: PARTIAL" in printed and "arc_challenge/test.jsonl: 6 of 1,172 rows" in printed
+    assert "mmlu (57 data sets): PARTIAL" in printed and "114 of 114; test: 114 of 14,042 rows" in printed
+    assert "mmlu_anatomy: there" in printed  # how many are published of one subject is not known
+    assert "arc_challenge has fewer rows than were published: to fetch all, remove its files" in printed
+    assert "--mirror" not in printed
+
+
+def test_a_mirror_is_offered_only_for_what_can_be_mirrored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval=math", "eval.tasks=[gsm8k,boolq,mmlu_stem]", "--data", str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    assert "crescent-data eval=math 'eval.tasks=[gsm8k,mmlu_stem]' --mirror benchmarks" in printed
+    assert "No overlay reads aps/super_glue (boolq) from files." in printed
+    assert """python -c "from datasets import load_dataset; load_dataset('aps/super_glue', 'boolq')\"""" in printed
+    assert main(["eval=math", "eval.tasks=[boolq]", "--data", str(tmp_path)]) == 1
+    assert "--mirror" not in capsys.readouterr().out
+
+
+def test_files_that_are_there_and_not_named_need_no_mirror(
+    general: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CRESCENT_BENCHMARKS", raising=False)
+    monkeypatch.chdir(general)
+    (general / "data").rename(general / "benchmarks")
+    assert main(["eval=general", "eval.tasks=[mmlu_anatomy]"]) == 1
+    printed = capsys.readouterr().out
+    assert f"export CRESCENT_BENCHMARKS={general}/benchmarks" in printed and "--mirror" not in printed
+
+
+def test_what_a_run_lacks_is_named_with_the_command_that_fetches_it() -> None:
+    for task, command in (
+        ("gsm8k", "`crescent-data eval=x 'eval.tasks=[gsm8k]' --mirror FOLDER`"),
+        ("mmlu_anatomy", "`crescent-data eval=x 'eval.tasks=[mmlu_anatomy]' --mirror FOLDER`"),
+        ("boolq", "copy the cache of datasets (HF_HOME): no overlay reads it from files"),
+    ):
+        with pytest.raises(ValueError) as error:
+            harness.check(EvaluationSettings("x", (task,), (FOLDER,)))
+        assert command in str(error.value) and ("crescent-data" in command or "mirror" not in str(error.value))
 
 
 def test_what_is_missing_is_named_with_the_command_that_fetches_it(

@@ -11,9 +11,9 @@ from crescent.core.console import Console
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.evaluation import catalogue, harness, loading
 from crescent.evaluation.metrics import primaries
-from crescent.evaluation.settings import PRIMARY
+from crescent.evaluation.settings import PRIMARY, EvaluationSettings
 
-from .general_files import arc, mmlu, settings, write, write_all
+from .general_files import FOLDER, arc, mmlu, settings, write, write_all
 
 CHOICE_TASKS = ("arc_challenge", "hellaswag", "winogrande", "truthfulqa_mc1", "truthfulqa_mc2", "gpqa_main_n_shot")
 
@@ -67,6 +67,23 @@ def test_scores_from_files_equal_those_of_the_harness_run_by_hand(
         )["results"][task]  # fmt: skip
     ours = {f"{score.metric},{score.filter}": score.value for score in scored(files, task, engine, shots).scores}
     assert ours == {key: value for key, value in theirs.items() if "," in key and "_stderr" not in key}
+
+
+@pytest.mark.parametrize(("task", "subjects"), [("mmlu_anatomy", 1), ("mmlu_stem", 19)])
+def test_a_part_of_mmlu_is_read_from_the_files_of_the_whole(
+    task: str, subjects: int, files: Path, engine: TransformersEngine
+) -> None:
+    harness.check(settings(files, task))
+    result = scored(files, task, engine, 5)
+    (score,) = result.scores
+    assert (score.task, score.metric, score.n) == (task, "acc", subjects * 2)
+    assert len({sample["task"] for sample in result.samples}) == subjects
+    assert all(sample["prompt"].count("<|assistant|>") == 6 for sample in result.samples)
+
+
+def test_a_part_of_mmlu_has_the_key_it_had_where_it_is_read_from_the_hub() -> None:
+    (source,) = catalogue.find(EvaluationSettings("x", ("mmlu_anatomy",), (FOLDER,)))
+    assert not source.files and source.definition == {"harness": "mmlu_anatomy"}
 
 
 def test_mmlu_is_scored_over_all_its_subjects(files: Path, engine: TransformersEngine) -> None:

@@ -122,6 +122,29 @@ def test_log_likelihoods_are_the_harness_own(model: HarnessModel, plain: Any) ->
     assert [pair[1] for pair in ours] == [pair[1] for pair in theirs]
 
 
+@pytest.mark.parametrize(("tokens", "cut"), [(2048, 0), (2049, 0), (2050, 1), (3000, 1)])
+def test_a_prompt_too_long_for_a_choice_is_counted_once_and_scored_as_in_the_harness(
+    tokens: int, cut: int, model: HarnessModel, plain: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def count(text: str) -> int:
+        return len(model.tokenizer(text)["input_ids"])
+
+    context = "7" * (tokens - count("7" * 50) + 50 - 2)  # of the choice 77; a digit is a token
+    assert count(context + "77") == tokens
+    pairs = [(context, "77"), (context, "7"), ("How many?", " 7"), ("", " 7")]
+    requests = [Instance("loglikelihood", {}, pair, index, ("tiny", index, 1)) for index, pair in enumerate(pairs)]
+    theirs = plain.loglikelihood(requests, disable_tqdm=True)
+    assert [one for one, _ in model.loglikelihood(requests)] == pytest.approx([one for one, _ in theirs], abs=1e-4)
+    said = [record.message for record in caplog.records if record.name.startswith("crescent")]
+    assert said == ["tiny: 1 of 3 prompts are too long and lose their beginning"] * cut
+
+
+def test_a_choice_longer_than_the_context_is_refused(model: HarnessModel) -> None:
+    requests = [Instance("loglikelihood", {}, ("How many?", " apple" * 3000), 0, ("tiny", 0, 1))]
+    with pytest.raises(ValueError, match=r"tiny: a choice has \d+ tokens, and the context of the model holds 2048"):
+        model.loglikelihood(requests)
+
+
 def test_rolling_log_likelihoods_are_the_harness_own(model: HarnessModel, plain: Any) -> None:
     requests = [Instance("loglikelihood_rolling", {}, ("Tom has 12 apples.",), 0, ("tiny", 0, 1))]
     assert model.loglikelihood_rolling(requests) == pytest.approx(

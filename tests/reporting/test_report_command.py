@@ -175,3 +175,24 @@ def test_costs_are_in_csv_whatever_is_compared(sweep: Path, capsys: pytest.Captu
     row = next(csv.DictReader(io.StringIO(output(capsys, sweep, "--format", "csv")[0])))
     assert (row["prompt_tokens"], row["new_tokens"]) == ("40.0", "90.0")
     assert "read + written" not in output(capsys, sweep)[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["RUN", "--html", "FOLDER"], "argument --html: FOLDER is a folder; name a file, such as FOLDER/report.html"),
+        (["RUN", "--html", "new/"], "argument --html: new/ is a folder; name a file, such as new/report.html"),
+        (["RUN", "--html", ""], "argument --html: is empty; give a path"),
+        ([""], "argument RUN_OR_SWEEP: is empty; give a path"),
+        (["RUN", "--store", "FILE"], "argument --store: FILE is a file; name a folder"),
+    ],
+)
+def test_a_path_that_cannot_be_meant_is_refused(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    names = {"RUN": "nowhere", "FOLDER": str(tmp_path), "FILE": str(tmp_path / "file")}
+    with pytest.raises(SystemExit) as stopped:
+        main([names.get(one, one) for one in arguments])
+    wanted = message.replace("FOLDER", str(tmp_path)).replace("FILE", str(tmp_path / "file"))
+    assert stopped.value.code == 2 and capsys.readouterr().err.endswith(f"error: {wanted}\n")

@@ -5,6 +5,7 @@ import pytest
 
 from crescent.similarity import unit_rows
 from crescent.similarity.diversity import distinct, largest_cluster, measure, nearest_other, vendi
+from crescent.similarity.words import words_of
 
 
 def test_copies_count_as_one_text_and_unrelated_ones_as_many() -> None:
@@ -28,6 +29,21 @@ def test_the_nearest_other_is_never_the_text_itself(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("crescent.similarity.diversity._BLOCK", 7)
     assert np.allclose(nearest_other(vectors), cosines.max(axis=1), atol=1e-6)
     assert nearest_other(vectors[:1]).tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Ann has 12.", ["Ann", "has", "12."]),
+        ("한국어 문제", ["한국어", "문제"]),  # Korean has spaces
+        ("小明有15.5个苹果，小红 has", ["小明", "明有", "15.5", "个苹", "苹果", "小红", "has"]),
+        ("カードを3 を", ["カー", "ード", "ドを", "3", "を"]),
+        ("มี 5 ผล", ["มี", "5", "ผล"]),
+        (" ", []),
+    ],
+)
+def test_words_are_pairs_of_characters_where_a_script_has_no_spaces(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
 
 
 def test_distinct_counts_different_n_grams() -> None:

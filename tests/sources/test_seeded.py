@@ -51,6 +51,27 @@ def test_a_seed_file_that_cannot_be_used_is_named_with_its_line(line: str, messa
         read_seeds(tmp_path / "seeds.jsonl", "number")
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "gbk", "shift_jis"])
+def test_a_seed_file_in_another_encoding_is_refused_with_its_line(encoding: str, tmp_path: Path) -> None:
+    word = "café" if encoding in ("latin-1", "utf-16") else "苹果"
+    rows = [{"question": question, "answer": "7"} for question in ("What is 3 + 4?", f"Which {word} has 7 tables?")]
+    path = tmp_path / "seeds.jsonl"
+    path.write_bytes("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(encoding))
+    line = 1 if encoding == "utf-16" else 2
+    with pytest.raises(
+        ValueError, match=rf"^source.seeds: {path}:{line} is not UTF-8 \(byte 0x[0-9a-f]+\); save"
+    ) as error:
+        read_seeds(path, "number")
+    assert "\n" not in str(error.value)
+
+
+def test_a_seed_file_may_have_a_mark_of_order_and_any_utf8_within_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    row = json.dumps({"question": "Which café\u2028has 苹果?", "answer": "7"}, ensure_ascii=False)
+    path.write_bytes(b"\xef\xbb\xbf" + f"{row}\r\n\r\n".encode())
+    assert [question.text for question, _ in read_seeds(path, "number")] == ["Which café\u2028has 苹果?"]
+
+
 def test_each_number_of_a_question_can_be_hidden_and_nothing_else() -> None:
     found = mask_numbers(f"At 3:30, 1/2 of v2: {TOM}")
     assert [(one.hidden, one.text.count("x ")) for one in found] == [("3", 1), ("1200", 1)]

@@ -1,0 +1,70 @@
+"""Whether an object of a class that the user named can stand where a setting is asked for.
+
+In: an object, and the kind its setting is declared as: a Protocol, or a class of ours, in place of which another with
+the same members will do. Out: what it lacks, in words. Nothing is called, and no property is read.
+"""
+
+import inspect
+from typing import Any
+
+_ABSENT = object()
+_HAS_NO = "has no "
+
+
+def lacks(made: Any, kind: type) -> list[str]:
+    """What of `kind` an object has not, or has in another form; nothing for an instance of a class."""
+    if not _is_protocol(kind) and isinstance(made, kind):
+        return []
+    faults = [fault for name in sorted(_members(kind)) if (fault := _fault(made, kind, name))]
+    absent = [fault.removeprefix(_HAS_NO) for fault in faults if fault.startswith(_HAS_NO)]
+    others = [fault for fault in faults if not fault.startswith(_HAS_NO)]
+    return [_HAS_NO + ", ".join(absent), *others] if absent else others
+
+
+def _is_protocol(kind: type) -> bool:
+    return bool(getattr(kind, "_is_protocol", False))
+
+
+def _members(kind: type) -> set[str]:
+    """Public names; constants (NAME, VERSION) and what every object has are none."""
+    bases = [one for one in kind.__mro__ if one.__module__ not in ("builtins", "typing", "abc")]
+    names = {name for one in bases for name in (*vars(one), *vars(one).get("__annotations__", {}))}
+    return {name for name in names if not name.startswith("_") and not name.isupper()}
+
+
+def _fault(made: Any, kind: type, name: str) -> str | None:
+    wanted = inspect.getattr_static(kind, name, _ABSENT)
+    found = inspect.getattr_static(made, name, _ABSENT)
+    if not inspect.isfunction(wanted):
+        if found is _ABSENT:
+            return _HAS_NO + name
+        return f"has a method {name} in place of a field or property" if inspect.isfunction(found) else None
+    called = f"{name}({', '.join(_parameters(wanted))})"
+    if found is _ABSENT:
+        return _HAS_NO + called
+    if isinstance(found, property):
+        return f"has a property {name} in place of a method"
+    if not callable(getattr(made, name)):
+        return f"has a field {name} in place of a method {called}"
+    return None if _takes(getattr(made, name), wanted) else f"cannot be asked {called}"
+
+
+def _parameters(function: Any) -> list[str]:
+    return list(inspect.signature(function).parameters)[1:]
+
+
+def _takes(method: Any, wanted: Any) -> bool:
+    """Whether a bound method can be called as the function `wanted` says."""
+    placed, named = [], {}
+    for parameter in list(inspect.signature(wanted).parameters.values())[1:]:
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            placed.append(None)
+        elif parameter.kind is parameter.KEYWORD_ONLY:
+            named[parameter.name] = None
+    try:
+        inspect.signature(method).bind(*placed, **named)
+    except TypeError:
+        return False
+    except ValueError:  # a method of another language has no signature to look at
+        return True
+    return True

@@ -1,0 +1,35 @@
+"""Which prompts of log-likelihood requests a model cannot read whole.
+
+In: the harness's requests, its own model. Out: counts, before anything is scored. (The harness cuts such prompts at
+their beginning, which only its debug log would say, and ends in an assertion over a choice longer than the context.)
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from lm_eval.api.instance import Instance
+
+
+def count_cut(model: Any, requests: Sequence[Instance], title: str) -> tuple[int, int]:
+    """(prompts that lose their beginning, prompts) for `model`, an HFLM; several choices may share a prompt.
+
+    Raises ValueError for a choice that is longer than the context.
+    """
+    cut: dict[str, bool] = {}
+    for request in requests:
+        context, choice = cast(tuple[str, str], request.args[:2])
+        cut[context] = cut.get(context, False) or not _fits(model, context, choice, title)
+    return sum(cut.values()), len(cut)
+
+
+def _fits(model: Any, context: str, choice: str, title: str) -> bool:
+    """The last token of the choice is predicted and not read."""
+    if len((context + choice).encode("utf-8", "replace")) < model.max_length:  # a token has a byte at least
+        return True
+    read, scored = model._encode_pair(context, choice) if context else ([0], model.tok_encode(choice))
+    if len(scored) > model.max_length:
+        raise ValueError(
+            f"{title}: a choice has {len(scored)} tokens, and the context of the model holds {model.max_length}; leave "
+            "the task out, or take a model with a longer context"
+        )
+    return len(read) + len(scored) <= model.max_length + 1
