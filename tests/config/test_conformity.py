@@ -105,8 +105,8 @@ def test_members_of_another_form_are_named() -> None:
     [
         ("engine", "build(weights, identity)", ()),
         ("dedup", "open(tools)", ()),
-        ("source", "ask(bench)", ()),
-        ("source.method", "label(seeds, bench, questions, checked)", ("source=rephrase",)),
+        ("source", "ask(context)", ()),
+        ("source.method", "label(seeds, context, questions, checked)", ("source=rephrase",)),
         ("oracle", "truth(question)", ()),
         ("contamination", "run_words", ()),
         ("runtime", "start()", ()),
