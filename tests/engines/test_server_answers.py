@@ -1,5 +1,6 @@
 """Servers that answer in another form than asked, that repeat themselves, or that are loading a model anew."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,12 @@ from typing import Any
 import pytest
 from serving import Behaviour
 from test_refusals import DRAWN, PROMPTS, Start, engine, local, serve
-from test_spelling import tokenizer as _tokenizer
 
 from crescent.engines import Prompt, Sampling
 from crescent.engines.server import endpoints
 from crescent.engines.transformers.engine import TransformersEngine
 
-__all__ = ["_tokenizer", "local", "serve"]
+__all__ = ["local", "serve"]  # fixtures
 
 
 def change(how: Callable[[dict[str, Any]], None]) -> Behaviour:
@@ -139,8 +139,6 @@ def test_control_tokens_that_a_prompt_spells_reach_no_server_as_such(
 
 
 def test_a_template_that_prints_the_date_is_put_on_here(serve: Start, tiny_llama: Path, tmp_path: Path) -> None:
-    import shutil
-
     folder = Path(shutil.copytree(tiny_llama, tmp_path / "model"))
     template = (folder / "chat_template.jinja").read_text()
     (folder / "chat_template.jinja").write_text("{{ strftime_now('%Y') }}" + template)
@@ -148,3 +146,13 @@ def test_a_template_that_prints_the_date_is_put_on_here(serve: Start, tiny_llama
     asker = engine(serve(seen), path=str(folder))
     asker.generate(PROMPTS, DRAWN)
     assert all("prompt" in asked for asked in seen.seen)
+
+
+@pytest.mark.parametrize(("owner", "top_k"), [("lmdeploy", 0), ("library", None)])
+def test_defaults_that_cannot_be_switched_off_are_named(
+    owner: str, top_k: int | None, serve: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = Behaviour(owned_by=owner)
+    engine(serve(seen)).generate(PROMPTS, DRAWN)
+    assert all(asked.get("top_k") == top_k for asked in seen.seen)
+    assert caplog.text.count("PARAMETER top_k 0") == (owner == "library")
