@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import openai
 import pytest
 from serving import Behaviour, Serving
@@ -51,9 +51,9 @@ def engine(url: str, path: str = "nowhere", **limits: Any) -> ServerEngine:
 
 def error(status: int, body: Any) -> openai.APIStatusError:
     """As the client makes it of an answer."""
-    client = openai.OpenAI(api_key="none", base_url="http://here/v1")
-    request = httpx.Request("POST", "http://here/v1/chat/completions")
-    return client._make_status_error_from_response(httpx.Response(status, json=body, request=request))
+    client: Any = openai.OpenAI(api_key="none", base_url="http://here/v1")
+    response = SimpleNamespace(status_code=status, request=None, headers={})
+    return client._make_status_error(f"Error code: {status} - {body}", body=body, response=response)
 
 
 def openai_error(message: str, **about: Any) -> dict[str, Any]:
