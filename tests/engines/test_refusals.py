@@ -1,15 +1,18 @@
 """Servers that refuse fields or prompts: one line, the rest goes on."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import openai
 import pytest
 from serving import Behaviour, Serving
 
-from crescent.engines import Prompt, Sampling
+from crescent.core.store import Store
+from crescent.engines import LazyEngine, Prompt, Sampling, unfinished
+from crescent.engines.ledger import Ask, Ledger
 from crescent.engines.server import ServerSettings
 from crescent.engines.server.engine import ServerEngine
 from crescent.engines.server.refusals import Refusal, explain, is_refusal, reason_of
@@ -48,10 +51,9 @@ def engine(url: str, path: str = "nowhere", **limits: Any) -> ServerEngine:
 
 def error(status: int, body: Any) -> openai.APIStatusError:
     """As the client makes it of an answer."""
-    client = openai.OpenAI(api_key="none", base_url="http://here/v1")
-    request = httpx.Request("POST", "http://here/v1/chat/completions")
-    response: Any = httpx.Response(status, json=body, request=request)
-    return client._make_status_error_from_response(response)
+    client: Any = openai.OpenAI(api_key="none", base_url="http://here/v1")
+    response = SimpleNamespace(status_code=status, request=None, headers={})
+    return client._make_status_error(f"Error code: {status} - {body}", body=body, response=response)
 
 
 def openai_error(message: str, **about: Any) -> dict[str, Any]:
@@ -109,6 +111,15 @@ def test_a_prompt_that_does_not_fit_is_known_in_many_words(status: int, body: An
     assert is_refusal(error(status, body)) and explain(error(status, body), SENT).kind == "context"
 
 
+def test_the_room_that_a_server_tells_of_is_used(serve: Start) -> None:
+    given = "Given: 4000 `inputs` tokens and 500 `max_new_tokens`"
+    body = tgi(f"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. {given}")
+    assert explain(error(422, body), SENT) == Refusal("context", room=96)
+    seen = Behaviour(refuses={"max_tokens>96": (422, body)})
+    made = engine(serve(seen)).generate(PROMPTS[:2], Sampling(max_new_tokens=500, seed=1))
+    assert seen.seen[-1]["max_tokens"] == 96 and all(0 < one.new_tokens <= 96 for one in made)
+
+
 OTHERS = [
     (openai_error("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", param="max_tokens"), "rename"),  # noqa: E501
     (openai_error("The response was filtered due to the prompt triggering Azure OpenAI's content management policy.", code="content_filter"), "content"),  # noqa: E501
@@ -162,12 +173,12 @@ def test_all_of_them_at_once_are_left_out(serve: Start, caplog: pytest.LogCaptur
     ]
 
 
-@pytest.mark.parametrize("condition", ["n>1", "seed", "top_k", "min_p", "logprobs"])
+@pytest.mark.parametrize("condition", ["n>1", "seed", "min_p"])
 def test_a_field_that_the_server_does_not_name_is_found(condition: str, serve: Start) -> None:
     seen = Behaviour(owned_by="vllm", refuses={condition: (400, openai_error("invalid request"))})
     made = engine(serve(seen)).generate(PROMPTS, DRAWN)
     assert len({one.text for one in made}) == 10
-    others = {"n>1": "seed", "seed": "top_k", "top_k": "seed", "min_p": "top_k", "logprobs": "seed"}
+    others = {"n>1": "seed", "seed": "top_k", "min_p": "top_k"}
     assert others[condition] in seen.seen[-1]
 
 
@@ -216,6 +227,17 @@ def test_a_prompt_refused_for_what_it_says_is_set_aside_with_the_reason(
     assert (made[7].text, made[7].finish_reason, made[7].new_tokens) == ("", finish, 0)
     assert sorted(kept) == list(range(12)) and all(one.new_tokens for n, one in enumerate(made) if n != 7)
     assert caplog.text.count(reason) == 1 and "counted by that reason" in caplog.text
+
+
+def test_what_a_server_refused_is_kept_and_not_asked_again(serve: Start, store: Store) -> None:
+    seen = Behaviour(refuses_prompts={"Question 3?": (400, openai_error("flagged", code="content_filter"))})
+    lazy = LazyEngine("tiny", partial(engine, serve(seen)), name="tiny")
+    asks = [Ask(str(number), 0, f"Question {number}?") for number in range(6)]
+    first = Ledger(store, lazy, "{question}", DRAWN).complete(asks)
+    before = len(seen.seen)
+    again = Ledger(store, lazy, "{question}", DRAWN).complete(asks)
+    assert again.rows == first.rows and (again.reused, len(seen.seen)) == (6, before)
+    assert unfinished(row.finish_reason for row in first.rows)["content_filter"] == 1
 
 
 def test_a_server_whose_first_prompt_is_refused_is_probed_with_another(serve: Start) -> None:

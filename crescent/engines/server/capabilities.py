@@ -35,7 +35,9 @@ _PLAIN = {
     "vllm": {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0},
     "sglang": {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0},
     "llamacpp": {"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
+    "lmdeploy": {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0},
 }
+_OLLAMA = "library"  # its OpenAI interface has no field for these settings
 _TAKE_IDS = ("vllm", "sglang", "llamacpp")  # prompts of /v1/completions as token ids
 _TAKE_STOP_IDS = ("vllm", "sglang")  # their texts do not have special tokens, so that no stop string meets one
 
@@ -92,6 +94,11 @@ async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours
         honours.context = min(context, honours.context or context)
     owner = served[model].get("owned_by", "")
     place.plain = dict(_PLAIN.get(owner, {}))
+    if owner == _OLLAMA:
+        endpoints.tell(f"{place.url} ollama", (
+            f"{place.url} is Ollama: top_k, min_p and repeat_penalty are those of the model's Modelfile, whatever is "
+            "asked for; to sample plainly give it PARAMETER top_k 0, min_p 0, repeat_penalty 1 and a num_ctx that fits"
+        ))  # fmt: skip
     honours.terms_of(place.url).takes_ids = owner in _TAKE_IDS
     if honours.end is not None and owner in _TAKE_STOP_IDS:
         place.plain["stop_token_ids"] = [honours.end[0]]

@@ -27,6 +27,7 @@ _CONTEXT = re.compile(
     r"|\b(?:inputs?|prompt|tokens?|sequence|messages?)\b[^.]{0,40}(?:exceed|must be (?:<|less)|must have less)"
     r"|exceed[^.]{0,40}\b(?:tokens?|context|length)\b"
 )
+_ROOM = re.compile(r"must be <= (\d+)\. given: (\d+) `inputs` tokens")
 # Azure: The response was filtered due to the prompt triggering Azure OpenAI's content management policy
 _CONTENT = re.compile(
     r"content[_ ](?:filter|policy|management)|moderation|flagged|safety|guardrail|usage polic|inappropriate"
@@ -49,10 +50,11 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`field` is the one that the server does not take."""
+    """`field` is the one that the server does not take, `room` the new tokens that it has room for, where it tells."""
 
     kind: Kind
     field: str = ""
+    room: int | None = None
 
 
 class Refused(Exception):
@@ -85,7 +87,8 @@ def explain(error: openai.APIStatusError, sent: Collection[str]) -> Refusal:
     """What the server does not take."""
     text = _text(error)
     if _is_context(text):
-        return Refusal("context")
+        found = _ROOM.search(text)
+        return Refusal("context", room=int(found[1]) - int(found[2]) if found else None)
     if _CONTENT.search(text):
         return Refusal("content")
     if "max_completion_tokens" in text and "max_tokens" in sent:

@@ -40,7 +40,7 @@ class Requester:
             send = partial(self._send, prompt=request.prompt, options=options)
             try:
                 answer = await self._endpoints.ask(send, place)
-                limited, end = "max_tokens" in options, self._honours.end
+                limited, end = options.get("max_tokens") == sampling.max_new_tokens, self._honours.end
                 cut = sampling if end is None else replace(sampling, stop=(*sampling.stop, end[1]))
                 return self._reader.read(answer, request, cut, limited, self._endpoints.tell)
             except Refused as refused:
@@ -58,10 +58,11 @@ class Requester:
         """What follows from a refusal: how the completions of this prompt end, or None to ask again, without what the
         server does not take. Raises ValueError where neither would help."""
         kind, name, tell = refused.refusal.kind, refused.refusal.field, self._endpoints.tell
-        if kind == "context" or (
-            kind == "field" and name in LIMITS
-        ):  # a limit beyond the context is left to the server
-            return None if options.pop("max_tokens", None) else "length"
+        if kind == "context" or (kind == "field" and name in LIMITS):  # asked again with the room that there is
+            room, asked = refused.refusal.room or 0, options.pop("max_tokens", None)
+            if asked is not None and 0 < room < asked:
+                options["max_tokens"] = room
+            return None if asked is not None else "length"
         if kind == "content":
             tell(f"content {refused}", f"{refused.url} refuses a prompt for its content ({refused}): {SET_ASIDE}")
             return "content_filter"
@@ -119,7 +120,7 @@ class Requester:
         if place.url in self._honours.single:
             fields["n"] = 1
         if self._honours.logprobs:
-            fields["logprobs"] = 0 if as_text else True
+            fields["logprobs"] = 1 if as_text else True  # llama.cpp takes 0 for none
         sent = terms.sent({name: value for name, value in fields.items() if name not in without})
         try:
             if as_text:  # as ids where they can be made: a server puts a second begin-of-sequence token before text
