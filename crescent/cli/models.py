@@ -91,7 +91,8 @@ def _install(packages: Sequence[str], site: Path) -> None:
 def _parts(model: Packaged, site: Path) -> list[Path]:
     """The files in the installed packages whose name begins with the model's: x.gguf, or x.gguf.part00 and so on."""
     named = [file for one in distributions(path=[str(site)]) for file in one.files or ()]
-    return sorted(Path(str(file.locate())) for file in named if file.name.startswith(model.file))
+    parts = (Path(str(file.locate())) for file in named if file.name.startswith(model.file))
+    return sorted(parts, key=lambda part: part.name)
 
 
 def _sha256(file: Path) -> str:

@@ -14,6 +14,7 @@ from conftest import save_tiny_model
 from crescent.engines import Prompt, Sampling
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights, check, identity, load, local_folder, number_count, tokenizer_if_here
+from crescent.training.methods import Full
 
 gguf = pytest.importorskip("gguf")
 TENSORS = {  # our names of a layer's parts, and llama.cpp's
@@ -170,6 +171,18 @@ def test_the_key_does_not_hold_what_transformers_wrote(file: Path, tmp_path: Pat
         assert identity(Weights("m", str(file))) == before
     finally:
         config.write_text(text)
+
+
+def test_a_whole_model_that_was_trained_of_it_is_read_from_its_own_folder(file: Path, tmp_path: Path) -> None:
+    for weights in (Weights("m", str(file)), Weights("m", str(file.parent), gguf_file=file.name)):
+        trained = Full().trained(weights, tmp_path, "key")
+        assert not trained.is_gguf and local_folder(trained).parent == tmp_path
+
+
+def test_no_token_is_added_that_the_model_has_no_embedding_for(source: Path, file: Path) -> None:
+    """The file names no token for unknown text; GPT-2's would be one more than there are embeddings."""
+    ours, theirs = (load(Weights("m", str(path)), "cpu")[1] for path in (file, source))
+    assert ours.get_vocab() == theirs.get_vocab()
 
 
 def test_the_template_is_there_before_weights_are_loaded(file: Path) -> None:
