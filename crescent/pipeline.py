@@ -12,7 +12,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from crescent.core.console import Console
+from crescent.core.console import Console, counted
 from crescent.core.records import Question, Score
 from crescent.core.store import Store, make_key
 from crescent.engines import LazyEngine
@@ -83,7 +83,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
         if _watch(experiment, seen, summary, tracker) and iterate.on_collapse == "stop":
             break
 
-        console.heading(f"4 Finetune: {student.name} on {taken.records} pairs ({experiment.train.name})")
+        console.heading(f"4 Finetune: {student.name} on {counted(taken.records, 'pair')} ({experiment.train.name})")
         with report_stage("finetune") as report:
             curve, start = tracker.curve(iteration), _identity(learner, store, to_train=True)
             adapter = stages.finetune.run(store, learner, start, taken, console, curve)
@@ -103,9 +103,9 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
                 engine.close()
                 report.key, report.records = engine.identity, sum(artifact.info["items"] for artifact in scored)
                 report.reused_records = sum(artifact.info["items"] for artifact in scored if artifact.reused)
-                counted = iteration if role == "student" else 0
-                summary.scores += stages.evaluate.scores(scored, role, counted, prompting.name)
-                summary.evaluated(scored, role, counted, prompting.name)
+                passed = iteration if role == "student" else 0
+                summary.scores += stages.evaluate.scores(scored, role, passed, prompting.name)
+                summary.evaluated(scored, role, passed, prompting.name)
             tracker.samples(asked_as(role, prompting.name), scored)
         seen = replace(seen, score=_mean_score(summary.scores, iteration))
         if _watch(experiment, seen, summary, tracker) and iterate.on_collapse == "stop":
@@ -153,8 +153,11 @@ def _stage(
 def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tuple[str, Weights, Plain | Baseline]]:
     """Who is scored, and how it is asked: before training once, the student after every iteration.
 
-    In self-improvement teacher is base. Prompting baselines are of the base alone: words against training.
+    In self-improvement teacher is base. Prompting baselines are of the base alone: words against training. A suite
+    without tasks scores nobody.
     """
+    if not experiment.eval.tasks:
+        return []
     student = ("student", trained, PLAIN)
     if not first:
         return [student]

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from crescent.core.console import Console, Tally
+from crescent.core.console import Console, Tally, counted
 from crescent.core.records import Decision, Question, RawQuestion, encode, text_id
 from crescent.core.store import Artifact, Outcome, Store
 from crescent.dedup import Candidate, Dedup, Judged, Rewrite, Tools
@@ -269,10 +269,10 @@ class _Pull:
                     "will cost more and more; another bait, model or temperature would bring new ones."
                 ]
             return []
-        asked = f"{len(self.kept)} of {self._stage.num_questions} questions"
+        asked = f"{len(self.kept)} of {counted(self._stage.num_questions, 'question')}"
         if self._barren == BARREN_ROUNDS:
             return [f"The bait is exhausted: the last {BARREN_ROUNDS} rounds kept nothing. Going on with {asked}."]
-        return [f"Stopped after elicit.max_rounds={self._stage.max_rounds} rounds with {asked}."]
+        return [f"Stopped after elicit.max_rounds={self._stage.max_rounds} with {asked}."]
 
 
 def thrown_away(decisions: Sequence[Decision]) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 from crescent.contamination.stage import read_hits
-from crescent.core.console import Console
+from crescent.core.console import Console, counted
 from crescent.core.number_format import AUTO, slow_because
 from crescent.core.records import Decision, Question, Score, decode_lines
 from crescent.core.store import Artifact
@@ -43,9 +43,9 @@ def tell_diversified(console: Console, questions: Artifact) -> None:
     """Counts, one question, and one rejection with its rewrite."""
     info = questions.info
     verdicts = f"{info['rewritten']} kept after a rewrite, {info['dropped']} dropped, {info['invalid']} invalid"
+    drawn = f"{counted(info['candidates'], 'raw question')} in {counted(info['rounds'], 'round')}"
     console.say(
-        f"{info['candidates']} raw questions in {info['rounds']} rounds: {info['accepted']} kept as asked, "
-        f"{verdicts}{_unfinished(info, 'unfinished')}{_reused(questions)}"
+        f"{drawn}: {info['accepted']} kept as asked, {verdicts}{_unfinished(info, 'unfinished')}{_reused(questions)}"
     )
     reasons = ", ".join(f"{reason} {found['count']}" for reason, found in info["thrown_away"].items())
     if reasons:
@@ -63,9 +63,8 @@ def tell_diversified(console: Console, questions: Artifact) -> None:
     texts = {question.id: question.text for question in kept}
     for decision in decisions:
         if decision.verdict == "rewritten" and decision.nearest_id is not None:
-            after = (
-                f"kept instead, after {decision.rewrites} rewrite(s), cosine {decision.cosine:.2f} to its neighbour:"
-            )
+            rewrites = counted(decision.rewrites, "rewrite")
+            after = f"kept instead, after {rewrites}, cosine {decision.cosine:.2f} to its neighbour:"
             body = f"rejected, too similar to a kept one:\n{decision.text}\n\n{after}\n{texts[decision.question_id]}"
             console.example("a rejection and its rewrite", body)
             return
@@ -77,7 +76,8 @@ def tell_contamination(console: Console, checked: Artifact) -> None:
         return
     info, hits = checked.info, read_hits(checked)
     console.say(
-        f"contamination: {info['hits']} questions resemble one of {info['items']:,} benchmark items, "
+        f"contamination: {counted(info['hits'], 'question resembles', 'questions resemble')} one of {info['items']:,} "
+        f"benchmark items, "
         f"{info['dropped']} of them dropped{_reused(checked)}"
     )
     if hits:
@@ -91,7 +91,7 @@ def tell_voted(console: Console, pairs: Artifact, questions: Sequence[Question],
     info = pairs.info
     lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
     console.say(
-        f"{info['pairs']} training pairs from {info['questions']} questions ({lost}); "
+        f"{counted(info['pairs'], 'training pair')} from {counted(info['questions'], 'question')} ({lost}); "
         f"{info['mean_draws']:.1f} draws each, mean agreement {info['mean_agreement']:.0%}"
         f"{_unfinished(info, 'draws_unfinished')}{_reused(pairs)}"
     )
@@ -102,7 +102,9 @@ def tell_voted(console: Console, pairs: Artifact, questions: Sequence[Question],
     ballot = ballots[shown]
     votes = ", ".join(f"{answer or 'no answer'}: {count}" for answer, count in Counter(ballot.answers).most_common())
     chosen = draws.solutions[shown][ballot.chosen or 0].text.strip()
-    console.example("a vote", f"{questions[shown].text}\n\nvotes of {ballot.draws} draws: {votes}\n\nkept:\n{chosen}")
+    console.example(
+        "a vote", f"{questions[shown].text}\n\nvotes of {counted(ballot.draws, 'draw')}: {votes}\n\nkept:\n{chosen}"
+    )
 
 
 def tell_selected(console: Console, pairs: Artifact) -> None:
@@ -111,17 +113,18 @@ def tell_selected(console: Console, pairs: Artifact) -> None:
     lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
     kinds = ", ".join(f"{kind} {count}" for kind, count in info["pairs_by_kind"].items())
     console.say(
-        f"{info['pairs']} training pairs ({kinds}) from {info['questions']} questions ({lost})"
+        f"{counted(info['pairs'], 'training pair')} ({kinds}) from {counted(info['questions'], 'question')} ({lost})"
         f"{_unfinished(info, 'draws_unfinished')}{_reused(pairs)}"
     )
 
 
 def tell_labels(console: Console, labels: Labels) -> None:
     """Where the truth is known: how right one draw is, how right the labels are, and whether agreement tells."""
-    console.say(
-        f"of {labels.known} questions whose true answer is known: first draw right {labels.one_draw:.1%}, "
-        f"training label right {labels.labels_right:.1%}"
-    )
+    right = f", training label right {labels.labels_right:.1%}" if labels.pairs else ", no training label"
+    known = counted(labels.known, "question")
+    console.say(f"of {known} whose true answer is known: first draw right {labels.one_draw:.1%}{right}")
+    if not labels.bins:
+        return
     curve = ", ".join(f"{one.agreement:.0%}: {one.right:.0%} of {one.questions}" for one in labels.bins)
     console.say(f"agreement of the draws, and how many of those labels are right: {curve}")
 
@@ -130,7 +133,8 @@ def tell_trained(console: Console, adapter: Artifact) -> None:
     """What training came to."""
     info = adapter.info
     console.say(
-        f"{info['steps']} steps on {info['pairs'] - info['dropped']} pairs, {info['target_tokens']:,} target tokens, "
+        f"{counted(info['steps'], 'step')} on {counted(info['pairs'] - info['dropped'], 'pair')}, "
+        f"{counted(info['target_tokens'], 'target token')}, "
         f"final loss {info['final_loss']:.3f} nats/token{_reused(adapter)}"
     )
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from crescent.core.console import Console
+from crescent.core.console import Console, counted
 from crescent.core.records import Question
 from crescent.core.store import Artifact, Store
 from crescent.dedup.stage import Diversify
@@ -94,7 +94,7 @@ def answer_and_vote(bench: Bench, checked: Artifact) -> Artifact:
 
     steps, store = bench.steps, bench.store
     rule, texts = steps.vote.rule, checked.read(Question)
-    bench.console.heading(f"3 Answer and vote ({rule.name}): up to {rule.draws} draws of each question")
+    bench.console.heading(f"3 Answer and vote ({rule.name}): up to {counted(rule.draws, 'draw')} of each question")
     with bench.stage("answer") as report:
         draws = steps.answer.run(texts, steps.vote.wanted(store), rule.draws, store, bench.teacher, bench.console)
         report.key, report.records, report.reused_records = draws.key, draws.count, draws.reused

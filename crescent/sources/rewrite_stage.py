@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from crescent.core.console import Console
+from crescent.core.console import Console, counted
 from crescent.core.records import GOLDS, Gold, Question, Solution, decode_lines, encode, text_id
 from crescent.core.store import Artifact, Outcome, Store
 from crescent.domain import fill
@@ -152,8 +152,8 @@ class Rewrite:
             kept = list(made.values())[0 if self.with_seeds else len(known) :]
             if not kept:
                 raise ValueError(
-                    f"source: the teacher wrote no usable question out of {len(known)} seeds ({_told(counts)}). "
-                    "Look at the prompts of the source, or take a teacher that follows them."
+                    f"source: the teacher wrote no usable question out of {counted(len(known), 'seed')} "
+                    f"({_told(counts)}). Look at the prompts of the source, or take a teacher that follows them."
                 )
             with open(work / GOLDS, "w", encoding="utf-8") as file:
                 file.writelines(encode(gold) + "\n" for _, gold in kept)
@@ -161,7 +161,9 @@ class Rewrite:
             return Outcome([question for question, _ in kept], info, {GOLDS: work / GOLDS})
 
         made = store.build(self.NAME, self.VERSION, self, [seeds.key, engine.identity], build)
-        console.say(f"{made.records} questions out of {made.info['seeds']} seeds ({_told(made.info)})")
+        console.say(
+            f"{counted(made.records, 'question')} out of {counted(made.info['seeds'], 'seed')} ({_told(made.info)})"
+        )
         return made, written[0]
 
     def _replies(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from crescent.core.console import counted
 from crescent.core.records import Question, Solution
 from crescent.core.store import Artifact
 from crescent.observers.narration import tell_selected
@@ -43,7 +44,7 @@ class SeedSet:
         with bench.stage("seeds") as report:
             seeds = Seeds(bench.steps.domain.answer, self.max_seeds, self.seed).run(path, bench.store)
             report.fill(seeds)
-        bench.console.say(f"{seeds.records} seeds")
+        bench.console.say(counted(seeds.records, "seed"))
         return seeds
 
     def rewrite(self, bench: Bench, ways: tuple[Way, ...], with_seeds: bool) -> Artifact:
@@ -70,7 +71,7 @@ class SeedSet:
         steps, store = bench.steps, bench.store
         texts, ledger = checked.read(Question), "none"
         solutions: list[list[Solution]] = [[] for _ in texts]
-        bench.console.heading(f"3 Select pairs ({keep}): {draws} draws of each question")
+        bench.console.heading(f"3 Select pairs ({keep}): {counted(draws, 'draw')} of each question")
         if draws:
             with bench.stage("answer") as report:
                 made = steps.answer.run(

@@ -135,8 +135,6 @@ class _Walk:
 
     def _scorings(self, trained: Weights, first: bool) -> Iterator[Piece]:
         experiment, stage = self._experiment, self._stages.evaluate
-        if not experiment.eval.tasks:
-            return
         for role, weights, prompting in to_score(experiment, trained, first):
             how = {"stage": stage, "prompting": prompting}
             engine = engine_key(experiment.engine.scoring, self._identity(weights))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from crescent.core.console import Console
+from crescent.core.console import Console, counted
 from crescent.core.records import QAPair
 from crescent.core.store import Artifact, Outcome, Store
 
@@ -31,7 +31,7 @@ class Gather:
         """As many pairs of one iteration as are wanted; where there are fewer, that is said."""
         wanted = pairs.records if self.num_pairs is None else self.num_pairs
         if pairs.records < wanted:
-            console.say(f"only {pairs.records} pairs of source.num_pairs={wanted}: the source gives no more")
+            console.say(f"only {counted(pairs.records, 'pair')} of source.num_pairs={wanted}: the source gives no more")
         if pairs.records <= wanted:
             return pairs
 
