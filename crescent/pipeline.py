@@ -114,10 +114,15 @@ def run(experiment: Experiment, on: Executor) -> None:
 
 
 def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tuple[str, Weights, Plain | Baseline]]:
-    """Who is scored, and how it is asked: before training once, the student after every iteration.
+    """Who is scored, and how it is asked: before training once, the student after every iteration. A suite without
+    tasks scores nobody.
 
     In self-improvement the teacher is the base. Prompting baselines are of the base alone: words against training.
     """
+    if not experiment.eval.tasks:
+        return []
+    if not experiment.eval.tasks:
+        return []
     student = ("student", trained, PLAIN)
     if not first:
         return [student]

@@ -18,6 +18,7 @@ from pathlib import Path
 from crescent.cli.arguments import a_folder
 from crescent.config.composing import composed
 from crescent.config.typed import ConfigError, build
+from crescent.core.console import counted
 from crescent.evaluation.data import Need, by_group, describe, mirror, needs, state
 from crescent.evaluation.settings import EvaluationSettings
 
@@ -58,16 +59,15 @@ def _run(settings: EvaluationSettings, data: Path | None, target: Path | None, o
             if target.is_dir()
             else ""
         )
-        print(f"{count} file{'' if count == 1 else 's'} written{use}")
+        print(f"{counted(count, 'file')} written{use}")
         for line in failures:
             print(f"crescent-data: error: {line}", file=sys.stderr)
         return int(bool(failures))
     named = data or (Path(settings.data) if settings.data else None)
     folder = (named or Path("benchmarks")).expanduser().absolute()
     found = needs(settings, folder)
-    print(
-        f"eval={settings.name}: {len(settings.tasks)} tasks; local files: {named or 'none (set CRESCENT_BENCHMARKS)'}"
-    )
+    tasks = counted(len(settings.tasks), "task")
+    print(f"eval={settings.name}: {tasks}; local files: {named or 'none (set CRESCENT_BENCHMARKS)'}")
     print("\n".join(describe(found, folder, named is not None)))
     groups = by_group(found).values()
     if all(state(parts, named is not None) == "there" for parts in groups):

@@ -31,6 +31,10 @@ def composition_message(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read as KEY=VALUE ({text.splitlines()[0]}); quote special characters"
+    there = re.search(r"Could not append to config\. An item is already at '([^']+)'", text)
+    there = there or re.search(r"Multiple values for ([^\s.]+)\. To override", text)
+    if there:
+        return f"{there[1]} is in the configuration already: leave out the + before it, as in {there[1]}=VALUE"
     key = re.search(r"Could not (?:override|delete|append)[^']*'([^'=]+)", text)
     if key:
         return f"{key[1]} is not a setting.{_similar_key(key[1])}"

@@ -94,6 +94,11 @@ class Console:
             yield Tally(what, total, unit, self._rich, bar)
 
 
+def counted(number: int, unit: str, units: str | None = None) -> str:
+    """1 pair, 2,000 pairs; `units` where the plural is another word than the unit with an s."""
+    return f"{number:,} {unit if number == 1 else units or unit + 's'}"
+
+
 def duration(seconds: float) -> str:
     """For people: 40 s, 12 min, 3 h 20 min."""
     if seconds < 90:

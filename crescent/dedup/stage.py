@@ -248,7 +248,7 @@ class _RoundLoop:
         asked = f"{len(self.kept)} of {self._stage.num_questions} questions"
         if self._rounds_without_gain == BARREN_ROUNDS:
             return [f"The bait is exhausted: the last {BARREN_ROUNDS} rounds kept nothing. Going on with {asked}."]
-        return [f"Stopped after elicit.max_rounds={self._stage.max_rounds} rounds with {asked}."]
+        return [f"Stopped after elicit.max_rounds={self._stage.max_rounds} with {asked}."]
 
 
 def thrown_away(decisions: Sequence[Decision]) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 from crescent.contamination.stage import read_hits
-from crescent.core.console import Console
+from crescent.core.console import Console, counted
 from crescent.core.context import Made
 from crescent.core.events import Events, StageReport, counts_of
 from crescent.core.number_format import AUTO, slow_because
@@ -71,25 +71,26 @@ class Narrator(Events):
 
     def labels_measured(self, labels: Labels, iteration: int) -> None:
         """Where the truth is known: how right one draw is, how right the labels are, and whether agreement tells."""
-        self._console.say(
-            f"of {labels.known} questions whose true answer is known: first draw right {labels.one_draw:.1%}, "
-            f"training label right {labels.labels_right:.1%}"
-        )
+        right = f", training label right {labels.labels_right:.1%}" if labels.pairs else ", no training label"
+        known = counted(labels.known, "question")
+        self._console.say(f"of {known} whose true answer is known: first draw right {labels.one_draw:.1%}{right}")
+        if not labels.bins:
+            return
         curve = ", ".join(f"{one.agreement:.0%}: {one.right:.0%} of {one.questions}" for one in labels.bins)
         self._console.say(f"agreement of the draws, and how many of those labels are right: {curve}")
 
 
 def _seeds(console: Console, seeds: Artifact) -> None:
-    console.say(f"{seeds.records} seeds{_reused(seeds)}")
+    console.say(f"{counted(seeds.records, 'seed')}{_reused(seeds)}")
 
 
 def _diversified(console: Console, questions: Artifact) -> None:
     """Counts, one question, and one rejection with its rewrite."""
     info = questions.info
     verdicts = f"{info['rewritten']} kept after a rewrite, {info['dropped']} dropped, {info['invalid']} invalid"
+    drawn = f"{counted(info['candidates'], 'raw question')} in {counted(info['rounds'], 'round')}"
     console.say(
-        f"{info['candidates']} raw questions in {info['rounds']} rounds: {info['accepted']} kept as asked, "
-        f"{verdicts}{_unfinished(info, 'unfinished')}{_reused(questions)}"
+        f"{drawn}: {info['accepted']} kept as asked, {verdicts}{_unfinished(info, 'unfinished')}{_reused(questions)}"
     )
     reasons = ", ".join(f"{reason} {found['count']}" for reason, found in info["thrown_away"].items())
     if reasons:
@@ -107,9 +108,8 @@ def _diversified(console: Console, questions: Artifact) -> None:
     texts = {question.id: question.text for question in kept}
     for decision in decisions:
         if decision.verdict == "rewritten" and decision.nearest_id is not None:
-            after = (
-                f"kept instead, after {decision.rewrites} rewrite(s), cosine {decision.cosine:.2f} to its neighbour:"
-            )
+            rewrites = counted(decision.rewrites, "rewrite")
+            after = f"kept instead, after {rewrites}, cosine {decision.cosine:.2f} to its neighbour:"
             body = f"rejected, too similar to a kept one:\n{decision.text}\n\n{after}\n{texts[decision.question_id]}"
             console.example("a rejection and its rewrite", body)
             return
@@ -119,7 +119,8 @@ def _decontaminated(console: Console, checked: Artifact) -> None:
     """How many questions resemble benchmark items, and the closest such pair."""
     info, hits = checked.info, read_hits(checked)
     console.say(
-        f"contamination: {info['hits']} questions resemble one of {info['items']:,} benchmark items, "
+        f"contamination: {counted(info['hits'], 'question resembles', 'questions resemble')} one of {info['items']:,} "
+        f"benchmark items, "
         f"{info['dropped']} of them dropped{_reused(checked)}"
     )
     if hits:
@@ -133,12 +134,13 @@ def _voted(console: Console, pairs: Artifact) -> None:
     info = pairs.info
     lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
     ended = f"{_unfinished(info, 'draws_unfinished')}{_reused(pairs)}"
+    pairs_made = counted(info["pairs"], "training pair")
     if "pairs_by_kind" in info:  # chosen by what the seed set knows, without a vote
         kinds = ", ".join(f"{kind} {count}" for kind, count in info["pairs_by_kind"].items())
-        console.say(f"{info['pairs']} training pairs ({kinds}) from {info['questions']} questions ({lost}){ended}")
+        console.say(f"{pairs_made} ({kinds}) from {counted(info['questions'], 'question')} ({lost}){ended}")
         return
     console.say(
-        f"{info['pairs']} training pairs from {info['questions']} questions ({lost}); "
+        f"{pairs_made} from {counted(info['questions'], 'question')} ({lost}); "
         f"{info['mean_draws']:.1f} draws each, mean agreement {info['mean_agreement']:.0%}{ended}"
     )
     kept = {pair.question_id: pair for pair in pairs.read(QAPair)}
@@ -147,7 +149,7 @@ def _voted(console: Console, pairs: Artifact) -> None:
         if pair is not None and ballot.votes < ballot.draws:
             votes = Counter(ballot.answers).most_common()
             counts = ", ".join(f"{answer or 'no answer'}: {count}" for answer, count in votes)
-            body = f"{pair.question}\n\nvotes of {ballot.draws} draws: {counts}\n\nkept:\n{pair.response}"
+            body = f"{pair.question}\n\nvotes of {counted(ballot.draws, 'draw')}: {counts}\n\nkept:\n{pair.response}"
             console.example("a vote", body)
             return
 
@@ -156,7 +158,8 @@ def _trained(console: Console, adapter: Artifact) -> None:
     """What training came to."""
     info = adapter.info
     console.say(
-        f"{info['steps']} steps on {info['pairs'] - info['dropped']} pairs, {info['target_tokens']:,} target tokens, "
+        f"{counted(info['steps'], 'step')} on {counted(info['pairs'] - info['dropped'], 'pair')}, "
+        f"{counted(info['target_tokens'], 'target token')}, "
         f"final loss {info['final_loss']:.3f} nats/token{_reused(adapter)}"
     )
 

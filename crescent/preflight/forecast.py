@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from crescent.core.console import Console, duration
+from crescent.core.console import Console, counted, duration
 from crescent.core.records import QAPair, RawQuestion, text_id
 from crescent.core.store import Store
 from crescent.domain import fill
@@ -77,7 +77,9 @@ def forecast(experiment: Experiment, console: Console) -> list[Forecast]:
         f"probe: {probe.tokens_per_second:,.0f} new tokens/s; {probe.questions:.0%} of the raw texts are questions of "
         f"{probe.round_tokens:.0f} tokens, answers have {probe.answer_tokens:.0f}"
     )
-    made = [*_generation(experiment, probe, workers), _training(experiment, probe), _evaluation(experiment, probe)]
+    made = [*_generation(experiment, probe, workers), _training(experiment, probe)]
+    if experiment.eval.tasks:
+        made.append(_evaluation(experiment, probe))
     for one in made:
         console.say(one.line())
     total = duration(sum(one.seconds for one in made))
@@ -138,8 +140,8 @@ def _generation(experiment: Experiment, probe: Probe, workers: int) -> list[Fore
     asked, answered = round(raw * probe.round_tokens), round(draws * probe.answer_tokens)
     rate = workers * probe.tokens_per_second
     return [
-        Forecast("elicit", f"{raw:,} raw questions or more", asked, asked / rate),
-        Forecast("answer", f"up to {draws:,} draws", answered, answered / rate),
+        Forecast("elicit", f"{counted(raw, 'raw question')} or more", asked, asked / rate),
+        Forecast("answer", f"up to {counted(draws, 'draw')}", answered, answered / rate),
     ]
 
 
@@ -151,7 +153,10 @@ def _training(experiment: Experiment, probe: Probe) -> Forecast:
     seconds, tokens = _train_step(experiment, probe.pairs, settings)
     times = settings.epochs * sum(pairs) / len(probe.pairs)
     return Forecast(
-        "finetune", f"{steps:,} steps of {settings.batch_size} pairs", round(tokens * times), seconds * times
+        "finetune",
+        f"{counted(steps, 'step')} of {counted(settings.batch_size, 'pair')}",
+        round(tokens * times),
+        seconds * times,
     )
 
 
@@ -210,5 +215,6 @@ def _evaluation(experiment: Experiment, probe: Probe) -> Forecast:
     baselines = experiment.prompting.baselines.values()
     count = models * asked(PLAIN) + sum(one.most_answers * asked(one) for one in baselines)
     tokens = round(count * probe.answer_tokens)
-    work = f"up to {count:,} answers, {models} models" + (f", {len(baselines)} baselines" if baselines else "")
+    work = f"up to {counted(count, 'answer')}, {counted(models, 'model')}"
+    work += f", {counted(len(baselines), 'baseline')}" if baselines else ""
     return Forecast("evaluate", work, tokens, tokens / probe.scoring_tokens_per_second)

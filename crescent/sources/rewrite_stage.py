@@ -11,6 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from crescent.core.console import counted
 from crescent.core.context import Stage, StageContext, Using
 from crescent.core.records import GOLDS, Gold, Question, Solution, encode, read_golds, text_id
 from crescent.core.store import Artifact, Key, Outcome
@@ -161,8 +162,8 @@ class Rewrite(Stage):
             kept = list(made.values())[0 if self.with_seeds else len(known) :]
             if not kept:
                 raise ValueError(
-                    f"source: the teacher wrote no usable question out of {len(known)} seeds ({_told(counts)}). "
-                    "Look at the prompts of the source, or take a teacher that follows them."
+                    f"source: the teacher wrote no usable question out of {counted(len(known), 'seed')} "
+                    f"({_told(counts)}). Look at the prompts of the source, or take a teacher that follows them."
                 )
             with open(work / GOLDS, "w", encoding="utf-8") as file:
                 file.writelines(encode(gold) + "\n" for _, gold in kept)
@@ -171,7 +172,8 @@ class Rewrite(Stage):
 
         made = context.store.build(context.key(self, seeds), build)
         context.costs(new_tokens=written[0].new_tokens)
-        context.console.say(f"{made.records} questions out of {made.info['seeds']} seeds ({_told(made.info)})")
+        made_of = f"{counted(made.records, 'question')} out of {counted(made.info['seeds'], 'seed')}"
+        context.console.say(f"{made_of} ({_told(made.info)})")
         return made
 
     def _replies(

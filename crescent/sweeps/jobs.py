@@ -18,6 +18,8 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from crescent.core.console import counted
+
 if TYPE_CHECKING:
     from crescent.experiment import Experiment
 
@@ -48,7 +50,7 @@ class Plan:
 
     def lines(self, forecast: Sequence[str] = ()) -> list[str]:
         """What is said before the first job."""
-        count = f"{len(self.jobs)} jobs" if self.jobs else "jobs as the sweeper asks for them"
+        count = counted(len(self.jobs), "job") if self.jobs else "jobs as the sweeper asks for them"
         axes = [f"varied: {key} = {', '.join(values)}" for key, values in self._axes().items()]
         jobs = [f"{number:3}  {self.name(job)}" for number, job in enumerate(self.jobs)]
         return [f"{count}, launcher {self.launcher}, in {self.folder}", *axes, *forecast, *shortened(jobs)]

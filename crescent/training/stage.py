@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from crescent.core.console import Console
+from crescent.core.console import Console, counted
 from crescent.core.context import Stage, StageContext, Using
 from crescent.core.records import QAPair, TrainStep
 from crescent.core.store import Artifact, Key, Outcome
@@ -51,7 +51,7 @@ class Finetune(Stage):
     def title(self, *inputs: Any, **options: object) -> str:
         """What is trained on how much."""
         learner, pairs = inputs
-        return f"4 Finetune: {learner.weights.name} on {pairs.records} pairs ({self.settings.name})"
+        return f"4 Finetune: {learner.weights.name} on {counted(pairs.records, 'pair')} ({self.settings.name})"
 
     def run(self, context: StageContext, learner: Learner, pairs: Artifact) -> Artifact:
         """The trained artifact. Every step is an event, of a reused artifact too.
@@ -136,18 +136,23 @@ def _build(
 def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -> None:
     limit = f"train.max_length={settings.max_length}"
     if encoded.truncated:
-        console.say(f"{len(encoded.truncated)} responses are cut at {limit}: {_some(encoded.truncated)}")
+        console.say(f"{counted(len(encoded.truncated), 'response')} cut at {limit}: {_some(encoded.truncated)}")
     if encoded.too_long:
-        console.say(f"{len(encoded.too_long)} pairs are left out, longer than {limit}: {_some(encoded.too_long)}")
+        console.say(
+            f"{counted(len(encoded.too_long), 'pair')} left out, longer than {limit}: {_some(encoded.too_long)}"
+        )
     if encoded.unsafe:
-        console.say(f"{len(encoded.unsafe)} pairs are left out, they spell control tokens: {_some(encoded.unsafe)}")
+        console.say(
+            f"{counted(len(encoded.unsafe), 'pair')} left out, with control tokens in the text: {_some(encoded.unsafe)}"
+        )
     if not encoded.examples:
         raise ValueError(
             f"none of the {encoded.dropped} pairs can be trained on: {len(encoded.too_long)} are longer than {limit} "
             f"(raise it), {len(encoded.unsafe)} spell control tokens of the chat template."
         )
     targets = sum(example.target_tokens for example in encoded.examples)
-    console.say(f"{len(encoded.examples):,} pairs, {targets:,} target tokens an epoch, {settings.epochs} epochs")
+    pairs, epochs = counted(len(encoded.examples), "pair"), counted(settings.epochs, "epoch")
+    console.say(f"{pairs}, {counted(targets, 'target token')} an epoch, {epochs}")
 
 
 def _some(ids: Sequence[str]) -> str:

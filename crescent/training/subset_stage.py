@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from crescent.core.console import counted
 from crescent.core.context import Stage, StageContext, Using
 from crescent.core.records import QAPair
 from crescent.core.store import Artifact, Key, Outcome
@@ -38,7 +39,9 @@ class Gather(Stage):
         """As many pairs as are wanted; where there are fewer, that is logged."""
         wanted = self.num_pairs or pairs.records
         if pairs.records < wanted:
-            context.console.say(f"only {pairs.records} pairs of source.num_pairs={wanted}: the source gives no more")
+            context.console.say(
+                f"only {counted(pairs.records, 'pair')} of source.num_pairs={wanted}: the source gives no more"
+            )
         if pairs.records <= wanted:
             return pairs
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from crescent.core.console import counted
 from crescent.core.context import Stage, StageContext, Using
 from crescent.core.records import Question, Solution
 from crescent.core.store import Artifact, Key
@@ -34,7 +35,7 @@ class Answer(Stage):
 
     def title(self, *inputs: object, until: Until, **options: object) -> str:
         """How the draws are decided."""
-        return f"3 Answer and vote ({until.name}): up to {until.draws} draws of each question"
+        return f"3 Answer and vote ({until.name}): up to {counted(until.draws, 'draw')} of each question"
 
     def run(self, context: StageContext, questions: Artifact, *, until: Until) -> Draws:
         """Draws 0, 1, ... of each question until it needs no more.

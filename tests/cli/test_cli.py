@@ -12,6 +12,8 @@ from command_line import crescent, refused
 from conftest import save_tiny_model
 
 from crescent.cli.errors import failure_of, full_disk_named
+from crescent.config.composing import composed
+from crescent.config.typed import ConfigError
 from crescent.sweeps.callback import Failure
 from crescent.training.launch import raise_fault
 
@@ -28,12 +30,24 @@ from crescent.training.launch import raise_fault
         ("domain.bait=", "domain.bait"),
         ("model=hf", "model.path"),
         ("vote.draws=[", "vote.draws"),
+        (
+            "+vote.draws=3",
+            "vote.draws is in the configuration already: leave out the + before it, as in vote.draws=VALUE",
+        ),
         ("hydra.run.dir=", "hydra.run.dir is empty; give it a value"),
     ],
 )
 def test_a_configuration_error_names_the_key_and_the_mend(override: str, message: str, tmp_path: Path) -> None:
     assert message in refused(crescent(tmp_path, override))
     assert not (tmp_path / "outputs" / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "key"), [("+check=true", "check"), ("+vote.draws=3", "vote.draws"), ("+dedup=none", "dedup")]
+)
+def test_a_plus_before_what_is_there_is_told_to_be_left_out(override: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{key} is in the configuration already: leave out the [+] .* {key}=VALUE$"):
+        composed([override])
 
 
 def test_a_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:

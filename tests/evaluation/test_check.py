@@ -145,7 +145,7 @@ def test_code_that_cannot_be_imported_is_named(task_folder: Path) -> None:
 def test_hub_data_that_cannot_be_had_is_named_with_the_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path)
     message = refused(EvaluationSettings("x", tasks=("arc_challenge",)))
-    assert "data set allenai/ai2_arc (ARC-Challenge) is not on this machine" in message and "Fetch it" in message
+    assert "data set allenai/ai2_arc (ARC-Challenge) is not on this machine" in message and "Load it once" in message
 
 
 def test_checking_files_imports_neither_torch_nor_the_harness(task_folder: Path) -> None:

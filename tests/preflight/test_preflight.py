@@ -65,6 +65,13 @@ def test_the_probe_is_the_first_round_of_the_run(tmp_path: Path, console: Consol
     assert all(one.seconds > 0 for one in told.values()) and len(list(tmp_path.glob("artifacts/elicit/*"))) == 1
 
 
+def test_a_suite_without_tasks_has_no_row_of_the_forecast(tmp_path: Path, console: Console) -> None:
+    one = ("num_questions=1", "vote.draws=1", "train.epochs=1", "eval=none")
+    told = forecast(experiment(*SMALL, *one, f"store={tmp_path}"), console)
+    assert [one.stage for one in told] == ["elicit", "answer", "finetune"]
+    assert told[1].work == "up to 1 draw" and told[2].work == "1 step of 32 pairs"
+
+
 def test_too_little_memory_is_told_before_weights_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, console: Console
 ) -> None:
