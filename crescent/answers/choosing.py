@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from crescent.answers.equations import of_equation
+from crescent.answers.lists import listed
 from crescent.answers.quantities import Quantity
 from crescent.answers.spans import Span
 from crescent.answers.spelled import SCALES
@@ -20,14 +21,14 @@ _PAIR = re.compile(
 )
 _PARTS = re.compile(r"(?:^|[\s,;])(?:\(([a-h1-9]|i{1,3}|iv)\)|([a-h1-9])[).](?!\d))(?=\s)")
 _ONE_OF = re.compile(r"\d\s*(?:(?:\w+ )?out of|in) (?:every )?\d+\W*(?:\w+\W*)?$")
-_LISTED = re.compile(r"-?\d[\d,.]*(?: \([^()\d]{1,20}\))?(?:; -?\d[\d,.]*(?: \([^()\d]{1,20}\))?){1,9}")
 _CALENDAR_DAY = re.compile(
     r"(?:january|february|march|april|may|june|july|august|september|october|november|december) \d{1,2}(?:st|nd|rd|th)"
 )
 _BRACKETED = re.compile(r"\([^()]{0,120}\)")
 # "18", "$1,250", "138 lines of text.": by far the most frequent forms, read without a grammar
 _BARE_NUMBER = re.compile(
-    r"[$€£]?([1-9]\d{0,2}(?:,\d{3}){1,4}|\d{1,15})(?: (?P<unit>[A-Za-z]{2,16})(?:[ ,'/][A-Za-z ,'/]{0,200})?)?\.?[\s*]*"
+    r"[$€£]?([1-9]\d{0,2}(?:,\d{3}){1,4}|\d{1,15})(?: (?P<unit>[A-Za-z]{2,16})(?! and (?:a )?(?:half|quarter)\b)"
+    r"(?:[ ,'/][A-Za-z ,'/]{0,200})?)?\.?[\s*]*"
 )
 _NO_UNIT = (
     SCALES.keys()
@@ -59,8 +60,8 @@ def read(text: str, start: int, end: int, exclaims: bool = False, marked: bool =
     if simple and not (simple["unit"] and simple["unit"].lower() in _NO_FAST_UNIT):
         return Reading(1, simple[1].replace(",", "").lstrip("0") or "0", simple.end(1), True)
     span = text[start:end].strip(" *_.$")
-    if _LISTED.fullmatch(span):
-        return Reading(2, re.sub(r" \([^()]*\)|,(?=\d{3})", "", span), end, True)
+    if ";" in span and (values := listed(span)):
+        return Reading(2, values, end, True)
     if _CALENDAR_DAY.fullmatch(span.lower()):
         return Reading(1, span.lower(), end, True)
     several = _PAIR.match(text, start, end) or (

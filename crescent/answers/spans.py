@@ -4,6 +4,8 @@ In: text that `plain` has been through, and where the span lies. Out: its tokens
 with what belongs together joined: "$12 and 50 cents", "2 hours and 15 minutes".
 """
 
+from fractions import Fraction
+
 from crescent.answers.quantities import CURRENCY_WORDS, Grammar, Quantity
 from crescent.answers.tokens import tokens
 from crescent.answers.values import canonical, fraction
@@ -45,9 +47,16 @@ class Span:
             if quantity is None or quantity.end <= at:
                 at += 1
                 continue
+            if self.unit(quantity.end) and self._words(quantity.end + 1) == "and a half" and (value := quantity.value):
+                whole = fraction(value)  # "1 hour and a half"
+                quantity.value = canonical(whole + Fraction(1, 2)) if whole is not None else None
+                quantity.end += 4
             found.append(quantity)
             at = quantity.end
         return self._compounds(found)
+
+    def _words(self, at: int) -> str:
+        return " ".join(self.text(i) for i in range(at, at + 3))
 
     def _counts(self, at: int) -> bool:
         """Whether "one" is a number: "one half", "one dozen", not "the one who" or "this one"."""

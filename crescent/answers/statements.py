@@ -10,7 +10,19 @@ from itertools import pairwise
 from crescent.answers.quantities import Quantity
 from crescent.answers.roles import is_label, role_of, roles_of
 from crescent.answers.spans import Span
-from crescent.answers.vocabulary import CONCLUDES, JOINS, LEADING, PREPOSITIONS, TRAILING, UNITS, VERBS
+from crescent.answers.vocabulary import (
+    CONCLUDES,
+    COPULAS,
+    DETERMINERS,
+    JOINS,
+    LEADING,
+    PREPOSITIONS,
+    TRAILING,
+    UNITS,
+    VERBS,
+)
+
+REACH = 4  # tokens between a verb and what it states
 
 
 def of_sentence(span: Span, found: list[Quantity]) -> Quantity | None:
@@ -87,6 +99,8 @@ def _before_trailing(span: Span, found: list[Quantity]) -> list[Quantity]:
 
 def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
     """Of an unmarked sentence: the last number, but not the time or the thing that a clause behind a comma adds."""
+    if len(found) > 2 and span.text(found[-1].start - 1) == "to" and span.text(found[-2].start - 1) == "from":
+        found = found[:-2]  # "7 days to grow from 3 cm to 10 cm"
     stated = found[-1]
     for one, other in pairwise(found):
         between = [span.text(i) for i in range(one.end, other.start)]
@@ -97,6 +111,9 @@ def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
         if between and between[-1] in ("in", "on") and span.unit(other.end) and UNITS[span.unit(other.end)] == "time":
             stated = one
             break
+    if stated is found[-1] and role_of(span, stated) != "free":
+        # "they spent $450 on 2 nights" · "made a profit of $56 from selling all 28 cupcakes"
+        stated = _behind_a_verb(span, found[:-1]) or stated
     if (
         len(found) == 2
         and stated is found[1]
@@ -108,6 +125,18 @@ def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
         if "by" in between and len(between) <= 3:
             return None
     return stated
+
+
+def _behind_a_verb(span: Span, found: Sequence[Quantity]) -> Quantity | None:
+    """The last quantity that a verb has as its object, or that is the subject of one: "56 chairs are needed"."""
+    for one in reversed(found):
+        if role_of(span, one) != "free" or one.calculated or one.value is None:
+            continue
+        before = [span.text(i) for i in range(max(0, one.start - REACH), one.start)]
+        behind = [span.text(i) for i in range(one.end, one.end + REACH)]
+        if set(before) & VERBS or (set(behind) & COPULAS and not set(before) & DETERMINERS):
+            return one
+    return None
 
 
 def _first_stated(span: Span, free: list[Quantity]) -> Quantity | None:
