@@ -45,7 +45,7 @@ _ADDS = re.compile(
 )
 # "It is not possible to determine how many, because only the 12 pears are mentioned."
 _UNDETERMINED = re.compile(
-    r"[^.!?\n]{0,60}\b(?:cannot|can't|can’t|can not|could not|couldn't|unable to|(?:not |im)possible to|no way "
+    r"[^.!?\n]{0,160}\b(?:cannot|can't|can’t|can not|could not|couldn't|unable to|(?:not |im)possible to|no way "
     r"to|not able to|hard to)"
     r" (?:be )?(?:\w+ly )?(?:determin|solv|answer|calculat|comput|tell\b|say\b|know\b|find)\w*",
     re.IGNORECASE,

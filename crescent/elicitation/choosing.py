@@ -114,13 +114,20 @@ def _states_something(part: Part) -> bool:
 
 def _is_heading(parts: Sequence[Part], index: int) -> bool:
     """Whether the text at `index` names the problem: "**The Lost Wallet:** Tom has ...", the only one of its kind."""
-    heads = [part for part in parts if part.role == "text" and part.sentence.emphasised and part.bare.endswith(":")]
-    return heads == [parts[index]] and len(heads[0].bare.split()) >= MIN_HEADING and is_capitalised(heads[0].bare)
+    bare = parts[index].bare
+    if not _is_head(parts[index]) or len(bare.split()) < MIN_HEADING or not is_capitalised(bare):
+        return False
+    return sum(map(_is_head, parts)) == 1
+
+
+def _is_head(part: Part) -> bool:
+    return part.role == "text" and part.sentence.emphasised and part.bare.endswith(":")
 
 
 def _ends_paragraph(parts: Sequence[Part], index: int) -> bool:
-    following = parts[index + 1 :]
-    return bool(following) and following[0].sentence.line.paragraph != parts[index].sentence.line.paragraph
+    if index + 1 == len(parts):
+        return False
+    return parts[index + 1].sentence.line.paragraph != parts[index].sentence.line.paragraph
 
 
 def _is_announced(parts: Sequence[Part], index: int) -> bool:

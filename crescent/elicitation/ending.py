@@ -52,6 +52,7 @@ class _Asked:
         self._alone = not self._announces and (len(known) > 2 or any(asking.has_number(part.bare) for part in known))
         self._complete = self._alone and sum(asking.count_numbers(part.bare) for part in known) >= COMPLETE
         self._words = content_words(part.bare for part in known)
+        self._asked = content_words(part.bare for part in body[: self._at + 1] if part.asks)
         self._asks_at_the_end = self._last_question(asking_at[-1])
 
     def end(self) -> int:
@@ -81,7 +82,7 @@ class _Asked:
     def _goes_on_at_length(self, index: int) -> bool:
         """Whether a passage is not over here, although the sentence sounds like "
         "talk: "I hope every Indian will ..."."""
-        behind = self._body[index + 1 : self._asks_at_the_end]
+        behind = self._body[index + 1 : min(self._asks_at_the_end, index + 4 * PASSAGE)]
         return sum(part.role == "text" for part in behind) >= PASSAGE
 
     def _is_over(self, index: int, part: Part) -> bool:
@@ -153,11 +154,10 @@ class _Asked:
             return False
         if asking.qualifies(part.bare) or asking.converts(part.bare):
             return False
-        asked = content_words(one.bare for one in self._body[: self._at + 1] if one.asks)
         words = content_words([solving.without_values(part.bare)])
         if not words:
             return solving.is_pronoun_with_value(part.bare)
-        return words <= asked and solving.states(part.bare)
+        return words <= self._asked and solving.states(part.bare)
 
     @property
     def _listed(self) -> bool:

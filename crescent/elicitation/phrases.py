@@ -45,6 +45,7 @@ GREETS = re.compile(rf"\W{{0,4}}(?:(?:{'|'.join(_literal(GREETING))})(?!\w)\W*)+
 OFFERS = _opening(
     [
         r"(?:i'd|i would|i'm|i am|i'll|i will) (?:be )?(?:happy|glad|love|here|ready)",
+        rf"(?:i'd|i would|i'm|i am) (?:be )?(?:\w+ )?\w+ed to (?:{MAKES}|help|assist)",
         r"(?:ready|happy) to\b",
         r"thank(?:s| you) for (?:the|your|asking)\b",
     ]
@@ -119,7 +120,8 @@ REQUESTS = _within([
     r"(?:please|kindly|could you|can you|would you|will you)(?: please| kindly)? (?:provid|shar|send|specif"
     r"|rephras|repeat|explain what|confirm"
     r"|clarif|paste|resend"
-    r"|upload|enter|post|type|tell me (?:more|which|what (?:kind|type|topic|you))|give me (?:more|the (?:problem"
+    r"|upload|enter|post|type|tell me (?:more|which|what (?:kind|type|topic|you))|give me (?:more"
+    r"|(?:a bit|a little|some) more|the (?:problem"
     r"|question|topic))|state the (?:problem|question))",
     r"(?:what|which|how)\b[^.?!]{0,80}\b(?:would|do|should|could) you (?:like|want|prefer)\b",
     r"(?:what|which|how)(?: else| more)? (?:can|may|should|could|shall|do) i (?:do|help|assist|change|create"

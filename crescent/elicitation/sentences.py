@@ -122,10 +122,11 @@ def _of_line(text: str, line: Line) -> Iterator[Sentence]:
 
 
 def _ends(text: str, line: Line) -> Iterator[int]:
+    last = next((at for at in range(line.end - 1, line.content, -1) if text[at].isalnum()), line.content)
     for end in _END.finditer(text, line.content, line.end):
         before = text[max(line.content, end.start() - 8) : end.start() + 1]
         quotes = end[0][-1] in "\"'”’»" and _GOES_ON.match(text, end.end(), line.end)
-        if quotes or not any(map(str.isalnum, text[end.end() : line.end])):
+        if quotes or end.end() > last:
             continue  # '"Shall we trade?" asked Ron' and "Enjoy! :)" are one sentence
         if not (text[end.start()] == "." and len(end[0].rstrip("*_\"'")) == 1 and _ABBREVIATION.search(before)):
             yield end.end()
