@@ -55,7 +55,7 @@ class Diversify:
     """
 
     NAME: ClassVar[str] = "diversify"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     dedup: Dedup
     modify: str

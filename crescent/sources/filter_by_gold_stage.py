@@ -37,7 +37,7 @@ class Select:
     """
 
     NAME: ClassVar[str] = "vote"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     keep: Keep
     kind: str

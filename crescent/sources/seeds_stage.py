@@ -32,7 +32,7 @@ class Seeds:
     """
 
     NAME: ClassVar[str] = "seeds"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     kind: str
     max_seeds: int | None = None
