@@ -13,7 +13,7 @@ from crescent.answers.thoughts import without_thoughts
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _TITLES = re.compile(r"\b(Mr|Mrs|Ms|Dr|St|Prof)\.", re.IGNORECASE)
 _CLAUSE_END = re.compile(
-    r"[.,;:!?\n(){}\[\]]|\s[-=]\s|\b(?:because|since|as|who|whose|which|with|is|was|are|has|had|came|won|finished|so|therefore|he|she)\b|\band\b(?!\s+[A-Z])|[。，！]",
+    r"[.,;:!?\n(){}\[\]]|\s[-=]\s|\b(?:because|since|as|who|whose|which|with|is|was|are|has|had|came|won|finished|sits|stands|comes|finishes|wins|owns|must|so|therefore|he|she)\b|\band\b(?!\s+[A-Z])|[。，！]",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(

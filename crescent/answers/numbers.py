@@ -37,6 +37,28 @@ _UNSETTLED = re.compile(
 _YES = re.compile(
     r"\W*(?:yes|no|true|false)\W*(?:$|[,.]?\s*(?:because|since|as|she|he|it|they|the|\d+ is)\b)", re.IGNORECASE
 )
+# "The total is 56. This includes the 8 extra chairs."
+_ADDS = re.compile(
+    r"\W*(?:this|that|these|which) (?:includes?|means|accounts|covers|leaves|matches|uses|assumes"
+    r"|is because)\b(?![^.\n]*\btotal\b)",
+    re.I,
+)
+# "It is not possible to determine how many, because only the 12 pears are mentioned."
+_UNDETERMINED = re.compile(
+    r"[^.!?\n]{0,160}\b(?:cannot|can't|can’t|can not|could not|couldn't|unable to|(?:not |im)possible to|no way "
+    r"to|not able to|hard to)"
+    r" (?:be )?(?:\w+ly )?(?:determin|solv|answer|calculat|comput|tell\b|say\b|know\b|find)\w*",
+    re.IGNORECASE,
+)
+# "There are no apples left": none of them
+_NONE_LEFT = re.compile(
+    r"\W*(?:[^.!?\n\d]{0,40}\b(?:is|are|were|was|has|have|had|with|will be) )?(?:no|none|zero)\b[^.!?\n\d]{0,40}"
+    r"\b(?:left|remain\w*|over|unsold|unused)\b[^\n\d]{0,20}",
+    re.IGNORECASE,
+)
+_OPTION = re.compile(
+    r"[\s*]*(?:(?:[Oo]ption|[Cc]hoice)\s+)?(?:\([A-H]\)|[A-H][).:])[\s*]+(?=[^\n]*\d)(?![^\n]*\([B-H]\))"
+)
 _FAREWELL = re.compile(
     r"\W*(?:let me know|i hope|hope (?:this|that)|feel free|would you like|note:|note that)", re.IGNORECASE
 )
@@ -68,6 +90,8 @@ def _uncorrected(text: str, found: Reading) -> str | None:
 def _committed(text: str, one: Commitment) -> Reading | None:
     """What a commitment states; None where it states nothing: a heading, a bound, the beginning of a calculation."""
     start, end = one.start, one.end
+    option = _OPTION.match(text, start, end)
+    start = option.end() if option else start
     if one.negated:
         if _UNSETTLED.match(text, start, end):
             return Reading(0, None, end)
@@ -77,6 +101,8 @@ def _committed(text: str, one: Commitment) -> Reading | None:
         start, end = turned, sentence_end(text, turned)
     elif is_bound(text, one):
         return None
+    if _NONE_LEFT.fullmatch(text, start, end):
+        return Reading(1, "0", end, True)
     if one.mark in ("label", "hashes"):
         line = text.rfind("\n", one.at, start) + 1
         if line and _BULLET.match(text, line, end):
@@ -168,7 +194,7 @@ def _last_statement(text: str, start: int) -> str | None:
 def _of_line(text: str, start: int, end: int) -> str | None:
     bold = [read(text, one.start(1), one.end(1)) for one in _BOLD.finditer(text, start, end)]
     direct = [one.value for one in bold if one.direct and one.value is not None]
-    if direct:
+    if direct and (len(set(direct)) == 1 or text[start:end].rstrip(" .").endswith("**")):
         return direct[-1]
     at, sentence = max(start, end - 400), None
     while at > start and not text[at - 1].isspace():
@@ -177,12 +203,15 @@ def _of_line(text: str, start: int, end: int) -> str | None:
         stop = min(end, sentence_end(text, at))
         while stop < end and text[stop].isalnum():  # a number of any length is one
             stop += 1
-        if _DIGIT.search(text, at, stop) and not _FAREWELL.match(text, at, stop):
+        adds = sentence is not None and _ADDS.match(text, at, stop)
+        if _DIGIT.search(text, at, stop) and not adds and not _FAREWELL.match(text, at, stop):
             sentence = at, stop
         at = stop + 1
     if sentence is None:
         return None
     at, stop = sentence
+    if _UNDETERMINED.match(text, at, stop):
+        return None
     while at < stop and text[at] in " *_>#\"'":
         at += 1
     if text[at : at + 2] == "- ":

@@ -10,18 +10,27 @@
 A quantity without a rational value (\\sqrt{3}, 5π, 2x, a date, the range 5-7) has the value None.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from crescent.answers.arithmetic import (
+    Value,
+    arrangements,
+    combinations,
+    combined,
+    divided,
+    factorial,
+    multiplied,
+    negated,
+    raised,
+    root,
+)
 from crescent.answers.spelled import SCALES, STARTS, spelled
 from crescent.answers.tokens import Token
 from crescent.answers.values import canonical, fraction
 
-Value = str | None
 _MOST_DEPTH = 12
-_MOST_DIGITS = 400  # of a power or a factorial
 _CURRENCY_SIGNS = "$€£¥₹"
 CURRENCY_WORDS = frozenset(
     ["rs", "rm", "usd", "eur", "gbp", "chf", "inr", "cad", "aud", "sgd", "us", "r", "hk", "a", "c", "nt"]
@@ -97,7 +106,7 @@ class Grammar:
                 self._span = True  # 5-7 is a range
                 return None, right[1]
             self._calculated = True
-            left = _combined(value, right[0], lambda a, b, s=sign: a + b if s == "+" else a - b), right[1]
+            left = combined(value, right[0], lambda a, b, s=sign: a + b if s == "+" else a - b), right[1]
         return left
 
     def _product(self, at: int, depth: int) -> tuple[Value, int] | None:
@@ -109,7 +118,7 @@ class Grammar:
             if right is None:
                 break
             self._calculated |= sign != "/" or right[1] - end > 2  # 3/4 is a numeral
-            left = _combined(value, right[0], _times if sign == "*" else _over), right[1]
+            left = combined(value, right[0], multiplied if sign == "*" else divided), right[1]
         return left
 
     def _factor_sign(self, end: int) -> tuple[str, int]:
@@ -148,15 +157,15 @@ class Grammar:
             exponent = self._power(end + 1, depth + 1)
             if exponent:
                 self._calculated = True
-                value, end = _combined(value, exponent[0], _raised), exponent[1]
+                value, end = combined(value, exponent[0], raised), exponent[1]
         if (self._text(end) == "!" and self._touches(end) and self._text(end + 1) not in ("=", "!")) or (
             self._text(end) == "!" and self._text(end + 1) == "=" and not self._touches(end + 1)
         ):
             self._exclaimed = value
-            value, end = _factorial(value), end + 1
+            value, end = factorial(value), end + 1
         if negative:
-            value = _negated(value)
-            self._exclaimed = _negated(self._exclaimed)
+            value = negated(value)
+            self._exclaimed = negated(self._exclaimed)
         return value, end
 
     def _is_currency(self, at: int) -> bool:
@@ -203,7 +212,7 @@ class Grammar:
             return self._group(at, depth)
         if token.text == "√":
             inner = self._atom(at + 1, depth + 1)
-            return (_root(inner[0], "2"), inner[1]) if inner else None
+            return (root(inner[0], "2"), inner[1]) if inner else None
         return None
 
     def _mixed(self, whole: Value, end: int) -> tuple[Value, int]:
@@ -215,7 +224,7 @@ class Grammar:
         elif top and slash and bottom and top.kind == bottom.kind == "number" and slash.text == "/":
             if at > end and self._text(end) == "-" and not (self._touches(end) and self._touches(at)):
                 return whole, end
-            part = _combined(top.value, bottom.value, _over), at + 3
+            part = combined(top.value, bottom.value, divided), at + 3
         else:
             return whole, end
         number, share = fraction(whole or ":"), fraction((part[0] if part else None) or ":")
@@ -236,7 +245,7 @@ class Grammar:
             end += 1
         while self._text(end) in _NOTHING:
             end += 1
-        return (value if scale == 1 else _combined(value, canonical(scale), _times)), end
+        return (value if scale == 1 else combined(value, canonical(scale), multiplied)), end
 
     def _command(self, token: Token, at: int, depth: int) -> tuple[Value, int] | None:
         name = token.text
@@ -245,19 +254,19 @@ class Grammar:
             bottom = self._group(top[1], depth) if top else None
             if top is None or bottom is None:
                 return None, at + 1
-            return _combined(top[0], bottom[0], _over if name == "\\frac" else _chosen), bottom[1]
+            return combined(top[0], bottom[0], divided if name == "\\frac" else combinations), bottom[1]
         if name == "\\sqrt":
             degree = "2"
             if self._text(at + 1) == "[" and self._text(at + 3) == "]":
                 degree, at = self._text(at + 2), at + 3
             inner = self._atom(at + 1, depth + 1)
-            return (_root(inner[0], degree), inner[1]) if inner else (None, at + 1)
+            return (root(inner[0], degree), inner[1]) if inner else (None, at + 1)
         return None, at + 1  # \log, \theta, ...
 
     def _word(self, token: Token, at: int, depth: int) -> tuple[Value, int] | None:
         if token.raw in ("C", "P") and self._text(at + 1) == "(" and self._text(at + 3) == ",":
             arguments = self._tokens[at + 2].value, self._tokens[at + 4].value if at + 4 < len(self._tokens) else None
-            return _combined(*arguments, _chosen if token.raw == "C" else _arranged), at + 6
+            return combined(*arguments, combinations if token.raw == "C" else arrangements), at + 6
         if self._words and token.text in STARTS:
             found = spelled(self._tokens, at)
             if found:
@@ -274,7 +283,7 @@ class Grammar:
         if inner and self._text(inner[1]) == "\\over":
             bottom = self._sum(inner[1] + 1, depth + 1)
             if bottom and self._text(bottom[1]) == "}":
-                return _combined(inner[0], bottom[0], _over), bottom[1] + 1
+                return combined(inner[0], bottom[0], divided), bottom[1] + 1
         return (None, self._closing(at)) if self._is_argument(at) else None
 
     def _is_argument(self, at: int) -> bool:
@@ -289,63 +298,6 @@ class Grammar:
             if level == 0:
                 return index + 1
         return len(self._tokens)
-
-
-def _combined(a: Value, b: Value, operation: Callable[[Fraction, Fraction], Fraction | None]) -> Value:
-    left, right = fraction(a or ":"), fraction(b or ":")
-    value = None if left is None or right is None else operation(left, right)
-    return None if value is None else canonical(value)
-
-
-def _times(a: Fraction, b: Fraction) -> Fraction | None:
-    return a * b
-
-
-def _over(a: Fraction, b: Fraction) -> Fraction | None:
-    return a / b if b else None
-
-
-def _raised(a: Fraction, b: Fraction) -> Fraction | None:
-    if b.denominator != 1 or abs(b) > _MOST_DIGITS or (not a and b < 0):
-        return None
-    size = max(abs(a.numerator), a.denominator).bit_length() * abs(int(b))
-    return a ** int(b) if size <= 3 * _MOST_DIGITS else None
-
-
-def _chosen(a: Fraction, b: Fraction) -> Fraction | None:
-    if a.denominator != 1 or b.denominator != 1 or not 0 <= b <= a <= _MOST_DIGITS:
-        return None
-    return Fraction(math.comb(int(a), int(b)))
-
-
-def _arranged(a: Fraction, b: Fraction) -> Fraction | None:
-    if a.denominator != 1 or b.denominator != 1 or not 0 <= b <= a <= _MOST_DIGITS:
-        return None
-    return Fraction(math.perm(int(a), int(b)))
-
-
-def _factorial(value: Value) -> Value:
-    number = fraction(value or ":")
-    if number is None or number.denominator != 1 or not 0 <= number <= 100:
-        return None
-    return canonical(Fraction(math.factorial(int(number))))
-
-
-def _root(value: Value, degree: str) -> Value:
-    number = fraction(value or ":")
-    if number is None or number < 0 or not degree.isdigit() or not 2 <= int(degree) <= 9:
-        return None
-    exact = [
-        round(part ** (1 / int(degree))) if part < 2**1000 else 0 for part in (number.numerator, number.denominator)
-    ]
-    root = Fraction(exact[0], exact[1] or 1)
-    return canonical(root) if root ** int(degree) == number else None
-
-
-def _negated(value: Value) -> Value:
-    if value is None or value == "0":
-        return value
-    return value[1:] if value.startswith("-") else f"-{value}"
 
 
 def rational(tokens: Sequence[Token]) -> Value:

@@ -51,7 +51,7 @@ class Diversify(Stage):
     """
 
     NAME: ClassVar[str] = "diversify"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
     TOKENS: ClassVar[str | None] = "rewrite_tokens"
 
     dedup: Dedup

@@ -11,18 +11,22 @@ of a problem nothing is left away but labels.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from crescent.elicitation import asking
+from crescent.elicitation import asking, phrases
 from crescent.elicitation.ending import end_of
-from crescent.elicitation.kinship import content_words, is_foreign
-from crescent.elicitation.roles import Part, Role
+from crescent.elicitation.kinship import is_foreign
+from crescent.elicitation.roles import Part, Role, is_capitalised
 from crescent.elicitation.talk import counts
+from crescent.elicitation.words import content_words
 
 OPENING: frozenset[Role] = frozenset(
     ("greeting", "lead", "question", "original", "modified", "next", "title", "metadata", "rule", "refusal", "request",
-     "making", "about", "turn", "offer", "thinking", "solution", "comment", "answer")
+     "making", "about", "turn", "offer", "thinking", "solution", "comment", "answer", "farewell")
 )  # fmt: skip
 LABELS: frozenset[Role] = frozenset(("question", "original", "modified"))
 LEFT_HANGING: frozenset[Role] = LABELS.union(frozenset[Role](("note", "rule", "choices", "title", "lead")))
+MIN_HEADING = 3  # words; "Store A:" is none
+MAX_RUN_UP = 4  # sentences
+MAX_ASIDE = 16  # words
 _WORDS_THAT_CONTRAST = ("after", "new", "updated", "changed", "now")
 
 
@@ -48,6 +52,9 @@ def _with_a_question(parts: Sequence[Part]) -> Sequence[Part]:
     """Where nothing but talk asks, the talk is the question: "I have 3 cats and 2 dogs ... Can you solve it?"."""
     if any(part.role == "text" and part.asks for part in parts):
         return parts
+    first = next((part for part in parts if part.role not in OPENING - {"solution"}), None)
+    if first is not None and first.role == "solution" and first.bare.casefold().startswith("solve"):
+        return [replace(part, role="text", asks=True) if part is first else part for part in parts]  # "Solve: 2x = 6"
     facts = [index for index, part in enumerate(parts) if part.role == "text" and asking.has_number(part.bare)]
     for index, part in enumerate(parts):
         if facts and index > facts[0] and part.role == "farewell" and part.asks:
@@ -65,8 +72,10 @@ def _start(parts: Sequence[Part]) -> int:
         part = parts[index]
         if part.role in ("answer", "solution"):
             asked = False  # what asks in a solution is no problem
-        elif part.role == "modified" and (asked or (texted and original < index)):
-            marks.append(index)
+        elif part.role in ("modified", "lead"):
+            second = original < index and (asked or (texted and part.role == "modified"))
+            if second or (asked and part.role == "modified"):
+                marks.append(index)
         texted = texted or part.role == "text"
         asked = asked or (part.role == "text" and part.asks)
     for mark in marks:
@@ -80,7 +89,10 @@ def _without_opening(parts: Sequence[Part]) -> Sequence[Part]:
     """The parts from the first that belongs to the problem."""
     words = content_words(part.bare for part in parts if part.role == "text" and (part.asks or counts(part.bare)))
     for index, part in enumerate(parts):
-        if part.role not in OPENING and not _is_aside(part, words):
+        if _is_heading(parts, index):
+            continue
+        aside = _is_aside(part, words) and _ends_paragraph(parts, index)
+        if part.role not in OPENING and not aside and not _is_announced(parts, index):
             return parts[index:]
         if part.role in OPENING and _states_something(part):
             return parts[index:]
@@ -94,11 +106,41 @@ def _states_something(part: Part) -> bool:
         return True
     if part.role in ("solution", "answer", "comment"):
         return part.number > 0 and not part.sentence.last
-    return part.role == "about" and counts(part.bare)
+    if part.role == "farewell" and part.bare.casefold().startswith("thank"):
+        return True  # "Thank you for shopping at Bob's! Your bill shows ..."
+    speaks_of_text = phrases.NAMES_PROBLEM.search(part.bare) or phrases.NAMES_TEXT.search(part.bare)
+    return part.role in ("about", "farewell") and (counts(part.bare) or (part.role == "about" and not speaks_of_text))
+
+
+def _is_heading(parts: Sequence[Part], index: int) -> bool:
+    """Whether the text at `index` names the problem: "**The Lost Wallet:** Tom has ...", the only one of its kind."""
+    bare = parts[index].bare
+    if not _is_head(parts[index]) or len(bare.split()) < MIN_HEADING or not is_capitalised(bare):
+        return False
+    return sum(map(_is_head, parts)) == 1
+
+
+def _is_head(part: Part) -> bool:
+    return part.role == "text" and part.sentence.emphasised and part.bare.endswith(":")
+
+
+def _ends_paragraph(parts: Sequence[Part], index: int) -> bool:
+    if index + 1 == len(parts):
+        return False
+    return parts[index + 1].sentence.line.paragraph != parts[index].sentence.line.paragraph
+
+
+def _is_announced(parts: Sequence[Part], index: int) -> bool:
+    """Whether the text at `index` only leads up to a lead: "I see! Let me think. Here is a problem:"."""
+    for part in parts[index : index + MAX_RUN_UP]:
+        if part.role == "lead":
+            return True
+        if part.role not in ("text", "greeting", "making", "about", "offer") or part.asks or counts(part.bare):
+            return False
+    return False
 
 
 def _is_aside(part: Part, words: frozenset[str]) -> bool:
     """Whether a text in front of the problem has nothing to do with it: "This will be fun!"."""
-    return (
-        bool(words) and part.role == "text" and not part.asks and part.sentence.alone and is_foreign(part.bare, words)
-    )
+    brief = part.sentence.alone and len(part.bare.split()) <= MAX_ASIDE
+    return bool(words) and part.role == "text" and not part.asks and brief and is_foreign(part.bare, words)

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from crescent.answers.thoughts import without_thoughts
-from crescent.elicitation.asking import has_number
 from crescent.elicitation.choosing import choose
-from crescent.elicitation.phrases import NAMES_PROBLEM
+from crescent.elicitation.phrases import NAMES_PROBLEM, SPEAKS_OF_WORD_PROBLEMS
 from crescent.elicitation.repetition import repeats_itself
 from crescent.elicitation.roles import Part, read_parts
 from crescent.elicitation.sentences import read_sentences
+from crescent.elicitation.talk import counts, speaks_of_a_task
 from crescent.elicitation.turns import first_turn
 from crescent.elicitation.wrapping import unwrapped, without_half_a_pair
 
@@ -37,7 +37,7 @@ Reason = Literal[
 ]
 MAX_READINGS = 12  # a text that is wrapped more deeply is no question
 WIDE = 3  # letters of an alphabet that one Chinese character stands for
-THIN = 20  # words
+THIN = 120  # letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +113,15 @@ def _read_once(text: str) -> _Reading:
     choice = choose(parts)
     against = _against(parts, choice.parts)
     question = _joined(text, choice.parts)
-    return _Reading(without_half_a_pair(question) if choice.ended else question, choice.ended, against)
+    return _Reading(without_half_a_pair(question) if question != text else text, choice.ended, against)
 
 
 def _against(parts: Sequence[Part], kept: Sequence[Part]) -> Reason | None:
     """What speaks against a question: nobody asks, or the model asks or speaks instead of stating a problem."""
     roles = {part.role for part in parts}
     texts = [part for part in kept if part.role == "text"]
-    numbers = any(has_number(part.bare) for part in texts)
-    few = sum(len(part.bare.split()) for part in texts) < THIN and all(part.bare.isascii() for part in texts)
+    numbers = any(counts(part.bare) for part in texts)
+    few = sum(_measure(part.bare) for part in texts) < THIN
     if "refusal" in roles and not numbers:
         return "refusal"
     if "thinking" in roles and not numbers:
@@ -130,8 +130,13 @@ def _against(parts: Sequence[Part], kept: Sequence[Part]) -> Reason | None:
         return "no problem stated"
     if not any(any(map(str.isalnum, part.bare)) for part in texts):
         return "no problem stated" if roles & {"farewell", "about", "request", "making"} else "empty"
+    said = [part.bare for part in texts]
     asked = [part.bare for part in texts if part.asks]
-    if asked and few and not numbers and all(NAMES_PROBLEM.search(text) for text in asked):
+    if any(SPEAKS_OF_WORD_PROBLEMS.search(text) for text in said):
+        return "no problem stated"
+    if asked and not numbers and not few and not any("?" in text for text in asked):
+        few = all(NAMES_PROBLEM.search(text) for text in asked)  # "Instead of steps to solve the problem, ..."
+    if asked and few and not numbers and all(speaks_of_a_task(text, said) for text in asked):
         return "no problem stated"
     if not asked:
         return "no problem stated" if roles & {"request", "making"} else "no question"

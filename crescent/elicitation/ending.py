@@ -11,10 +11,11 @@ the problem asks ends it; where a line asks twice, nothing in front of the secon
 import re
 from collections.abc import Sequence
 
-from crescent.elicitation import asking
-from crescent.elicitation.kinship import content_words, is_foreign
+from crescent.elicitation import asking, solving
+from crescent.elicitation.kinship import is_foreign
 from crescent.elicitation.roles import Part, Role
 from crescent.elicitation.sentences import Line
+from crescent.elicitation.words import content_words
 
 MARKED: frozenset[Role] = frozenset(
     ("answer", "solution", "comment", "turn", "rule", "question", "next", "modified", "original")
@@ -23,6 +24,8 @@ ENDS: frozenset[Role] = (MARKED - {"question"}) | frozenset(
     ("metadata", "lead", "farewell", "about", "request", "making", "refusal", "greeting", "offer", "thinking")
 )
 _ITEMS = ("numbered", "lettered", "bullet")
+COMPLETE = 2  # numbers
+PASSAGE = 4  # sentences
 MAX_REMARK = 8  # words
 _LITERAL = ("fence", "code", "table")
 _FOLLOWING = re.compile(r"\bfollowing\b|\bbelow\W*$", re.IGNORECASE)
@@ -45,9 +48,12 @@ class _Asked:
         self._last_of_line = {body[index].sentence.line: index for index in asking_at}
         self._line = body[self._at].sentence.line
         known = [part for part in body[: self._last_of_line[self._line] + 1] if part.role == "text"]
-        announces = _FOLLOWING.search(body[self._last_of_line[self._line]].bare) is not None
-        self._alone = not announces and (len(known) > 2 or any(asking.has_number(part.bare) for part in known))
+        self._announces = _FOLLOWING.search(body[self._last_of_line[self._line]].bare) is not None
+        self._alone = not self._announces and (len(known) > 2 or any(asking.has_number(part.bare) for part in known))
+        self._complete = self._alone and sum(asking.count_numbers(part.bare) for part in known) >= COMPLETE
         self._words = content_words(part.bare for part in known)
+        self._asked = content_words(part.bare for part in body[: self._at + 1] if part.asks)
+        self._asks_at_the_end = self._last_question(asking_at[-1])
 
     def end(self) -> int:
         for index in range(self._at + 1, len(self._body)):
@@ -59,14 +65,36 @@ class _Asked:
                 return self._begun(index) if part.role == "text" and self._alone else index
         return len(self._body)
 
+    def _last_question(self, last: int) -> int:
+        """Where the text ends in a question of the problem's world, as a passage does: what is in front is no solution
+        unless it calculates. 0 where it does not, or where a mark stands between."""
+        behind, between = self._body[last + 1 :], self._body[self._at : last]
+        if any(part.role == "text" for part in behind) or self._body[last].sentence.line.shape in _ITEMS:
+            return 0
+        if any(part.role in MARKED or solving.calculates(part.bare) for part in between):
+            return 0
+        bare = self._body[last].bare
+        if self._complete and (asking.challenges(bare) or not (bare.endswith("?") or asking.breaks_off(bare))):
+            return 0
+        works_out = solving.works_out(bare) and not asking.breaks_off(bare)
+        return 0 if works_out or is_foreign(bare, self._words) else last
+
+    def _goes_on_at_length(self, index: int) -> bool:
+        """Whether a passage is not over here, although the sentence sounds like "
+        "talk: "I hope every Indian will ..."."""
+        behind = self._body[index + 1 : min(self._asks_at_the_end, index + 4 * PASSAGE)]
+        return sum(part.role == "text" for part in behind) >= PASSAGE
+
     def _is_over(self, index: int, part: Part) -> bool:
+        if part.role not in MARKED and self._goes_on_at_length(index):
+            return False
         if part.role in ENDS:
             return not (part.role == "answer" and self._is_one_of_several(part))
         if part.role == "title":
             return self._alone and index < max(self._last_of_line.values())
         if part.role == "question":
             return part.number != 1 and not self._has_set_up()
-        return part.role == "text" and self._ends_as_text(index, part)
+        return part.role == "text" and index > self._asks_at_the_end and self._ends_as_text(index, part)
 
     def _ends_as_text(self, index: int, part: Part) -> bool:
         shape, bare = part.sentence.line.shape, part.bare
@@ -74,26 +102,62 @@ class _Asked:
             return self._alone and shape == "fence" and self._fence_works_out(index)
         if part.sentence.first and self._is_another(part.sentence.line):
             return True
-        if (
-            shape in ("numbered", "bullet")
-            and part.sentence.first
-            and self._alone
-            and "?" not in bare
-            and not self._listed
-        ):
-            return asking.instructs(bare) or asking.works_out(self._line_from(index))
-        if part.sentence.line.paragraph != self._line.paragraph:
-            if is_foreign(bare, self._words) or (self._alone and (asking.works_as_we(bare) or self._is_remark(index))):
-                return True
-            last = index == len(self._body) - 1 and shape not in _ITEMS and part.sentence.alone
-            if last and asking.is_bare_value(bare):
-                return True
-        if not self._alone or (part.asks and not asking.works_out(bare)):
-            return False
-        if part.sentence.alone and shape != "lettered" and asking.is_bare_value(bare):
+        items = shape in ("numbered", "bullet") and part.sentence.first and not self._listed
+        if items and self._alone and "?" not in bare:
+            return solving.instructs(bare) or solving.works_out(self._line_from(index))
+        if part.sentence.line.paragraph != self._line.paragraph and self._is_new_matter(index, part):
             return True
-        announced = not part.sentence.first and self._body[index - 1].bare.endswith((":", "："))
-        return not announced and asking.works_out(bare)
+        if self._complete and part.sentence.first and part.asks and asking.challenges(bare):
+            return True
+        if not self._alone or (part.asks and not solving.works_out(bare)):
+            return False
+        return self._answers(index, part)
+
+    def _is_new_matter(self, index: int, part: Part) -> bool:
+        """Whether a new paragraph begins talk or a solution."""
+        if is_foreign(part.bare, self._words) and not self._listing(part):
+            return True
+        if self._alone and (solving.works_as_we(part.bare) or self._is_remark(index)):
+            return True
+        last = index == len(self._body) - 1 and part.sentence.line.shape not in _ITEMS and part.sentence.alone
+        return last and solving.is_bare_value(part.bare)
+
+    def _answers(self, index: int, part: Part) -> bool:
+        """Whether a statement behind a problem that stands by itself works it out, or says the answer."""
+        sentence, bare, before = part.sentence, part.bare, self._body[index - 1].bare
+        if self._complete and sentence.first and sentence.line != self._line and self._is_behind(index, part):
+            return True
+        if sentence.alone and sentence.line.shape != "lettered" and solving.is_bare_value(bare):
+            return True
+        inline = not sentence.first and before.endswith("?")
+        if self._restates(part) or (inline and solving.is_one_value(bare)):
+            return True
+        announced = not sentence.first and before.endswith((":", "："))
+        return not announced and solving.works_out(bare)
+
+    def _is_behind(self, index: int, part: Part) -> bool:
+        """Whether a line of numbers behind a complete problem is no condition, part, table or list of it."""
+        shape, bare = part.sentence.line.shape, part.bare
+        if shape in (*_ITEMS, *_LITERAL, "heading", "quoted") or part.asks:
+            return False
+        if asking.requires(bare) or asking.converts(bare):
+            return False
+        return asking.has_number(self._line_from(index))
+
+    def _listing(self, part: Part) -> bool:
+        """Whether it stands where "the following" is to come: in the first paragraph behind the question."""
+        return self._announces and part.sentence.line.paragraph <= self._line.paragraph + 1
+
+    def _restates(self, part: Part) -> bool:
+        """Whether it says what was asked for with a value: "What is the price? The price is $28."."""
+        if "?" in part.bare or not asking.has_number(part.bare):
+            return False
+        if asking.qualifies(part.bare) or asking.converts(part.bare):
+            return False
+        words = content_words([solving.without_values(part.bare)])
+        if not words:
+            return solving.is_pronoun_with_value(part.bare)
+        return words <= self._asked and solving.states(part.bare)
 
     @property
     def _listed(self) -> bool:
@@ -105,7 +169,7 @@ class _Asked:
         while index - 1 > self._at:
             part = self._body[index - 1]
             repeats = part.role == "text" and part.sentence.line.shape == "plain" and part.sentence.line != self._line
-            if not repeats or "?" in part.bare or asking.qualifies(part.bare) or part.bare.endswith((":", "：")):
+            if not repeats or "?" in part.bare or asking.requires(part.bare) or part.bare.endswith((":", "：")):
                 break
             index -= 1
         return index
@@ -131,7 +195,7 @@ class _Asked:
         for part in self._body[index + 1 :]:
             if part.sentence.line.shape != "code":
                 return False
-            if asking.works_out(part.bare):
+            if solving.works_out(part.bare):
                 return True
         return False
 

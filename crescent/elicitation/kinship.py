@@ -6,12 +6,11 @@ the problem, and speaks to somebody or of problems as such. This is what tells t
 """
 
 import re
-from collections.abc import Iterable
 
 from crescent.elicitation.asking import qualifies
 from crescent.elicitation.phrases import NOUN
 from crescent.elicitation.talk import counts
-from crescent.elicitation.vocabulary import words_of
+from crescent.elicitation.words import content_words
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _FORMULA = re.compile(r"[⊃≡∨∧¬~=<>\\^|{}\[\]]")
@@ -20,32 +19,15 @@ _ASIDE = re.compile(
     r"(?!\W*(?:how|what|who|whom|whose|which|when|where|why|is|are|was|were|do|does|did|will|can)\b)[^?]+\?\W*$", re.I
 )
 SHORT = 6  # words
-STEM = 5  # letters: "planted" and "planting" are one word
-_COMMON = words_of(
-    "the and for are was were has have had not but can will would could should may might must does did this"
-    " that these those"
-    " with from into onto over than then them they their there here what which who whom whose when where why"
-    " how many much"
-    " more most less least long far old each every all any some both one two three its his her hers our your"
-    " yours you she"
-    " him been being only also just very such own other another same about after before between during per off out need"
-    " needs want wants get gets take takes make makes made find found give given let know think like look see try use"
-    " question problem puzzle riddle answer solution help time thing things something anything"
-)
 _SPEAKS_TO = re.compile(
     rf"\b(?:i|i'm|i'd|i've|i'll|me|my|mine|you|you're|you've|you'll|your|yours|we|we'll|we've|us|our|let's|{NOUN}"
     rf"|students?|solvers?"
+    r"|(?:challenging|doable|tricky|solvable|engaging|thought-provoking|straightforward|suitable|appropriate|interesting|creativity|creative|thinking|mathematics|mathematical|skills?)"
     r"|answers?|solutions?|hints?|topics?|difficulty|contexts?|wording|setting|du|dir|dich|ihr|ihnen|vous|tu|toi"
     r"|te|usted|ustedes|você|vocês|voi"
     r"|вы|вам|ты|тебе)\b|[!:;]-?[)D]|!\W*$|[😀-🙏🎉🤔👍🌟✨]",
     re.IGNORECASE,
 )
-
-
-def content_words(texts: Iterable[str]) -> frozenset[str]:
-    """The beginnings of the words that carry meaning."""
-    words = (word.casefold() for text in texts for word in _WORD.findall(text))
-    return frozenset(word[:STEM] for word in words if word not in _COMMON)
 
 
 def is_foreign(text: str, problem: frozenset[str]) -> bool:

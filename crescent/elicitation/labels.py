@@ -22,8 +22,10 @@ _JOINED_INDEX = re.compile(r"(q|question|problem|puzzle|step|exercise|问题|题
 _DASH = re.compile(r"(?P<label>[^\n:]{1,60}?)\s[-–—]\s(?P<rest>\S[^\n]*)")
 _TAG = re.compile(r"</?([a-z]{2,20})>", re.IGNORECASE)
 MAX_WORDS = 9
-_ALONE = words.ORIGINAL - {"given", "initial", "previous", "source", "earlier"} | (
-    words.MODIFIED - {"different", "modification", "rewrite", "revision", "edited"}
+_ALONE = (
+    {"alternatively"}
+    | words.ORIGINAL - {"given", "initial", "previous", "source", "earlier"}
+    | (words.MODIFIED - {"different", "modification", "rewrite", "revision", "edited"})
 )
 _LIKE_PROBLEM = words.PROBLEM | words.BESIDE | words.ORIGINAL | words.MODIFIED | words.NEXT
 _LIKE_ANSWER = (
@@ -58,7 +60,15 @@ def read_label(sentence: Sentence) -> Label | None:
         label = _words(dash["label"]) if dash else None
         if dash and label is not None and label.kind in ("question", "original", "modified"):
             return Label(label.kind, label.number, dash["rest"])
-    return _words(bare) if _is_marked(sentence) else None
+    label = _words(bare) if _is_marked(sentence) else None
+    if label is None and bare.endswith(":") and (sentence.emphasised or sentence.line.shape == "heading"):
+        return Label("question") if _is_difficulty(bare) else None
+    return label
+
+
+def _is_difficulty(text: str) -> bool:
+    """ "**Easy:**": of several problems each has its own."""
+    return {word.strip(_EDGES).casefold() for word in _WORD.findall(text)} <= words.DIFFICULTY
 
 
 def _is_marked(sentence: Sentence) -> bool:

@@ -45,6 +45,7 @@ GREETS = re.compile(rf"\W{{0,4}}(?:(?:{'|'.join(_literal(GREETING))})(?!\w)\W*)+
 OFFERS = _opening(
     [
         r"(?:i'd|i would|i'm|i am|i'll|i will) (?:be )?(?:happy|glad|love|here|ready)",
+        rf"(?:i'd|i would|i'm|i am) (?:be )?(?:\w+ )?\w+ed to (?:{MAKES}|help|assist)",
         r"(?:ready|happy) to\b",
         r"thank(?:s| you) for (?:the|your|asking)\b",
     ]
@@ -59,6 +60,7 @@ THINKS = _opening([
 ])  # fmt: skip
 
 SAYS_GOODBYE = _opening([
+    r"(?:please |and )?(?:remember|don't forget|be sure|make sure) to (?:show|explain|check|double-check|justify)\b",
     *_literal(FAREWELL),
     rf"(?:and |so,? |please,? |just )?(?:let me know|tell me|show me|share)\b{_QUANTITY}.{{0,40}}\b(?:if|whether"
     rf"|when|answer|think"
@@ -94,6 +96,11 @@ _SERVES = (
     r"|(?:mak|writ)(?:e|ing) (?:an?|any|up|new|such|this|that|problems|questions)\b)"
 )
 REFUSES = _within([
+    r"(?:lo siento|je suis désolé\w*|désolé\w*|es tut mir leid|tut mir leid|desculpe|sinto muito|mi dispiace"
+    r"|извините|к сожалению"
+    r"|leider|unfortunately|lamento)[,:]?[^.?!\d]{0,40}\b(?:no puedo|no podemos|ne peux pas"
+    r"|kann (?:ich )?(?:dir |ihnen |das )?\w* ?nicht"
+    r"|nicht möglich|não posso|non posso|не могу)\b",
     rf"{_CANNOT}(?: (?:to|of|be able|able|feel comfortable|think i can|know how|actually|really|currently))*"
     rf" (?:to |of )?(?:with |in )?{_SERVES}",
     r"as an? (?:ai|artificial intelligence|(?:large )?language model)(?: (?:language )?(?:model|assistant|system"
@@ -111,8 +118,10 @@ REFUSES = _within([
 
 REQUESTS = _within([
     r"(?:please|kindly|could you|can you|would you|will you)(?: please| kindly)? (?:provid|shar|send|specif"
+    r"|rephras|repeat|explain what|confirm"
     r"|clarif|paste|resend"
-    r"|upload|enter|post|type|tell me (?:more|which|what (?:kind|type|topic|you))|give me (?:more|the (?:problem"
+    r"|upload|enter|post|type|tell me (?:more|which|what (?:kind|type|topic|you))|give me (?:more"
+    r"|(?:a bit|a little|some) more|the (?:problem"
     r"|question|topic))|state the (?:problem|question))",
     r"(?:what|which|how)\b[^.?!]{0,80}\b(?:would|do|should|could) you (?:like|want|prefer)\b",
     r"(?:what|which|how)(?: else| more)? (?:can|may|should|could|shall|do) i (?:do|help|assist|change|create"
@@ -120,6 +129,11 @@ REQUESTS = _within([
     r"(?:what|how) (?:should|can|could|shall|do|would) (?:i|we|you) (?:\w+ ){0,2}(?:modif|chang|creat|mak|rewrit"
     r"|differentiat)",
     r"what (?:else )?(?:may|can|should|shall) i\b",
+    r"how (?:could|can|might|should|would) [^.?!\d]{1,40}\bbe (?:modif|chang|rewrit|made|differentiat|alter|adapt)\w*",
+    r"(?:which|what)\b[^.?!]{0,60}\bshould (?:it|they|the (?:problem|question|puzzle)) (?:be|cover|involve"
+    r"|include|have|use|focus|contain)\b",
+    r"(?:^|[.!,] )(?:just |simply |now |then )?(?:paste|share|send|provide|upload|type|enter|post"
+    r"|specify) (?:me )?(?:the|your|both|it|them|two|any)\b",
     rf"what (?:topic|subject|level|type|kind|area|grade|theme|difficulty)s?\b[^?]{{0,60}}\b(?:{NOUN}|prefer|cover"
     rf"|focus|in mind)\b",
     r"i (?:would |will |'ll )?(?:need|require|want) (?:the|more|some|to (?:see|know|have)|additional|a bit|further)\b",
@@ -149,7 +163,30 @@ SPEAKS_OF_MAKING = _within([
     r"|often|typically|usually)\b",
     rf"what makes\b.{{0,40}}\b(?:{NOUN}|one)\b",
     r"this (?:prompt|request|task)\b",
+    rf"(?:a|an|every|any) (?:{_SORT} )+{NOUN} (?:has|have|contains?|includes?|tells?|presents?|uses?|asks?)\b",
+    rf"{NOUN} (?:that )?(?:you|we|i)(?:'re|'ve| are| have|'m| am)? (?:writ|creat|mak|design|ask|want)\w*",
 ])  # fmt: skip
+
+# "Write a word problem about a family that ...": what the model was told, said again
+SUGGESTS_A_PROBLEM = re.compile(rf"\W*(?:how|what) about (?:an?|some) (?:[\w-]+,? ){{0,6}}?{NOUN}\b", re.IGNORECASE)
+ORDERS_A_PROBLEM = re.compile(
+    r"\W*(?:please |now,? |first,? |let's |your task is to |the task is to |you (?:need|have|are asked) "
+    r"to )?(?:creat|writ|design|generat|mak|craft|invent"
+    r"|compos|com|develop|formulat|devis|construct|think)(?:e|ing)?\b(?: me| up(?: with)?| of)?"
+    rf" (?:an?|one|two|three|some|another|your own|the (?:following|second|first"
+    rf"|new))\b(?: (?!of\b)[\w-]+,?){{0,6}}? {NOUN}\b",
+    re.IGNORECASE,
+)
+SPEAKS_TO_YOU_ABROAD = re.compile(
+    r"\b(?:ayud\w*|ajud\w*|aid(?:er|e)|helfen|tema|nivel|tipo|problemas?|thème|niveau|problème|thema|aufgabe|задач\w|помочь)\b"
+    r".{0,80}\b(?:\w+[rt]e|te|usted|quieres?|gustaría|vous|veux|sie|du|dir|ihnen|möchte\w*|você|quer|gostaria|вам|вы|ты)\b"
+    r"|\b(?:te|usted|quieres?|gustaría|vous|veux|sie|du|dir|ihnen|möchte\w*|você|quer|gostaria|вам|вы|ты)\b"
+    r".{0,80}\b(?:ayud\w*|ajud\w*|aid(?:er|e)|helfen|tema|nivel|tipo|problemas?|thème|niveau|problème|thema|aufgabe|задач\w|помочь)\b"
+    r"|(?:algo|anything|etwas|quelque chose).{0,30}(?:ayudarte|ayudarle|helfen|aider)|[您你].{0,12}(?:类型|题|主题|帮"
+    r"|想)"
+    r"|帮[您你]",
+    re.IGNORECASE,
+)
 
 _DONE = (
     r"(?:changed|modified|replaced|made|altered|rewrote|rewritten|adapted|reworded|rephrased|kept|swapped|added"
@@ -194,6 +231,9 @@ FIXED_LEADS = re.compile(
         rf"(?:please )?(?:consider|try|imagine|take|read|look at|see) (?:this|the following|it"
         rf"|it like this)(?: one| instead| {KINDS}{NOUN})?\W*$",
         r"(?:this|the following) is (?:one|it|mine)",
+        r"(?:it|this one|the (?:problem|puzzle|riddle)) goes (?:like this|as follows|something like)",
+        r"here(?:'s| is) (?:an?|one|another) (?:\w+ )?(?:example|sample)",
+        r"(?:maybe|perhaps|what about|let's \w+|let me \w+) (?:this|that|the following)(?: one)?(?=\W*$)",
         r"let(?: me|'s) (?:think|see|create|come up|try|give|make|start|begin)",
         r"voici|hier ist (?:eine?|mein)|ecco|aqu[íi] (?:tienes|está|hay|va)|вот",
     ])
@@ -203,6 +243,21 @@ FIXED_LEADS = re.compile(
 BEGINS_AS_SPEAKER = re.compile(
     r"\W*(?:(?:so|well|now|first|then|okay|to \w+[^,]{0,60}|instead of [^,]{0,40}),? )?"
     rf"(?:{SPEAKER}\b|here(?:'s)?\b|below\b|this is\b|the following\b|welcome\b|these\b|as requested\b)",
+    re.IGNORECASE,
+)
+# "A student wrote the following claim:", "Mia asks this riddle:": somebody in the problem's world speaks
+NARRATES = re.compile(
+    rf"(?!\W*(?:{SPEAKER}|here|below|this|these|that|the following|one|another|my|our|your|to|now|so|sure)\b)"
+    rf"(?:(?!\b{NOUN}\b)[^:]){{1,120}}?\b(?:wrote|writes?|asks?|asked|says?|said|poses?|posed|tells?|told|gives?"
+    r"|gave|uses?|used|receives?|received|is (?:shown|presented|given|asked)|are (?:shown|presented|given|asked)"
+    r"|claims?)\b",
+    re.IGNORECASE,
+)
+# "This question refers to the following information.": what follows are facts
+POINTS_TO_FACTS = re.compile(
+    rf"\W*(?:the |this |these |both |all )?(?:\w+ )?{NOUN} (?:\w+ )?(?:refers?|relates?|is based|are based"
+    rf"|concerns?|pertains?|appl(?:y|ies))\b"
+    r".{0,40}\b(?:following|below|passage)\b",
     re.IGNORECASE,
 )
 SPEAKS = _within([
@@ -222,6 +277,19 @@ SOLVES = _within(
     [
         r"(?:solv\w*|solutions?|answers?|explanation|steps?|step-by-step|hint|approach|how to|breakdown"
         r"|break (?:it|this) down)\b"
+    ]
+)
+# What is changed of a problem, or done to it
+NAMES_TEXT = _within([
+    r"(?:wording|contexts?|stor(?:y|ies)|setting|difficulty|concepts?|skills?|numbers|names|details|structure|topic"
+    r"|changes?|twist|text|similar|different|unique|creative|fun|this|it|modif\w*|chang\w*|rewr\w*|replac\w*)\b"
+])  # fmt: skip
+# A problem does not call itself one: "In this high school math word problem, we have ..."
+SPEAKS_OF_WORD_PROBLEMS = _within(
+    [
+        r"(?:word|story) (?:problem|puzzle)\b",
+        r"maths? (?:word )?(?:problem"
+        r"|puzzle) (?:is|was|that|which|involv\w+|requires?|using|called)\b",
     ]
 )
 NAMES_PROBLEM = _within([rf"{NOUN}\b(?! of (?:who|what|how|whether)\b)"])

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
-from crescent.elicitation import asking
+from crescent.elicitation import asking, solving
 from crescent.elicitation.labels import Label, read_label
 from crescent.elicitation.sentences import Sentence
-from crescent.elicitation.talk import act_of
+from crescent.elicitation.talk import act_of, speaks_of_the_problem
 from crescent.elicitation.vocabulary import words_of
 
 Role = Literal[
@@ -57,6 +57,9 @@ def read_parts(sentences: Sequence[Sentence]) -> list[Part]:
     for index, line in enumerate(lines):
         below = lines[index + 1][0] if index + 1 < len(lines) else None
         parts += _of_line(line, below)
+    last = parts[-1] if parts else None
+    if last is not None and last.role == "text" and not last.asks and asking.breaks_off(last.bare):
+        parts[-1] = replace(last, asks=True)
     return parts
 
 
@@ -121,10 +124,10 @@ def _is_title(rest: Sequence[Sentence], below: Sentence | None, labelled: bool) 
     underlined = below.line.shape == "rule" and below.line.paragraph == line.paragraph
     if labelled or underlined or line.shape in ("heading", "bold", "quoted"):
         asked = re.fullmatch(r"[\"“'].*[?!][\"”'.]*|[^.?!]*[?!]", bare) is not None
-        return _like_title(bare) or (asked and _capitalised(bare))
+        return _like_title(bare) or (asked and is_capitalised(bare))
     if line.shape != "plain" or below.line.paragraph == line.paragraph or re.search(r"\d", bare):
         return False
-    return _like_title(bare) and _capitalised(bare) and len(bare.split()) <= MAX_PLAIN_WORDS
+    return _like_title(bare) and is_capitalised(bare) and len(bare.split()) <= MAX_PLAIN_WORDS
 
 
 def _like_title(bare: str) -> bool:
@@ -139,10 +142,10 @@ def _like_title(bare: str) -> bool:
         return False
     if len(text.split()) > MAX_TITLE_WORDS:
         return False
-    return _capitalised(text) or not (re.search(r"\d", text) or _VERB.search(text))
+    return is_capitalised(text) or not (re.search(r"\d", text) or _VERB.search(text))
 
 
-def _capitalised(text: str) -> bool:
+def is_capitalised(text: str) -> bool:
     """Whether it is written In Title Case."""
     found = [word.strip("\"'“”‘’*_.,:;!?()") for word in text.split()]
     large = [word for word in found if word and word.casefold() not in _SMALL and word[0].isalpha()]
@@ -154,6 +157,7 @@ def _spoken(sentence: Sentence) -> Part:
     act = act_of(bare, sentence.last or bare.endswith((":", "：")) or _FOR_YOU.search(bare) is not None)
     if act is not None:
         return Part(sentence, act, asks=asking.asks(bare))
-    if asking.answers(bare) and not asking.asks(bare):
+    asks = asking.asks(bare) and ("?" in bare or not speaks_of_the_problem(bare))
+    if solving.answers(bare) and (not asking.asks(bare) or (asking.has_number(bare) and "?" not in bare)):
         return Part(sentence, "answer")
-    return Part(sentence, "text", asks=asking.asks(bare))
+    return Part(sentence, "text", asks=asks)

@@ -21,14 +21,19 @@ _MARKER = re.compile(
     r"|(?P<numbered>\(?\d{1,2}[.)](?=\s)\s*)|(?P<lettered>\(?(?:[A-Ha-h]|[ivx]{1,4}|[IVX]{1,4})[.)]\s+))"
 )
 _BOLD = re.compile(r"(\*{1,3}|_{1,3})(?=\S)(?:(?!\1).)+\1[\s:.]*")
+_EMPHASISED = re.compile(r"(\*{1,3}|_{1,2})(?=\S)(?:(?!\1).)+:?\1:?")
 _QUOTED = re.compile(r"[\"“„«'‘][^\"”»]+[\"”»'’]\s*")
 # Where a sentence ends: "total? (Note" · "total?** The" · "problem: A baker" · "多少？答"
-_END = re.compile(r"(?:[.!?…]+|(?<=\S):)[\"'”’»)\]*_`$]*(?=\s)|[。！？；：][\"'”’»)\]*_]*")
+_END = re.compile(r"(?:(?<!>)[.!?…]+|(?<=\S):)[\"'”’»)\]*_`$]*(?=\s)|[。！？；：][\"'”’»)\]*_]*")
+_GOES_ON = re.compile(r"\s+[a-z]")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|st|prof|vs|no|e\.g|i\.e|approx|fig|eq|jr|sr|etc|cf|[a-z])\.|\b[ap]\.m\.|\.{3}|…)$",
     re.IGNORECASE,
 )
-_MARKUP = re.compile(r"\*{2,}|(?<![^\s(\"'])\*(?=\S)|(?<=\S)\*(?![^\s.,:;!?)\"'])|(?<!\w)_+|_+(?!\w)|^#+\s+|^>\s*|`+")
+_MARKUP = re.compile(
+    r"\*{2,}|(?<![^\s(\"'])\*(?=\S)|(?<=\S)\*(?![^\s.,:;!?)\"'])|(?<!\w)_{1,3}(?=[^\W_])|(?:(?<=[^\W_])|(?<=[.?!]))_{1,3}(?!\w)|^#+\s+|^>!?\s*"
+    r"|`+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Sentence:
     first: bool
     last: bool
     """Whether it is the first, and the last of its line."""
+    emphasised: bool = False
+    """Whether all of it is set in bold or italics."""
 
     @property
     def alone(self) -> bool:
@@ -110,11 +117,16 @@ def _of_line(text: str, line: Line) -> Iterator[Sentence]:
             left += 1
         start = line.start if index == 0 else left
         bare = _MARKUP.sub("", text[left:right]).strip()
-        yield Sentence(start, right, bare, line, index == 0, index == len(spans) - 1)
+        emphasised = _EMPHASISED.fullmatch(text[left:right].strip()) is not None
+        yield Sentence(start, right, bare, line, index == 0, index == len(spans) - 1, emphasised)
 
 
 def _ends(text: str, line: Line) -> Iterator[int]:
+    last = next((at for at in range(line.end - 1, line.content, -1) if text[at].isalnum()), line.content)
     for end in _END.finditer(text, line.content, line.end):
         before = text[max(line.content, end.start() - 8) : end.start() + 1]
+        quotes = end[0][-1] in "\"'”’»" and _GOES_ON.match(text, end.end(), line.end)
+        if quotes or end.end() > last:
+            continue  # '"Shall we trade?" asked Ron' and "Enjoy! :)" are one sentence
         if not (text[end.start()] == "." and len(end[0].rstrip("*_\"'")) == 1 and _ABBREVIATION.search(before)):
             yield end.end()

@@ -6,11 +6,13 @@ with a number is talk only where it cannot be anything else, so that no fact is 
 """
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from crescent.elicitation import phrases
 from crescent.elicitation.asking import asks, asks_first, has_number
-from crescent.elicitation.vocabulary import PROBLEM, PROBLEM_PARTS
+from crescent.elicitation.vocabulary import PROBLEM, PROBLEM_PARTS, TASK_WORDS
+from crescent.elicitation.words import content_words
 
 Act = Literal[
     "greeting",
@@ -30,11 +32,25 @@ LONGEST = 400  # characters; more is a story
 LONGEST_LEAD = 240
 SHORT = 14  # words
 SHORT_LEAD = 4
+MAX_WORLD = 2  # words of a request that are not of the task
 _COUNTED = re.compile(
-    rf"\b(?:one|two|three|four|multi)-step\b|({phrases.NOUN})\s+#?\d{{1,2}}\b|\b(?:one|two) (?={phrases.NOUN})|\bone\b",
+    rf"\b(?:one|two|three|four|multi)-step\b|({phrases.NOUN})\s+#?\d{{1,2}}\b"
+    rf"|\b(?:\d|two|three|four|five|six|ten) (?=(?:(?!of\b)[\w-]+,? ){{0,4}}{phrases.NOUN}\b)|\bone\b"
+    rf"|\ball (?:two|three|four)(?=\W*$)",
     re.IGNORECASE,
 )
 _QUANTITY = re.compile(r"\bhow (?:many|much|long|far|old|tall|fast)\b(?! (?:did|do) you (?:like|think))", re.IGNORECASE)
+_SUBJECT_IS_PROBLEM = re.compile(
+    rf"\W*(?:both|the two|these|this|the (?:first|second)) (?:of "
+    rf"the )?{phrases.KINDS}{phrases.NOUN}\b",
+    re.I,
+)
+# "Would you like to trade?" asked Ron.
+_SPOKEN = re.compile(
+    r"[\"”'],? (?:asked|said|says|asks|replied|replies|shouted|whispered|answered"
+    r"|told)\b",
+    re.IGNORECASE,
+)
 _PLAIN = re.compile(
     rf"\W*(?:(?:i|we|note|this|modified|in this|the (?:main|key))\b|(?:the"
     rf"|both) {phrases.KINDS}{phrases.NOUN}\b(?!.*\d))",
@@ -47,16 +63,22 @@ def act_of(text: str, announces: bool) -> Act | None:
     if len(text) > LONGEST:
         return None
     text = text.replace("’", "'")
+    if _SPOKEN.search(text):
+        return None
     greeting = phrases.GREETS.match(text)
     body = text[greeting.end() :] if greeting else text
     if greeting and not body:
         return "greeting"
+    if phrases.POINTS_TO_FACTS.match(body):
+        return None
     numbers = counts(body)
     if phrases.REFUSES.search(text) and not (numbers and asks(text)):
         return "refusal"
     if not numbers and phrases.THINKS.match(text):
         return "thinking"
-    if _QUANTITY.search(text):
+    if phrases.SUGGESTS_A_PROBLEM.match(text) or (phrases.ORDERS_A_PROBLEM.match(text) and "?" not in text):
+        return "making"
+    if _QUANTITY.search(text) and not ("?" not in text and _SUBJECT_IS_PROBLEM.match(text)):
         return None
     if _is_set_phrase(body) or (announces and _leads(body, numbers, plainly=True)):
         return _lead_to(body)
@@ -64,7 +86,7 @@ def act_of(text: str, announces: bool) -> Act | None:
         return "offer"
     if phrases.SAYS_GOODBYE.match(body) or phrases.SAYS_GOODBYE.match(text):
         return "farewell"
-    if phrases.REQUESTS.search(text) and not numbers:
+    if phrases.REQUESTS.search(text) and not numbers and _is_of_the_task(text):
         return "request"
     if announces and _leads(body, numbers, plainly=False):
         return _lead_to(body)
@@ -76,6 +98,31 @@ def act_of(text: str, announces: bool) -> Act | None:
 def counts(text: str) -> bool:
     """Whether the sentence names a quantity, other than that of problems: "these two problems", "Problem 2"."""
     return has_number(_COUNTED.sub("", text))
+
+
+def speaks_of_a_task(text: str, beside: Iterable[str]) -> bool:
+    """Whether a question is about problems, or about what you and I are to do: "What topic shall we choose?". `beside`:
+    all that is said, which must not be of a world either."""
+    words = content_words([text])
+    if phrases.NAMES_PROBLEM.search(text) is not None:
+        return len(words - TASK_WORDS) <= MAX_WORLD
+    if _names_problem(text) and len(text.split()) <= SHORT_LEAD * 2:
+        return True
+    if words and content_words(beside) <= TASK_WORDS:
+        return True
+    return phrases.SPEAKS_TO_YOU_ABROAD.search(text) is not None
+
+
+def speaks_of_the_problem(text: str) -> bool:
+    """Whether it tells what a problem does: "The word problem asks us to find a number."."""
+    return phrases.SPEAKS_OF_THE_PROBLEM.match(text) is not None
+
+
+def _is_of_the_task(text: str) -> bool:
+    """Whether a request may be one: a question about the problem's world is "
+    "none ("What do you need before hiking?")."""
+    named = phrases.NAMES_PROBLEM.search(text) is not None
+    return "?" not in text or named or len(content_words([text]) - TASK_WORDS) <= MAX_WORLD - 1
 
 
 def _speaks_briefly(text: str, numbers: bool) -> bool:
@@ -97,7 +144,7 @@ def _leads(text: str, numbers: bool, plainly: bool) -> bool:
     a sentence of its own ("Here is a problem that you might enjoy.")."""
     if len(text) > LONGEST_LEAD:
         return False
-    if numbers or asks_first(text):  # "Solve for x:" is part of the problem
+    if numbers or asks_first(text) or phrases.NARRATES.match(text):  # "Solve for x:" is part of the problem
         return False
     named = phrases.NAMES_PROBLEM.search(text) is not None or _names_problem(text)
     modifies = phrases.MODIFIES.search(text) is not None

@@ -36,6 +36,10 @@ BESIDE = words_of(
     " neue neuer eine der die das un une le la el il lo o uma um nouveau nuovo nuevo nueva matemática matemáticas"
     " matematico mathématiques novo"
 )
+# "Easy:", "Hard problem:": of several problems each has its label
+DIFFICULTY = words_of(
+    "easy medium hard difficult challenging beginner intermediate advanced basic tricky easier harder moderate"
+)
 ORIGINAL = words_of("original old before existing initial previous given source earlier")
 MODIFIED = words_of(
     "modified new after revised rewritten updated changed alternative altered adapted different modification rewrite"
@@ -76,7 +80,7 @@ TURN = words_of(
 )
 NOTE = words_of("note notes remember reminder important nb n.b remarque nota hinweis 注意 注")
 CHOICES = words_of("choices options choice option alternatives")
-NEXT = words_of("another second next bonus more third additional extra follow-up")
+NEXT = words_of("another second next bonus more third additional extra follow-up alternatively")
 # "Sure!" · "Of course, ..." : opens a reply to a request, in a sentence of its own or before a comma.
 GREETING = (
     "sure thing", "sure", "certainly", "of course", "absolutely", "great question", "great", "okay", "ok", "alright",
@@ -109,6 +113,40 @@ IMPERATIVES = (
     "|résolvez|calcule"
     "|calcula|halla|encuentra|encuentre|determina|resuelve|determine|encontre|resolva|calcola|trova|risolvi|determina"
     "|найдите|найти|вычислите|определите|решите|сколько|bereken|bepaal|oblicz|znajdź|hesapla|bul"
+)
+# Verbs that a sentence bids with on the way to what it asks: "Use the table to determine the mean."
+BIDS = (
+    "use|using|apply|take|let|consider|suppose|assume|given|if|for|look|refer|study|read|draw|add|multiply|subtract|divide"
+    "|imagine|think|set|make|combine|write|start|begin|solve|find|simplify|expand|factor|calculate|graph|sketch|help|try|now"
+)
+# What a question to the user is made of: "Which topic and level should the problem cover?".
+TASK_WORDS = frozenset(
+    word[:5]
+    for word in words_of(
+        "math maths mathematical word story story-based topic topics theme themes subject subjects grade grades "
+        "level levels"
+        " difficulty operation operations concept concepts context setting scenario format example message "
+        "prompt changes"
+        " change changed modify modified modification details detail first second other next help assist rest "
+        "ready kind type"
+        " sort area create created write writing make generate generated design choose prefer like cover "
+        "involve include"
+        " focus specific particular mind today please provide share send tell specify paste similar different "
+        "unique version"
+        " original new text addition subtraction multiplication division algebra geometry arithmetic today "
+        "should shall begin"
+        " start work try else thing together chat discuss request requirements idea ideas have information give "
+        "input age"
+        " students student school high elementary interesting special creative easy hard challenging solve step steps"
+        " previous problems questions puzzles riddles exercise exercises challenge challenges task tasks"
+    )
+)
+# A sentence that ends in one of these is to be completed by the answer.
+OPEN_ENDS = words_of(
+    "is are was were be been will would can could should may might must do does did has have had to of by for "
+    "in on at from"
+    " with as than that because when while if which the a an and or but not most likely into onto about between through"
+    " during toward except it they its their then called named found probably using like causes means become becomes"
 )
 ASKS_ANYWHERE = (
     "求",

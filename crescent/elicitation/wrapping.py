@@ -14,13 +14,16 @@ _PAIRS = (
     ("__", "__"),     ("*", "*"), ("_", "_"), ("«", "»"), ("„", "“"), ("「", "」"), ("(", ")"), ("[", "]"), ("{", "}"),
 )  # fmt: skip
 _KEYS = ("problem", "question", "puzzle", "riddle", "text", "content", "prompt")
+_LATEX_LABEL = re.compile(
+    r"\\(?:textbf|textit|emph|underline|(?:sub)*section\*?|paragraph\*?)\{([^{}\n]{1,80})\}(?=:|(?<=:\})|\s*\n)"
+)
 _ITEM = re.compile(r"(?:[-*•+]|\(?\d{1,2}[.)])\s+")
 
 
 def unwrapped(text: str) -> str:
     """`text` without the outermost pair around all of it."""
     text = text.strip()
-    for reader in (_fence, _tag, _paragraphs, _json, _quoted_lines, _item, _pair):
+    for reader in (_fence, _tag, _paragraphs, _json, _latex_label, _quoted_lines, _item, _pair):
         inside = reader(text)
         if inside is not None and any(map(str.isalnum, inside)):
             return inside.strip()
@@ -72,6 +75,12 @@ def _json(text: str) -> str | None:
         return None
     found = [fields[key] for key in fields if key.casefold() in _KEYS and isinstance(fields[key], str)]
     return found[0] if found else None
+
+
+def _latex_label(text: str) -> str | None:
+    """A label or a heading that LaTeX sets off: "\\textbf{Problem:} Tom has ...", "\\section*{Problem}"."""
+    label = _LATEX_LABEL.match(text)
+    return f"**{label[1]}**{text[label.end() :]}" if label else None
 
 
 def _quoted_lines(text: str) -> str | None:

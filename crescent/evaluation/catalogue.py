@@ -22,7 +22,7 @@ from crescent.evaluation.task_config import TaskSource, data_files, portable, re
 
 OVERLAYS = Path(__file__).parent / "tasks"
 ANSWERS = "crescent"  # the name of the filter that reads answers with crescent.answers
-ANSWERS_VERSION = 2  # raised when crescent.answers reads a response differently: such scores are made anew
+ANSWERS_VERSION = 3  # raised when crescent.answers reads a response differently: such scores are made anew
 READER_NAMES = ("crescent_answers", "CrescentAnswers")  # as a filter_list may name that filter
 # `task: gsm8k`, `"task": "mmlu_anatomy"`, `group: mmlu  # all subjects`
 _NAME = re.compile(r"""^['"]?(?:task|group)['"]?:[ \t]*['"]?([^\s'"#\[]+)['"]?[ \t]*(?:#.*)?$""", re.MULTILINE)

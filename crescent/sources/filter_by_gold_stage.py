@@ -39,7 +39,7 @@ class Select(Stage):
     """
 
     NAME: ClassVar[str] = "vote"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     keep: Keep
     kind: str

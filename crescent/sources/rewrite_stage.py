@@ -124,7 +124,7 @@ class Rewrite(Stage):
     """Makes questions in several ways, of every seed one before of any a second. `with_seeds`: the seeds come first."""
 
     NAME: ClassVar[str] = "rewrite"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
     TOKENS: ClassVar[str | None] = "tokens"
 
     ways: tuple[Way, ...]

@@ -34,7 +34,7 @@ class Seeds(Stage):
     """
 
     NAME: ClassVar[str] = "seeds"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     kind: str
     max_seeds: int | None = None

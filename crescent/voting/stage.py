@@ -27,7 +27,7 @@ class Vote(Stage):
     """`kind` is how answers are extracted (`crescent.answers`), `equality` which of them count as one."""
 
     NAME: ClassVar[str] = "vote"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     rule: Rule
     kind: str

@@ -17,6 +17,12 @@ def published(name: str) -> list[dict]:
     return [json.loads(line) for line in lines if line]
 
 
+def unseen() -> Iterator[tuple[str, str, str, str | None]]:
+    """Responses in the manner of several chat models, each set (`u1...`, `u2...`) written before the readers met it."""
+    for one in published("unseen"):
+        yield one["id"], one["kind"], one["text"], one["want"]
+
+
 def variants() -> Iterator[tuple[str, str, str, str | None]]:
     """(id, kind, text, answer) of the lines of variants.txt."""
     family = kind = ""
@@ -35,13 +41,13 @@ def apart() -> list[tuple[str, list[str]]]:
     return [(kind, [text.replace("⏎", "\n") for text in texts]) for kind, *texts in rows]
 
 
-WRONG = {"no_mark-128"}  # "6 boxes for her 72 eggs": of an unmarked sentence published verdicts take the last number
+WRONG = {"u1092", "u3028"}  # "Only twice.", "five cents, i.e. $0.05"
 
 LISTED = [(one["id"], one["kind"], one["text"], one["want"]) for one in published("answers")]
 SETS = [(one["kind"], one["texts"]) for one in published("distinct")]
 
 
-@pytest.mark.parametrize(("name", "kind", "text", "wanted"), [*LISTED, *variants()])
+@pytest.mark.parametrize(("name", "kind", "text", "wanted"), [*LISTED, *variants(), *unseen()])
 def test_the_answer_of_a_careful_reader_is_extracted(name: str, kind: str, text: str, wanted: str | None) -> None:
     answer = extract(text, kind)
     assert (answer == wanted or equivalent(answer, wanted)) == (name not in WRONG)
@@ -53,7 +59,7 @@ def test_different_answers_stay_apart(kind: str, texts: list[str]) -> None:
     assert not any(equivalent(one, other) for one, other in combinations(answers, 2))
 
 
-@pytest.mark.parametrize(("name", "kind", "text", "wanted"), [*LISTED, *variants()])
+@pytest.mark.parametrize(("name", "kind", "text", "wanted"), [*LISTED, *variants(), *unseen()])
 def test_a_canonical_answer_is_its_own(name: str, kind: str, text: str, wanted: str | None) -> None:
     answer = extract(text, kind)
     assert answer is None or extract(answer, kind) == answer
@@ -62,3 +68,9 @@ def test_a_canonical_answer_is_its_own(name: str, kind: str, text: str, wanted: 
 def test_the_tidy_end_of_a_worked_solution_is_read_as_it_stands() -> None:
     assert extract("3 + 4 = 7 apples. 7 * 2 = 14.\n#### 14") == "14"
     assert extract("Ann is taller than Tom. The tallest is Ann.\n#### Ann", "name") == "ann"
+
+
+def test_a_list_with_semicolons_is_one_answer_and_no_other_list() -> None:
+    answers = [extract(f"#### Answer: {text}") for text in ("12 m; 5 m", "12 cm; 8 cm", "12", "x = 12; y = 8")]
+    assert answers == ["12; 5", "12; 8", "12", "12; 8"]
+    assert extract("#### Answer: 36; so she needs 36 boxes") == "36"

@@ -1,7 +1,8 @@
 """Cleaning on cases: what a careful reader takes out of a completion, by family.
 
-`cases/questions.jsonl` holds given cases, `cases/variants.jsonl` others of the same families in other words; `want` is
-the cleaned question, null where there is none, apart from spacing, `**` and `#`.
+`cases/questions.jsonl` holds given cases, `cases/variants.jsonl` others of the same families in other words,
+`cases/unseen.jsonl` texts in the manner of several chat models, each set of it (`u1...`, `u2...`) written before the
+cleaner had met it; `want` is the cleaned question, null where there is none, apart from spacing, `**` and `#`.
 """
 
 import json
@@ -16,7 +17,7 @@ from crescent.elicitation import clean_question
 
 CASES = Path(__file__).parent / "cases"
 BENCHMARKS = os.environ.get("CRESCENT_BENCHMARKS")
-BEYOND = {"c116", "d021", "d069"}
+BEYOND = {"c116", "d021", "d069", "u2034"}
 """Read wrong today: would take an understanding of the sentence."""
 
 
@@ -30,7 +31,7 @@ def bare(text: str | None) -> str | None:
 
 
 @pytest.mark.parametrize(
-    "case", [*rows("questions"), *rows("variants")], ids=lambda case: f"{case['family']}-{case['id']}"
+    "case", [*rows("questions"), *rows("variants"), *rows("unseen")], ids=lambda case: f"{case['family']}-{case['id']}"
 )
 def test_a_completion_is_read_as_a_careful_reader_does(case: dict[str, Any]):
     if case["id"] in BEYOND:
@@ -57,3 +58,26 @@ def test_solutions_of_models_behind_a_question_go(name: str):
         for item in items
     ]
     assert sum(right) / len(right) > 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not BENCHMARKS, reason="CRESCENT_BENCHMARKS names no folder of benchmark data")
+@pytest.mark.parametrize(("pattern", "field", "least"), [
+    ("arc_*/test.jsonl", "question", 0.96),
+    ("commonsense_qa/*.jsonl", "question", 0.98),
+    ("truthful_qa/*.jsonl", "question", 0.98),
+    ("winogrande/validation.jsonl", "sentence", 0.98),
+    ("mmlu/*/test.jsonl", "question", 0.89),
+])  # fmt: skip
+def test_questions_of_other_kinds_pass_and_lose_nothing(pattern: str, field: str, least: float):
+    texts = [
+        json.loads(line)[field]
+        for path in Path(BENCHMARKS or "").glob(pattern)
+        for line in path.read_text(encoding="utf-8").split("\n")
+        if line
+    ]
+    cleaned = [(text, clean_question(text, "stop", 1, 10**6).question) for text in texts]
+    kept = [(text, question) for text, question in cleaned if question]
+    lost = [text for text, question in kept if " ".join(question.split()) != " ".join(text.split())]
+    assert len(kept) / len(texts) >= least
+    assert len(lost) / len(texts) < 0.002

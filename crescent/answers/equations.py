@@ -1,0 +1,62 @@
+"""Which quantity an equation gives.
+
+In: a span with signs of equality, and its quantities. Out: the result; None where there are several unknowns.
+"""
+
+import re
+from collections.abc import Sequence
+
+from crescent.answers.quantities import Quantity
+from crescent.answers.spans import Span
+from crescent.answers.statements import of_sentence
+from crescent.answers.vocabulary import CONCLUDES, EQUALS, LEADING, TRAILING
+
+_UNKNOWN = re.compile(r"(?<![\w)\\])([A-Za-z])\s*=\s*-?[$€£]?\d")
+
+
+def of_equation(span: Span, found: list[Quantity], signs: Sequence[int]) -> Quantity | None:
+    """Of 5 + 7 = 12 the 12, of 12 = 5 + 7 too; of x = 2, y = 7 none."""
+    first = signs[0]
+    explained = [one for one in found if one.end <= first]
+    if (
+        explained
+        and any(span.text(i) in TRAILING or span.text(i) == "(" for i in range(explained[0].end, first))
+        and not any(span.text(i) in EQUALS for i in range(explained[0].end))
+        and span.text(0) not in LEADING
+    ):
+        return of_sentence(span, [one for one in explained if not _behind_cut(span, one, explained[0])])
+    unknowns = _UNKNOWN.findall(span.source)
+    if len(unknowns) > 1 and not any(token.text in CONCLUDES or token.text == "→" for token in span.tokens):
+        return None
+    last = signs[-1]
+    right = [one for one in found if one.start > last]
+    left = [one for one in found if one.end <= first]
+    if (
+        (
+            right
+            and right[0].end - right[0].start > 1
+            and len(signs) == 1
+            and len(left) == 1
+            and not left[0].calculated
+            and left[0].value
+        )
+        and left[0].end == first
+        and left[0].start == 0
+    ):
+        return left[0]
+    while not right and last > first:
+        last = signs[signs.index(last) - 1]
+        right = [one for one in found if one.start > last]
+    if not right:
+        return of_sentence(span, left) if left and left[-1].end == first else None
+    if len(right) == 1:
+        return right[0]
+    if any(span.text(i) in (",", "and", "or", "±") for i in range(right[0].end, right[1].start)) and (
+        right[1].start - right[0].end <= 2
+    ):
+        return None
+    return right[0] if span.text(right[0].end) not in CONCLUDES else of_sentence(span, right)
+
+
+def _behind_cut(span: Span, one: Quantity, first: Quantity) -> bool:
+    return any(span.text(i) in TRAILING or span.text(i) == "(" for i in range(first.end, one.start))

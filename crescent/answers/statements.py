@@ -1,0 +1,158 @@
+"""Which quantity a sentence states.
+
+In: a span without an equation, and its quantities. Out: the one that answers; None where several do. Of a span that is
+marked as the answer it is the first free one behind the verb of the main clause; of an unmarked sentence the last.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from crescent.answers.quantities import Quantity
+from crescent.answers.roles import is_label, role_of, roles_of
+from crescent.answers.spans import Span
+from crescent.answers.vocabulary import (
+    CONCLUDES,
+    COPULAS,
+    DETERMINERS,
+    JOINS,
+    LEADING,
+    PREPOSITIONS,
+    TRAILING,
+    UNITS,
+    VERBS,
+)
+
+REACH = 4  # tokens between a verb and what it states
+
+
+def of_sentence(span: Span, found: list[Quantity]) -> Quantity | None:
+    if not span.marked and span.text(0) == "to":  # "To find the cost, we multiply 3 by 5": a plan
+        return found[-1]
+    found = _main_clause(span, found)
+    if not span.marked:
+        return _last_stated(span, found)
+    if len(found) == 1:
+        return found[0]
+    roles = roles_of(span, found)
+    free = [one for one, role in zip(found, roles, strict=True) if role == "free"]
+    if _is_range(span, found, free):
+        return None
+    if not free:
+        clocks = [one for one in found if span.tokens[one.start].kind == "clock"]
+        money = [one for one in found if one.money]
+        rest = [
+            one for one, role in zip(found, roles, strict=True) if role == "circumstance" and not is_label(span, one)
+        ]
+        return (clocks or money or rest or found)[0]
+    return _first_stated(span, free)
+
+
+def _is_range(span: Span, found: Sequence[Quantity], free: Sequence[Quantity]) -> bool:
+    """5 to 8 days · between 5 and 7 · 12 m by 8 m, where nothing else is stated."""
+    one, other = next(((a, b) for a, b in pairwise(found) if not free or a is free[0] or b is free[0]), found[:2])
+    between = [span.text(i) for i in range(one.end, other.start)]
+    if len(free) > 1 or not set(between) & {"to", "by", "x", "×", "and"} or len(between) > 3:
+        return False
+    if between[-1] in ("to", "by", "x", "×") and len(found) == 2:
+        return role_of(span, one) == "free" or span.text(one.start - 1) in ("from", "of")
+    return span.text(one.start - 1) == "between" and (not free or other is free[0])
+
+
+def _main_clause(span: Span, found: list[Quantity]) -> list[Quantity]:
+    """Without the clause that leads in ("After 2 stops, ...") and those that explain ("..., because 3 + 4")."""
+    if span.text(0) in LEADING:
+        comma = next((i for i in range(len(span.tokens)) if span.text(i) == ","), len(span.tokens))
+        found = [one for one in found if one.start > comma] or found
+    for sign in range(found[0].end, len(span.tokens)):
+        text = span.text(sign)
+        if text in ("(", ";") or text in CONCLUDES:
+            later = [one for one in found if one.start > sign]
+            earlier = [one for one in found if one.end <= sign]
+            if (
+                text in CONCLUDES
+                and later
+                and (
+                    found[0].calculated or found[0].value is None or (span.text(0) not in ("",) and found[0].start > 0)
+                )
+            ):
+                return later
+            if earlier and any(role == "free" for role in roles_of(span, earlier)):
+                return earlier
+    if found[0].calculated and len(found) > 1:
+        between = [span.text(i) for i in range(found[0].end, found[1].start)]
+        if set(between) & {"which", "is", "or", "so", "makes", "gives", "equals", "equal", "are"}:
+            return found[1:2]
+    return _before_trailing(span, found)
+
+
+def _before_trailing(span: Span, found: list[Quantity]) -> list[Quantity]:
+    for sign in range(found[0].end, len(span.tokens)):
+        text = span.text(sign)
+        if text in TRAILING or (
+            text == "to" and span.marked and sign + 1 < len(span.tokens) and span.tokens[sign + 1].kind == "word"
+        ):
+            earlier = [one for one in found if one.end <= sign]
+            if any(role == "free" for role in roles_of(span, earlier)):
+                return earlier
+    return found
+
+
+def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
+    """Of an unmarked sentence: the last number, but not the time or the thing that a clause behind a comma adds."""
+    if len(found) > 2 and span.text(found[-1].start - 1) == "to" and span.text(found[-2].start - 1) == "from":
+        found = found[:-2]  # "7 days to grow from 3 cm to 10 cm"
+    stated = found[-1]
+    for one, other in pairwise(found):
+        between = [span.text(i) for i in range(one.end, other.start)]
+        behind = between[between.index(",") + 1 :][:1] if "," in between else []
+        if (behind and (behind[0] in PREPOSITIONS | TRAILING or behind[0].endswith("ing"))) or is_label(span, other):
+            stated = one
+            break
+        if between and between[-1] in ("in", "on") and span.unit(other.end) and UNITS[span.unit(other.end)] == "time":
+            stated = one
+            break
+    if stated is found[-1] and role_of(span, stated) != "free":
+        # "they spent $450 on 2 nights" · "made a profit of $56 from selling all 28 cupcakes"
+        stated = _behind_a_verb(span, found[:-1]) or stated
+    if (
+        len(found) == 2
+        and stated is found[1]
+        and _side_by_side(span, *found)
+        and found[0].value
+        and role_of(span, found[0]) == "free"
+    ):
+        between = [span.text(i) for i in range(found[0].end, found[1].start)]
+        if "by" in between and len(between) <= 3:
+            return None
+    return stated
+
+
+def _behind_a_verb(span: Span, found: Sequence[Quantity]) -> Quantity | None:
+    """The last quantity that a verb has as its object, or that is the subject of one: "56 chairs are needed"."""
+    for one in reversed(found):
+        if role_of(span, one) != "free" or one.calculated or one.value is None:
+            continue
+        before = [span.text(i) for i in range(max(0, one.start - REACH), one.start)]
+        behind = [span.text(i) for i in range(one.end, one.end + REACH)]
+        if set(before) & VERBS or (set(behind) & COPULAS and not set(before) & DETERMINERS):
+            return one
+    return None
+
+
+def _first_stated(span: Span, free: list[Quantity]) -> Quantity | None:
+    """The first free quantity behind the verb; None where several stand side by side."""
+    verb = next((i for i in range(free[0].end, len(span.tokens)) if span.text(i) in VERBS), None)
+    if verb is not None and not any(span.text(i) in VERBS for i in range(free[0].start)):
+        behind = [one for one in free if one.start > verb]
+        free = behind or free
+    if len(free) > 1 and _side_by_side(span, free[0], free[1]):
+        return None
+    return free[0]
+
+
+def _side_by_side(span: Span, one: Quantity, other: Quantity) -> bool:
+    """Whether two quantities are an enumeration: "12 boys and 15 girls", "12 m by 8 m", "5 to 8"."""
+    if one.value is not None and one.value == other.value:
+        return False
+    between = [span.text(i) for i in range(one.end, other.start)]
+    return (bool(set(between) & JOINS) and len(between) <= 6) or (between in ([], ["-"]) and one.value is None)
