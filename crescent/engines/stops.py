@@ -40,7 +40,7 @@ class Stops:
 
     def reached(self, tokens: Sequence[int]) -> bool:
         """Whether the last token completed a stop string."""
-        if not self._stops or tokens[-1] not in self._can_end:
+        if not self._stops or not tokens or tokens[-1] not in self._can_end:
             return False
         tail = tokens[-self._window :]
         return self._found(self._decode(tail)) or self._found_among_special(tail)
