@@ -202,7 +202,7 @@ class Experiment:
         before, a student that has changed little would ask nearly the same questions again."""
         seed = self.seed if iteration == 1 else int(text_id(str(self.seed), str(iteration))[:7], 16)
         try:
-            asking = _sampling(self.elicit, seed, "elicit", self.domain.ask_stop)
+            asking = self._sampling(self.elicit, seed, "elicit", self.domain.ask_stop)
             return Stages(
                 Elicit(self.domain.bait, asking, self.elicit.round_size),
                 Diversify(
@@ -210,7 +210,7 @@ class Experiment:
                     self.elicit.max_rounds, self.domain.min_chars, self.domain.max_chars,
                 ),
                 Decontaminate(self.contamination, self.eval),
-                Answer(self.domain.solve, _sampling(self.answer, seed, "answer", self.domain.solve_stop)),
+                Answer(self.domain.solve, self._sampling(self.answer, seed, "answer", self.domain.solve_stop)),
                 Vote(self.vote, self.domain.answer, self.domain.equality),
                 Gather(self.source.num_pairs),
                 Finetune(self.train),
@@ -220,6 +220,14 @@ class Experiment:
             raise
         except ValueError as error:
             raise ConfigError(str(error)) from None
+
+    def _sampling(self, node: Elicitation | Answering, seed: int, key: str, stop: tuple[str, ...]) -> Sampling:
+        """How the teacher writes; a teacher that thinks has room for it beside what it is asked for."""
+        try:
+            limit = node.max_new_tokens + (self.model.thinking_tokens if node.max_new_tokens > 0 else 0)
+            return Sampling(node.temperature, node.top_p, limit, stop, seed)
+        except ValueError as error:
+            raise ConfigError(f"{key}.{error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,13 +269,6 @@ class Job:
         tracking = build_target(_group(node, "tracking"), "tracking")
         check = convert(Check, node.get("check"), "check")
         return cls(Experiment.from_node(node), tracking, check)
-
-
-def _sampling(node: Elicitation | Answering, seed: int, key: str, stop: tuple[str, ...]) -> Sampling:
-    try:
-        return Sampling(node.temperature, node.top_p, node.max_new_tokens, stop, seed)
-    except ValueError as error:
-        raise ConfigError(f"{key}.{error}") from None
 
 
 def _group(node: Mapping[str, Any], name: str) -> Mapping[str, Any]:

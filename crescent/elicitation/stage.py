@@ -15,7 +15,6 @@ from crescent.core.records import RawQuestion
 from crescent.core.store import Artifact, Outcome, Store, make_key
 from crescent.engines import Completion, Finished, LazyEngine, Prompt, Sampling, unfinished
 from crescent.engines.journal import Journal
-from crescent.engines.thoughts import check_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,7 @@ class Elicit:
         """Round `index` of the stream: `round_size` RawQuestions.
 
         `ahead` is how many rounds, this one included, the caller is likely to ask for: as many of them are generated
-        with it as the engine has an appetite for. `finished` hears of each completion that is generated. Raises
-        ValueError for a model whose first round shows that it thinks aloud.
+        with it as the engine has an appetite for. `finished` hears of each completion that is generated.
         """
         rounds = max(1, min(ahead, engine.appetite // self.round_size))
 
@@ -63,8 +61,6 @@ class Elicit:
         if not shard.reused:
             with store.lock(self._lock(engine)):
                 self._journal(store, engine).forget(self._prompts(index), self.sampling)
-        if index == 0:
-            check_texts(engine.name, [row.text for row in shard.read(RawQuestion)])
         return shard
 
     def _generate(

@@ -18,7 +18,7 @@ from crescent.core.number_format import AUTO, slow_because
 from crescent.core.records import Decision, Question, Score, decode_lines
 from crescent.core.store import Artifact
 from crescent.dedup.stage import DECISIONS
-from crescent.engines.weights import Weights
+from crescent.engines.weights import Weights, why_it_thinks
 from crescent.prompting.baselines import Baseline, Plain
 from crescent.statistics.paired import Difference
 from crescent.voting.answer_stage import Draws
@@ -37,6 +37,25 @@ def tell_formats(console: Console, configured: Sequence[Weights], device: Callab
             console.say(f"{weights.name}: dtype=auto is {dtype} on this machine's {where}")
         elif reason := slow_because(dtype, where):
             log.warning("%s: dtype=%s is slow here (%s); dtype=auto takes float32", weights.name, dtype, reason)
+
+
+def tell_thinking(console: Console, models: Sequence[Weights]) -> None:
+    """Which models think before they answer, and what is done with that."""
+    for weights in dict.fromkeys(models):
+        why = why_it_thinks(weights)
+        if why is None:
+            continue
+        console.say(
+            f"{weights.name} thinks before it answers ({why}): thoughts are dropped from questions, votes and scores, "
+            "and kept in the ledgers"
+        )
+        if not weights.thinking_tokens:
+            log.warning(
+                "%s: thinking_tokens=0 leaves its thoughts only the limits of its answers, and what ends within a thought "
+                "has no answer. Set it (4096 or more), or switch thinking off (where its template has the switch: "
+                "chat_template_kwargs={enable_thinking: false})",
+                weights.name,
+            )
 
 
 def tell_diversified(console: Console, questions: Artifact) -> None:

@@ -22,7 +22,6 @@ from crescent.core.store import Store
 from crescent.domain import fill
 from crescent.elicitation import Cleaned, clean_question
 from crescent.engines import Completion, LazyEngine, Prompt, Sampling, unfinished
-from crescent.engines.thoughts import check_texts
 from crescent.evaluation.harness import PLAIN, plan
 from crescent.evaluation.loading import item_texts
 from crescent.experiment import Experiment
@@ -100,7 +99,6 @@ def measure(experiment: Experiment, store: Store, engine: LazyEngine) -> Probe:
     asked = (questions * ANSWERS)[:ANSWERS]
     prompts = [Prompt(fill(experiment.domain.solve, question=text), draw) for draw, text in enumerate(asked)]
     answers, rate = _draw(engine, prompts, stages.answer.sampling)
-    check_texts(engine.name, [answer.text for answer in answers])
     scoring, scoring_rate = experiment.engine.scoring, rate
     if scoring != experiment.engine and experiment.eval.tasks:
         _, scoring_rate = _draw(lazy_engine(scoring, experiment.model, store, Here()), prompts, stages.answer.sampling)
@@ -172,7 +170,7 @@ def _train_step(experiment: Experiment, pairs: Sequence[QAPair], settings: Train
     weights = experiment.distill.student
     tokenizer = load_tokenizer(weights)
     pad: Any = tokenizer.pad_token_id
-    examples = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong).examples
+    examples = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong, settings.reasoning).examples
     if not examples:
         raise ValueError(
             f"none of the {len(pairs)} answers of the probe can be trained on: they are longer than train.max_length="

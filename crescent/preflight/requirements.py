@@ -42,7 +42,8 @@ def is_long(experiment: Experiment) -> bool:
 
 def expected_tokens(experiment: Experiment) -> int:
     """New tokens of questions and answers. A completion is taken to be a quarter of what it may be at most."""
-    asked = experiment.elicit.max_new_tokens + experiment.vote.draws * experiment.answer.max_new_tokens
+    thinking, draws = experiment.model.thinking_tokens, experiment.vote.draws
+    asked = experiment.elicit.max_new_tokens + draws * experiment.answer.max_new_tokens + (1 + draws) * thinking
     return experiment.iterations * experiment.num_questions * (asked // 4)
 
 

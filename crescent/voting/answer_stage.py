@@ -14,7 +14,6 @@ from crescent.core.store import Store
 from crescent.domain import fill
 from crescent.engines import LazyEngine, Sampling
 from crescent.engines.ledger import Ask, Ledger
-from crescent.engines.thoughts import check_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,7 @@ class Answer:
         """Draws 0, 1, ... of each question, `most` at most, until `wanted` (draws so far -> how many more) says 0.
 
         Every pass asks for what all open questions want, together: batches stay full though each stops for itself. All
-        that a question wants stands together, so that an engine reads its prompt once for them. Raises ValueError for a
-        model whose first draws show that it thinks aloud.
+        that a question wants stands together, so that an engine reads its prompt once for them.
         """
         ledger = Ledger(store, engine, self.solve, self.sampling)
         prompts = [fill(self.solve, question=question.text) for question in questions]
@@ -69,8 +67,6 @@ class Answer:
         with console.progress("answers drawn", most * len(questions), "draws") as tally:
             while asks := _asks(questions, prompts, solutions, wanted):
                 drawn = ledger.complete([ask for _, ask in asks], tally)
-                if not any(solutions):
-                    check_texts(engine.name, [row.text for row in drawn.rows])
                 for (index, _), row in zip(asks, drawn.rows, strict=True):
                     solutions[index].append(row)
                 reused, tokens = reused + drawn.reused, tokens + drawn.generated_tokens

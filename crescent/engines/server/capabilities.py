@@ -12,7 +12,6 @@ from typing import Any
 from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.encoding import seed_of
 from crescent.engines.server.endpoints import Endpoint, Endpoints
-from crescent.engines.thoughts import check_texts
 
 SAMPLES = 4
 SEED_BITS = 31  # what llama.cpp and OpenAI take
@@ -75,9 +74,8 @@ async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours
         place.plain["stop_token_ids"] = [honours.end[0]]
 
 
-async def find_out(ask: Ask, place: Endpoint, model: str, prompts: Sequence[Prompt], honours: Honours) -> None:
-    """Whether n samples come for n asked; raises ValueError for a server that ignores temperature or max_tokens, and
-    for a model that thinks aloud."""
+async def find_out(ask: Ask, place: Endpoint, prompts: Sequence[Prompt], honours: Honours) -> None:
+    """Whether n samples come for n asked; raises ValueError for a server that ignores temperature or max_tokens."""
     prompt = _shortest(prompts)
     made = await ask(Request(prompt, tuple(range(SAMPLES)), 1), _HOT, place)
     if len(made) < SAMPLES or len({one.text for one in made}) == 1:
@@ -96,7 +94,6 @@ async def find_out(ask: Ask, place: Endpoint, model: str, prompts: Sequence[Prom
             "for. Choose a server that keeps the limit."
         )
     greedy = {one.text for one in await _alone(ask, prompt, _GREEDY, place)}
-    check_texts(model, list(greedy))
     if len(greedy) == SAMPLES:  # rounding may change one; a server that takes the request's word never changes all
         raise ValueError(
             f"{place.url} ignores temperature 0: {SAMPLES} greedy answers are all different. Take sampling "

@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -74,18 +74,22 @@ class ServerEngine:
             ]
             if self._reader is None:
                 tokenizer = tokenizer_if_here(self._weights) if self._weights else None
-                self._reader = Reader(tokenizer, self._model)
+                self._reader = Reader(tokenizer, self._weights is not None and self._weights.thinking_tokens > 0)
                 if self._weights and tokenizer:
                     self._honours.end = _unlisted_end(self._weights, tokenizer)
-            work = _Work(self._model, self._limits, self._honours, self._reader)
+            arguments = self._weights.chat_template_kwargs if self._weights else None
+            work = _Work(self._model, self._limits, self._honours, self._reader, arguments)
             return await work.all(places, prompts, sampling, finished)
 
 
 class _Work:
     """One call of `generate`."""
 
-    def __init__(self, model: str, limits: Limits, honours: Honours, reader: Reader) -> None:
+    def __init__(
+        self, model: str, limits: Limits, honours: Honours, reader: Reader, arguments: Mapping[str, Any] | None
+    ) -> None:
         self._model, self._limits, self._honours, self._reader = model, limits, honours, reader
+        self._template = {"chat_template_kwargs": dict(arguments)} if arguments else {}
         self._endpoints = Endpoints(limits, honours.told)
 
     async def all(
@@ -129,7 +133,7 @@ class _Work:
             place.plain = honours.plain[url]
         else:
             await check_model(self._endpoints, place, self._model, honours)
-            await find_out(self.samples, place, self._model, prompts, honours)
+            await find_out(self.samples, place, prompts, honours)
             honours.plain[url] = place.plain
         self._reader.context = honours.context
         if sampling.top_p < 1 and url not in honours.narrow:
@@ -156,7 +160,7 @@ class _Work:
             "model": self._model, "n": len(request.indices), "temperature": sampling.temperature,
             "top_p": sampling.top_p, "max_tokens": sampling.max_new_tokens, "seed": request.seed,
         }  # fmt: skip
-        if any(sampling.stop):
+        if any(sampling.stop) and not self._reader.thinks:  # else they would end the thought
             options["stop"] = [stop for stop in sampling.stop if stop]
         for _ in range(4):  # once as it is, then without what the server does not take
             logprobs = self._honours.logprobs
@@ -194,6 +198,7 @@ class _Work:
         else:
             extra = {"logprobs": True} if logprobs else {}
             turn: Any = [{"role": "user", "content": prompt.text}]
+            options["extra_body"] = {**place.plain, **self._template}
             answer = await place.client.chat.completions.create(messages=turn, **options, **extra)
         if not isinstance(answer, BaseModel):  # the client hands on what is no JSON, such as a proxy's page
             raise Unusable(f"no JSON: {str(answer).strip()[:60]!r}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crescent.core.store import make_key, not_in_key
 from crescent.engines.memory import Need
 from crescent.engines.transformers.settings import TransformersSettings
-from crescent.engines.weights import Weights, check_thinking, turn_if_here
+from crescent.engines.weights import Weights, check_template_arguments, turn_if_here
 
 if TYPE_CHECKING:
     from crescent.engines.server.engine import ServerEngine
@@ -68,6 +68,8 @@ class ServerSettings:
         end = turn_if_here(weights).unlisted
         if end is not None:  # its answers end where they once ran on to the limit
             about["end_of_turn"] = end
+        if weights.chat_template_kwargs:
+            about["chat_template_kwargs"] = weights.chat_template_kwargs
         return make_key("served", SERVED_VERSION, about)
 
     def check(self, weights: Weights) -> None:
@@ -82,7 +84,7 @@ class ServerSettings:
                 f"engine=server cannot answer with {weights.name} after training: serve the student under a name of "
                 "its own, or choose engine=transformers"
             )
-        check_thinking(weights)
+        check_template_arguments(weights)
 
     def needs(self, weights: Weights) -> Iterator[Need]:
         """Nothing here."""

@@ -127,7 +127,7 @@ class ContinuousDecoder:
         row.tokens = list(made.generated_tokens)
         if not row.tokens:
             return False
-        if row.tokens[-1] in self._ends or work.stops.reached(row.tokens):
+        if row.tokens[-1] in self._ends or work.stops_at(row):
             row.finish = "stop"
         elif made.is_finished():
             row.finish = "length"

@@ -11,13 +11,17 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from crescent.engines import Completion, Finished, FinishReason, Sampling
+from crescent.engines.thoughts import AnswerStarts, Decoder
 from crescent.engines.transformers.sampling import generator
 from crescent.engines.turns import without_end
 
 
 @dataclass(slots=True)
 class Row:
-    """One completion being written: `limit` new tokens at most, chosen by random numbers that `key` decides."""
+    """One completion being written: `limit` new tokens at most, chosen by random numbers that `key` decides.
+
+    `opened` is the thinking tag that the prompt ends in: the text of the completion begins with it.
+    """
 
     index: int
     prompt_ids: tuple[int, ...]
@@ -26,6 +30,7 @@ class Row:
     tokens: list[int] = field(default_factory=list)
     logprob: float = 0.0
     finish: FinishReason | None = None
+    opened: str = ""
     _numbers: np.random.Generator | None = None
 
     @property
@@ -63,13 +68,23 @@ class Work:
         self.sampling, self._ends = sampling, ends
         self.stops = Stops(tokenizer, sampling.stop)
         self.completions: list[Completion | None] = [None] * count
-        self._tokenizer, self._finished = tokenizer, finished
+        self._decode, self._finished = Decoder(tokenizer), finished
+        self._answers = AnswerStarts(self._decode)
+
+    def stops_at(self, row: Row) -> bool:
+        """Whether the row's last token completed a stop string of its answer: those in its thoughts end nothing."""
+        if not self.stops.reached(row.tokens):
+            return False
+        start = self._answers.find(row.index, row.tokens, row.opened)
+        return start is not None and self.stops.reached(row.tokens[start:])
 
     def hand_out(self, row: Row, mean_logprob: float) -> None:
         """The row is finished. `mean_logprob` is in nats per token."""
         assert row.finish is not None and self.completions[row.index] is None
         tokens = without_end(row.tokens, self._ends)
-        text = self.stops.cut(str(self._tokenizer.decode(tokens, skip_special_tokens=True)))
+        start = self._answers.find(row.index, tokens, row.opened)
+        thought, answer = (tokens, []) if start is None else (tokens[:start], tokens[start:])
+        text = row.opened + self._decode(thought) + self.stops.cut(self._decode(answer))
         made = Completion(text, row.finish, len(row.prompt_ids), len(row.tokens), round(mean_logprob, 2) + 0.0)
         self.completions[row.index] = made
         if self._finished is not None:
@@ -92,7 +107,7 @@ class Stops:
 
     def reached(self, tokens: Sequence[int]) -> bool:
         """Whether the last token completed a stop string."""
-        if not self._stops or tokens[-1] not in self._can_end:
+        if not self._stops or not tokens or tokens[-1] not in self._can_end:
             return False
         tail = self._tokenizer.decode(list(tokens[-self._window :]), skip_special_tokens=True)
         return any(stop in tail for stop in self._stops)

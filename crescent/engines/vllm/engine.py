@@ -17,6 +17,7 @@ from typing import Any
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import encode, seed_of
 from crescent.engines.guard import Guard
+from crescent.engines.thoughts import Decoder, cut_at_stops, open_thought_of, why_thinking
 from crescent.engines.turns import closing_tokens, without_end
 from crescent.engines.vllm.process import Capacity, model_context, start
 from crescent.engines.weights import Weights, load_tokenizer
@@ -43,7 +44,8 @@ class VllmEngine:
     def __init__(self, weights: Weights, identity: str, capacity: Capacity) -> None:
         self.identity, self._capacity, self._name = identity, capacity, weights.name
         self.tokenizer = load_tokenizer(weights)
-        self._ends = closing_tokens(self.tokenizer)
+        self._ends, self._decode = closing_tokens(self.tokenizer), Decoder(self.tokenizer)
+        self._thinks = weights.thinking_tokens > 0 or why_thinking(self.tokenizer) is not None
         self.context = model_context(weights)
         self._asked = 0
         self._guard = Guard()
@@ -155,7 +157,8 @@ class VllmEngine:
         name = str(self._asked)
         parameters = SamplingParams(
             n=len(request.places), temperature=sampling.temperature, top_p=sampling.top_p, max_tokens=request.limit,
-            stop=[stop for stop in sampling.stop if stop], detokenize=any(sampling.stop), logprobs=0,
+            stop=[] if self._thinks else [stop for stop in sampling.stop if stop],  # they would end the thought
+            detokenize=any(sampling.stop), logprobs=0,
             seed=None if sampling.temperature == 0 else seed_of(sampling.seed, request.prompt, SEED_BITS),
             stop_token_ids=sorted(self._ends),  # beside those that the model lists
         )  # fmt: skip
@@ -164,9 +167,8 @@ class VllmEngine:
 
     def _completion(self, output: Any, request: _Request, sampling: Sampling) -> Completion:
         tokens = list(output.token_ids)
-        text = str(self.tokenizer.decode(without_end(tokens, self._ends), skip_special_tokens=True))
-        for stop in filter(None, sampling.stop):
-            text = text.split(stop, 1)[0]
+        opened = open_thought_of(request.ids, self.tokenizer)
+        text = cut_at_stops(opened + self._decode(without_end(tokens, self._ends)), sampling.stop)
         mean = round((output.cumulative_logprob or 0.0) / max(1, len(tokens)), 2) + 0.0
         return Completion(text, str(output.finish_reason), len(request.ids), len(tokens), mean)
 
