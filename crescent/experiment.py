@@ -25,7 +25,7 @@ from crescent.engines.memory import Need
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights, check
 from crescent.evaluation.harness import check as check_evaluation
-from crescent.evaluation.settings import EvaluationSettings
+from crescent.evaluation.settings import MODELS, EvaluationSettings
 from crescent.evaluation.stage import Evaluate
 from crescent.iteration import Iterate
 from crescent.observers.tracking import Tracker
@@ -58,6 +58,9 @@ class EngineSettings(Protocol):
 
     @property
     def scoring(self) -> "EngineSettings": ...
+
+    @property
+    def loads_weights(self) -> bool: ...
 
     def check_student(self, rank: int) -> None: ...
 
@@ -143,6 +146,11 @@ class Experiment:
             raise ConfigError(f"seed is {self.seed}; it must be 0 or more")
         if self.iterations > 1:
             self.engine.check_student(getattr(self.train.method, "rank", 0))  # a whole model has no rank
+        if self.prompting.baselines and "base" not in self.roles:
+            raise ConfigError(
+                f"prompting={self.prompting.name} asks the base model, which eval.models={list(self.eval.models)} "
+                "leaves out: add base to it, or choose prompting=none"
+            )
         if self.iterations > 1 and not self.is_self_improvement:
             raise ConfigError(
                 "iterations above 1 need distill=self: a student other than the teacher never asks questions"
@@ -159,6 +167,20 @@ class Experiment:
     def is_self_improvement(self) -> bool:
         """Whether the student is the teacher."""
         return self.distill.student == self.model
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Who is scored, in order: teacher, base, student. In self-improvement the teacher is the base."""
+        models = set(self.eval.models)
+        if self.is_self_improvement and "teacher" in models:
+            models = models - {"teacher"} | {"base"}
+        return tuple(role for role in MODELS if role in models)
+
+    @property
+    def models_here(self) -> tuple[Weights, ...]:
+        """The models whose weights are read on this machine: not those of a teacher that only a server has."""
+        teacher = self.engine.loads_weights or (bool(self.eval.tasks) and "teacher" in self.roles)
+        return tuple(dict.fromkeys((self.model, self.distill.student) if teacher else (self.distill.student,)))
 
     @property
     def device(self) -> str:

@@ -99,7 +99,7 @@ def run(experiment: Experiment, summary: Summary, console: Console, tracker: Tra
             with report_stage("evaluate") as report:
                 engine = lazy_engine(experiment.engine.scoring, weights, store, Here())
                 tell_scoring(console, role, weights.name, prompting, stages.evaluate.left_out(prompting))
-                scored = stages.evaluate.run(store, engine, console, prompting)
+                scored = stages.evaluate.run(store, engine, console, prompting, weights.thinking_tokens)
                 engine.close()
                 report.key, report.records = engine.identity, sum(artifact.info["items"] for artifact in scored)
                 report.reused_records = sum(artifact.info["items"] for artifact in scored if artifact.reused)
@@ -153,15 +153,14 @@ def _stage(
 def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tuple[str, Weights, Plain | Baseline]]:
     """Who is scored, and how it is asked: before training once, the student after every iteration.
 
-    In self-improvement teacher is base. Prompting baselines are of the base alone: words against training.
+    In self-improvement teacher is base. Prompting baselines are of the base alone: words against training. Models that
+    `eval.models` leaves out are not scored.
     """
-    student = ("student", trained, PLAIN)
-    if not first:
-        return [student]
     base = experiment.distill.student
-    teacher = [] if experiment.is_self_improvement else [("teacher", experiment.model, PLAIN)]
     prompted = [("base", base, baseline) for baseline in experiment.prompting.baselines.values()]
-    return [*teacher, ("base", base, PLAIN), *prompted, student]
+    teacher = [] if experiment.is_self_improvement else [("teacher", experiment.model, PLAIN)]
+    before = [*teacher, ("base", base, PLAIN), *prompted] if first else []
+    return [one for one in (*before, ("student", trained, PLAIN)) if one[0] in experiment.roles]
 
 
 def lazy_engine(settings: EngineSettings, weights: Weights, store: Store, place: Place) -> LazyEngine:

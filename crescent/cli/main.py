@@ -110,8 +110,9 @@ def run_job(config: DictConfig) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     node: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     from crescent.experiment import Job
-    from crescent.observers.narration import print_paths, print_table, tell_formats, tell_thinking
+    from crescent.observers.narration import tell_formats, tell_thinking
     from crescent.observers.summary import Summary
+    from crescent.observers.tables import print_paths, print_table
     from crescent.pipeline import run
     from crescent.reporting.show.single import report_run
 

@@ -37,21 +37,29 @@ class Evaluate:
     settings: EvaluationSettings
 
     def run(
-        self, store: Store, engine: LazyEngine, console: Console, prompting: Plain | Baseline = PLAIN
+        self,
+        store: Store,
+        engine: LazyEngine,
+        console: Console,
+        prompting: Plain | Baseline = PLAIN,
+        thinking_tokens: int = 0,
     ) -> list[Artifact]:
-        """The artifacts of all (task, shots), in order. The engine is loaded only if one of them is missing."""
+        """The artifacts of all (task, shots), in order. The engine is loaded only if one of them is missing.
+
+        `thinking_tokens` is the model's room for thoughts, beside each task's limit.
+        """
         artifacts = []
         for source, shots in plan(self.settings, prompting):
 
             def build(work: Path, source: TaskSource = source, shots: int = shots) -> Outcome:
                 answering = JournaledEngine(engine.get(), Journal(work / "finished.jsonl"))
-                result = score_task(source, shots, self.settings, answering, console, prompting, work)
+                result = score_task(source, shots, self.settings, answering, console, prompting, work, thinking_tokens)
                 samples.write(result.samples, work / SAMPLES)
                 counts = {"task": source.name, "shots": shots, "items": len(result.samples)}
                 info = {**counts, "prompting": prompting.name, "conditions": result.conditions}
                 return Outcome(result.scores, info, {SAMPLES: work / SAMPLES})
 
-            key = self._key(source, shots, prompting)
+            key = self._key(source, shots, prompting, thinking_tokens)
             artifacts.append(store.build(self.NAME, self.VERSION, key, [engine.identity], build))
         return artifacts
 
@@ -73,14 +81,22 @@ class Evaluate:
         planned = {source.name for source, _ in plan(self.settings, prompting)}
         return [name for name in self.settings.tasks if name not in planned]
 
-    def _key(self, source: TaskSource, shots: int, prompting: Plain | Baseline) -> dict[str, Any]:
+    def _key(
+        self, source: TaskSource, shots: int, prompting: Plain | Baseline, thinking_tokens: int = 0
+    ) -> dict[str, Any]:
         """All that decides a score beside the model. The suite's name, its other tasks and `primary` do not."""
         settings = self.settings
         baseline = {} if isinstance(prompting, Plain) else {"prompting": prompting}
         stop = {"stop": settings.stop} if settings.stop else {}
+        thinking = {"thinking_tokens": thinking_tokens} if thinking_tokens else {}
+        drawn: dict[str, Any] = {"temperature": settings.temperature} if settings.temperature else {}
+        if settings.samples > 1 and isinstance(prompting, Plain):  # baselines are asked once
+            drawn["samples"] = settings.samples
         return {
             **baseline,
             **stop,
+            **thinking,
+            **(drawn if source.generates else {}),
             "task": source.key(),
             "shots": shots,
             "limit": settings.limit,

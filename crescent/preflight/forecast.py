@@ -101,7 +101,8 @@ def measure(experiment: Experiment, store: Store, engine: LazyEngine) -> Probe:
     answers, rate = _draw(engine, prompts, stages.answer.sampling)
     scoring, scoring_rate = experiment.engine.scoring, rate
     if scoring != experiment.engine and experiment.eval.tasks:
-        _, scoring_rate = _draw(lazy_engine(scoring, experiment.model, store, Here()), prompts, stages.answer.sampling)
+        scored = experiment.model if experiment.model in experiment.models_here else experiment.distill.student
+        _, scoring_rate = _draw(lazy_engine(scoring, scored, store, Here()), prompts, stages.answer.sampling)
     pairs = [
         QAPair(text_id(text), text, answer.text, "", 1, 1, 1.0) for text, answer in zip(asked, answers, strict=True)
     ]
@@ -202,9 +203,9 @@ def _evaluation(experiment: Experiment, probe: Probe) -> Forecast:
     def asked(prompting: Plain | Baseline) -> int:
         return sum(items[source.name] for source, _ in plan(experiment.eval, prompting))
 
-    models = (1 if experiment.is_self_improvement else 2) + experiment.iterations
+    models = sum(experiment.iterations if role == "student" else 1 for role in experiment.roles)
     baselines = experiment.prompting.baselines.values()
-    count = models * asked(PLAIN) + sum(one.most_answers * asked(one) for one in baselines)
+    count = experiment.eval.samples * models * asked(PLAIN) + sum(one.most_answers * asked(one) for one in baselines)
     tokens = round(count * probe.answer_tokens)
     work = f"up to {count:,} answers, {models} models" + (f", {len(baselines)} baselines" if baselines else "")
     return Forecast("evaluate", work, tokens, tokens / probe.scoring_tokens_per_second)

@@ -46,6 +46,11 @@ class ServerSettings:
                 raise ValueError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
 
     @property
+    def loads_weights(self) -> bool:
+        """Whether it reads the weights of the model it generates with from this machine."""
+        return False
+
+    @property
     def scoring(self) -> TransformersSettings:
         """Evaluation scores weights on disk."""
         return TransformersSettings()
