@@ -18,38 +18,74 @@ from crescent.statistics.paired import Difference
 
 def score_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], Difference]) -> Table:
     """Primary scores of the models that were scored, in percent; of base and student their difference with its paired
-    standard error and interval. Of models that think: mean tokens of a thought, and the percentage of responses that
-    the limit cut off.
+    standard error and interval.
 
     "can show": the smallest difference that such a comparison finds in four of five cases, after correction for all
     tasks, where the one found is smaller. A difference that could not be paired has no error here.
     """
-    scores = [score for score in scores if score.prompting == "none" and "/" not in score.task]
-    last = max((score.iteration for score in scores), default=0)
-    scores = [score for score in scores if score.model != "student" or score.iteration == last]
-    primary = {(one.model, one.task, one.shots): one for one in scores if one.primary}
-    thoughts = {
-        metric: {(one.model, one.task, one.shots): one.value for one in scores if one.metric == metric}
-        for metric in THOUGHTS
-    }
+    primary = {(one.model, one.task, one.shots): one for one in _of_last_models(scores) if one.primary}
     models = [model for model in MODELS if any(place[0] == model for place in primary)]
-    compared, thinks = {"base", "student"} <= set(models), any(thoughts.values())
-    title = "lm-evaluation-harness, percent" + ("; difference = student - base, question by question" * compared)
+    is_compared = {"base", "student"} <= set(models)
+    title = "lm-evaluation-harness, percent" + ("; difference = student - base, question by question" * is_compared)
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     table.add_column("task")
-    names = ("difference", "SE", "95 %", "can show") if compared else ("SE",)
-    for name in ("shots", "n", *models, *names, *(("thought tokens", "cut off") if thinks else ())):
+    names = ("difference", "SE", "95 %", "can show") if is_compared else ("SE",)
+    for name in ("shots", "n", *models, *names):
         table.add_column(name, justify="right", no_wrap=True)
     for task, shots in dict.fromkeys(place[1:] for place in primary):
         found = [primary.get((model, task, shots)) for model in models]
         values = [_percent(one.value) if one else "" for one in found]
         [some, *_] = [one for one in found if one]
-        errors = [" / ".join(_percent(one.stderr) if one else "" for one in found)]
-        if compared:
+        errors = [" / ".join(_percent(one.stderr) if one else "-" for one in found)]
+        if is_compared:
             errors = _compared(found[-2], found[-1], differences.get((task, shots)))
-        spent = [_each(thoughts[metric], models, task, shots, metric) for metric in THOUGHTS] if thinks else []
-        table.add_row(task, str(shots), str(some.n), *values, *errors, *spent)
+        table.add_row(task, str(shots), str(some.n), *values, *errors)
     return table
+
+
+def sample_table(scores: Sequence[Score]) -> Table | None:
+    """A line for each model of which more is known than a score: of several samples the mean with its standard error,
+    pass@k and maj@k, in percent; of a model that thinks the mean tokens of a thought and the percentage of responses
+    that the limit cut off. None where there is no such model."""
+    by_place: dict[tuple[str, int, str], list[Score]] = {}
+    for one in sorted(_of_last_models(scores), key=lambda one: MODELS.index(one.model)):
+        by_place.setdefault((one.task, one.shots, one.model), []).append(one)
+    lines = [(place, _sampled(found)) for place, found in by_place.items()]
+    names = list(dict.fromkeys(name for _, values in lines for name in values))
+    if not names:
+        return None
+    table = Table(box=box.SIMPLE_HEAD, title="samples and thoughts of the models", title_justify="left")
+    table.add_column("task")
+    for name in ("shots", "model", *names):
+        table.add_column(name, justify="right", no_wrap=True)
+    order = {task: number for number, task in enumerate(dict.fromkeys((one.task, one.shots) for one in scores))}
+    for (task, shots, model), values in sorted(lines, key=lambda line: order[line[0][:2]]):
+        if values:
+            table.add_row(task, str(shots), model, *(values.get(name, "") for name in names))
+    return table
+
+
+def _of_last_models(scores: Sequence[Score]) -> list[Score]:
+    """Scores of whole tasks, plainly asked; of students those of the last."""
+    last = max((score.iteration for score in scores), default=0)
+    plain = (score for score in scores if score.prompting == "none" and "/" not in score.task)
+    return [score for score in plain if score.model != "student" or score.iteration == last]
+
+
+def _sampled(found: Sequence[Score]) -> dict[str, str]:
+    """What is known of one model in one task beside its score, by the name of the column."""
+    named = {(one.metric, one.filter): one for one in found}
+    values: dict[str, str] = {}
+    for primary in (one for one in found if one.primary):
+        for (metric, filter_name), one in named.items():
+            kind = metric.removeprefix(f"{primary.metric}_")
+            if filter_name == primary.filter and kind.startswith(("pass@", "maj@")):
+                values |= {f"mean@{kind.partition('@')[2]}": _percent(primary.value), "SE": _percent(primary.stderr)}
+                values[kind] = _percent(one.value)
+    for metric, name, shown in zip(THOUGHTS, ("thought tokens", "cut off"), ("{:,.0f}".format, _percent), strict=True):
+        if (metric, "none") in named:
+            values[name] = shown(named[metric, "none"].value)
+    return values
 
 
 def _compared(base: Score | None, student: Score | None, found: Difference | None) -> list[str]:
@@ -57,17 +93,6 @@ def _compared(base: Score | None, student: Score | None, found: Difference | Non
     if base is None or student is None:
         return ["", "", "", ""]
     return [f"{100 * (student.value - base.value):+.1f}", *_errors(found)]
-
-
-def _each(
-    values: Mapping[tuple[str, str, int], float], models: Sequence[str], task: str, shots: int, metric: str
-) -> str:
-    """A figure of each model in order, as in "812 / 640"."""
-    known = [values.get((model, task, shots)) for model in models]
-    if not any(value is not None for value in known):
-        return ""
-    shown = _percent if metric == "cut_at_limit" else "{:,.0f}".format
-    return " / ".join("-" if value is None else shown(value) for value in known)
 
 
 def iteration_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -102,6 +127,8 @@ def print_table(
     """The result tables on stdout."""
     if scores:
         RichConsole(width=110).print(score_table(scores, differences))
+    if (more := sample_table(scores)) is not None:
+        RichConsole(width=110).print(more)
     if any(score.prompting != "none" for score in scores):
         RichConsole(width=100).print(prompting_table(scores))
     if len(iterations) > 1:
