@@ -8,7 +8,7 @@ import pytest
 from command_line import crescent
 from real_tokenizers import ENDS, needs_files, save_taught
 
-from crescent.cli.main import composed
+from crescent.config.composing import composed
 from crescent.domain import fill
 
 QUESTION = "Tom has 12 apples and gives 5 to Ann. How many apples are left?"

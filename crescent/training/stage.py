@@ -105,7 +105,7 @@ def _build(
     from crescent.training.team import ALONE
 
     tokenizer = load_tokenizer(weights)
-    encoded = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong)
+    encoded = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong, settings.reasoning)
     _say_counts(encoded, settings, console)
     if settings.devices > 1:
         launch(weights, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
@@ -141,6 +141,13 @@ def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -
         console.say(f"{len(encoded.too_long)} pairs are left out, longer than {limit}: {_some(encoded.too_long)}")
     if encoded.unsafe:
         console.say(f"{len(encoded.unsafe)} pairs are left out, they spell control tokens: {_some(encoded.unsafe)}")
+    if encoded.stripped:
+        console.say(f"{encoded.stripped} responses are trained on without their thoughts (train.reasoning=strip)")
+    if encoded.unthinking:
+        console.say(
+            f"{encoded.unthinking} targets begin with an empty thought, as the chat template has it: they train the "
+            "model to answer without thinking (train.reasoning=keep trains on thoughts where responses have them)"
+        )
     if not encoded.examples:
         raise ValueError(
             f"none of the {encoded.dropped} pairs can be trained on: {len(encoded.too_long)} are longer than {limit} "

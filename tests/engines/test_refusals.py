@@ -50,7 +50,8 @@ def error(status: int, body: Any) -> openai.APIStatusError:
     """As the client makes it of an answer."""
     client = openai.OpenAI(api_key="none", base_url="http://here/v1")
     request = httpx.Request("POST", "http://here/v1/chat/completions")
-    return client._make_status_error_from_response(httpx.Response(status, json=body, request=request))
+    response: Any = httpx.Response(status, json=body, request=request)
+    return client._make_status_error_from_response(response)
 
 
 def openai_error(message: str, **about: Any) -> dict[str, Any]:
