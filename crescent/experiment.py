@@ -27,7 +27,7 @@ from crescent.engines.system_turns import check_system_prompt
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights, check
 from crescent.evaluation.harness import check as check_evaluation
-from crescent.evaluation.settings import EvaluationSettings
+from crescent.evaluation.settings import MODELS, EvaluationSettings
 from crescent.evaluation.stage import Evaluate
 from crescent.iteration import Iterate
 from crescent.observers.tracking import Tracker
@@ -60,6 +60,9 @@ class EngineSettings(Protocol):
 
     @property
     def scoring(self) -> "EngineSettings": ...
+
+    @property
+    def loads_weights(self) -> bool: ...
 
     def check_student(self, rank: int) -> None: ...
 
@@ -144,6 +147,11 @@ class Experiment:
         check_seed("seed", self.seed)
         if self.iterations > 1:
             self.engine.check_student(getattr(self.train.method, "rank", 0))  # a whole model has no rank
+        if self.prompting.baselines and "base" not in self.roles:
+            raise ConfigError(
+                f"prompting={self.prompting.name} asks the base model, which eval.models={list(self.eval.models)} "
+                "leaves out: add base to it, or choose prompting=none"
+            )
         if self.iterations > 1 and not self.is_self_improvement:
             raise ConfigError(
                 "iterations above 1 need distill=self: a student other than the teacher never asks questions"
@@ -161,6 +169,20 @@ class Experiment:
     def is_self_improvement(self) -> bool:
         """Whether the student is the teacher."""
         return self.distill.student == self.model
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Who is scored, in order: teacher, base, student. In self-improvement the teacher is the base."""
+        models = set(self.eval.models)
+        if self.is_self_improvement and "teacher" in models:
+            models = models - {"teacher"} | {"base"}
+        return tuple(role for role in MODELS if role in models)
+
+    @property
+    def models_here(self) -> tuple[Weights, ...]:
+        """The models whose weights are read on this machine: not those of a teacher that only a server has."""
+        teacher = self.engine.loads_weights or (bool(self.eval.tasks) and "teacher" in self.roles)
+        return tuple(dict.fromkeys((self.model, self.distill.student) if teacher else (self.distill.student,)))
 
     @property
     def device(self) -> str:
@@ -199,7 +221,7 @@ class Experiment:
         self.engine.check(self.model)
         check(self.distill.student)
         if self.eval.tasks and self.eval.chat_template and self.eval.system_prompt is not None:
-            for weights in (self.model, self.distill.student):
+            for weights in (*([self.model] if "teacher" in self.roles else []), self.distill.student):
                 check_system_prompt(weights, self.eval.system_prompt)
 
     def stages(self, iteration: int = 1) -> "Stages":
@@ -207,7 +229,7 @@ class Experiment:
         before, a student that has changed little would ask nearly the same questions again."""
         seed = self.seed if iteration == 1 else int(text_id(str(self.seed), str(iteration))[:7], 16)
         try:
-            asking = _sampling(self.elicit, seed, "elicit", self.domain.ask_stop)
+            asking = self._sampling(self.elicit, seed, "elicit", self.domain.ask_stop)
             return Stages(
                 Elicit(self.domain.bait, asking, self.elicit.samples_per_round),
                 Diversify(
@@ -215,7 +237,7 @@ class Experiment:
                     self.elicit.max_rounds, self.domain.min_chars, self.domain.max_chars,
                 ),
                 Decontaminate(self.contamination, self.eval),
-                Answer(self.domain.solve, _sampling(self.answer, seed, "answer", self.domain.solve_stop)),
+                Answer(self.domain.solve, self._sampling(self.answer, seed, "answer", self.domain.solve_stop)),
                 Vote(self.vote, self.domain.answer, self.domain.equality),
                 Gather(self.source.num_pairs),
                 Accumulate(),
@@ -226,6 +248,14 @@ class Experiment:
             raise
         except ValueError as error:
             raise ConfigError(str(error)) from None
+
+    def _sampling(self, node: Elicitation | Answering, seed: int, key: str, stop: tuple[str, ...]) -> Sampling:
+        """How the teacher writes; a teacher that thinks has room for it beside what it is asked for."""
+        try:
+            limit = node.max_new_tokens + (self.model.thinking_tokens if node.max_new_tokens > 0 else 0)
+            return Sampling(node.temperature, node.top_p, limit, stop, seed)
+        except ValueError as error:
+            raise ConfigError(f"{key}.{error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,13 +303,6 @@ class Job:
         tracking = build_target(_group(node, "tracking"), "tracking", Tracking)
         check = convert(Check, node.get("check"), "check")
         return cls(Experiment.from_node(node), tracking, check)
-
-
-def _sampling(node: Elicitation | Answering, seed: int, key: str, stop: tuple[str, ...]) -> Sampling:
-    try:
-        return Sampling(node.temperature, node.top_p, node.max_new_tokens, stop, seed)
-    except ValueError as error:
-        raise ConfigError(f"{key}.{error}") from None
 
 
 def _check_root_seed(node: Mapping[str, Any]) -> None:

@@ -106,7 +106,9 @@ def run(experiment: Experiment, on: Executor) -> None:
 
         # 5: evaluate
         for model, weights, prompting in to_score(experiment, trained, first=iteration == 1):
-            on.do(replace(stages.evaluate, prompting=prompting, model=model), engine=on.scorer(weights))
+            room = weights.thinking_tokens
+            scoring = replace(stages.evaluate, prompting=prompting, model=model, thinking_tokens=room)
+            on.do(scoring, engine=on.scorer(weights))
         if on.scores_collapse():
             break
         teacher, learner = trained, iterate.learner(student, trained)
@@ -118,18 +120,13 @@ def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tupl
     tasks scores nobody.
 
     In self-improvement the teacher is the base. Prompting baselines are of the base alone: words against training.
+    Models that `eval.models` leaves out are not scored.
     """
-    if not experiment.eval.tasks:
-        return []
-    if not experiment.eval.tasks:
-        return []
-    student = ("student", trained, PLAIN)
-    if not first:
-        return [student]
     base = experiment.distill.student
-    teacher = [] if experiment.is_self_improvement else [("teacher", experiment.model, PLAIN)]
     prompted = [("base", base, baseline) for baseline in experiment.prompting.baselines.values()]
-    return [*teacher, ("base", base, PLAIN), *prompted, student]
+    teacher = [] if experiment.is_self_improvement else [("teacher", experiment.model, PLAIN)]
+    before = [*teacher, ("base", base, PLAIN), *prompted] if first else []
+    return [one for one in (*before, ("student", trained, PLAIN)) if one[0] in experiment.roles]
 
 
 class Runner:

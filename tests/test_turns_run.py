@@ -1,5 +1,5 @@
 """Whole runs of the command on a model whose chat template ends turns with a token that the model does not list, and on
-models that are refused before anything is drawn."""
+a model that is refused before anything is drawn."""
 
 import json
 import shutil
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from command_line import crescent, refused
-from conftest import CHATML
 from transformers import AutoTokenizer, GenerationConfig
 from unlisted import END, LISTED, save_unlisted
 
@@ -22,10 +21,6 @@ RUN = (
     "num_questions=6", "elicit.samples_per_round=6", "elicit.temperature=0.3", "elicit.max_new_tokens=60",
     "vote.draws=4", "answer.temperature=0.3", "answer.max_new_tokens=60", "train.epochs=1",
 )  # fmt: skip
-THINKS = CHATML.replace(
-    "<|assistant|>\n{% endif %}",
-    "<|assistant|>\n{% if enable_thinking is false %}<think></think>{% endif %}{% endif %}",
-)
 
 
 @pytest.fixture(scope="module")
@@ -51,20 +46,6 @@ def test_draws_of_a_model_that_does_not_list_its_end_of_turn_vote(
 
 def copied(model: Path, folder: Path) -> Path:
     return Path(shutil.copytree(model, folder))
-
-
-@pytest.mark.parametrize("role", ["model", "distill.student"])
-@pytest.mark.parametrize("check", ["auto", "true", "false"])
-def test_a_model_that_thinks_is_refused_with_and_without_preflight(
-    role: str, check: str, tiny_llama: Path, tmp_path: Path
-) -> None:
-    folder = copied(tiny_llama, tmp_path / "thinker")
-    (folder / "chat_template.jinja").write_text(THINKS)
-    group = ("model=hf",) if role == "model" else ("distill=smollm2_135m_instruct", "distill.student.name=thinker")
-    done = crescent(tmp_path, *group, f"{role}.path={folder}", "eval=none", f"check={check}")
-    message = refused(done)
-    assert "thinker" in message and "thinks aloud before it answers (its chat template has thinking" in message
-    assert not (tmp_path / "outputs" / "store").exists()
 
 
 def test_a_token_without_an_embedding_is_named_before_the_model_is_loaded(tiny_llama: Path, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 "<think>Maybe 13?</think>It is 12."          "It is 12."
 "Maybe 13?</think>It is 12."                 "It is 12."   the opening tag was in the prompt
-"It is 12. <think>Or 13"                     "It is 12. "  never closed: nothing after it counts
+"It is 12. <think>Or 13"                     ""            never closed: the model has not answered yet
 "<|begin_of_thought|>13<|end_of_thought|>12" "12"
+"<|channel|>analysis<|message|>13<|end|><|start|>assistant<|channel|>final<|message|>12" "12"
 """
 
 import re
+from dataclasses import dataclass
 
 # <think> · </thinking> · <seed:think> · <|begin_of_thought|> · <|START_THINKING|> · [THINK] · ◁think▷
 _NAME = r"(?:think|thinking|thoughts?|reasoning|scratchpad)"
@@ -14,28 +16,91 @@ OPENING = rf"<(?:\w+:)?{_NAME}\s*>|<\|begin_of_{_NAME}\|>|<\|start_{_NAME}\|>|\[
 CLOSING = rf"</(?:\w+:)?{_NAME}\s*>|<\|end_of_{_NAME}\|>|<\|end_{_NAME}\|>|\[/think\]|◁/think▷"
 """Tags around thoughts, to be matched whatever their case."""
 _TAG = re.compile(rf"(?P<closing>{CLOSING})|{OPENING}", re.IGNORECASE)
-_FINAL_CHANNEL = "<|channel|>final<|message|>"
-_ANALYSIS_CHANNEL = "<|channel|>analysis"
+_OPENS = re.compile(rf"\s*(?:{OPENING})", re.IGNORECASE)
+_CLOSES = re.compile(CLOSING, re.IGNORECASE)
+# gpt-oss: every message names its channel, and only the one called "final" is for the reader.
+CHANNEL = "<|channel|>"
+_CHANNEL = re.compile(r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*(?P<name>\w+)[^<]*<\|message\|>")
+_MESSAGE_END = re.compile(r"<\|(?:end|return|call|start)\|>")
+_FINAL = "final"
+UNCLOSED = "unclosed thought"
 
 
-def without_thoughts(text: str) -> str:
-    """`text` without the model's thoughts, closed or not. Linear in its length."""
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`thought` is all that was written in thought, `answer` the rest. `is_open`: the text ends within a thought, so
+    there is no answer."""
+
+    thought: str
+    answer: str
+    is_open: bool = False
+
+
+def split_thoughts(text: str) -> Parts:
+    """The thoughts of a text and its answer. Linear in its length."""
     if "<" not in text and "[" not in text and "◁" not in text:
-        return text
-    if _ANALYSIS_CHANNEL in text:
-        before, _, after = text.partition(_ANALYSIS_CHANNEL)
-        text = after.partition(_FINAL_CHANNEL)[2] or before
+        return Parts("", text)
+    said, thoughts = _final_channel(text) if CHANNEL in text else (text, [])
+    if said is None:
+        return Parts("".join(thoughts), "", is_open=True)
     kept: list[str] = []
     start, thinking = 0, False
-    for tag in _TAG.finditer(text):
+    for tag in _TAG.finditer(said):
         if tag["closing"] is None:
             if not thinking:
-                kept.append(text[start : tag.start()])
+                kept.append(said[start : tag.start()])
+                start = tag.end()
             thinking = True  # a tag that is named inside a thought opens no second one
         else:
             if not thinking:
-                kept.clear()  # all that came before was thought
+                thoughts += kept  # all that came before was thought
+                kept.clear()
+            thoughts.append(said[start : tag.start()])
             start, thinking = tag.end(), False
-    if not thinking:
-        kept.append(text[start:])
-    return "".join(kept)
+    if thinking:
+        return Parts("".join([*thoughts, *kept, said[start:]]), "", is_open=True)
+    return Parts("".join(thoughts), "".join([*kept, said[start:]]))
+
+
+def without_thoughts(text: str) -> str:
+    """`text` without the model's thoughts; nothing is left of a text that ends within one."""
+    return split_thoughts(text).answer
+
+
+def ending(text: str, finish_reason: str) -> str:
+    """How a completion ended, as it is counted: in an unclosed thought it has said nothing, whatever ended it."""
+    return UNCLOSED if split_thoughts(text).is_open else finish_reason
+
+
+def answer_start(text: str) -> int:
+    """Where the answer begins in a text that begins with thoughts, white space skipped: 0 without thoughts, the length
+    of the text while the model still thinks. Tags further on are part of the answer."""
+    if text.lstrip().startswith(CHANNEL):
+        final = next((one for one in _CHANNEL.finditer(text) if one["name"] == _FINAL), None)
+        return len(text) if final is None else final.end()
+    first, start = _TAG.search(text), 0
+    if first is not None and first["closing"] is not None:  # the prompt opened it
+        start = _skip_space(text, first.end())
+    while opened := _OPENS.match(text, start):
+        closed = _CLOSES.search(text, opened.end())
+        if closed is None:
+            return len(text)
+        start = _skip_space(text, closed.end())
+    return start
+
+
+def _final_channel(text: str) -> tuple[str | None, list[str]]:
+    """What was said to the reader (None: nothing yet), and the messages of other channels."""
+    marks = list(_CHANNEL.finditer(text))
+    if not marks:
+        return None, [text]
+    said: list[str] = []
+    thoughts = []
+    for mark, following in zip(marks, [*marks[1:], None], strict=True):
+        message = _MESSAGE_END.split(text[mark.end() : following.start() if following else len(text)], maxsplit=1)[0]
+        (said if mark["name"] == _FINAL else thoughts).append(message)
+    return "".join(said) if said else None, thoughts
+
+
+def _skip_space(text: str, start: int) -> int:
+    return len(text) - len(text[start:].lstrip())

@@ -17,9 +17,10 @@ from typing import Any
 
 from crescent.cli.arguments import a_path
 from crescent.engines.turns import list_end
-from crescent.engines.weights import Weights, load, local_folder
+from crescent.engines.weights import Weights, asked_template, load, local_folder
 
 ADAPTER, MODEL = "adapter", "model"
+_ASKED = ("name", "path", "dtype", "revision", "template", "gguf_file", "chat_template_kwargs")
 
 
 def main() -> None:
@@ -59,7 +60,10 @@ def _write(weights: Weights, folder: Path) -> None:
     list_end(model, tokenizer)
     model.save_pretrained(folder)
     # anew: the one beside the model pads on the left, as our own decoding needs
-    AutoTokenizer.from_pretrained(local_folder(weights)).save_pretrained(folder)
+    saved = AutoTokenizer.from_pretrained(local_folder(weights))
+    if weights.chat_template_kwargs:  # else the exported model would be asked otherwise than it was trained and scored
+        saved.chat_template = asked_template(weights, saved)
+    saved.save_pretrained(folder)
 
 
 def _student(run: Path) -> Weights:
@@ -82,8 +86,7 @@ def _student(run: Path) -> Weights:
     if not (artifact / ADAPTER).is_dir():
         raise ValueError(f"the adapter of {run} is not at {artifact}: run the same command again, it is built anew")
     node = summary["config"]["distill"]["student"]
-    fields = ("name", "path", "dtype", "revision", "template", "gguf_file")
-    student = Weights(**{key: node[key] for key in fields if key in node})
+    student = Weights(**{key: node[key] for key in _ASKED if key in node})
     return student.with_adapter(artifact / ADAPTER, artifact.name)
 
 

@@ -89,8 +89,9 @@ def run_job(config: DictConfig) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     node: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     from crescent.experiment import Job
-    from crescent.observers.narration import print_paths, print_table, tell_formats
+    from crescent.observers.narration import tell_formats, tell_thinking
     from crescent.observers.summary import Summary
+    from crescent.observers.tables import print_paths, print_table
     from crescent.pipeline import Runner, run
     from crescent.reporting.show.single import report_run
 
@@ -104,6 +105,7 @@ def run_job(config: DictConfig) -> None:
     console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
     console.say(f"{experiment.model.name} teaches {experiment.distill.student.name}; run folder {folder}")
     tell_formats(console, (experiment.model, experiment.distill.student), lambda: configured.experiment.device)
+    tell_thinking(console, (experiment.model, experiment.distill.student))
     experiment = experiment.resolved()
     # what is tracked, compared and exported is what the run computed in
     node["model"]["dtype"] = experiment.model.dtype

@@ -91,6 +91,8 @@ def convert(hint: Any, value: Any, path: str) -> Any:
     origin, options = get_origin(hint), get_args(hint)
     if value == "???":
         raise ConfigError(f"{path} has no value yet; give one, as in {path}=VALUE")
+    if hint is Any:
+        return value
     if origin in (Union, types.UnionType):
         return _convert_union(options, value, path)
     if origin is Literal:

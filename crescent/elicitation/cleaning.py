@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from crescent.answers.thoughts import without_thoughts
+from crescent.answers.thoughts import split_thoughts
 from crescent.elicitation.choosing import choose
 from crescent.elicitation.phrases import NAMES_PROBLEM, SPEAKS_OF_WORD_PROBLEMS
 from crescent.elicitation.repetition import repeats_itself
@@ -26,6 +26,7 @@ Reason = Literal[
     "ok",
     "empty",
     "thought",
+    "unclosed thought",
     "refusal",
     "no problem stated",
     "cut off",
@@ -70,10 +71,12 @@ def clean_question(
         raise ValueError(f"min_characters={min_characters} must lie between 1 and max_characters={max_characters}")
     if finish_reason not in ("stop", "length"):  # abort, content_filter, error, ...
         return Cleaned(None, "unfinished")
-    answered = without_thoughts(text)
-    if not answered.strip() and text.strip():
+    written = split_thoughts(text)
+    if written.is_open:
+        return Cleaned(None, "unclosed thought")
+    if not written.answer.strip() and text.strip():
         return Cleaned(None, "thought")
-    reading = _read(answered)
+    reading = _read(written.answer)
     against = reading.against
     if against == "no question" and finish_reason == "length":
         against = "cut off"

@@ -16,7 +16,6 @@ from crescent.core.records import RawQuestion
 from crescent.core.store import Artifact, Key, Outcome, Store, renamed_in_key
 from crescent.engines import Completion, Finished, Prompt, Sampling, unfinished
 from crescent.engines.journal import Journal
-from crescent.engines.thoughts import check_texts
 
 MAX_ROUND = 1_000_000  # a round is in memory at once
 
@@ -71,8 +70,7 @@ class Stream:
         """Round `index` of the stream: `samples_per_round` RawQuestions.
 
         `ahead` is how many rounds, this one included, the caller is likely to ask for: as many of them are generated
-        with it as the engine prefers in one batch. `finished` is called for every completion that is generated. Raises
-        ValueError for a model whose first round shows that it thinks aloud.
+        with it as the engine prefers in one batch. `finished` is called for every completion that is generated.
         """
         stage = self._stage
         rounds = max(1, min(ahead, self._engine.preferred_batch // stage.samples_per_round))
@@ -90,8 +88,6 @@ class Stream:
         if not shard.reused:
             with self._store.lock(f"stream-{self.key}"):
                 self._journal().forget(stage.prompts(index), stage.sampling)
-        if index == 0:
-            check_texts(self._engine.name, [row.text for row in shard.read(RawQuestion)])
         return shard
 
     def _generate(self, index: int, rounds: int, finished: Finished | None) -> list[Completion]:

@@ -2,13 +2,15 @@
 
 In: the tokens of a completion, a tokenizer, stop strings. Out: whether the last token completed one, and the text that
 remains. A stop string may spell special tokens (`<|im_end|>`, `<|start_header_id|>user<|end_header_id|>`), which are
-not in the text of a completion. It runs no model.
+not in the text of a completion. What a model writes in thought before its answer ends nothing. It runs no model.
 """
 
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from crescent.engines import Sampling
+from crescent.engines.thoughts import AnswerStarts, Decoder
 from crescent.engines.turns import special_tokens
 
 if TYPE_CHECKING:
@@ -23,6 +25,31 @@ def spells_special(stops: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -
     return any(name in stop for stop in stops for name in names)
 
 
+class Texts:
+    """The texts of completions: thoughts with the tags around them, then the answer before its first stop string.
+
+    `name` tells a completion from others, `opened` is the thinking tag that its prompt ends in.
+    """
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", sampling: Sampling) -> None:
+        self._decode = Decoder(tokenizer)
+        self._stops = Stops(tokenizer, sampling.stop, sampling.keeps_stop_text)
+        self._answers = AnswerStarts(self._decode)
+
+    def stops_at(self, name: int, tokens: Sequence[int], opened: str) -> bool:
+        """Whether the last token completed a stop string of the answer."""
+        if not self._stops.reached(tokens):
+            return False
+        start = self._answers.find(name, tokens, opened)
+        return start is not None and self._stops.reached(tokens[start:])
+
+    def text(self, name: int, tokens: Sequence[int], opened: str) -> str:
+        """The text of a completion, which may go on after a stop string."""
+        start = self._answers.find(name, tokens, opened)
+        thought, answer = (tokens, ()) if start is None else (tokens[:start], tokens[start:])
+        return opened + self._decode(thought) + self._stops.text(answer)
+
+
 class Stops:
     """Stop strings. Text is decoded only after a token that can complete one of them.
 
@@ -30,7 +57,7 @@ class Stops:
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", stops: tuple[str, ...], keeps_text: bool = False) -> None:
-        self._tokenizer, self._keeps_text = tokenizer, keeps_text
+        self._tokenizer, self._keeps_text, self._plain = tokenizer, keeps_text, Decoder(tokenizer)
         self._stops = tuple(stop for stop in stops if stop)
         self._special = frozenset(special_tokens(tokenizer)) if self._stops else frozenset()
         self._window = 2 * max(map(len, self._stops), default=0) + 8
@@ -43,13 +70,12 @@ class Stops:
         if not self._stops or not tokens or tokens[-1] not in self._can_end:
             return False
         tail = tokens[-self._window :]
-        return self._found(self._decode(tail)) or self._found_among_special(tail)
+        return self._found(self._plain(tail)) or self._found_among_special(tail)
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text of a completion, special tokens left out, before its first stop string."""
-        if not self._keeps_text and self._found_among_special(tokens[-self._window :]):
-            return self.cut(self._before_special(tokens))
-        return self.cut(self._decode(tokens))
+        end = None if self._keeps_text else self._end_among_special(tokens)
+        return self.cut(self._plain(tokens) if end is None else self._before_special(tokens[:end]))
 
     def cut(self, text: str) -> str:
         """The text before the first stop string."""
@@ -68,20 +94,27 @@ class Stops:
         return any(stop in text for stop in self._stops)
 
     def _found_among_special(self, tokens: Sequence[int]) -> bool:
-        return not self._special.isdisjoint(tokens) and self._found(self._decode(tokens, skip=False))
+        return not self._special.isdisjoint(tokens) and self._found(self._with_special(tokens))
+
+    def _end_among_special(self, tokens: Sequence[int]) -> int | None:
+        """How many of the tokens there are up to the first stop string that spells special ones; None without any."""
+        if self._special.isdisjoint(tokens):
+            return None
+        ends = (at + 1 for at, token in enumerate(tokens) if token in self._can_end)
+        return next((end for end in ends if self._found_among_special(tokens[max(0, end - self._window) : end])), None)
 
     def _before_special(self, tokens: Sequence[int]) -> str:
         """The text of `tokens`, which end with a stop string that spells special tokens, without all of that string."""
         start = len(tokens) - 1
-        while not self._found(self._decode(tokens[start:], skip=False)):
+        while not self._found(self._with_special(tokens[start:])):
             start -= 1
-        before, first = self._decode(tokens[:start]), self._decode(tokens[: start + 1])
+        before, first = self._plain(tokens[:start]), self._plain(tokens[: start + 1])
         if tokens[start] in self._special or not first.startswith(before):
             return before
-        [stop] = [one for one in self._stops if one in self._decode(tokens[start:], skip=False)][:1]
+        [stop] = [one for one in self._stops if one in self._with_special(tokens[start:])][:1]
         shared = max(size for size in range(len(stop) + 1) if first.endswith(stop[:size]))
         return first[: len(first) - shared]
 
-    def _decode(self, tokens: Sequence[int], skip: bool = True) -> str:
-        text: Any = self._tokenizer.decode(list(tokens), skip_special_tokens=skip)
+    def _with_special(self, tokens: Sequence[int]) -> str:
+        text: Any = self._tokenizer.decode(list(tokens), skip_special_tokens=False)
         return text

@@ -4,7 +4,6 @@ In: weights, and the text of a system turn. Out: nothing, or a ValueError that r
 raise an error (Gemma 2), others leave such turns out. It loads no model.
 """
 
-from dataclasses import replace
 from typing import Any
 
 from crescent.engines.weights import Weights, folder_if_here, load_tokenizer
@@ -20,7 +19,7 @@ def check_system_prompt(weights: Weights, prompt: str) -> None:
         return
     from jinja2 import TemplateError
 
-    tokenizer = load_tokenizer(replace(weights, path=str(folder)))
+    tokenizer = load_tokenizer(weights.in_folder(folder))
     turns: Any = [{"role": "system", "content": prompt}, {"role": "user", "content": "How many?"}]
     try:
         text = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))

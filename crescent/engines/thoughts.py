@@ -1,66 +1,40 @@
-"""Models that think aloud before they answer, told by their chat template or by what they wrote.
+"""Models that think before they answer: how their templates and texts show it, and how their tokens become text.
 
-In: a tokenizer with its chat template, or texts. Out: why a model is taken to think, or a ValueError of one line that
-refuses it: Crescent has no place for a thought, which would be taken for the question, asked, voted on and trained.
+In: a tokenizer with its chat template, or the tokens that a model wrote. Out: why a model is taken to think; the
+thinking tag that a prompt ends in, which belongs to the completion; text that keeps the tags around thoughts, also
+where the tokenizer has them as special tokens. What is done with thoughts is in `crescent.answers.thoughts`.
 
-What counts is what the template does when it is asked as Crescent asks, with no variable set. One that opens a thought,
-or that a switch keeps from it (Qwen3), is of a thinking model; one that closes the thought at once (DeepSeek V3.1) or
-has the switch off (Granite) is not, and neither is one that only takes thoughts out of earlier turns.
+A template is asked as Crescent asks, with the arguments of `model.chat_template_kwargs`. One that opens a thought, or
+that a switch keeps from it (Qwen3), is of a thinking model; one that closes the thought at once (DeepSeek V3.1, Qwen3
+with enable_thinking=false) is not, and neither is one that only takes thoughts out of earlier turns.
 """
 
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from crescent.answers.thoughts import CLOSING, OPENING
+from crescent.answers.thoughts import CHANNEL, CLOSING, OPENING, answer_start
+from crescent.engines.turns import special_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _OPEN = re.compile(rf"{OPENING}|<\|channel\|>(?:analysis|thought)", re.IGNORECASE)
-_CLOSE = re.compile(CLOSING, re.IGNORECASE)
-_CLOSED = re.compile(rf"(?:{CLOSING})\s*\Z", re.IGNORECASE)
+_OPEN_AT_END = re.compile(rf"(?:{OPENING}|<\|channel\|>analysis<\|message\|>)\s*\Z", re.IGNORECASE)
+_CLOSED_AT_END = re.compile(rf"(?:{CLOSING})\s*\Z", re.IGNORECASE)
+_CLOSES = re.compile(rf"{CLOSING}|<\|channel\|>\s*final", re.IGNORECASE)
+_MARK = re.compile(rf"{OPENING}|{CLOSING}", re.IGNORECASE)
+_CHANNEL_MARKS = (CHANNEL, "<|message|>", "<|start|>", "<|end|>")
 _HINT = re.compile(r"think|thought|reasoning|\|channel\|", re.IGNORECASE)
-FEW = 1 / 20  # of texts: as many may hold a tag by chance, at a high temperature
+TAG_TOKENS = 16
+"""No thinking tag with the white space around it is longer."""
 _USER = [{"role": "user", "content": "How many?"}]
 _THOUGHT = "count them one by one"
-_TEMPLATE_MEND = (
-    "Choose a model that answers at once; or, where its template has enable_thinking, give a copy of the model whose "
-    "chat_template.jinja begins with {% set enable_thinking = false %}"
-)
-_TEXT_MEND = "Choose a model that answers at once, or switch its thinking off in its chat template or on its server"
 
 
 def may_think(template: str) -> bool:
     """Whether a template is worth a look: most are not."""
     return _HINT.search(template) is not None
-
-
-def check_template(name: str, tokenizer: "PreTrainedTokenizerBase") -> None:
-    """Raises ValueError with a suggested fix if a model's chat template is that of a model which thinks."""
-    why = why_thinking(tokenizer)
-    if why is not None:
-        raise refused(name, why, _TEMPLATE_MEND)
-
-
-def check_texts(name: str, texts: Sequence[str]) -> None:
-    """Raises ValueError with a suggested fix if more of a model's texts than by chance hold a thinking tag."""
-    found = [tag for text in texts if (tag := tag_in(text)) is not None]
-    if len(found) > FEW * len(texts):
-        raise refused(name, f"{len(found)} of {len(texts)} texts that it wrote hold {found[0]}", _TEXT_MEND)
-
-
-def check_field(name: str, message: Any) -> None:
-    """Raises ValueError with a suggested fix if a server's message has a thought beside its text."""
-    for field in ("reasoning_content", "reasoning"):
-        if getattr(message, field, None):
-            raise refused(name, f"the server's answers have {field}", _TEXT_MEND)
-
-
-def tag_in(text: str) -> str | None:
-    """The first thinking tag of a text."""
-    found = _OPEN.search(text) or _CLOSE.search(text)
-    return found[0] if found else None
 
 
 def why_thinking(tokenizer: "PreTrainedTokenizerBase") -> str | None:
@@ -76,17 +50,75 @@ def why_thinking(tokenizer: "PreTrainedTokenizerBase") -> str | None:
         return None
 
 
-def refused(name: str, why: str, hint: str) -> ValueError:
-    """The line that refuses a model."""
-    return ValueError(
-        f"model {name!r} thinks aloud before it answers ({why}), and its thoughts would be taken for questions and "
-        f"answers. {hint}."
-    )
+def open_thought(prompt: str) -> str:
+    """The thinking tag that a rendered prompt ends in, with the white space behind it; "" where it ends in none."""
+    found = _OPEN_AT_END.search(prompt)
+    return found[0] if found else ""
+
+
+def open_thought_of(ids: Sequence[int], tokenizer: Any) -> str:
+    """`open_thought` of a prompt's token ids."""
+    return open_thought(str(tokenizer.decode(list(ids[-TAG_TOKENS:]), skip_special_tokens=False)))
+
+
+def cut_at_stops(text: str, stops: Sequence[str]) -> str:
+    """The text before the first stop string of its answer: what stands in the thoughts before it ends nothing."""
+    start = answer_start(text)
+    answer = text[start:]
+    for stop in filter(None, stops):
+        answer = answer.split(stop, 1)[0]
+    return text[:start] + answer
+
+
+class Decoder:
+    """Tokens to text without control tokens, but with those around thoughts: some tokenizers hide `[THINK]` or the
+    channels of gpt-oss as special tokens, and thought and answer would run into each other."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        texts = special_tokens(tokenizer)
+        has_channels = CHANNEL in texts.values()
+        self.marks = {
+            token for token, text in texts.items() if _MARK.fullmatch(text) or (has_channels and text in _CHANNEL_MARKS)
+        }
+        self._hidden = texts.keys() - self.marks
+
+    def __call__(self, tokens: Sequence[int]) -> str:
+        if self.marks.isdisjoint(tokens):
+            return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
+        seen = [token for token in tokens if token not in self._hidden]
+        return str(self._tokenizer.decode(seen, skip_special_tokens=False))
+
+
+class AnswerStarts:
+    """Where the answers of completions begin, in tokens. Of a thought that is asked about again and again, as it grows,
+    only what is new is read."""
+
+    def __init__(self, decode: Decoder) -> None:
+        self._decode = decode
+        self._read: dict[int, int] = {}
+
+    def find(self, name: int, tokens: Sequence[int], opened: str) -> int | None:
+        """The number of tokens before the answer: 0 where the model did not begin with a thought, None while it thinks.
+        `name` tells the completion from others, `opened` is the tag that its prompt ends in."""
+        if not opened and answer_start(self._decode(tokens[:TAG_TOKENS])) == 0:
+            return 0
+        read = self._read.get(name, 0)
+        since = max(0, read - TAG_TOKENS) if read <= len(tokens) else 0  # else it was begun again
+        if not _CLOSES.search(self._decode(tokens[since:])):
+            self._read[name] = len(tokens)
+            return None
+        start = answer_start(opened + self._decode(tokens))
+        low, high = 0, len(tokens)
+        while low < high:  # the fewest tokens that spell all before the answer
+            middle = (low + high) // 2
+            low, high = (low, middle) if len(opened + self._decode(tokens[:middle])) >= start else (middle + 1, high)
+        return low if low < len(tokens) else None
 
 
 def _sign(tokenizer: Any) -> str | None:
     prompt = _render(tokenizer, _USER, True)
-    if _CLOSED.search(prompt):
+    if _CLOSED_AT_END.search(prompt):
         return None
     if found := _OPEN.search(prompt):
         return f"its chat template opens {found[0]}"

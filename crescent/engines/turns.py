@@ -105,19 +105,33 @@ def as_ids(value: Any) -> list[int]:
     return [int(one) for one in (value if isinstance(value, Sequence) else [value]) if one is not None]
 
 
-def _control_tokens_behind(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
-    """Control tokens that the template puts after an answer, in order; none where it cannot render one."""
+def text_behind_answer(tokenizer: "PreTrainedTokenizerBase") -> str | None:
+    """What the chat template writes behind an answer; None where it cannot render one."""
     from jinja2 import TemplateError
 
     if tokenizer.chat_template is None:
-        return []
+        return None
     try:
         text = str(tokenizer.apply_chat_template(_CHAT, tokenize=False))
     except TemplateError:
-        return []
+        return None
     at = text.rfind(_ANSWER)
-    if at < 0:
+    return None if at < 0 else text[at + len(_ANSWER) :]
+
+
+def text_before_answer(tokenizer: "PreTrainedTokenizerBase") -> str:
+    """What the chat template writes between its generation prompt and an answer: most nothing, Qwen3's an empty
+    thought. Nothing too where it does not go on from its generation prompt."""
+    prompt = str(tokenizer.apply_chat_template(_CHAT[:1], tokenize=False, add_generation_prompt=True))
+    text = str(tokenizer.apply_chat_template(_CHAT, tokenize=False))
+    return text[len(prompt) : text.rfind(_ANSWER)] if text.startswith(prompt) else ""
+
+
+def _control_tokens_behind(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """Control tokens that the template puts after an answer, in order; none where it cannot render one."""
+    behind = text_behind_answer(tokenizer)
+    if behind is None:
         return []
-    ids: Any = tokenizer(text[at + len(_ANSWER) :], add_special_tokens=False)["input_ids"]
+    ids: Any = tokenizer(behind, add_special_tokens=False)["input_ids"]
     control = control_tokens(tokenizer)
     return [token for token in ids if token in control]

@@ -8,9 +8,9 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +20,8 @@ from crescent.engines import gguf
 from crescent.engines.attention import needed_attention
 from crescent.engines.dates import DATE, check_date, is_dated, with_date
 from crescent.engines.memory import Need, oom_error_as
-from crescent.engines.thoughts import check_template, may_think
+from crescent.engines.template_arguments import check_arguments, check_read, with_arguments
+from crescent.engines.thoughts import may_think, why_thinking
 from crescent.engines.tokenizer_files import check_files, read_tokenizer
 from crescent.engines.turns import Turn, turn_of
 from crescent.engines.vocabulary import check_vocabulary
@@ -51,6 +52,8 @@ class Weights:
     `dtype` "auto" is decided for a device (`on`) before anything is loaded or a key is made.
     `template`: "chat" is the model's own chat template; "completion" asks a model without one in plain text, as
     `COMPLETION` has it. `date_string` is the day that chat templates print which ask for today's (Llama 3.2).
+    `chat_template_kwargs` are given to the chat template wherever it renders anything ({"enable_thinking": False}).
+    `thinking_tokens` are added to every limit of new tokens, for what a model that thinks writes before it answers.
     """
 
     name: str
@@ -62,6 +65,8 @@ class Weights:
     template: Template = "chat"
     gguf_file: str | None = omit_from_key_at(None)
     date_string: str = omit_from_key_at(DATE)
+    chat_template_kwargs: Mapping[str, Any] | None = field(default=None, hash=False, metadata={"omit_at": None})
+    thinking_tokens: int = omit_from_key_at(0)
 
     def __post_init__(self) -> None:
         check_date(self.date_string)
@@ -72,6 +77,16 @@ class Weights:
                 f"model.gguf_file is {self.gguf_file!r}; it must be the name of a .gguf file in the "
                 f"repository or folder model.path, which is {self.path!r}"
             )
+        if not self.chat_template_kwargs:
+            object.__setattr__(self, "chat_template_kwargs", None)
+        check_arguments(self.chat_template_kwargs or {})
+        if self.chat_template_kwargs and self.template != "chat":
+            raise ValueError(
+                f"model.chat_template_kwargs are for a model's own chat template; {self.name} has model.template="
+                f"{self.template}, which reads none. Leave them out."
+            )
+        if self.thinking_tokens < 0:
+            raise ValueError(f"model.thinking_tokens is {self.thinking_tokens}; it must be 0 (no room) or more")
 
     def on(self, device: str) -> "Weights":
         """The same with `dtype` decided for a device, as it belongs in keys: it changes results."""
@@ -124,21 +139,31 @@ def check(weights: Weights) -> None:
 
 
 def check_tokens(weights: Weights) -> None:
-    """Raises ValueError with a suggested fix if a model thinks aloud, or lacks embeddings for its tokenizer. What is
-    not on this machine is not looked at, and nothing is fetched."""
+    """Raises ValueError with a suggested fix if a model's chat template does not read its arguments, or if it lacks
+    embeddings for its tokenizer. What is not on this machine is not looked at, and nothing is fetched."""
     folder = folder_if_here(weights)
     if folder is None:
         return
-    check_thinking(weights)
+    check_template_arguments(weights)
     if (folder / "config.json").exists():
         check_vocabulary(weights.name, folder)
 
 
-def check_thinking(weights: Weights) -> None:
-    """Raises ValueError with a suggested fix if the chat template is of a model that thinks aloud before it answers."""
+def check_template_arguments(weights: Weights) -> None:
+    """Raises ValueError with a suggested fix if the chat template has no variable of an argument's name."""
     folder = folder_if_here(weights)
-    if weights.template == "chat" and folder is not None and any(map(may_think, _chat_templates(folder))):
-        check_template(weights.name, load_tokenizer(weights))
+    if folder is not None and weights.chat_template_kwargs:
+        check_read(weights.name, weights.chat_template_kwargs, _chat_templates(folder))
+
+
+def why_it_thinks(weights: Weights) -> str | None:
+    """What shows that a model thinks before it answers, by its chat template and arguments; None for any other, and for
+    one that is not on this machine."""
+    folder = folder_if_here(weights)
+    if weights.template != "chat" or folder is None or not any(map(may_think, _chat_templates(folder))):
+        return None
+    tokenizer = tokenizer_if_here(weights)
+    return why_thinking(tokenizer) if tokenizer else None
 
 
 def identity(weights: Weights, cache: Path | None = None, to_train: bool = False) -> str:
@@ -158,6 +183,8 @@ def identity(weights: Weights, cache: Path | None = None, to_train: bool = False
     about: dict[str, Any] = {"files": content, "dtype": weights.dtype, "adapter": weights.adapter_key}
     if weights.template != "chat":
         about["template"] = COMPLETION
+    if weights.chat_template_kwargs:
+        about["chat_template_kwargs"] = weights.chat_template_kwargs
     if turn.unlisted is not None:  # its answers end where they once ran on to the limit
         about["end_of_turn"] = turn.unlisted
     if to_train and turn.is_followed:  # its responses once were trained on beyond their end
@@ -216,7 +243,8 @@ def _turn(weights: Weights, folder: Path, content: list[tuple[str, str]], known:
     if weights.template != "chat" or not _has_chat_template(folder):
         return _AS_LISTED
     small = [entry for entry in content if not entry[0].endswith((".safetensors", ".bin"))]
-    mark = "turn:" + make_key("turn", 1, small)
+    asked: list[Any] = [*small, weights.chat_template_kwargs] if weights.chat_template_kwargs else small
+    mark = "turn:" + make_key("turn", 1, asked)
     if mark not in known:
         known[mark] = json.dumps(asdict(turn_end(weights)))
     return Turn(**json.loads(known[mark]))
@@ -359,8 +387,7 @@ def load(weights: Weights, device: str) -> "tuple[PreTrainedModel, PreTrainedTok
 def load_tokenizer(weights: Weights) -> "PreTrainedTokenizerBase":
     """The tokenizer, padding on the left as decoding needs, the pad token falling back to the end token."""
     tokenizer = read_tokenizer(weights.name, local_folder(weights))
-    if weights.template == "completion":
-        tokenizer.chat_template = COMPLETION  # so that engines, masks and the harness all ask in one way
+    tokenizer.chat_template = asked_template(weights, tokenizer)
     if tokenizer.chat_template is None:
         raise ValueError(
             f"model {weights.name!r} has no chat template: Crescent asks it in chat turns. Choose a chat model."
@@ -371,6 +398,13 @@ def load_tokenizer(weights: Weights) -> "PreTrainedTokenizerBase":
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
     return tokenizer
+
+
+def asked_template(weights: Weights, tokenizer: "PreTrainedTokenizerBase") -> Any:
+    """The template a model is asked with, arguments included, so that engines, masks and the harness ask in one way."""
+    if weights.template == "completion":
+        return COMPLETION
+    return with_arguments(tokenizer.chat_template, weights.chat_template_kwargs or {})
 
 
 def tokenizer_if_here(weights: Weights) -> "PreTrainedTokenizerBase | None":

@@ -16,6 +16,7 @@ from crescent.engines import Engine
 from crescent.evaluation import catalogue
 from crescent.evaluation.benchmarks import check_files, check_functions, check_hub, check_nltk, check_shots
 from crescent.evaluation.loading import load, quiet, seed_everything
+from crescent.evaluation.many_samples import combine, combine_scores
 from crescent.evaluation.metrics import cost_scores, subset_scores, task_scores
 from crescent.evaluation.samples import Grouping, Sample, merge
 from crescent.evaluation.settings import EvaluationSettings
@@ -85,19 +86,38 @@ def score_task(
     console: Console,
     prompting: Plain | Baseline = PLAIN,
     work: Path | None = None,
+    thinking_tokens: int = 0,
 ) -> TaskResult:
-    """Scores one task. `work` keeps log-likelihoods until they are committed. Raises ValueError if its data cannot be
-    had."""
-    from lm_eval.evaluator import evaluate
-
+    """Scores one task. `work` keeps log-likelihoods until they are committed; `thinking_tokens` are added to the limits
+    of new tokens. Raises ValueError if its data cannot be had."""
     from crescent.evaluation.loglikelihood_journal import Slices
     from crescent.evaluation.model import HarnessModel
 
     title = f"{source.name}, {shots}-shot" + ("" if isinstance(prompting, Plain) else f", {prompting.name}")
+    count = settings.samples if source.generates and isinstance(prompting, Plain) else 1
     inner = HarnessModel(
         engine, console, title, settings.max_new_tokens, settings.seed, settings.loglikelihood_batch, settings.stop,
-        Slices(work / "loglikelihoods.jsonl") if work else None,
+        Slices(work / "loglikelihoods.jsonl") if work else None, thinking_tokens, settings.temperature, count,
     )  # fmt: skip
+    runs, tables, conditions = [], [], {}
+    for sample in range(count):
+        inner.sample = sample
+        run, table, conditions = _score_once(inner, source, shots, settings, prompting)
+        runs.append(run)
+        tables.append(table)
+    samples = combine(runs, applies(source))
+    scores = combine_scores(tables, samples)
+    scores += subset_scores(source.name, shots, samples, source.metadata.get("unanswerable"))
+    scores += cost_scores(source.name, shots, samples)
+    return TaskResult(scores, samples, {**conditions, **_sampled(settings, thinking_tokens, count)})
+
+
+def _score_once(
+    inner: Any, source: TaskSource, shots: int, settings: EvaluationSettings, prompting: Plain | Baseline
+) -> tuple[list[Sample], list[TaskScore], dict[str, Any]]:
+    """One sample of each item: what was said, the harness's table, the conditions of both."""
+    from lm_eval.evaluator import evaluate
+
     with quiet():
         loaded = load(source, shots, settings)
         model = _prompted(inner, source, loaded, settings, prompting)
@@ -113,13 +133,12 @@ def score_task(
             apply_chat_template=settings.chat_template,
             fewshot_as_multiturn=settings.fewshot_as_multiturn,
         )
+    thoughts = inner.thoughts if inner.thinks and isinstance(prompting, Plain) else ()
     grouping = Grouping(source.metadata.get("cluster"), source.metadata.get("subset"))
-    merged = merge(results["samples"], grouping, _costs(loaded, model.usage))
+    merged = merge(results["samples"], grouping, _spent(loaded, model.usage), _spent(loaded, thoughts))
     samples = [{**sample, "prompting": prompting.name} for sample in merged]
-    scores = task_scores(source.name, shots, results["results"][source.name])
-    scores += subset_scores(source.name, shots, samples, source.metadata.get("unanswerable"))
-    scores += cost_scores(source.name, shots, samples)
-    return TaskResult(scores, samples, _conditions(inner, loaded, shots, settings, prompting))
+    table = task_scores(source.name, shots, results["results"][source.name])
+    return samples, table, _conditions(inner, loaded, shots, settings, prompting)
 
 
 def _prompted(
@@ -154,8 +173,9 @@ def _view(source: TaskSource, loaded: Mapping[str, Any], settings: EvaluationSet
     return TaskView(kinds, examples, clusters, settings.fewshot_as_multiturn, settings.seed)
 
 
-def _costs(loaded: Mapping[str, Any], usage: Sequence[tuple[int, int]]) -> dict[tuple[str, int], tuple[int, int]]:
-    """(prompt tokens, new tokens) of each (task, item); empty where nothing was generated."""
+def _spent(loaded: Mapping[str, Any], usage: Sequence[tuple[int, int]]) -> dict[tuple[str, int], tuple[int, int]]:
+    """The pairs of numbers of requests (prompt and new tokens) as those of each (task, item); empty where nothing was
+    generated."""
     spent: dict[tuple[str, int], tuple[int, int]] = {}
     asked = [
         (name, one) for name, task in loaded["tasks"].items() for one in task.instances for _ in range(one.repeats)
@@ -187,6 +207,12 @@ def _conditions(
         "limit": settings.limit,
         "prompting": asdict(prompting),
     }
+
+
+def _sampled(settings: EvaluationSettings, thinking_tokens: int, count: int) -> dict[str, Any]:
+    """The conditions that only some scores have."""
+    thinking = {"thinking_tokens": thinking_tokens} if thinking_tokens else {}
+    return {**thinking, "samples": count, "temperature": settings.temperature} if settings.temperature else thinking
 
 
 def _bootstrap_iters(loaded: dict[str, Any]) -> int:

@@ -15,6 +15,8 @@ from crescent.core.records import TaskScore
 
 log = logging.getLogger(__name__)
 COSTS = ("prompt_tokens", "new_tokens")
+THOUGHTS = ("thought_tokens", "cut_at_limit")
+"""Of models that think: mean tokens of a thought, and the share of responses that the limit of new tokens cut off."""
 ANSWERABLE = "answerable"
 
 
@@ -66,16 +68,18 @@ def subset_scores(
 
 
 def cost_scores(task: str, shots: int, samples: Sequence[Mapping[str, Any]]) -> list[TaskScore]:
-    """Mean tokens of an item, `prompt_tokens` read and `new_tokens` written; nothing where nothing was generated."""
+    """Mean tokens of an item, `prompt_tokens` read and `new_tokens` written, and for a model that thinks what its
+    thoughts took; nothing where nothing was generated."""
     scores = []
-    for metric in COSTS:
-        values = [sample[metric] for sample in samples if sample[metric] is not None]
+    for metric in (*COSTS, *THOUGHTS):
+        values = [sample[metric] for sample in samples if sample.get(metric) is not None]
         if values:
-            scores.append(TaskScore(task, shots, metric, "none", *_mean_and_error(values), len(values)))
+            scores.append(TaskScore(task, shots, metric, "none", *mean_and_error(values), len(values)))
     return scores
 
 
-def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """The mean of independent items and its standard error."""
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
     return statistics.fmean(values), error
 
@@ -85,7 +89,7 @@ def _means(task: str, shots: int, verdicts: Sequence[Mapping[str, float]]) -> li
     for key in verdicts[0]:
         metric, filter_name = key.split(",", 1)
         values = [verdict[key] for verdict in verdicts]
-        scores.append(TaskScore(task, shots, metric, filter_name, *_mean_and_error(values), len(values)))
+        scores.append(TaskScore(task, shots, metric, filter_name, *mean_and_error(values), len(values)))
     return scores
 
 
@@ -96,7 +100,7 @@ def primaries(scores: Sequence[TaskScore], preference: Sequence[str]) -> list[bo
     """
     reported: dict[str, list[str]] = {}
     for score in scores:
-        if score.metric not in COSTS:
+        if score.metric not in (*COSTS, *THOUGHTS):
             reported.setdefault(score.task, []).append(f"{score.metric},{score.filter}")
     chosen = {task: _first_wish(task, keys, preference) for task, keys in reported.items()}
     return [f"{score.metric},{score.filter}" == chosen.get(score.task) for score in scores]

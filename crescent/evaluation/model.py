@@ -7,6 +7,7 @@ the harness's own `HFLM` around the same loaded model. Greedy texts equal those 
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -16,6 +17,7 @@ from lm_eval.api.model import LM
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs, resolve_max_length
 
+from crescent.answers.thoughts import split_thoughts
 from crescent.core.console import Console
 from crescent.engines import Completion, Engine, Prompt, Sampling
 from crescent.engines.memory import halve_batch, is_out_of_memory
@@ -42,8 +44,12 @@ class HarnessModel(LM):
 
     `max_new_tokens` holds where a task states no `max_gen_toks`. A prompt that leaves no room for that many tokens, or
     for a choice, loses its beginning, as with `HFLM`; the log tells how many did. `stop` ends answers beside what the
-    task says. `slices` keeps log-likelihoods over a kill, as the engine's journal keeps texts. `completions` are those
-    of the last `generate_until`, in its order.
+    task says. `slices` keeps log-likelihoods over a kill, as the engine's journal keeps texts.
+
+    `thinking_tokens` are added to each limit, for thoughts before an answer; stop strings, filters and metrics see the
+    answer alone. `temperature` holds where a task does not sample itself. `samples` of each request are drawn together;
+    `sample` is the one that is handed out. `completions` are those of the last `generate_until`, in its order and
+    without their thoughts; `thoughts` are (tokens, whether the limit cut it off) of each.
     """
 
     def __init__(
@@ -56,6 +62,9 @@ class HarnessModel(LM):
         loglikelihood_batch: int = 16,
         stop: Sequence[str] = (),
         slices: Slices | None = None,
+        thinking_tokens: int = 0,
+        temperature: float = 0.0,
+        samples: int = 1,
     ) -> None:
         super().__init__()
         if not isinstance(engine, LocalEngine):
@@ -67,7 +76,12 @@ class HarnessModel(LM):
         self._model, self.tokenizer = engine.model, engine.tokenizer
         self._max_length = resolve_max_length(self._model.config, self.tokenizer)
         self._stop, self._slices = tuple(stop), slices
+        self._thinking_tokens, self._temperature, self._samples = thinking_tokens, temperature, samples
+        self._drawn: dict[tuple[str, Sampling, int], list[Completion]] = {}
+        self.sample = 0
         self.completions: list[Completion] = []
+        self.thoughts: list[tuple[int, int]] = []
+        self.thinks = thinking_tokens > 0
         self._bos = _added_bos(self.tokenizer)
         self._drops_system = False
 
@@ -102,26 +116,49 @@ class HarnessModel(LM):
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """One text for each request, cut at its stop strings. Repeats of a request are independent draws."""
-        prompts, groups, seen = [], {}, Counter()
-        cut = 0
-        for index, request in enumerate(requests):
+        asked, seen = [], Counter()
+        for request in requests:
             context, arguments = cast(tuple[str, dict[str, Any]], request.args[:2])
-            sampling = self._sampling(arguments)
+            asked.append((context, self._sampling(arguments), seen[context]))
+            seen[context] += 1
+        if not all(one in self._drawn for one in asked):
+            self._drawn = dict(zip(asked, self._draw(asked, seen), strict=True))
+        made = [self._drawn[one][self.sample] for one in asked]
+        parts = [split_thoughts(one.text) for one in made]
+        cut = [int(one.finish_reason == "length") for one in made]
+        self.thoughts = [(self._count(part.thought), was_cut) for part, was_cut in zip(parts, cut, strict=True)]
+        self.completions = [
+            replace(one, text=part.answer.lstrip()) if part.answer != one.text else one
+            for part, one in zip(parts, made, strict=True)
+        ]
+        if self._samples == 1:
+            self._drawn = {}
+        # What was cut off is scored as it is, as the harness does; what the engine gave up on is no answer.
+        return [one.text if one.finish_reason in ("stop", "length") else "" for one in self.completions]
+
+    def _draw(self, asked: Sequence[tuple[str, Sampling, int]], repeats: Mapping[str, int]) -> list[list[Completion]]:
+        """The samples of each request."""
+        prompts, groups = [], {}
+        cut = 0
+        for context, sampling, repeat in asked:
             text = self._fit(context, sampling.max_new_tokens)
             cut += not text.endswith(context)
-            prompts.append(Prompt(text, draw=seen[context], rendered=True))
-            seen[context] += 1
-            groups.setdefault(sampling, []).append(index)
-        self._tell_cut(cut, len(requests))
+            for sample in range(self._samples):
+                groups.setdefault(sampling, []).append(len(prompts))
+                prompts.append(Prompt(text, draw=repeat + sample * repeats[context], rendered=True))
+        self._tell_cut(cut, len(asked))
         made: dict[int, Completion] = {}
-        with self._console.progress(self._title, len(requests), "items") as tally:
+        with self._console.progress(self._title, len(prompts), "items") as tally:
             for sampling, indices in groups.items():
                 chosen = [prompts[index] for index in indices]
                 done = self._engine.generate(chosen, sampling, lambda _index, _made: tally.advance())
                 made.update(zip(indices, done, strict=True))
-        self.completions = [made[index] for index in range(len(requests))]
-        # What was cut off is scored as it is, as the harness does; what the engine gave up on is no answer.
-        return [one.text if one.finish_reason in ("stop", "length") else "" for one in self.completions]
+        self.thinks = self.thinks or any(split_thoughts(one.text).thought for one in made.values())
+        return [[made[at + sample] for sample in range(self._samples)] for at in range(0, len(prompts), self._samples)]
+
+    def _count(self, thought: str) -> int:
+        """Tokens of a thought."""
+        return len(self.tokenizer(thought, add_special_tokens=False)["input_ids"]) if thought else 0
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """(log-probability in nats, whether greedy decoding gives it) of each continuation."""
@@ -182,9 +219,9 @@ class HarnessModel(LM):
         drawn = options["do_sample"]
         stop = (*(stop for stop in options["until"] if stop), *self._stop)
         return Sampling(
-            temperature=options.get("temperature", 0.0) if drawn else 0.0,
+            temperature=options.get("temperature", 0.0) if drawn else self._temperature,
             top_p=options.get("top_p", 1.0) if drawn else 1.0,
-            max_new_tokens=options["max_gen_toks"],
+            max_new_tokens=options["max_gen_toks"] + self._thinking_tokens,
             stop=stop,
             seed=self._seed,
             keeps_stop_text=spells_special(stop, self.tokenizer),
@@ -196,7 +233,7 @@ class HarnessModel(LM):
         if room < 1:
             raise ValueError(
                 f"{self._title}: {max_new_tokens} new tokens do not fit a context of {self._max_length}; "
-                "lower eval.max_new_tokens, or max_gen_toks in the task's YAML"
+                "lower eval.max_new_tokens, max_gen_toks in the task's YAML, or model.thinking_tokens"
             )
         text = context if context.startswith(self._bos) else self._bos + context
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]

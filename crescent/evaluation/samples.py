@@ -23,7 +23,9 @@ from crescent.evaluation.metrics import as_number
 Sample = dict[str, Any]
 """task, doc_id, item, cluster, subset (text or None), doc_hash, doc (the item's own fields), prompt, prompt_hash,
 target, response, filtered (by filter), metrics (by "metric,filter"), prompt_tokens and new_tokens (None where nothing
-was generated), prompting (the baseline, or none). `response` is text, or [log-probability, is greedy] of choices."""
+was generated), prompting (the baseline, or none); of a model that thinks, thought_tokens and cut_at_limit (0 or 1).
+`response` is text without thoughts, or [log-probability, is greedy] of choices; with several samples of an item,
+response and filtered are lists of what each said, and numbers are means over them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,12 @@ def merge(
     samples: Mapping[str, Sequence[Mapping[str, Any]]],
     grouping: Grouping = Grouping(),
     costs: Mapping[tuple[str, int], tuple[int, int]] | None = None,
+    thoughts: Mapping[tuple[str, int], tuple[int, int]] | None = None,
 ) -> list[Sample]:
     """One sample for each item, tasks in order of name, items in order of doc_id.
 
-    `costs` are (prompt tokens, new tokens) of each (task, doc_id).
+    `costs` are (prompt tokens, new tokens) of each (task, doc_id), `thoughts` (tokens of thought, whether the
+    limit cut it off).
     """
     merged = []
     for task in sorted(samples):
@@ -59,6 +63,8 @@ def merge(
         for doc_id in sorted(items):
             if costs and (task, doc_id) in costs:
                 items[doc_id]["prompt_tokens"], items[doc_id]["new_tokens"] = costs[task, doc_id]
+            if thoughts and (task, doc_id) in thoughts:
+                items[doc_id]["thought_tokens"], items[doc_id]["cut_at_limit"] = thoughts[task, doc_id]
             merged.append(items[doc_id])
     return merged
 

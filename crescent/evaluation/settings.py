@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from crescent.core.seed import check_seed
 from crescent.core.store import not_in_key, omit_from_key_at
 
+MODELS = ("teacher", "base", "student")
 PRIMARY = (
     "exact_match,flexible-extract",
     "exact_match",
@@ -30,6 +31,10 @@ class EvaluationSettings:
     `fewshot_as_multiturn` worked examples are turns of a conversation, else text in one user turn. `limit` scores the
     first items only. `stop` are texts that end an answer beside those of the task: a model that was never chat-tuned
     goes on with the next question. `seed` draws the worked examples.
+
+    `models` are scored: the teacher (where another model is trained), the base before training, the student after it.
+    `temperature` holds where a task does not sample itself; above 0, `samples` of each item are drawn and scored as
+    their mean, beside pass@k and maj@k.
     """
 
     name: str
@@ -46,6 +51,9 @@ class EvaluationSettings:
     primary: tuple[str, ...] = PRIMARY
     loglikelihood_batch: int = not_in_key(default=16)
     stop: tuple[str, ...] = omit_from_key_at(())
+    models: tuple[str, ...] = not_in_key(default=MODELS)
+    samples: int = omit_from_key_at(1)
+    temperature: float = omit_from_key_at(0.0)
 
     def __post_init__(self) -> None:
         if len(set(self.tasks)) < len(self.tasks):
@@ -57,7 +65,18 @@ class EvaluationSettings:
             raise ValueError(f"eval.shots is {list(self.shots)}; it must be different numbers of 0 or more")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"eval.limit is {self.limit}; it must be at least 1, or null for all items")
-        for key in ("max_new_tokens", "loglikelihood_batch"):
+        if not self.models or len(set(self.models)) < len(self.models) or not set(self.models) <= set(MODELS):
+            raise ValueError(
+                f"eval.models is {list(self.models)}; it must be some of {', '.join(MODELS)}, each once. "
+                "eval=none scores none."
+            )
+        if not 0 <= self.temperature < float("inf"):
+            raise ValueError(f"eval.temperature is {self.temperature}; it must be 0 (greedy) or more")
+        if self.samples > 1 and self.temperature == 0:
+            raise ValueError(
+                f"eval.samples is {self.samples}, but greedy samples are all alike: set eval.temperature, such as 0.6"
+            )
+        for key in ("max_new_tokens", "loglikelihood_batch", "samples"):
             if getattr(self, key) < 1:
                 raise ValueError(f"eval.{key} is {getattr(self, key)}; it must be at least 1")
         check_seed("eval.seed", self.seed)

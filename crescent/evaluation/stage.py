@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from crescent.core.context import Stage, StageContext, Using
 from crescent.core.events import Scored
@@ -29,7 +29,8 @@ SAMPLES = "samples.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Evaluate(Stage):
-    """Scores the context's engine on every task, as one model and one way of asking."""
+    """Scores the context's engine on every task, as one model and one way of asking. `thinking_tokens` is the model's
+    room for thoughts, beside each task's limit."""
 
     NAME: ClassVar[str] = "evaluate"
     VERSION: ClassVar[int] = 3
@@ -38,12 +39,14 @@ class Evaluate(Stage):
 
     prompting: Plain | Baseline = PLAIN
     model: str = "base"
+    thinking_tokens: int = 0
 
     def key(self, using: Using, *inputs: str) -> Key | None:
         """Of the suite as a whole, None for one without tasks. What is stored has a key for each (task, shots)."""
         if not self.settings.tasks:
             return None
-        how = {"settings": self.settings, "prompting": self.prompting}
+        thinking = {"thinking_tokens": self.thinking_tokens} if self.thinking_tokens else {}
+        how = {"settings": self.settings, "prompting": self.prompting, **thinking}
         return Key(self.NAME, self.VERSION, how, (using.engine,))
 
     def title(self, *inputs: object, **options: object) -> str:
@@ -60,7 +63,9 @@ class Evaluate(Stage):
 
             def build(work: Path, source: TaskSource = source, shots: int = shots) -> Outcome:
                 answering = JournaledEngine(engine.get(), Journal(work / "finished.jsonl"))
-                result = score_task(source, shots, self.settings, answering, console, prompting, work)
+                result = score_task(
+                    source, shots, self.settings, answering, console, prompting, work, self.thinking_tokens
+                )
                 samples.write(result.samples, work / SAMPLES)
                 counts = {"task": source.name, "shots": shots, "items": len(result.samples)}
                 info = {**counts, "prompting": prompting.name, "conditions": result.conditions}
@@ -98,9 +103,15 @@ class Evaluate(Stage):
         settings = self.settings
         baseline = {} if isinstance(self.prompting, Plain) else {"prompting": self.prompting}
         stop = {"stop": settings.stop} if settings.stop else {}
+        thinking = {"thinking_tokens": self.thinking_tokens} if self.thinking_tokens else {}
+        drawn: dict[str, Any] = {"temperature": settings.temperature} if settings.temperature else {}
+        if settings.samples > 1 and isinstance(self.prompting, Plain):  # baselines are asked once
+            drawn["samples"] = settings.samples
         decides = {
             **baseline,
             **stop,
+            **thinking,
+            **(drawn if source.generates else {}),
             "task": source.key(),
             "shots": shots,
             "limit": settings.limit,

@@ -1,6 +1,6 @@
-"""What a run says about itself while it works: a heading for each step, a real example from it, the result table.
+"""What a run says about itself while it works: a heading for each step, a real example from it.
 
-In: the events of a run, with artifacts and scores. Out: printed lines. It computes nothing that is stored.
+In: the events of a run, with artifacts. Out: printed lines. It computes nothing that is stored.
 """
 
 import logging
@@ -8,21 +8,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rich import box
-from rich.console import Console as RichConsole
-from rich.table import Table
-
 from crescent.contamination.stage import read_hits
 from crescent.core.console import Console, counted
 from crescent.core.context import Made
 from crescent.core.events import Events, StageReport, counts_of
 from crescent.core.number_format import AUTO, slow_because
-from crescent.core.records import Decision, QAPair, Question, Score, decode_lines
+from crescent.core.records import Decision, QAPair, Question, decode_lines
 from crescent.core.stages import stage_info
 from crescent.core.store import Artifact
 from crescent.dedup.stage import DECISIONS
-from crescent.engines.weights import Weights
-from crescent.statistics.paired import Difference
+from crescent.engines.weights import Weights, why_it_thinks
 from crescent.voting.calibration import Labels
 from crescent.voting.stage import read_ballots
 
@@ -38,6 +33,25 @@ def tell_formats(console: Console, configured: Sequence[Weights], device: Callab
             console.say(f"{weights.name}: dtype=auto is {dtype} on this machine's {where}")
         elif reason := slow_because(dtype, where):
             log.warning("%s: dtype=%s is slow here (%s); dtype=auto takes float32", weights.name, dtype, reason)
+
+
+def tell_thinking(console: Console, models: Sequence[Weights]) -> None:
+    """Which models think before they answer, and what is done with that."""
+    for weights in dict.fromkeys(models):
+        why = why_it_thinks(weights)
+        if why is None:
+            continue
+        console.say(
+            f"{weights.name} thinks before it answers ({why}): thoughts are dropped from questions, votes and scores, "
+            "and kept in the ledgers"
+        )
+        if not weights.thinking_tokens:
+            log.warning(
+                "%s: thinking_tokens=0 leaves its thoughts only the limits of its answers; what ends in one has no "
+                "answer. Set it (4096 or more), or switch thinking off (where its template has the switch: "
+                "chat_template_kwargs={enable_thinking: false})",
+                weights.name,
+            )
 
 
 class Narrator(Events):
@@ -177,112 +191,6 @@ TOLD: Mapping[str, Callable[[Console, Artifact], None]] = {
     "gather": _silent,
     "finetune": _trained,
 }
-
-
-def score_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], Difference]) -> Table:
-    """Primary scores: base, student, their difference with its paired standard error and interval, in percent.
-
-    "MDE": minimum detectable effect (80 % power, corrected for all tasks), shown where the difference is smaller. An
-    unpaired difference has no error here.
-    """
-    scores = [score for score in scores if score.prompting == "none" and "/" not in score.task]
-    last = max((score.iteration for score in scores), default=0)
-    before = {(s.task, s.shots): s for s in scores if s.primary and s.model == "base"}
-    after = {(s.task, s.shots): s for s in scores if s.primary and s.model == "student" and s.iteration == last}
-    teacher = {(s.task, s.shots): s for s in scores if s.primary and s.model == "teacher"}
-    title = "lm-evaluation-harness, percent; difference = student - base, question by question"
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    table.add_column("task")
-    names = ("shots", "n", *(["teacher"] if teacher else []), "base", "student", "difference", "SE", "95 %", "MDE")
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
-    for key, base in before.items():
-        student = after[key]
-        middle = [_percent(teacher[key].value)] if teacher else []
-        difference = f"{100 * (student.value - base.value):+.1f}"
-        table.add_row(
-            base.task, str(base.shots), str(base.n), *middle, _percent(base.value), _percent(student.value), difference,
-            *_errors(differences.get(key)),
-        )  # fmt: skip
-    return table
-
-
-def iteration_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """One line for each iteration of self-improvement: what went in, how varied and how right it was, what came out."""
-    table = Table(box=box.SIMPLE_HEAD, title="by iteration; shares in percent", title_justify="left")
-    names = ("iteration", "pairs", "trained on", "diversity", "largest cluster", "valid", "agreement", "labels right",
-             "mean score", "collapse")  # fmt: skip
-    for name in names:
-        table.add_column(name, justify="right")
-    for row in rows:
-        shares = (row[name] for name in ("largest_cluster", "valid", "agreement", "label_accuracy", "score"))
-        diversity = "" if row["diversity"] is None else f"{row['diversity']:.1f}"
-        signs = ", ".join(line.split()[0] for line in row["collapse"])
-        counts = (str(row[name]) for name in ("iteration", "pairs", "trained_on"))
-        table.add_row(*counts, diversity, *("" if one is None else _percent(one) for one in shares), signs)
-    return table
-
-
-def _errors(found: Difference | None) -> tuple[str, str, str]:
-    """Standard error, interval, and what could have been shown."""
-    if found is None:
-        return "", "", ""
-    shows = _percent(found.detectable) if abs(found.value) < found.detectable else ""
-    return _percent(found.stderr), f"{100 * found.low:+.1f} to {100 * found.high:+.1f}", shows
-
-
-def print_table(
-    scores: Sequence[Score],
-    differences: Mapping[tuple[str, int], Difference],
-    iterations: Sequence[Mapping[str, Any]] = (),
-) -> None:
-    """The result tables on stdout."""
-    if scores:
-        RichConsole(width=110).print(score_table(scores, differences))
-    if any(score.prompting != "none" for score in scores):
-        RichConsole(width=100).print(prompting_table(scores))
-    if len(iterations) > 1:
-        RichConsole(width=110).print(iteration_table(iterations))
-
-
-def prompting_table(scores: Sequence[Score]) -> Table:
-    """The base model under each prompting baseline and the student without any: accuracy and tokens per question."""
-    table = Table(
-        box=box.SIMPLE_HEAD, title="prompting the base model, or training it; tokens per question", title_justify="left"
-    )
-    table.add_column("task")
-    table.add_column("model", no_wrap=True)
-    for name in ("shots", "n", "percent", "SE", "prompt tokens", "new tokens"):
-        table.add_column(name, justify="right")
-    last = max(score.iteration for score in scores)
-    asked = {score.task for score in scores if score.prompting != "none"}
-    kept = [score for score in scores if score.task in asked and "/" not in score.task]
-    for score in sorted((one for one in kept if one.primary), key=lambda one: (one.task, one.shots)):
-        if score.model == "teacher" or (score.model == "student" and score.iteration != last):
-            continue
-        place = (score.model, score.iteration, score.prompting, score.task, score.shots)
-        cost = {
-            one.metric: f"{one.value:.0f}"
-            for one in kept
-            if (one.model, one.iteration, one.prompting, one.task, one.shots) == place
-        }
-        who = score.model if score.prompting == "none" else f"{score.model} + {score.prompting}"
-        table.add_row(
-            score.task, who, str(score.shots), str(score.n), _percent(score.value), _percent(score.stderr),
-            cost["prompt_tokens"], cost["new_tokens"],
-        )  # fmt: skip
-    return table
-
-
-def print_paths(paths: Mapping[str, object]) -> None:
-    """Where to find what the run left, on stdout."""
-    width = max(map(len, paths))
-    for name, path in paths.items():
-        print(f"  {name:<{width}}  {path}")
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
 
 
 def _unfinished(info: Mapping[str, Any], key: str) -> str:

@@ -23,7 +23,6 @@ from crescent.domain import fill
 from crescent.elicitation import Cleaned, clean_question
 from crescent.elicitation.stage import Stream
 from crescent.engines import Completion, LazyEngine, Prompt, Sampling, unfinished
-from crescent.engines.thoughts import check_texts
 from crescent.evaluation.harness import PLAIN, plan
 from crescent.evaluation.loading import item_texts
 from crescent.experiment import Experiment
@@ -103,10 +102,10 @@ def measure(experiment: Experiment, store: Store, engine: LazyEngine) -> Probe:
     asked = (questions * ANSWERS)[:ANSWERS]
     prompts = [Prompt(fill(experiment.domain.solve, question=text), draw) for draw, text in enumerate(asked)]
     answers, rate = _draw(engine, prompts, stages.answer.sampling)
-    check_texts(engine.name, [answer.text for answer in answers])
     scoring, scoring_rate = experiment.engine.scoring, rate
     if scoring != experiment.engine and experiment.eval.tasks:
-        scorer = lazy_engine(scoring, experiment.model, store, LocalBackend())
+        scored = experiment.model if experiment.model in experiment.models_here else experiment.distill.student
+        scorer = lazy_engine(scoring, scored, store, LocalBackend())
         _, scoring_rate = _draw(scorer, prompts, stages.answer.sampling)
     pairs = [
         QAPair(text_id(text), text, answer.text, "", 1, 1, 1.0) for text, answer in zip(asked, answers, strict=True)
@@ -179,7 +178,7 @@ def _train_step(experiment: Experiment, pairs: Sequence[QAPair], settings: Train
     weights = experiment.distill.student
     tokenizer = load_tokenizer(weights)
     pad: Any = tokenizer.pad_token_id
-    examples = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong).examples
+    examples = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong, settings.reasoning).examples
     if not examples:
         raise ValueError(
             f"none of the {len(pairs)} answers of the probe can be trained on: they are longer than train.max_length="
@@ -211,9 +210,9 @@ def _evaluation(experiment: Experiment, probe: Probe) -> Forecast:
     def asked(prompting: Plain | Baseline) -> int:
         return sum(items[source.name] for source, _ in plan(experiment.eval, prompting))
 
-    models = (1 if experiment.is_self_improvement else 2) + experiment.iterations
+    models = sum(experiment.iterations if role == "student" else 1 for role in experiment.roles)
     baselines = experiment.prompting.baselines.values()
-    count = models * asked(PLAIN) + sum(one.most_answers * asked(one) for one in baselines)
+    count = experiment.eval.samples * models * asked(PLAIN) + sum(one.most_answers * asked(one) for one in baselines)
     tokens = round(count * probe.answer_tokens)
     work = f"up to {counted(count, 'answer')}, {counted(models, 'model')}"
     work += f", {counted(len(baselines), 'baseline')}" if baselines else ""

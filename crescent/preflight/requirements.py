@@ -40,7 +40,7 @@ _PROBE = QAPair("probe", "What is 1 + 1?", "1 + 1 = 2. The answer is 2.", "2", 1
 
 def is_long(experiment: Experiment) -> bool:
     """Whether a run is checked unasked: its models are large, not here yet, elsewhere, or have much to write."""
-    models = {experiment.model, experiment.distill.student}
+    models = experiment.models_here
     if experiment.engine.scoring != experiment.engine or any(download_need(model) for model in models):
         return True
     largest = max(number_count(local_folder(model)) for model in models)
@@ -49,7 +49,8 @@ def is_long(experiment: Experiment) -> bool:
 
 def expected_tokens(experiment: Experiment) -> int:
     """New tokens of questions and answers. A completion is taken to be a quarter of what it may be at most."""
-    asked = experiment.elicit.max_new_tokens + experiment.vote.draws * experiment.answer.max_new_tokens
+    thinking, draws = experiment.model.thinking_tokens, experiment.vote.draws
+    asked = experiment.elicit.max_new_tokens + draws * experiment.answer.max_new_tokens + (1 + draws) * thinking
     return experiment.iterations * experiment.num_questions * (asked // 4)
 
 
@@ -58,7 +59,7 @@ def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
 
     Raises ValueError of one line for each shortage, with a suggested fix.
     """
-    models = {experiment.model, experiment.distill.student}
+    models = experiment.models_here
     _demand([need for model in models if (need := download_need(model)) is not None], console)
     from crescent.training.data import encode_pairs  # here, because a run that reuses its artifacts loads no torch
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from crescent.answers import equivalent, extract
+from crescent.answers.thoughts import ending, without_thoughts
 from crescent.core.context import Stage, StageContext, Using
 from crescent.core.records import BALLOTS, Ballot, Gold, QAPair, Question, Solution, encode, read_golds
 from crescent.core.store import Artifact, Key, Outcome, not_in_key
@@ -91,7 +92,7 @@ class Select(Stage):
             with open(work / BALLOTS, "w", encoding="utf-8") as file:
                 file.writelines(encode(ballot) + "\n" for ballot in ballots)
             kinds = Counter(known[index].kind for index, _ in slots)
-            ended = unfinished(draw.finish_reason for made in draws for draw in made)
+            ended = unfinished(ending(draw.text, draw.finish_reason) for made in draws for draw in made)
             info = {**_info(ballots, len(pairs), kinds), "draws_unfinished": ended}
             return Outcome(pairs, info, {BALLOTS: work / BALLOTS})
 
@@ -111,7 +112,8 @@ class Select(Stage):
         seen: dict[str, int] = {}
         for place, (draw, answer) in enumerate(zip(draws, answers, strict=True)):
             if answer is not None and (self.keep == "believed" or equivalent(answer, gold.answer)):
-                seen.setdefault(reasoning(draw.text) if self.distinct == "equations" else draw.text.strip(), place)
+                said = without_thoughts(draw.text)
+                seen.setdefault(reasoning(said) if self.distinct == "equations" else said.strip(), place)
         return list(seen.values())
 
     def _shared_out(self, golds: Sequence[Gold], options: Sequence[Sequence[int]]) -> list[Slot]:

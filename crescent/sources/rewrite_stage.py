@@ -11,6 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from crescent.answers.thoughts import UNCLOSED, ending, without_thoughts
 from crescent.core.console import counted
 from crescent.core.context import Stage, StageContext, Using
 from crescent.core.records import GOLDS, Gold, Question, Solution, encode, read_golds, text_id
@@ -196,8 +197,10 @@ class Rewrite(Stage):
             text, finish, reason = "", "stop", "kept"
             if draft.ask is not None:
                 row = replies[draft.ask.id, draft.ask.draw]
-                text, finish = row.text.strip(), row.finish_reason
-            if draft.must_state is not None and (finish != "stop" or not states(text, draft.must_state)):
+                text, finish = without_thoughts(row.text).strip(), row.finish_reason
+                reason = UNCLOSED if ending(row.text, finish) == UNCLOSED else reason
+            is_stated = draft.must_state is None or (finish == "stop" and states(text, draft.must_state))
+            if reason == "kept" and not is_stated:
                 reason = "no statement"
             cleaned = clean_question(fill(draft.form, reply=text), finish, self.min_chars, self.max_chars)
             if reason == "kept" and cleaned.question is None:

@@ -16,8 +16,10 @@ import torch
 
 from crescent.core.records import QAPair
 from crescent.engines.spelling import spellable
+from crescent.engines.thoughts import Decoder
 from crescent.engines.turns import closing_tokens, end_of_turn
-from crescent.training.settings import Overlong
+from crescent.training.settings import Overlong, Reasoning
+from crescent.training.targets import Targets
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -51,13 +53,16 @@ class Encoded:
     """What can be trained on, and the question ids of what was cut (`truncated`) or left out.
 
     `too_long`: the pair is longer than `max_length`, or the prompt alone fills it so that no target would be left.
-    `unsafe`: the text itself spells a control token of the template, such as an end of turn.
+    `unsafe`: the text itself spells a control token of the template, such as an end of turn. `stripped` counts
+    responses whose thoughts are no target, `unthinking` targets that begin with a thought that is closed at once.
     """
 
     examples: list[Example]
     truncated: list[str]
     too_long: list[str]
     unsafe: list[str]
+    stripped: int = 0
+    unthinking: int = 0
 
     @property
     def dropped(self) -> int:
@@ -66,26 +71,36 @@ class Encoded:
 
 
 def encode_pairs(
-    pairs: Sequence[QAPair], tokenizer: "PreTrainedTokenizerBase", max_length: int, overlong: Overlong = "drop"
+    pairs: Sequence[QAPair],
+    tokenizer: "PreTrainedTokenizerBase",
+    max_length: int,
+    overlong: Overlong = "drop",
+    reasoning: Reasoning = "strip",
 ) -> Encoded:
     """Examples in the order of `pairs`. Raises ValueError if the template cannot be trained with a mask.
 
     A pair of more than `max_length` tokens is dropped, or with `overlong="cut"` trained on without its end, which
     holds the answer.
     """
-    encoded = Encoded([], [], [], [])
+    made = Targets(tokenizer, reasoning)
+    targets = [made.of(pair.question, pair.response) for pair in pairs]
+    stripped, unthinking = sum(one.is_stripped for one in targets), sum(one.is_unthinking for one in targets)
+    encoded = Encoded([], [], [], [], stripped, unthinking)
     ends = closing_tokens(tokenizer)
-    special = {*tokenizer.all_special_ids, *spellable(tokenizer), *ends}
+    marks = Decoder(tokenizer).marks  # of thoughts: some targets have more of them
+    special = ({*tokenizer.all_special_ids, *spellable(tokenizer)} - marks) | ends
     normal = _counts(_render(tokenizer, _PROBE, whole=True)[0], special)
     _check_one_bos(_render(tokenizer, _PROBE, whole=False)[0], tokenizer)
-    turns = [(pair.question, pair.response) for pair in pairs]
+    turns = [(pair.question, target.response) for pair, target in zip(pairs, targets, strict=True)]
     prompts, wholes = _render(tokenizer, turns, whole=False), _render(tokenizer, turns, whole=True)
     if end_of_turn(tokenizer) is None:
         raise ValueError(
             "the chat template ends the assistant's turn with no special token, so that the model would never learn to "
             "stop: choose a model whose template does, or fix its chat_template.jinja"
         )
-    for pair, prompt, whole in zip(pairs, prompts, wholes, strict=True):
+    for pair, target, prompt, whole in zip(pairs, targets, prompts, wholes, strict=True):
+        if target.text is not None:
+            whole = list(tokenizer(target.text, add_special_tokens=False)["input_ids"])
         if _counts(whole, special) != normal:
             encoded.unsafe.append(pair.question_id)
             continue

@@ -23,6 +23,9 @@ PRECISIONS = ("auto", "32-true", "bf16-mixed")
 Overlong = Literal["drop", "cut"]
 """What happens to a pair of more than `max_length` tokens: left out and counted, or trained on without its end."""
 
+Reasoning = Literal["strip", "keep"]
+"""Which part of the response of a model that thinks is the target: its answer, or the thoughts before it as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
@@ -50,6 +53,7 @@ class TrainSettings:
     overlong: Overlong = omit_from_key_at("cut", default="drop")
     batching: Padded | Packed = omit_from_key_at(GROUPED)
     kernels: Kernels = omit_from_key_at("none")
+    reasoning: Reasoning = omit_from_key_at("strip")
     gradient_checkpointing: bool = not_in_key(default=False)
     devices: int = not_in_key(default=1)
     strategy: Strategy = not_in_key(default="ddp")
@@ -72,6 +76,7 @@ class TrainSettings:
         require(is_real(decay) and 0 <= decay < float("inf"), "weight_decay", decay, "0 or more")
         require(self.schedule in SCHEDULES, "schedule", self.schedule, ", ".join(SCHEDULES))
         require(self.overlong in get_args(Overlong), "overlong", self.overlong, ", ".join(get_args(Overlong)))
+        require(self.reasoning in get_args(Reasoning), "reasoning", self.reasoning, ", ".join(get_args(Reasoning)))
         require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
         if self.devices > 1 and self.strategy == "fsdp":
             wanted = "lora or full with train.strategy=fsdp: weights in 4 bits are not sharded here (take strategy=ddp)"

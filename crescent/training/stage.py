@@ -105,7 +105,7 @@ def _build(
     from crescent.training.team import ALONE
 
     tokenizer = load_tokenizer(weights)
-    encoded = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong)
+    encoded = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong, settings.reasoning)
     _say_counts(encoded, settings, console)
     if settings.devices > 1:
         launch(weights, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
@@ -144,6 +144,13 @@ def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -
     if encoded.unsafe:
         console.say(
             f"{counted(len(encoded.unsafe), 'pair')} left out, with control tokens in the text: {_some(encoded.unsafe)}"
+        )
+    if encoded.stripped:
+        console.say(f"{counted(encoded.stripped, 'response')} trained on without thoughts (train.reasoning=strip)")
+    if encoded.unthinking:
+        console.say(
+            f"{counted(encoded.unthinking, 'target')} with an empty thought, as the chat template has it: the model learns "
+            "to answer without thinking (train.reasoning=keep trains on thoughts where responses have them)"
         )
     if not encoded.examples:
         raise ValueError(

@@ -15,7 +15,6 @@ from crescent.core.store import Artifact, Key
 from crescent.domain import fill
 from crescent.engines import Sampling
 from crescent.engines.ledger import Ask, Ledger, ledger_key
-from crescent.engines.thoughts import check_texts
 from crescent.voting.draws import Draws, Until
 
 
@@ -41,8 +40,7 @@ class Answer(Stage):
         """Draws 0, 1, ... of each question until it needs no more.
 
         Every round asks for what all open questions need, together: batches stay full though each stops for itself. All
-        draws that a question needs are adjacent, so that an engine computes its prompt once. Raises ValueError for a
-        model whose first draws show that it thinks aloud.
+        draws that a question needs are adjacent, so that an engine computes its prompt once.
         """
         asked, wanted = questions.read(Question), until.wanted(context.store)
         ledger = Ledger(context.store, context.engine, self.solve, self.sampling)
@@ -52,8 +50,6 @@ class Answer(Stage):
         with context.console.progress("answers drawn", until.draws * len(asked), "draws") as tally:
             while asks := _asks(asked, prompts, solutions, wanted):
                 drawn = ledger.complete([ask for _, ask in asks], tally)
-                if not any(solutions):
-                    check_texts(context.engine.name, [row.text for row in drawn.rows])
                 for (index, _), row in zip(asks, drawn.rows, strict=True):
                     solutions[index].append(row)
                 reused, tokens = reused + drawn.reused, tokens + drawn.generated_tokens

@@ -1,9 +1,10 @@
 """Consensus: the draws of each question vote, and one response that reached the winning answer is kept.
 
 In: Questions and their draws. Out: an artifact of QAPairs, with `ballots.jsonl`: how each question's draws voted, the
-ones that gave no pair included. Answers are extracted here and nowhere before. A draw that did not end
-by itself (cut off at its length limit, or given up by the engine) has committed to nothing and counts as a draw without
-an answer. The rules are in `crescent.voting.rules`.
+ones that gave no pair included. Answers are extracted here and nowhere before. A draw that did not end by itself (cut
+off at its length limit, or given up by the engine), or that ended within a thought, has committed to nothing and counts
+as a draw without an answer. A pair's response is the whole text: training decides what of its thoughts is a target. The
+rules are in `crescent.voting.rules`.
 """
 
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import ClassVar, Literal
 
 from crescent.answers import extract
 from crescent.answers.symbolic import SymbolicEquality
+from crescent.answers.thoughts import ending
 from crescent.core.context import Stage, StageContext
 from crescent.core.records import BALLOTS, Ballot, QAPair, Question, Solution, decode_lines, encode
 from crescent.core.store import Artifact, Outcome, Store
@@ -62,7 +64,7 @@ class Vote(Stage):
                 answers = same(self._answers(draws))
                 count = draws_consumed(self.rule, draws, answers)
                 draws, answers = draws[:count], answers[:count]
-                ended += [draw.finish_reason for draw in draws]
+                ended += [ending(draw.text, draw.finish_reason) for draw in draws]
                 verdict = self.rule.decide(draws, answers)
                 ballots.append(_ballot(question, answers, verdict))
                 if verdict.chosen is not None:
@@ -102,7 +104,7 @@ def _pair(question: Question, solution: Solution, ballot: Ballot) -> QAPair:
 
 
 def _info(ballots: Sequence[Ballot], ended: Sequence[str]) -> dict[str, object]:
-    """`ended` are the finish reasons of all draws."""
+    """`ended` says of all draws how they ended."""
     kept = [ballot for ballot in ballots if ballot.chosen is not None]
     return {
         "questions": len(ballots),

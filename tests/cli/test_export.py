@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import CHATML, save_tiny_model
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from unlisted import END, LISTED, save_unlisted
@@ -105,3 +106,26 @@ def test_a_student_that_is_asked_in_plain_text_is_exported_with_that_template(ti
     (run / "summary.json").write_text(json.dumps(summary))
     export(run, tmp_path / "out")
     assert (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_an_exported_student_is_asked_with_the_arguments_it_was_trained_with(tmp_path: Path) -> None:
+    switch = "{% if enable_thinking is false %}<think></think>{% endif %}"
+    base = save_tiny_model(
+        tmp_path / "base", template=CHATML.replace("<|assistant|>\n{%", f"<|assistant|>\n{switch}{{%")
+    )
+    arguments = {"enable_thinking": False}
+    student = {
+        "name": "tiny",
+        "path": str(base),
+        "dtype": "float32",
+        "revision": None,
+        "chat_template_kwargs": arguments,
+    }
+    adapted_run(tmp_path, base)
+    artifacts = {"adapter": str(tmp_path / "store" / "artifacts" / "finetune" / "abc")}
+    export(write_summary(tmp_path / "asked", artifacts, student), tmp_path / "out")
+    saved: Any = AutoTokenizer.from_pretrained(tmp_path / "out")
+    turns = [{"role": "user", "content": "How many?"}]
+    for options, end in (({}, "<think></think>"), ({"enable_thinking": True}, "")):  # a server may still ask otherwise
+        text = saved.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **options)
+        assert text == f"<s><|user|>\nHow many?<|end|>\n<|assistant|>\n{end}"

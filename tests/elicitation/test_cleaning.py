@@ -66,7 +66,9 @@ def test_a_cut_question_is_invalid_but_a_cut_solution_after_it_is_not():
     [
         ("Please provide the problem that I should modify.", "no problem stated"),
         ("A math word problem requires creative thinking.", "no problem stated"),
-        ("<think>Maybe one on trains? How many", "thought"),
+        ("<think>Maybe one on trains? How many", "unclosed thought"),
+        (f"Here it is: {Q} <think>Or should I", "unclosed thought"),
+        ("<think>Maybe one on trains? How many?</think>", "thought"),
         ("Is the sum of 3 and 4 odd? " * 6, "repetition"),
     ],
 )

@@ -59,10 +59,10 @@ def test_what_the_engine_gave_up_on_is_no_question_and_is_counted_by_its_reason(
     assert "did not end by themselves: 1 abort, 1 content_filter, 1 length, 1 null" in told
 
 
-def test_a_model_whose_first_round_holds_thoughts_is_refused_by_name(store: Store) -> None:
-    thinking = lazy((f"<think>Let me see.</think>{WHOLE[0]}", "stop"))
-    with pytest.raises(ValueError, match=r"model 'scripted' thinks aloud .*5 of 5 texts that it wrote hold <think>"):
-        Stream(ELICIT, store, thinking).shard(0)
+def test_thoughts_are_kept_in_the_stream(store: Store) -> None:
+    text = f"<think>Let me see.</think>{WHOLE[0]}"
+    stream = Stream(ELICIT, store, lazy((text, "stop")))
+    assert [raw.text for raw in stream.shard(0).read(RawQuestion)] == [text] * 5
 
 
 def test_a_model_that_writes_plain_questions_is_taken(store: Store) -> None:

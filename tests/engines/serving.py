@@ -32,6 +32,8 @@ class Behaviour:
     """The finish reason of every answer, unless it is as it did."""
     reasoning: str | None = None
     """A thought beside the text of a chat answer."""
+    content: str | None = "as it is"
+    """The text of every chat answer, unless it is as it is."""
     begins_with: str = ""
     """What every text begins with."""
     reads_at_most: int | None = None
@@ -216,5 +218,8 @@ def _choice(index: int, made: Completion, chat: bool, behaviour: Behaviour) -> d
         content = [{"token": "", "logprob": value, "top_logprobs": []} for value in values]
         choice["logprobs"] = {"content": content} if chat else {"token_logprobs": values}
     text = behaviour.begins_with + made.text
-    message = {"role": "assistant", "content": text, "reasoning_content": behaviour.reasoning}
+    hidden = "" if behaviour.content == "as it is" else made.text  # where no text is given, the thought has it
+    reasoning = None if behaviour.reasoning is None else behaviour.reasoning + hidden
+    content = text if behaviour.content == "as it is" else behaviour.content
+    message = {"role": "assistant", "content": content, "reasoning_content": reasoning}
     return choice | ({"message": message} if chat else {"text": text})

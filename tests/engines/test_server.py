@@ -129,19 +129,6 @@ def test_a_stop_string_makes_no_answer_of_one_that_was_given_up(serve: Start) ->
     assert made.finish_reason == "abort"
 
 
-def test_a_server_whose_answers_have_thoughts_beside_them_is_refused_by_name(serve: Start) -> None:
-    asker = engine(serve(Behaviour(reasoning="First, I count.")).start())
-    with pytest.raises(ValueError, match=r"model 'tiny' thinks aloud .*answers have reasoning_content.*on its server"):
-        asker.generate(PROMPTS, DRAWN)
-
-
-def test_a_served_model_that_writes_thoughts_is_refused_before_the_work_begins(serve: Start) -> None:
-    seen = Behaviour(begins_with="<think>\n")
-    with pytest.raises(ValueError, match=r"model 'tiny' thinks aloud .*texts that it wrote hold <think>"):
-        engine(serve(seen).start()).generate(PROMPTS, DRAWN)
-    assert all(asked["max_tokens"] > DRAWN.max_new_tokens for asked in seen.seen)  # probes only
-
-
 @pytest.mark.parametrize(
     ("owner", "told"),
     [("vllm", {"stop_token_ids": [END]}), ("llamacpp", {"stop": ["<|end|>"]}), ("", {"stop": ["<|end|>"]})],

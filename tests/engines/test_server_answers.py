@@ -80,16 +80,16 @@ def test_a_server_that_repeats_itself_is_noticed_before_draws_agree_falsely(hono
 def test_a_cache_that_knows_a_few_answers_is_noticed(serve: Start) -> None:
     behaviour = Behaviour(honours_n=False)
 
-    def change(answer: dict[str, Any]) -> None:
+    def remember(answer: dict[str, Any]) -> None:
         for choice in answer["choices"]:
-            _remember(answer, behaviour, choice)
+            _remember(behaviour, choice)
 
-    behaviour.change = change
+    behaviour.change = remember
     with pytest.raises(ValueError, match="repeats itself"):
         engine(serve(behaviour)).generate([Prompt("How many?", draw) for draw in range(3, 9)], DRAWN)
 
 
-def _remember(answer: dict[str, Any], behaviour: Behaviour, choice: dict[str, Any]) -> None:
+def _remember(behaviour: Behaviour, choice: dict[str, Any]) -> None:
     """Every second answer is new to it."""
     known = behaviour.__dict__.setdefault("known", [])
     if len(known) < 2:

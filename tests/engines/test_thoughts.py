@@ -1,15 +1,18 @@
-"""Models that think aloud are refused: by their chat template, by what they wrote, by a server's fields."""
+"""Models that think: told by their chat template; their thoughts in prompts, tokens and texts."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from transformers import AutoTokenizer
 
-from crescent.engines.server import ServerSettings
-from crescent.engines.thoughts import check_texts, tag_in, why_thinking
-from crescent.engines.weights import Weights, check
+from crescent.answers.thoughts import without_thoughts
+from crescent.core.console import Console
+from crescent.engines.thoughts import AnswerStarts, Decoder, cut_at_stops, open_thought, why_thinking
+from crescent.engines.weights import Weights, check, load_tokenizer
+from crescent.observers.narration import tell_thinking
 
 REAL = os.environ.get("CRESCENT_TOKENIZERS")
 needs_files = pytest.mark.skipif(REAL is None, reason="CRESCENT_TOKENIZERS is not set: no real tokenizers here")
@@ -46,10 +49,10 @@ def test_of_real_templates_only_qwen_3_s_is_of_a_model_that_thinks(name: str) ->
 
 
 @needs_files
-def test_qwen_3_is_taken_with_its_thinking_switched_off_as_the_mend_says() -> None:
-    tokenizer: Any = AutoTokenizer.from_pretrained(Path(str(REAL)) / "qwen3")
-    tokenizer.chat_template = "{% set enable_thinking = false %}" + tokenizer.chat_template
-    assert why_thinking(tokenizer) is None
+def test_qwen_3_does_not_think_with_its_switch_off() -> None:
+    folder = Path(str(REAL)) / "qwen3"
+    weights = Weights("qwen3", str(folder), chat_template_kwargs={"enable_thinking": False})
+    assert why_thinking(load_tokenizer(weights)) is None
 
 
 @pytest.mark.parametrize(
@@ -70,28 +73,81 @@ def test_a_template_that_only_takes_thoughts_out_or_has_them_off_is_not_of_a_thi
     assert why(tiny_llama, template) is None
 
 
-def test_a_thinking_model_is_refused_by_name_whatever_the_engine(tiny_llama: Path, tmp_path: Path) -> None:
+TAGS = ("<think>", "<thinking>", "<|begin_of_thought|>", "[THINK]", "<thought>", "<seed:think>")
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("space", ["", "\n"])
+def test_the_thought_that_a_prompt_opens_belongs_to_the_completion(tag: str, space: str) -> None:
+    assert open_thought(f"How many?<|assistant|>{tag}{space}") == tag + space
+
+
+@pytest.mark.parametrize("prompt", ["<|assistant|>", "<think>\n\n</think>\n\n", "What is <think>?<|assistant|>\n", ""])
+def test_other_prompts_open_no_thought(prompt: str) -> None:
+    assert open_thought(prompt) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("<think>a\n\nb</think>\n\n7 left\n\nQ: 8", "<think>a\n\nb</think>\n\n7 left"),
+        ("a\n\nb</think>7\n\n8", "a\n\nb</think>7"),
+        ("<think>a\n\nb", "<think>a\n\nb"),
+        ("<think>a</think><think>b\n\n</think> 7\n\n8", "<think>a</think><think>b\n\n</think> 7"),
+        ("7\n\n8 <think>\n\n</think>", "7"),
+        ("7\n\n8", "7"),
+    ],
+)
+def test_stop_strings_end_the_answer_and_never_the_thought(text: str, cut: str) -> None:
+    assert cut_at_stops(text, ("\n\n", "")) == cut
+
+
+def with_special_marks(folder: Path) -> Any:
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[THINK]", "[/THINK]", "<|other|>"]})
+    return tokenizer
+
+
+def test_tags_that_are_special_tokens_stay_in_the_text_and_other_special_tokens_do_not(tiny_llama: Path) -> None:
+    tokenizer = with_special_marks(tiny_llama)
+    ids = tokenizer("[THINK]13?[/THINK]12<|other|>", add_special_tokens=False)["input_ids"]
+    assert without_thoughts(tokenizer.decode(ids, skip_special_tokens=True)) == "13?12"  # as decoding has it
+    assert Decoder(tokenizer)(ids) == "[THINK]13?[/THINK]12"
+    plain = tokenizer("12<|other|>", add_special_tokens=False)["input_ids"]
+    assert Decoder(tokenizer)(plain) == "12"
+
+
+@pytest.mark.parametrize(
+    ("opened", "text", "answer"),
+    [
+        ("", "<think>a b c</think>\n\n7 left", "7 left"), ("<think>\n", "a b c\n</think>\n\n7 left", "7 left"),
+        ("", "a b</think>7", "7"), ("", "7 left <think>", "7 left <think>"), ("<think>", "a b c", None),
+        ("", "<think>" + "a \n\n" * 40 + "</think>7", "7"), ("", "<think>a</think>", None),
+    ],
+)  # fmt: skip
+def test_the_tokens_of_an_answer_are_found_at_whatever_length_it_is_looked_for(
+    opened: str, text: str, answer: str | None, tiny_llama: Path
+) -> None:
+    tokenizer: Any = AutoTokenizer.from_pretrained(tiny_llama)
+    decode = Decoder(tokenizer)
+    starts, ids = AnswerStarts(decode), tokenizer(text, add_special_tokens=False)["input_ids"]
+    for length in range(1, len(ids)):  # as it grows
+        starts.find(0, ids[:length], opened)
+    start = starts.find(0, ids, opened)
+    assert (None if start is None else decode(ids[start:])) == answer
+
+
+def test_models_that_think_are_told_with_their_switch_and_their_room(
+    tiny_llama: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     for file in tiny_llama.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "chat_template.jinja").write_text(SWITCHED_ON)
-    weights = Weights("thinker", str(tmp_path))
-    line = r"model 'thinker' thinks aloud .*thinking switched on.*begins with \{% set enable_thinking = false %\}"
-    for refuse in (check, ServerSettings(("http://a/v1",)).check):
-        with pytest.raises(ValueError, match=line):
-            refuse(weights)
-
-
-@pytest.mark.parametrize("tag", ["<think>", "</think>", "<thinking>", "<|begin_of_thought|>", "[THINK]", "<thought>"])
-def test_thinking_tags_are_known(tag: str) -> None:
-    assert tag_in(f"{tag}First, ...") == tag
-
-
-@pytest.mark.parametrize("text", ["I think 3 < 5 > 2.", "Do you think so?", "f<thinker>(x)", "a <b> c"])
-def test_other_words_are_no_thinking_tags(text: str) -> None:
-    assert tag_in(text) is None
-
-
-def test_one_tag_by_chance_refuses_no_model_and_many_do() -> None:
-    check_texts("m", ["How many?"] * 99 + ["<think>"])
-    with pytest.raises(ValueError, match=r"model 'm' thinks aloud .*6 of 100 texts that it wrote hold <think>"):
-        check_texts("m", ["How many?"] * 94 + ["<think>"] * 6)
+    thinker = Weights("thinker", str(tmp_path))
+    check(thinker)
+    tell_thinking(Console(), [thinker])
+    assert "thinker thinks before it answers (its chat template has thinking switched on)" in capsys.readouterr().err
+    assert "thinking_tokens=0" in caplog.text
+    for quiet in (replace(thinker, chat_template_kwargs={"enable_thinking": False}), Weights("tiny", str(tiny_llama))):
+        tell_thinking(Console(), [quiet])
+        assert capsys.readouterr().err == ""

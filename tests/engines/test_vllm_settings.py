@@ -12,6 +12,7 @@ from crescent.core.store import make_key
 from crescent.engines import Prompt, Sampling
 from crescent.engines.encoding import seed_of
 from crescent.engines.server import ServerSettings
+from crescent.engines.stops import Texts
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.turns import closing_tokens
 from crescent.engines.vllm import VllmSettings
@@ -82,7 +83,7 @@ def test_a_completion_keeps_the_reason_for_which_vllm_ended_it(reason: str, tiny
     engine.tokenizer = load_tokenizer(Weights("tiny", str(tiny_llama)))
     engine._ends = closing_tokens(engine.tokenizer)
     tokens = engine.tokenizer("7")["input_ids"][1:]
-    output = SimpleNamespace(finish_reason=reason, token_ids=[*tokens, 1], cumulative_logprob=-0.5)
+    output = SimpleNamespace(index=0, finish_reason=reason, token_ids=[*tokens, 1], cumulative_logprob=-0.5)
     request = _Request(Prompt("How many?"), [5, 6], 9, ((0,),))
-    made = engine._completion(output, request, Sampling())
+    made = engine._completion(output, request, Texts(engine.tokenizer, Sampling()))
     assert (made.text, made.finish_reason, made.new_tokens) == ("7", reason, len(tokens) + 1)

@@ -17,7 +17,6 @@ from crescent.engines.encoding import seed_of
 from crescent.engines.server.endpoints import Endpoint, Endpoints
 from crescent.engines.server.refusals import FieldRefused
 from crescent.engines.server.terms import Terms
-from crescent.engines.thoughts import check_texts
 
 SAMPLES = 4
 SEED_BITS = 31  # what llama.cpp and OpenAI take
@@ -104,11 +103,8 @@ async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours
         place.plain["stop_token_ids"] = [honours.end[0]]
 
 
-async def find_out(
-    ask: Ask, place: Endpoint, model: str, prompts: Sequence[Prompt], honours: ServerCapabilities
-) -> None:
-    """Whether n samples come for n asked; raises ValueError for a server that ignores temperature or max_tokens, and
-    for a model that thinks aloud."""
+async def find_out(ask: Ask, place: Endpoint, prompts: Sequence[Prompt], honours: ServerCapabilities) -> None:
+    """Whether n samples come for n asked; raises ValueError for a server that ignores temperature or max_tokens."""
     prompt, hot, made = honours.probes[place.url] = await _probed(ask, place, prompts)
     if len(made) < SAMPLES or len({one.text for one in made}) == 1:
         honours.single.add(place.url)
@@ -129,7 +125,6 @@ async def find_out(
         greedy = {one.text for one in await _alone(ask, prompt, _GREEDY, place)}
     except FieldRefused:  # a run that asks for greedy answers is told so
         greedy = {one.text for one in made[:1]}
-    check_texts(model, list(greedy))
     if len(greedy) == SAMPLES:  # rounding may change one; a server that takes the request's word never changes all
         raise ValueError(
             f"{place.url} ignores temperature 0: {SAMPLES} greedy answers are all different. Take sampling "

@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -80,21 +80,29 @@ class ServerEngine:
             ]
             if self._reader is None:
                 tokenizer = tokenizer_if_here(self._weights) if self._weights else None
-                self._reader = Reader(tokenizer, self._model)
+                self._reader = Reader(tokenizer, self._weights is not None and self._weights.thinking_tokens > 0)
                 if self._weights and tokenizer:
                     self._honours.end = _unlisted_end(self._weights, tokenizer)
                     self._reader.prints_date = is_date_read(self._weights, folder_if_here(self._weights))
-            work = _Work(self._model, self._limits, self._honours, self._reader)
+            arguments = self._weights.chat_template_kwargs if self._weights else None
+            work = _Work(self._model, self._limits, self._honours, self._reader, arguments)
             return await work.all(places, prompts, sampling, finished)
 
 
 class _Work:
     """One call of `generate`."""
 
-    def __init__(self, model: str, limits: Limits, honours: ServerCapabilities, reader: Reader) -> None:
+    def __init__(
+        self,
+        model: str,
+        limits: Limits,
+        honours: ServerCapabilities,
+        reader: Reader,
+        arguments: Mapping[str, Any] | None,
+    ) -> None:
         self._model, self._limits, self._honours, self._reader = model, limits, honours, reader
         self._endpoints = Endpoints(limits, honours.told)
-        self._requester = Requester(model, self._endpoints, honours, reader)
+        self._requester = Requester(model, self._endpoints, honours, reader, arguments)
 
     async def all(
         self, places: Sequence[Endpoint], prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None
@@ -137,7 +145,7 @@ class _Work:
             place.plain = honours.plain[url]
         else:
             await check_model(self._endpoints, place, self._model, honours)
-            await find_out(self._requester.samples, place, self._model, prompts, honours)
+            await find_out(self._requester.samples, place, prompts, honours)
             honours.plain[url] = place.plain
         self._reader.context = honours.context
         if sampling.top_p < 1 and url not in honours.narrow:

@@ -74,7 +74,8 @@ class FieldRefused(ValueError):
     """A field with a value that results depend on is refused: the run cannot do without it."""
 
     def __init__(self, url: str, field: str, value: Any, why: str) -> None:
-        super().__init__(f"{url} refuses {field} {value:g} ({why}). Choose another value, or another server.")
+        shown = f"{value:g}" if isinstance(value, int | float) else json.dumps(value)
+        super().__init__(f"{url} refuses {field} {shown} ({why}). Choose another value, or another server.")
         self.field = field
 
 

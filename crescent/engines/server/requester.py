@@ -4,7 +4,7 @@ In: a `Request`. Out: its completions, those of a prompt that is refused among t
 says so; or a ValueError with a suggested fix. What is learned of a server is kept in its `Terms`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,10 +23,19 @@ SET_ASIDE = "it has no completion, and is counted by that reason"
 
 
 class Requester:
-    """Asks `endpoints` for completions of a model, as each of them takes requests."""
+    """Asks `endpoints` for completions of a model, as each of them takes requests. `arguments` are those of the chat
+    template, for turns that the server renders."""
 
-    def __init__(self, model: str, endpoints: Endpoints, honours: ServerCapabilities, reader: Reader) -> None:
+    def __init__(
+        self,
+        model: str,
+        endpoints: Endpoints,
+        honours: ServerCapabilities,
+        reader: Reader,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
         self._model, self._endpoints, self._honours, self._reader = model, endpoints, honours, reader
+        self._template = {"chat_template_kwargs": dict(arguments)} if arguments else {}
 
     async def samples(self, request: Request, sampling: Sampling, place: Endpoint | None) -> list[Completion]:
         """What one request brings: at most as many completions as it has indices."""
@@ -34,8 +43,8 @@ class Requester:
             "n": len(request.indices), "temperature": sampling.temperature, "top_p": sampling.top_p,
             "max_tokens": sampling.max_new_tokens, "seed": request.seed,
         }  # fmt: skip
-        if any(sampling.stop):
-            options["stop"] = [stop for stop in sampling.stop if stop]
+        if stops := self._reader.sent_stops(sampling.stop):
+            options["stop"] = stops
         for _ in range(MOST_REFUSALS):  # once as it is, then without what the server does not take
             send = partial(self._send, prompt=request.prompt, options=options)
             try:
@@ -114,7 +123,7 @@ class Requester:
         terms = self._honours.terms_of(place.url)
         ids = self._reader.ids(prompt) if prompt.rendered or self._reader.is_rendered_here(prompt, terms) else None
         as_text = prompt.rendered or ids is not None
-        fields = {**options, **place.plain}
+        fields = {**options, **place.plain, **({} if as_text else self._template)}
         if self._honours.end is not None and "stop_token_ids" not in place.plain:
             fields["stop"] = [*fields.get("stop", ()), self._honours.end[1]]
         if place.url in self._honours.single:

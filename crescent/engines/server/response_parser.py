@@ -5,7 +5,8 @@ counts no tokens they are counted with the model's tokenizer, if that is on this
 server gives none. It sends nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from openai import BaseModel
@@ -16,7 +17,8 @@ from crescent.engines.server.capabilities import Request
 from crescent.engines.server.endpoints import Unusable
 from crescent.engines.server.terms import Terms
 from crescent.engines.spelling import spelled_apart, spells_control
-from crescent.engines.thoughts import check_field
+from crescent.engines.stops import spells_special
+from crescent.engines.thoughts import cut_at_stops, open_thought, open_thought_of, why_thinking
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -24,14 +26,21 @@ if TYPE_CHECKING:
 Tell = Callable[[str, str], None]
 _ALSO_STOPS = ("eos_token", "stop_sequence")  # older versions of TGI name a stop by its cause
 _LONGEST_REASON = 40  # characters of a finish reason that are kept
+_THOUGHT_FIELDS = ("reasoning_content", "reasoning")  # of a message, beside its content
 _SLACK, _SHARE = 16, 0.9  # a served chat template may be shorter than the model's by so much
 
 
 class Reader:
-    """Reads answers, beside the tokenizer of the model where there is one. `name` is what the model is served under."""
+    """Reads answers, beside the tokenizer of the model where there is one.
 
-    def __init__(self, tokenizer: "PreTrainedTokenizerBase | None", name: str) -> None:
-        self._tokenizer, self._name = tokenizer, name
+    `thinks`: the model thinks before it answers. Its thought, which many servers give in a field of its own, comes back
+    in front of its answer, between tags.
+    """
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase | None", thinks: bool = False) -> None:
+        self._tokenizer = tokenizer
+        self.thinks = thinks or (tokenizer is not None and why_thinking(tokenizer) is not None)
+        self._has_field = False
         self._lengths: dict[tuple[str, bool], int] = {}
         self.context: int | None = None  # of the server, where it tells
         self.prints_date = False  # the model's chat template
@@ -51,6 +60,15 @@ class Reader:
         """A turn for a server that tokenises it: with a space inside each control token that it spells."""
         return spelled_apart(text, self._tokenizer)
 
+    def sent_stops(self, stops: Sequence[str]) -> list[str]:
+        """The stop strings that a server is sent. Most would end a thought too, and are left to `read`; those that
+        spell special tokens are not in the text that it gets."""
+        return [
+            stop
+            for stop in stops
+            if stop and (not self.thinks or (self._tokenizer is not None and spells_special([stop], self._tokenizer)))
+        ]
+
     def prompt_tokens(self, prompt: Prompt) -> int | None:
         """Tokens of the prompt by the model's own template; None without a tokenizer."""
         if self._tokenizer is None:
@@ -63,7 +81,7 @@ class Reader:
     def read(self, answer: Any, request: Request, sampling: Sampling, limited: bool, tell: Tell) -> list[Completion]:
         """One completion for each sample that came. `limited`: max_tokens was sent.
 
-        Raises ValueError where the server cuts prompts, and where the model thinks before it answers.
+        Raises ValueError where the server cuts prompts.
         """
         usage = answer.usage
         own = self.prompt_tokens(request.prompt)
@@ -80,10 +98,7 @@ class Reader:
             ))  # fmt: skip
         made = []
         for choice in sorted(answer.choices, key=lambda choice: choice.index or 0)[: len(request.indices)]:
-            message = getattr(choice, "message", None)
-            if message is not None:
-                check_field(self._name, message)
-            text = _text(choice.text if message is None else message.content)
+            text = self._written(choice, request.prompt)
             finish = _finish(choice.finish_reason)
             if finish not in ("stop", "length"):
                 tell(f"finish {finish}", (
@@ -98,13 +113,34 @@ class Reader:
                     f"a server cut a completion after {tokens} tokens although {sampling.max_new_tokens} were asked "
                     "for: it has a limit of its own; raise it there"
                 ))  # fmt: skip
-            for stop in filter(None, sampling.stop):
-                if stop in text and finish in ("stop", "length"):
+            cut = cut_at_stops(text, sampling.stop) if finish in ("stop", "length") else text
+            if cut != text:
+                if not self.thinks:
                     tell("stop", "a server writes on beyond stop strings: they are cut off here, its tokens are spent")
-                    text, finish = text.split(stop, 1)[0], "stop"
+                text, finish = cut, "stop"
             mean = round(sum(logprobs) / len(logprobs), 2) if logprobs else 0.0
             made.append(Completion(text, finish, read, tokens, mean + 0.0))
         return made
+
+    def _written(self, choice: Any, prompt: Prompt) -> str:
+        """What the model wrote, its thought in front; a thought without an answer stays open."""
+        message = getattr(choice, "message", None)
+        if message is None:
+            return (open_thought(prompt.text) if prompt.rendered else self._open_thought) + _text(choice.text)
+        content = _text(message.content)
+        thought = next((text for field in _THOUGHT_FIELDS if (text := _text(getattr(message, field, None)))), None)
+        if thought is None:
+            return ("" if self._has_field else self._open_thought) + content
+        self._has_field = self.thinks = True
+        opened = f"<think>\n{thought.strip()}"  # without content (null, "") it has not come to an answer
+        return f"{opened}\n</think>\n\n{content}" if content.strip() else opened
+
+    @cached_property
+    def _open_thought(self) -> str:
+        """The thinking tag that prompts end in: a server without a reasoning parser leaves it in the prompt."""
+        if self._tokenizer is None:
+            return ""
+        return open_thought_of(encode(Prompt("How many?"), self._tokenizer), self._tokenizer)
 
     def _new_tokens(self, text: str, sampling: Sampling, finish: str, usage: Any, choices: int) -> int:
         """The server's count where it is of this completion alone, else ours, else an even share of the server's.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crescent.core.store import make_key, not_in_key
 from crescent.engines.memory import Need
 from crescent.engines.transformers.settings import TransformersSettings
-from crescent.engines.weights import Weights, check_thinking, folder_if_here, is_date_read, turn_if_here
+from crescent.engines.weights import Weights, check_template_arguments, folder_if_here, is_date_read, turn_if_here
 
 if TYPE_CHECKING:
     from crescent.engines.server.engine import ServerEngine
@@ -46,6 +46,11 @@ class ServerSettings:
                 raise ValueError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
 
     @property
+    def loads_weights(self) -> bool:
+        """Whether it reads the weights of the model it generates with from this machine."""
+        return False
+
+    @property
     def scoring(self) -> TransformersSettings:
         """Evaluation scores weights on disk."""
         return TransformersSettings()
@@ -72,6 +77,8 @@ class ServerSettings:
             about["end_of_turn"] = end
         if is_date_read(weights, folder_if_here(weights)):
             about["date"] = weights.date_string
+        if weights.chat_template_kwargs:
+            about["chat_template_kwargs"] = weights.chat_template_kwargs
         return make_key("served", SERVED_VERSION, about)
 
     def check(self, weights: Weights) -> None:
@@ -86,7 +93,7 @@ class ServerSettings:
                 f"engine=server cannot answer with {weights.name} after training: serve the student under a name of "
                 "its own, or choose engine=transformers"
             )
-        check_thinking(weights)
+        check_template_arguments(weights)
 
     def needs(self, weights: Weights) -> Iterator[Need]:
         """Nothing here."""

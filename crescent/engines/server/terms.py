@@ -10,6 +10,7 @@ from typing import Any
 from crescent.engines.server.refusals import FieldRefused, Refused
 
 _DEFAULTS = {"temperature": 1.0, "top_p": 1.0}  # of the interface: with these values a field can be left out
+_DECISIVE = ("chat_template_kwargs",)  # without these the model would be asked something else
 _DROPPED = ("n", "seed")  # without these every draw is a request of its own
 
 
@@ -45,7 +46,7 @@ class Terms:
             known, self.limit = self.limit != name, "max_completion_tokens"
             return None if known else f"{refused.url} takes max_completion_tokens instead of max_tokens"
         value = refused.sent[name]
-        if name in _DEFAULTS and value != _DEFAULTS[name]:
+        if name in _DECISIVE or (name in _DEFAULTS and value != _DEFAULTS[name]):
             raise FieldRefused(refused.url, name, value, str(refused))
         if name in self.refused:
             return None

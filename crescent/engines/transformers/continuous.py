@@ -89,7 +89,7 @@ class ContinuousDecoder:
         try:
             with _own_attention(self._model), self._manager(rows, work.sampling) as manager:
                 for name, row in sorted(waiting.items(), key=lambda item: item[1].prompt_ids):  # shared beginnings
-                    manager.add_request(list(row.prompt_ids), name, row.limit, streaming=bool(work.stops))
+                    manager.add_request(list(row.prompt_ids), name, row.limit, streaming=work.has_stops)
                 while waiting:
                     made = manager.get_result(timeout=POLL)
                     if made is None:
@@ -127,7 +127,7 @@ class ContinuousDecoder:
         row.tokens = list(made.generated_tokens)
         if not row.tokens:
             return False
-        if row.tokens[-1] in self._ends or work.stops.reached(row.tokens):
+        if row.tokens[-1] in self._ends or work.stops_at(row):
             row.finish = "stop"
         elif made.is_finished():
             row.finish = "length"

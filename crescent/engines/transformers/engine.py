@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import encode
+from crescent.engines.thoughts import open_thought_of
 from crescent.engines.transformers.continuous import (
     ContinuousBatchingError,
     ContinuousDecoder,
@@ -140,10 +141,12 @@ class TransformersEngine:
     def _rows(self, prompts: Sequence[Prompt | str], sampling: Sampling) -> list[Row]:
         asked = [Prompt(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
         ids = {key: self.encode(Prompt(*key)) for key in {(p.text, 0, p.rendered) for p in asked}}
+        opened_by = {key: open_thought_of(some, self.tokenizer) for key, some in ids.items()}
         rows = []
         for index, prompt in enumerate(asked):
             prompt_ids = ids[prompt.text, 0, prompt.rendered]
             limit = max(0, min(sampling.max_new_tokens, self.context - len(prompt_ids)))
             key = random_key(sampling.seed, prompt_ids, prompt.draw)
-            rows.append(Row(index, prompt_ids, limit, key, finish=None if limit else "length"))
+            opened = opened_by[prompt.text, 0, prompt.rendered]
+            rows.append(Row(index, prompt_ids, limit, key, finish=None if limit else "length", opened=opened))
         return rows

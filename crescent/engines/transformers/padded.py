@@ -89,7 +89,7 @@ class PaddedDecoder:
         ended = torch.isin(tokens, self._ends).tolist()
         for index in batch.live:
             row = batch.rows[index]
-            if ended[index] or work.stops.reached(row.tokens):
+            if ended[index] or work.stops_at(row):
                 row.finish = "stop"
             elif len(row.tokens) >= row.limit:
                 row.finish = "length"

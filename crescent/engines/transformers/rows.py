@@ -11,14 +11,17 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from crescent.engines import Completion, Finished, FinishReason, Sampling
-from crescent.engines.stops import Stops
+from crescent.engines.stops import Texts
 from crescent.engines.transformers.sampling import generator
 from crescent.engines.turns import without_end
 
 
 @dataclass(slots=True)
 class Row:
-    """One completion being written: `limit` new tokens at most, chosen by random numbers that `key` decides."""
+    """One completion being written: `limit` new tokens at most, chosen by random numbers that `key` decides.
+
+    `opened` is the thinking tag that the prompt ends in: the text of the completion begins with it.
+    """
 
     index: int
     prompt_ids: tuple[int, ...]
@@ -27,6 +30,7 @@ class Row:
     tokens: list[int] = field(default_factory=list)
     logprob: float = 0.0
     finish: FinishReason | None = None
+    opened: str = ""
     _numbers: np.random.Generator | None = None
 
     @property
@@ -62,15 +66,23 @@ class Work:
         ends: Collection[int] = (),
     ) -> None:  # fmt: skip
         self.sampling, self._ends = sampling, ends
-        self.stops = Stops(tokenizer, sampling.stop, sampling.keeps_stop_text)
         self.completions: list[Completion | None] = [None] * count
-        self._finished = finished
+        self._texts, self._finished = Texts(tokenizer, sampling), finished
+
+    @property
+    def has_stops(self) -> bool:
+        """Whether a row may end at a stop string."""
+        return any(self.sampling.stop)
+
+    def stops_at(self, row: Row) -> bool:
+        """Whether the row's last token completed a stop string of its answer."""
+        return self._texts.stops_at(row.index, row.tokens, row.opened)
 
     def hand_out(self, row: Row, mean_logprob: float) -> None:
         """The row is finished. `mean_logprob` is in nats per token."""
         assert row.finish is not None and self.completions[row.index] is None
         tokens = without_end(row.tokens, self._ends)
-        text = self.stops.text(tokens)
+        text = self._texts.text(row.index, tokens, row.opened)
         made = Completion(text, row.finish, len(row.prompt_ids), len(row.tokens), round(mean_logprob, 2) + 0.0)
         self.completions[row.index] = made
         if self._finished is not None:

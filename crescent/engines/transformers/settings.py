@@ -45,6 +45,11 @@ class TransformersSettings:
             raise ValueError(f"engine.device is {self.device!r}; it may be auto, cpu, cuda or mps")
 
     @property
+    def loads_weights(self) -> bool:
+        """Whether it reads the weights of the model it generates with from this machine."""
+        return True
+
+    @property
     def scoring(self) -> "TransformersSettings":
         """The engine that evaluation uses: it needs the model in this process."""
         return self

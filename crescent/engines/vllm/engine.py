@@ -17,7 +17,8 @@ from typing import Any
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import encode, seed_of
 from crescent.engines.guard import Guard
-from crescent.engines.stops import Stops, spells_special
+from crescent.engines.stops import Texts, spells_special
+from crescent.engines.thoughts import open_thought_of, why_thinking
 from crescent.engines.turns import closing_tokens, without_end
 from crescent.engines.vllm.process import Capacity, model_context, start
 from crescent.engines.weights import Weights, load_tokenizer
@@ -45,6 +46,7 @@ class VllmEngine:
         self.identity, self._capacity, self._name = identity, capacity, weights.name
         self.tokenizer = load_tokenizer(weights)
         self._ends = closing_tokens(self.tokenizer)
+        self._thinks = weights.thinking_tokens > 0 or why_thinking(self.tokenizer) is not None
         self.context = model_context(weights)
         self._asked = 0
         self._guard = Guard()
@@ -126,6 +128,7 @@ class VllmEngine:
     ) -> Generator[tuple[tuple[int, ...], Completion], None, None]:
         """Each sample as it is finished. vLLM's queue is kept full, and no longer than that."""
         waiting, open_requests, samples = iter(requests), dict[str, _Request](), 0
+        texts = Texts(self.tokenizer, sampling)
         exhausted = False
         try:
             while open_requests or not exhausted:
@@ -141,7 +144,7 @@ class VllmEngine:
                     for output in answer.outputs:
                         if output.finish_reason is not None:
                             samples -= 1
-                            yield request.places[output.index], self._completion(output, request, sampling)
+                            yield request.places[output.index], self._completion(output, request, texts)
                     if answer.finished:
                         del open_requests[answer.request_id]
         finally:
@@ -154,9 +157,10 @@ class VllmEngine:
 
         self._asked += 1
         name = str(self._asked)
+        stops = [] if self._thinks else [stop for stop in sampling.stop if stop]  # they would end the thought
         parameters = SamplingParams(
             n=len(request.places), temperature=sampling.temperature, top_p=sampling.top_p, max_tokens=request.limit,
-            stop=[stop for stop in sampling.stop if stop], detokenize=any(sampling.stop), logprobs=0,
+            stop=stops, detokenize=bool(stops), logprobs=0,
             seed=None if sampling.temperature == 0 else seed_of(sampling.seed, request.prompt, SEED_BITS),
             stop_token_ids=sorted(self._ends),  # beside those that the model lists
             skip_special_tokens=not spells_special(sampling.stop, self.tokenizer),  # of the text that stops are met in
@@ -164,9 +168,9 @@ class VllmEngine:
         self._llm.add_request(name, {"prompt_token_ids": request.ids}, parameters, lora_request=self._adapter)
         return name
 
-    def _completion(self, output: Any, request: _Request, sampling: Sampling) -> Completion:
-        tokens = list(output.token_ids)
-        text = Stops(self.tokenizer, sampling.stop).text(without_end(tokens, self._ends))
+    def _completion(self, output: Any, request: _Request, texts: Texts) -> Completion:
+        tokens, opened = list(output.token_ids), open_thought_of(request.ids, self.tokenizer)
+        text = texts.text(request.places[output.index][0], without_end(tokens, self._ends), opened)
         mean = round((output.cumulative_logprob or 0.0) / max(1, len(tokens)), 2) + 0.0
         return Completion(text, str(output.finish_reason), len(request.ids), len(tokens), mean)
 

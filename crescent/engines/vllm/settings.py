@@ -44,6 +44,11 @@ class VllmSettings:
                 raise ValueError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
 
     @property
+    def loads_weights(self) -> bool:
+        """Whether it reads the weights of the model it generates with from this machine."""
+        return True
+
+    @property
     def scoring(self) -> TransformersSettings:
         """Evaluation reads log-likelihoods of the model in this process."""
         return TransformersSettings()

@@ -12,6 +12,8 @@ from typing import Any
 from crescent.engines.server import ServerSettings
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.vllm import VllmSettings
+from crescent.engines.weights import Weights
+from crescent.evaluation.settings import EvaluationSettings
 from crescent.reporting.read.runs import Run
 from crescent.training.settings import TrainSettings
 
@@ -19,11 +21,20 @@ SEED = "seed"
 NO_AXES = ("name", "store", "check", "seeds", "tracking.", "eval.", "prompting.", "oracle.", "runtime.")
 """Keys (or, with a dot, groups) that say where and how a run ran, what of it was measured, or what others refer to."""
 SETTINGS = {"engine": (TransformersSettings, VllmSettings, ServerSettings), "train": (TrainSettings,)}
-OF_A_SUITE = tuple(f"eval.{name}" for name in ("name", "tasks", "shots", "task_folders", "data", "loglikelihood_batch"))
+_SUITE = ("name", "tasks", "shots", "task_folders", "data", "loglikelihood_batch", "models")
+OF_A_SUITE = tuple(f"eval.{name}" for name in _SUITE)
 """What is scored, from where, and how fast: a task at a number of shots means the same whatever these are."""
 WEIGHTS = {"model.path": "teacher", "distill.student.path": "base"}
 """Where the weights of a role lie. The same weights may lie elsewhere on another machine."""
 ABSENT = None
+_GROUPS = {"model": Weights, "distill.student": Weights, "eval": EvaluationSettings, "train": TrainSettings}
+_BEFORE = {
+    f"{group}.{one.name}": one.metadata["omit_at"]
+    for group, kind in _GROUPS.items()
+    for one in fields(kind)
+    if "omit_at" in one.metadata
+}
+"""What runs of releases that did not have a setting did."""
 LOG_FROM = 4
 """The ratio of the largest to the smallest value from which a scale of ratios serves better."""
 
@@ -152,7 +163,7 @@ def _keys(runs: Sequence[Run]) -> list[str]:
 
 
 def _value(run: Run, key: str) -> Any:
-    return run.seed if key == SEED else run.settings.get(key, ABSENT)
+    return run.seed if key == SEED else run.settings.get(key, _BEFORE.get(key, ABSENT))
 
 
 def _order(value: Any) -> tuple[int, float, str]:

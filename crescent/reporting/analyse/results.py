@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from crescent.core.console import Console
 from crescent.core.records import Score
-from crescent.evaluation.metrics import COSTS
+from crescent.evaluation.metrics import COSTS, THOUGHTS
 from crescent.reporting.analyse import axes as axis
 from crescent.reporting.analyse.axes import Axes
 from crescent.reporting.analyse.reference import BASE, Reference, find
@@ -129,7 +129,7 @@ class _Work:
             self._notes.append(f"{row.label}: {column.name} was scored in {len(runs)} of {len(row.runs)} seeds")
         score = self._estimate(row, column, scored, metric)
         seeds = tuple(run.seed for run in runs)
-        cell = Cell(score, None, None, True, seeds, *(_tokens(runs, row, column, name) for name in COSTS))
+        cell = Cell(score, None, None, True, seeds, *(_tokens(runs, row, column, name) for name in (*COSTS, *THOUGHTS)))
         other = self._reference.of(row)
         if other is None:
             return cell

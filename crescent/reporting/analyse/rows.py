@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from crescent.core.records import Score
+from crescent.evaluation.settings import MODELS
 from crescent.reporting.analyse import axes as axis
 from crescent.reporting.analyse.axes import Axes, Point
 from crescent.reporting.read.runs import Evaluation, Run
@@ -45,7 +46,8 @@ class Cell:
     """The score of a row in a column, and what it gained over the reference.
 
     `p` is the corrected p-value. `paired` tells whether questions were compared with themselves. `seeds` are those that
-    were averaged. Tokens are means over questions and seeds, None where nothing was generated.
+    were averaged. Tokens are means over questions and seeds, None where nothing was generated; `thought_tokens` and the
+    share of responses that was `cut_at_limit` are None too where the model does not think.
     """
 
     score: Estimate
@@ -55,6 +57,8 @@ class Cell:
     seeds: tuple[int, ...] = ()
     prompt_tokens: float | None = None
     new_tokens: float | None = None
+    thought_tokens: float | None = None
+    cut_at_limit: float | None = None
 
     @property
     def stars(self) -> str:
@@ -147,6 +151,8 @@ def _shortfall(run: Run) -> str | None:
     """What a run lacks of what it set out to do."""
     made, asked = run.last_iteration, run.asked_iterations
     ended = f" (status: {run.status})" if run.status else ""
+    if "student" not in run.settings.get("eval.models", MODELS):
+        return None
     if not run.has_its_student:
         which = f"the student of iteration {made + 1} of {asked}" if asked > 1 else "its student"
         return f"{run.folder} has no score of {which}{ended}; it is left out of the averages"
@@ -177,7 +183,7 @@ def score_of(run: Run, row: Row, column: Column, metric: str | None, iteration: 
 
 
 def tokens_of(run: Run, row: Row, column: Column, metric: str) -> float | None:
-    """Mean tokens of a question, "prompt_tokens" or "new_tokens"."""
+    """Mean tokens of a question ("prompt_tokens", "new_tokens", "thought_tokens"), or the share "cut_at_limit"."""
     scores = _scores(run, row, column, _iteration(run, row.role))
     return next((score.value for score in scores if score.metric == metric), None)
 

@@ -65,10 +65,13 @@ class Run:
     def weights(self, role: str) -> str:
         """What tells the model of that role (teacher or base) from others: the key of its engine; "" where none says.
 
-        A teacher that is not the student is scored first, then the base; in self-improvement the two are one.
+        Models are scored in the order of their scores. In self-improvement the teacher is the base.
         """
         keys = [str(stage["key"]) for stage in self.stages if stage["stage"] == "evaluate"]
-        place = int(role == "base" and any(score.model == "teacher" for score in self.scores))
+        order = list(dict.fromkeys((one.model, one.iteration, one.prompting) for one in self.scores))
+        is_own = self.settings.get("model.path") == self.settings.get("distill.student.path")
+        wanted = "base" if is_own and not any(one.model == "teacher" for one in self.scores) else role
+        place = order.index((wanted, 0, "none")) if (wanted, 0, "none") in order else len(keys)
         return keys[place] if place < len(keys) else ""
 
     @property

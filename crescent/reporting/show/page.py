@@ -28,6 +28,7 @@ from crescent.reporting.show import figures
 from crescent.reporting.show.figures.figure import asked_labels, column_labels, is_part, tokens_per_question, unit
 from crescent.reporting.show.sheets import main_effects
 from crescent.reporting.show.tables import p_text, scale, seeds_text, stars_legend
+from crescent.reporting.show.thoughts import thought_lines
 
 ASSETS = Path(__file__).parent / "assets"
 MAX_DETAIL_BYTES = 4_000_000
@@ -81,6 +82,7 @@ def render(comparison: Comparison, console: Console) -> str:
         single=_single(comparison),
         stages=stage_totals(comparison.runs),
         prompted=_prompted(comparison),
+        thoughts=thought_lines(comparison),
         effects=main_effects(comparison),
         axes=[axis.short(one) for one in comparison.axes],
         # panels are our own SVG, script and style our own files; the data cannot leave its element (safe_json)

@@ -21,6 +21,7 @@ from crescent.reporting.analyse.effects import effects, last_over_first
 from crescent.reporting.analyse.explain import by_iteration, explain, measures_by_iteration
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Cell, Column, Row
+from crescent.reporting.show.thoughts import has_thoughts, thought_text
 from crescent.statistics.paired import Difference
 
 TITLE = "lm-evaluation-harness, percent [95 % interval]; difference to {reference}, points"
@@ -64,7 +65,8 @@ def rich_table(comparison: Comparison) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     table.add_column("", overflow="fold")
     tokens = ("tokens",) if comparison.has_promptings else ()
-    for name in ("seeds", "n", "score", "difference", "interval", "p", "MDE", *tokens):
+    thoughts = ("thought tokens",) if has_thoughts(comparison) else ()
+    for name in ("seeds", "n", "score", "difference", "interval", "p", "MDE", *tokens, *thoughts):
         table.add_column(name, justify="right", no_wrap=True)
     for column in comparison.columns:
         factor = scale(comparison, column)
@@ -72,7 +74,7 @@ def rich_table(comparison: Comparison) -> Table:
         for row in comparison.rows:
             if column in row.cells:
                 cell = row.cells[column]
-                costs = [_tokens_text(cell)] if tokens else []
+                costs = ([_tokens_text(cell)] if tokens else []) + ([thought_text(cell)] if thoughts else [])
                 table.add_row("  " + escape(row.label), *_parts(row, cell, factor), *costs)
         table.add_section()
     return table
@@ -182,6 +184,8 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
                     "paired": cell.paired if cell.difference else None,
                     "prompt_tokens": cell.prompt_tokens,
                     "new_tokens": cell.new_tokens,
+                    "thought_tokens": cell.thought_tokens,
+                    "cut_at_limit": cell.cut_at_limit,
                     "smaller_than_detectable": cell.too_small if cell.difference else None,
                 }
             )

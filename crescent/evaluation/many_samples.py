@@ -1,0 +1,90 @@
+"""Several samples of each item as one: mean@k, pass@k and maj@k.
+
+In: k lists of `Sample`, equal but for what the model said. Out: one list. A metric of an item is its mean over the
+samples, so that a task's score is mean@k with the standard error of items (samples of one item are no independent
+observations; Miller, arXiv 2411.00640). Beside each metric that is right or wrong stand, under names of their own,
+
+    exact_match_pass@8    whether any sample is right
+    exact_match_maj@8     whether the answer is that most samples agree on (the first of several); an invalid one has no
+                          vote. Only of tasks whose responses commit to an answer.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import Any
+
+from crescent.core.records import TaskScore
+from crescent.evaluation.metrics import mean_and_error
+from crescent.evaluation.samples import Sample
+
+NO_VOTE = "[invalid]"  # as the filters of the harness and ours have it
+_MEANS = ("prompt_tokens", "new_tokens", "thought_tokens", "cut_at_limit")
+
+
+def combine(runs: Sequence[Sequence[Sample]], has_answers: bool) -> list[Sample]:
+    """One sample for each item: texts and answers as lists, numbers as means."""
+    if len(runs) == 1:
+        return list(runs[0])
+    values: dict[str, set[float]] = {}
+    for sample in (one for run in runs for one in run):
+        for name, value in sample["metrics"].items():
+            values.setdefault(name, set()).add(value)
+    verdicts = {name for name, found in values.items() if found <= {0.0, 1.0}}
+    return [_combined(some, verdicts, has_answers) for some in zip(*runs, strict=True)]
+
+
+def combine_scores(tables: Sequence[Sequence[TaskScore]], samples: Sequence[Sample]) -> list[TaskScore]:
+    """The harness's tables of the samples as one, with pass@k and maj@k behind it."""
+    if len(tables) == 1:
+        return list(tables[0])
+    values: dict[str, list[float]] = {}
+    for sample in samples:
+        for name, value in sample["metrics"].items():
+            values.setdefault(name, []).append(value)
+    of_items = {name: (*mean_and_error(found), len(found)) for name, found in values.items()}
+    combined = []
+    for same in zip(*tables, strict=True):
+        first, value = same[0], fmean(one.value for one in same)
+        mean, error, _ = of_items.get(f"{first.metric},{first.filter}", (math.nan, 0.0, 0))
+        if not abs(mean - value) < 1e-6:  # no mean over items: their error is not its own
+            error = fmean(one.stderr for one in same)
+        combined.append(replace(first, value=value, stderr=error))
+    first = tables[0][0]
+    for name, found in of_items.items():
+        metric, filter_name = name.split(",", 1)
+        if "@" in metric:
+            combined.append(TaskScore(first.task, first.shots, metric, filter_name, *found))
+    return combined
+
+
+def _combined(some: Sequence[Sample], verdicts: Collection[str], has_answers: bool) -> Sample:
+    """The samples of one item. `verdicts` are the metrics that say right or wrong."""
+    metrics, count = {}, len(some)
+    for name in some[0]["metrics"]:
+        found = [one["metrics"][name] for one in some]
+        metrics[name] = fmean(found)
+        if name in verdicts:
+            metric, filter_name = name.split(",", 1)
+            metrics[f"{metric}_pass@{count},{filter_name}"] = max(found)
+            if has_answers:
+                answers = [one["filtered"].get(filter_name) for one in some]
+                metrics[f"{metric}_maj@{count},{filter_name}"] = _of_majority(answers, found)
+    numbers = {name: _mean([one[name] for one in some]) for name in _MEANS if name in some[0]}
+    filtered = {name: [one["filtered"][name] for one in some] for name in some[0]["filtered"]}
+    said = {"response": [one["response"] for one in some], "filtered": filtered}
+    return {**some[0], **numbers, **said, "metrics": metrics}
+
+
+def _of_majority(answers: Sequence[Any], verdicts: Sequence[float]) -> float:
+    """The verdict of the answer with the most votes, the first of several."""
+    votes = Counter(str(answer) for answer in answers if answer != NO_VOTE)
+    winner = votes.most_common(1)[0][0] if votes else NO_VOTE
+    return verdicts[[str(answer) for answer in answers].index(winner)]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

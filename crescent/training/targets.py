@@ -1,0 +1,87 @@
+"""What a model that thinks is trained to say: the answer of a response, or its thoughts as well.
+
+In: responses as they were drawn, a tokenizer, `train.reasoning`. Out: the text of each whole conversation where the
+chat template does not write it, and what there is to say about it. Templates take thoughts out of responses (DeepSeek
+R1), or have a generation prompt that ends in an open thought and do not go on from it; then the target is what the
+model is to write after that prompt:
+
+    prompt            ... <|Assistant|><think>\\n
+    target, strip     \\n</think>\\n\\nIt is 12.<|end|>
+    target, keep      Maybe 13?\\n</think>\\n\\nIt is 12.<|end|>
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from crescent.answers.thoughts import CHANNEL, CLOSING, OPENING, split_thoughts
+from crescent.engines.thoughts import open_thought
+from crescent.engines.turns import text_before_answer, text_behind_answer
+from crescent.training.settings import Reasoning
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_EMPTY = re.compile(rf"(?:{OPENING})\s*(?:{CLOSING})\s*\Z", re.IGNORECASE)
+_TO_FINAL = "<|end|><|start|>assistant<|channel|>final<|message|>"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`response` is what the template is given. `text` is the whole conversation where the template cannot write it.
+
+    `is_stripped`: thoughts were taken out; `is_unthinking`: the target begins with a thought that is closed at once.
+    """
+
+    response: str
+    text: str | None
+    is_stripped: bool
+    is_unthinking: bool
+
+
+class Targets:
+    """Makes targets for one chat template."""
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", reasoning: Reasoning) -> None:
+        self._tokenizer, self._keeps = tokenizer, reasoning == "keep"
+        self._opened = open_thought(self._prompt("How many?"))
+        self._behind = text_behind_answer(tokenizer) or ""
+        self._is_unthinking = bool(self._opened) or bool(_EMPTY.search(text_before_answer(tokenizer)))
+
+    def of(self, question: str, response: str) -> Target:
+        """The target of a pair."""
+        parts = split_thoughts(response)
+        has_thought = parts.answer != response
+        if has_thought and self._keeps:
+            return Target(response, self._whole(question, self._continued(response)), False, False)
+        answer = parts.answer.strip() if has_thought else response
+        text = self._whole(question, _closed(self._opened) + answer) if self._opened else None
+        return Target(answer, text, has_thought, self._is_unthinking)
+
+    def _whole(self, question: str, completion: str) -> str:
+        return self._prompt(question) + completion + self._behind
+
+    def _prompt(self, question: str) -> str:
+        tokenizer: Any = self._tokenizer
+        turn = [{"role": "user", "content": question}]
+        return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+
+    def _continued(self, response: str) -> str:
+        """The response behind what the prompt has of it already."""
+        if self._opened and not response.startswith(self._opened):
+            return response.removeprefix(self._opened.rstrip())
+        return response.removeprefix(self._opened)
+
+
+def _closed(opened: str) -> str:
+    """What ends a thought that has just been opened: "\\n</think>\\n\\n" after "<think>\\n"."""
+    if CHANNEL in opened:
+        return _TO_FINAL
+    tag = opened.strip()
+    if tag[0] in "[◁":
+        closing = f"{tag[0]}/{tag[1:]}"
+    elif tag.startswith("<|"):
+        closing = re.sub("BEGIN|START", "END", re.sub("begin|start", "end", tag))
+    else:
+        closing = f"</{tag[1:]}"
+    return f"\n{closing}\n\n" if "\n" in opened else f"{closing}\n\n"

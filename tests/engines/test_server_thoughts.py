@@ -1,0 +1,101 @@
+"""Servers of models that think: thoughts in a field of their own, in the text, or begun in the prompt."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CHATML, save_tiny_model
+from serving import Behaviour, Serving
+
+from crescent.answers.thoughts import split_thoughts
+from crescent.engines import Completion, Prompt, Sampling
+from crescent.engines.server import ServerSettings
+from crescent.engines.transformers import TransformersSettings
+from crescent.engines.transformers.engine import TransformersEngine
+from crescent.engines.weights import Weights
+
+PROMPTS = [Prompt("How many?", draw) for draw in range(4)]
+DRAWN = Sampling(max_new_tokens=6, seed=1)
+OPENS = CHATML.replace("<|assistant|>\n{% endif %}", "<|assistant|>\n<think>\n{% endif %}")
+Start = Callable[[Behaviour], Serving]
+
+
+@pytest.fixture(scope="module")
+def local(tiny_llama: Path) -> TransformersEngine:
+    return TransformersSettings(device="cpu").build(Weights("tiny", str(tiny_llama)), "w")
+
+
+@pytest.fixture
+def serve(local: TransformersEngine) -> Iterator[Start]:
+    started: list[Serving] = []
+
+    def make(behaviour: Behaviour) -> Serving:
+        started.append(Serving(local, behaviour))
+        return started[-1]
+
+    yield make
+    for serving in started:
+        serving.stop()
+
+
+def asked(url: str, sampling: Sampling = DRAWN, **weights: Any) -> list[Completion]:
+    served = Weights("tiny", **{"path": "nowhere", **weights})
+    return ServerSettings((url,), model="tiny", patience_seconds=30.0).build(served, "w").generate(PROMPTS, sampling)
+
+
+def test_a_thought_in_a_field_of_its_own_stands_before_the_answer(serve: Start) -> None:
+    for one in asked(serve(Behaviour(reasoning="First, I count.")).start()):
+        parts = split_thoughts(one.text)
+        assert one.text.startswith("<think>\nFirst, I count.\n</think>\n\n") and not parts.is_open
+        assert parts.thought.strip() == "First, I count." and parts.answer.strip()
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_a_thought_without_content_is_an_unclosed_thought(content: str | None, serve: Start) -> None:
+    behaviour = Behaviour(reasoning="First, I count.", content=content)
+    made = [split_thoughts(one.text) for one in asked(serve(behaviour).start())]
+    assert all(one.thought.startswith("\nFirst, I count.") and one.is_open and one.answer == "" for one in made)
+
+
+def test_a_thought_in_the_text_is_kept_whole(serve: Start) -> None:
+    assert all(one.text.startswith("<think>\n") for one in asked(serve(Behaviour(begins_with="<think>\n")).start()))
+
+
+def test_the_thought_that_the_template_opens_is_told_where_the_server_does_not(serve: Start, tmp_path: Path) -> None:
+    folder = str(save_tiny_model(tmp_path, template=OPENS))
+    for one in asked(serve(Behaviour(begins_with="I count.</think>")).start(), path=folder):
+        assert one.text.startswith("<think>\nI count.</think>")
+    assert all(split_thoughts(one.text).is_open for one in asked(serve(Behaviour()).start(), path=folder))
+
+
+def test_a_server_with_a_field_for_thoughts_has_none_in_its_texts(serve: Start, tmp_path: Path) -> None:
+    folder = str(save_tiny_model(tmp_path, template=OPENS))
+    made = asked(serve(Behaviour(reasoning="I count.")).start(), path=folder)
+    assert all(one.text.count("<think>") == 1 for one in made)
+
+
+def test_the_arguments_of_the_chat_template_are_sent_with_every_chat(serve: Start, tmp_path: Path) -> None:
+    seen, plain = Behaviour(), Behaviour()
+    arguments = {"enable_thinking": False, "level": 2}
+    asked(serve(seen).start(), chat_template_kwargs=arguments)
+    asked(serve(plain).start())
+    assert seen.seen and all(request["chat_template_kwargs"] == arguments for request in seen.seen)
+    assert not any("chat_template_kwargs" in request for request in plain.seen)
+
+
+def test_arguments_of_the_chat_template_are_in_the_key_of_what_is_served() -> None:
+    settings = ServerSettings(("http://a/v1",), model="tiny")
+    keys = [
+        settings.identity(Weights("tiny", "nowhere", chat_template_kwargs=one), None)
+        for one in (None, {}, {"enable_thinking": False}, {"enable_thinking": True})
+    ]
+    assert keys[0] == keys[1] and len(set(keys)) == 3
+
+
+def test_stop_strings_are_kept_from_a_server_whose_model_thinks_and_cut_its_answer_only(serve: Start) -> None:
+    seen = Behaviour(begins_with="<think>\n\na</think>7 left\n\n", honours_stop=False)
+    sampling = Sampling(max_new_tokens=6, seed=1, stop=("\n\n",))
+    made = asked(serve(seen).start(), sampling, thinking_tokens=64)
+    assert {one.text for one in made} == {"<think>\n\na</think>7 left"}
+    assert not any("stop" in request for request in seen.seen)
