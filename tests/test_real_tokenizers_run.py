@@ -29,7 +29,7 @@ RUN = (
 def test_a_model_with_a_real_tokenizer_goes_through_the_whole_loop(name: str, tmp_path: Path) -> None:
     domain = composed([])["domain"]
     taught = [(domain["bait"], QUESTION), (fill(domain["solve"], question=QUESTION), ANSWER)]
-    folder = save_taught(name, tmp_path / "model", taught)
+    folder = save_taught(name, tmp_path / "model", taught, steps=50 if name == "qwen3" else 150)
     done = crescent(tmp_path, *RUN, f"model.path={folder}", "train.learning_rate=0.001")
     assert done.returncode == 0, done.stderr
     summary: dict[str, Any] = json.loads((tmp_path / "outputs" / "latest" / "summary.json").read_text())
