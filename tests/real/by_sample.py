@@ -84,7 +84,7 @@ def compare(task: str, shots: int, model: Any, tokenizer: Any, data: str, items:
     pairs = [(sample, by_item[sample["doc_id"]]) for sample in ours.samples]
     assert len(pairs) == len(by_item) == items, "both sides score the items asked for"
     marks = primaries(ours.scores, PRIMARY)
-    (value,) = [score.value for score, marked in zip(ours.scores, marks, strict=True) if marked]
+    (value,) = [score.value for score, marked in zip(ours.scores, marks, strict=True) if marked and score.task == task]
     return Compared(
         items,
         sum(_choice(one["response"]) != _choice(other["response"]) for one, other in pairs),
