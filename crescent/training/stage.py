@@ -148,9 +148,10 @@ def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -
     if encoded.stripped:
         console.say(f"{counted(encoded.stripped, 'response')} trained on without thoughts (train.reasoning=strip)")
     if encoded.unthinking:
+        targets = counted(encoded.unthinking, "target")
         console.say(
-            f"{counted(encoded.unthinking, 'target')} with an empty thought, as the chat template has it: the model learns "
-            "to answer without thinking (train.reasoning=keep trains on thoughts where responses have them)"
+            f"{targets} with an empty thought, as the chat template has it: the model learns to answer without thinking "
+            "(train.reasoning=keep trains on thoughts where responses have them)"
         )
     if not encoded.examples:
         raise ValueError(
