@@ -113,7 +113,8 @@ def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
         if is_label(span, other):
             stated = one
             break
-        if between and between[-1] in ("in", "on") and span.unit(other.end) and UNITS[span.unit(other.end)] == "time":
+        timed = between and between[-1] in ("in", "on") and not describes
+        if timed and span.unit(other.end) and UNITS[span.unit(other.end)] == "time":
             stated = one
             break
     if stated is found[-1] and (roles_of(span, found)[-1] != "free" or _is_purpose(span, stated)):
