@@ -37,9 +37,22 @@ _UNSETTLED = re.compile(
 _YES = re.compile(
     r"\W*(?:yes|no|true|false)\W*(?:$|[,.]?\s*(?:because|since|as|she|he|it|they|the|\d+ is)\b)", re.IGNORECASE
 )
+# "First, we know that there are 17 jellybeans." · "We can find it by multiplying 20 by 2.": the response broke off
+_TO_DO = (
+    r"(?:find|calculat|determin|multipl|divid|subtract|add|figure|comput|substitut|solv|set up|convert|start|begin)\w*"
+)
+_PLANS = re.compile(
+    rf"\W{{0,8}}(?:first(?:ly)?\b|to begin|to start"
+    r"|(?:we|i) (?:know|are (?:told|given))\b"
+    rf"|(?:[^.!?\n]{{0,160}}\b)?(?:we|i|you) (?:(?:now|then|also|first|simply|just) )?"
+    rf"(?:can|need to|have to|should|must|will|could|want to) (?:(?:now|then|also|first|simply|just) )?{_TO_DO}"
+    rf"|(?:[^.!?\n]{{0,80}}\b)?let(?:'s|’s| us) (?:now |first )?{_TO_DO}"
+    rf"|to {_TO_DO}[^.!?\n]{{0,160}}\bwe\b|to do (?:this|that|so)\b)",
+    re.IGNORECASE,
+)
 # "The total is 56. This includes the 8 extra chairs."
 _ADDS = re.compile(
-    r"\W*(?:this|that|these|which) (?:includes?|means|accounts|covers|leaves|matches|uses|assumes"
+    r"\W{0,8}(?:this|that|these|which) (?:includes?|means|accounts|covers|leaves|matches|uses|assumes"
     r"|is because)\b(?![^.\n]*\btotal\b)",
     re.I,
 )
@@ -52,7 +65,7 @@ _UNDETERMINED = re.compile(
 )
 # "There are no apples left": none of them
 _NONE_LEFT = re.compile(
-    r"\W*(?:[^.!?\n\d]{0,40}\b(?:is|are|were|was|has|have|had|with|will be) )?(?:no|none|zero)\b[^.!?\n\d]{0,40}"
+    r"\W{0,8}(?:[^.!?\n\d]{0,40}\b(?:is|are|were|was|has|have|had|with|will be) )?(?:no|none|zero)\b[^.!?\n\d]{0,40}"
     r"\b(?:left|remain\w*|over|unsold|unused)\b[^\n\d]{0,20}",
     re.IGNORECASE,
 )
@@ -176,8 +189,12 @@ def _list(text: str, start: int) -> Reading | None:
 
 
 def _last_statement(text: str, start: int) -> str | None:
-    """What the last line with a number states: what is in bold before what is not."""
+    """What the last line with a number states: what is in bold before what is not. Nothing where the text ends in
+    what is still to be done."""
     end = len(text)
+    tail = max(start, text.rfind("\n", start, len(text.rstrip())) + 1, text.rfind(". ", start) + 2)
+    if _PLANS.match(text, tail) and "=" not in text[tail:]:
+        return None
     while end > start:
         line = max(start, text.rfind("\n", start, end) + 1)
         if _DIGIT.search(text, line, end) and not _FAREWELL.match(text, line, end):
@@ -210,7 +227,7 @@ def _of_line(text: str, start: int, end: int) -> str | None:
     if sentence is None:
         return None
     at, stop = sentence
-    if _UNDETERMINED.match(text, at, stop):
+    if _UNDETERMINED.match(text, at, stop) or ("=" not in text[at:stop] and _PLANS.match(text, at, stop)):
         return None
     while at < stop and text[at] in " *_>#\"'":
         at += 1

@@ -22,6 +22,7 @@ from crescent.answers.vocabulary import (
     VERBS,
 )
 
+_WILL = frozenset(["have", "has", "need", "needs", "able", "going", "want", "wants", "had", "needed", "allowed"])
 REACH = 4  # tokens between a verb and what it states
 
 
@@ -105,14 +106,19 @@ def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
     for one, other in pairwise(found):
         between = [span.text(i) for i in range(one.end, other.start)]
         behind = between[between.index(",") + 1 :][:1] if "," in between else []
-        if (behind and (behind[0] in PREPOSITIONS | TRAILING or behind[0].endswith("ing"))) or is_label(span, other):
+        describes = span.text(one.end) == "-"  # "the 400-meter hurdles"
+        if behind and not describes and (behind[0] in PREPOSITIONS | TRAILING or behind[0].endswith("ing")):
             stated = one
             break
-        if between and between[-1] in ("in", "on") and span.unit(other.end) and UNITS[span.unit(other.end)] == "time":
+        if is_label(span, other):
             stated = one
             break
-    if stated is found[-1] and role_of(span, stated) != "free":
-        # "they spent $450 on 2 nights" · "made a profit of $56 from selling all 28 cupcakes"
+        timed = between and between[-1] in ("in", "on") and not describes
+        if timed and span.unit(other.end) and UNITS[span.unit(other.end)] == "time":
+            stated = one
+            break
+    if stated is found[-1] and (roles_of(span, found)[-1] != "free" or _is_purpose(span, stated)):
+        # "they spent $450 on 2 nights" · "made a profit of $56 from selling all 28 cupcakes" · "$60 to make 4 liters"
         stated = _behind_a_verb(span, found[:-1]) or stated
     if (
         len(found) == 2
@@ -125,6 +131,12 @@ def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
         if "by" in between and len(between) <= 3:
             return None
     return stated
+
+
+def _is_purpose(span: Span, one: Quantity) -> bool:
+    """ "to make 4 liters", but not "needs to buy 4 books" and "comes to 4"."""
+    at = one.start - 2
+    return span.text(at) == "to" and span.tokens[at + 1].kind == "word" and span.text(at - 1) not in VERBS | _WILL
 
 
 def _behind_a_verb(span: Span, found: Sequence[Quantity]) -> Quantity | None:

@@ -74,3 +74,30 @@ def test_a_list_with_semicolons_is_one_answer_and_no_other_list() -> None:
     answers = [extract(f"#### Answer: {text}") for text in ("12 m; 5 m", "12 cm; 8 cm", "12", "x = 12; y = 8")]
     assert answers == ["12; 5", "12; 8", "12", "12; 8"]
     assert extract("#### Answer: 36; so she needs 36 boxes") == "36"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "First, we know that there are 17 green jellybeans.",
+        "Since there are 60 girls, we can find the number of boys by multiplying 60 by 2.",
+        "She has 21 books, so 21 = 3 + 2x.\n\nNow, let's solve for x.",
+        "To do this, we divide the weekly amount by 7 (the number of days in a week).",
+    ],
+)
+def test_a_response_that_breaks_off_in_a_plan_has_no_answer(text: str) -> None:
+    assert extract(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Therefore, Sam would have to spend $60 to make 4 liters of juice.", "60"),
+        ("Therefore, Cecelia spent a total of $98 on 10-gallon jars and 16 half-gallon jars.", "98"),
+        ("Therefore, Gerald can run the 400-meter hurdles, with his improved diet, in 32.4 seconds.", "32.4"),
+        ("So she needs to buy 7 packs.", "7"),
+        ("Thus, it takes 7 days for the plant to grow from 3 cm to 10 cm.", "7"),
+    ],
+)
+def test_a_detail_behind_what_a_sentence_states_is_no_answer(text: str, wanted: str) -> None:
+    assert extract(text) == wanted
