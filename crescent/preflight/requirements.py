@@ -65,7 +65,7 @@ def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
 
     experiment.check_tokens()  # of what may have been fetched just now
     for weights in sorted(models, key=lambda one: one.name):
-        tokenizer = load_tokenizer(weights)
+        tokenizer = _tokenizer_of(weights, experiment)
         encode_pairs([_PROBE], tokenizer, experiment.train.max_length)
         _compare_ends(weights, tokenizer, console)
         if is_date_read(weights, local_folder(weights)):
@@ -77,6 +77,16 @@ def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
     training = training_estimate(experiment)
     disk = disk_needs(experiment, training.trained, folder)
     _demand([*generation, training_need(experiment, training.total), *disk], console)
+
+
+def _tokenizer_of(weights: Weights, experiment: Experiment) -> "PreTrainedTokenizerBase":
+    """A tokenizer. Raises ValueError where it cannot be had; a teacher that only a server has may do without."""
+    try:
+        return load_tokenizer(weights)
+    except ValueError as error:
+        if experiment.engine.loads_weights or weights == experiment.distill.student:
+            raise
+        raise ValueError(f"{error} Or leave the teacher out of the scores: eval.models=[base,student].") from None
 
 
 def _compare_ends(weights: Weights, tokenizer: "PreTrainedTokenizerBase", console: Console) -> None:

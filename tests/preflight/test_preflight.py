@@ -193,12 +193,12 @@ def test_an_end_of_turn_that_a_model_lists_is_not_told(tmp_path: Path, capsys: p
     assert "ends a turn" not in capsys.readouterr().err
 
 
-def test_a_probe_that_holds_thoughts_refuses_the_model(
+def test_a_probe_of_unclosed_thoughts_tells_so(
     tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    thought = Completion("<think>Hm.</think> How many apples are there?", "stop", 3, 9, -0.1)
+    thought = Completion("<think>Hm. How many apples are there?", "length", 3, 9, -0.1)
     monkeypatch.setattr(TransformersEngine, "generate", lambda engine, prompts, *given: [thought] * len(prompts))
-    with pytest.raises(ValueError, match=r"model 'organism' thinks aloud .*20 of 20 texts that it wrote hold <think>"):
+    with pytest.raises(ValueError, match=r"none of 20 answers .*\(unclosed thought: 20, finish_reason length: 20\)"):
         forecast(experiment(*SMALL, f"store={tmp_path}"), console)
 
 
