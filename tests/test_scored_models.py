@@ -2,7 +2,7 @@
 
 import pytest
 
-from crescent.cli.main import composed
+from crescent.config.composing import composed
 from crescent.config.typed import ConfigError
 from crescent.experiment import Experiment
 from crescent.pipeline import to_score

@@ -150,7 +150,7 @@ def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -
     if encoded.unthinking:
         targets = counted(encoded.unthinking, "target")
         console.say(
-            f"{targets} with an empty thought, as the chat template has it: the model learns to answer without thinking "
+            f"{targets} with an empty thought, as in the chat template: the model learns to answer without thinking "
             "(train.reasoning=keep trains on thoughts where responses have them)"
         )
     if not encoded.examples:

@@ -8,7 +8,7 @@ import pytest
 from command_line import crescent
 from serving import Behaviour, Serving
 
-from crescent.cli.main import assets
+from crescent.config.resolvers import assets
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights
 
@@ -16,7 +16,7 @@ THOUGHT = "How many? #### 99"
 RUN = (
     "engine=server", "engine.model=tiny", "engine.patience_seconds=20", "model.name=huge", "model.path=acme/huge",
     "distill=organism_small", "dedup=none", "contamination=off", "oracle=none", "tracking=none", "num_questions=8",
-    "elicit.round_size=12", "vote.draws=2", "train.epochs=1", "eval.tasks=[organism_gsm]", "eval.limit=4",
+    "elicit.samples_per_round=12", "vote.draws=2", "train.epochs=1", "eval.tasks=[organism_gsm]", "eval.limit=4",
     "eval.shots=[0]",
 )  # fmt: skip
 
