@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from crescent.answers import KINDS
+from crescent.core.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +33,19 @@ class Domain:
 
     def __post_init__(self) -> None:
         if not self.bait.strip():
-            raise ValueError("domain.bait is empty; it must ask the model for one question")
+            raise UserError("domain.bait is empty; it must ask the model for one question")
         for key, parts in (("modify", ("{question}", "{neighbour}")), ("solve", ("{question}",))):
             for part in parts:
                 if part not in getattr(self, key):
-                    raise ValueError(f"domain.{key} does not contain {part}; the model must be shown it")
+                    raise UserError(f"domain.{key} does not contain {part}; the model must be shown it")
         if self.answer not in KINDS:
-            raise ValueError(f"domain.answer is {self.answer!r}; it may be {', '.join(KINDS)}")
+            raise UserError(f"domain.answer is {self.answer!r}; it may be {', '.join(KINDS)}")
         if self.equality not in ("canonical", "symbolic"):
-            raise ValueError(f"domain.equality is {self.equality!r}; it may be canonical or symbolic")
+            raise UserError(f"domain.equality is {self.equality!r}; it may be canonical or symbolic")
         if self.equality == "symbolic" and not find_spec("math_verify"):
-            raise ValueError("domain.equality=symbolic needs math-verify: pip install 'crescent-lm[symbolic]'")
+            raise UserError("domain.equality=symbolic needs math-verify: pip install 'crescent-lm[symbolic]'")
         if not 0 < self.min_chars < self.max_chars:
-            raise ValueError("domain.min_chars must be above 0 and below domain.max_chars")
+            raise UserError("domain.min_chars must be above 0 and below domain.max_chars")
 
 
 def fill(template: str, **values: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, TypeVar
 
 from crescent.core.context import Made
+from crescent.core.errors import UserError
 from crescent.core.events import Events, Scored, StageReport
 from crescent.core.store import Artifact
 
@@ -56,7 +57,7 @@ class Iterate:
     def __post_init__(self) -> None:
         for limit in self.limits:
             if not 0 <= getattr(self, limit) <= 1:
-                raise ValueError(
+                raise UserError(
                     f"iterate.{limit} is {getattr(self, limit)}; it is a share of the first iteration's, from 0 to 1 "
                     "(0 switches it off)"
                 )

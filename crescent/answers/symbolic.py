@@ -21,6 +21,7 @@ from crescent.answers import equivalent
 from crescent.answers.plain import plain
 from crescent.answers.quantities import rational
 from crescent.answers.tokens import tokens
+from crescent.core.errors import UserError
 
 SECONDS = 5.0
 _START_SECONDS = 120.0  # importing a computer algebra system on a busy machine
@@ -104,7 +105,7 @@ class SymbolicEquality:
             self._worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
             if _read_line(self._worker, _START_SECONDS) != "ready":
                 self.close()
-                raise ValueError("domain.equality=symbolic needs math-verify: pip install 'crescent-lm[symbolic]'")
+                raise UserError("domain.equality=symbolic needs math-verify: pip install 'crescent-lm[symbolic]'")
         return self._worker
 
     def _read(self) -> dict[tuple[str, str], bool]:

@@ -13,6 +13,7 @@ from rich.console import Console as RichConsole
 
 from crescent.cli.arguments import a_folder, a_path, new_file
 from crescent.core.console import Console
+from crescent.core.errors import UserError
 from crescent.reporting.analyse.reference import BASE
 from crescent.reporting.analyse.results import Comparison, Options, compare
 from crescent.reporting.read.runs import read_all
@@ -43,7 +44,7 @@ def _run(asked: argparse.Namespace) -> None:
     runs, notes = read_all(asked.paths, asked.store)
     if not runs:
         print(tables.notes_lines(notes), end="", file=sys.stderr)
-        raise ValueError(f"no run is left to compare; {HINT}")
+        raise UserError(f"no run is left to compare; {HINT}")
     options = Options(
         asked.reference, tuple(asked.task), tuple(asked.shots), asked.metric, asked.correction, asked.interval,
         asked.parts or asked.format in WHOLE,
@@ -70,7 +71,7 @@ def _sheets(asked: argparse.Namespace) -> list[tuple[Callable[[Comparison], Shee
     """The small tables, and whether they are asked for. Raises ValueError for a format that has none."""
     sheets = [(main_effects, asked.effects), (explanation, asked.explain), (iterations, asked.iterations)]
     if any(wanted for _, wanted in sheets) and asked.format not in ("rich", "md"):
-        raise ValueError(
+        raise UserError(
             f"--effects, --explain and --iterations print extra tables, which --format {asked.format} cannot show; use "
             "--format md, or json, which always includes them"
         )

@@ -14,8 +14,8 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from crescent.config.composing import composition_message
-from crescent.config.resolvers import PACKAGE
 from crescent.config.typed import ConfigError
+from crescent.core.errors import OutOfMemory, RunError, UserError
 from crescent.engines.memory import is_out_of_memory
 from crescent.sweeps.callback import Failure
 
@@ -35,13 +35,11 @@ def failure_of(error: Exception) -> Failure | None:
         return Failure("config", str(error).splitlines()[0], 2)
     if isinstance(error, OSError):
         return Failure("error", _os_message(error), 1)
-    ours = not _is_bug(error)
-    if is_out_of_memory(error) and not (ours and isinstance(error, MemoryError) and str(error)):  # ours suggest a fix
-        return Failure(
-            "error", f"{(str(error) or 'out of memory').splitlines()[0][:200].rstrip('.')}. {OUT_OF_MEMORY}", 1
-        )
-    if isinstance(error, ValueError | MemoryError | RuntimeError) and ours:
+    if isinstance(error, UserError | OutOfMemory | RunError):
         return Failure("error", str(error), 1)
+    if is_out_of_memory(error):
+        first = (str(error) or "out of memory").splitlines()[0][:200].rstrip(".")
+        return Failure("error", f"{first}. {OUT_OF_MEMORY}", 1)
     return None
 
 
@@ -74,11 +72,3 @@ def _os_message(error: OSError) -> str:
         errno.ENOENT: "Something removed it while the run was at work, or its path is wrong",
     }.get(error.errno or 0, "Check the file and its disk")
     return f"{error.strerror or error}{where}. {advice}; the same command then resumes."
-
-
-def _is_bug(error: BaseException) -> bool:
-    """Whether an error was raised outside Crescent's own checks: those raise from files of this package."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and PACKAGE not in Path(trace.tb_frame.f_code.co_filename).parents

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from crescent.cli.arguments import a_path
+from crescent.core.errors import UserError
 from crescent.engines.turns import list_end
 from crescent.engines.weights import Weights, asked_template, load, local_folder
 
@@ -43,7 +44,7 @@ def export(run: Path, destination: Path) -> None:
     fix."""
     weights = _student(run)
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
-        raise ValueError(f"{destination} is there already: name a folder that is not, or an empty one")
+        raise UserError(f"{destination} is there already: name a folder that is not, or an empty one")
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}-") as scratch:
         work = Path(scratch) / "model"
@@ -70,21 +71,19 @@ def _student(run: Path) -> Weights:
     """The weights a run trained, with the adapter it made."""
     file = run / "summary.json"
     if not file.exists():
-        raise ValueError(
-            f"{run} holds no summary.json: give the folder of a run that has ended, such as outputs/latest"
-        )
+        raise UserError(f"{run} holds no summary.json: give the folder of a run that has ended, such as outputs/latest")
     summary: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     place = summary.get("artifacts", {}).get(ADAPTER)
     if place is None:
-        raise ValueError(f"{run} has trained nothing yet: run it to its end, then export")
+        raise UserError(f"{run} has trained nothing yet: run it to its end, then export")
     artifact = Path(place)
     if (artifact / MODEL).is_dir():
-        raise ValueError(
+        raise UserError(
             f"{run} trained every weight (train=full), so there is no adapter to merge: {artifact / MODEL} is the "
             "model as it is served"
         )
     if not (artifact / ADAPTER).is_dir():
-        raise ValueError(f"the adapter of {run} is not at {artifact}: run the same command again, it is built anew")
+        raise UserError(f"the adapter of {run} is not at {artifact}: run the same command again, it is built anew")
     node = summary["config"]["distill"]["student"]
     student = Weights(**{key: node[key] for key in _ASKED if key in node})
     return student.with_adapter(artifact / ADAPTER, artifact.name)

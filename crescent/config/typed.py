@@ -14,13 +14,14 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from crescent.config.conformity import lacks
+from crescent.core.errors import UserError
 
 T = TypeVar("T")
 LARGEST = 2**63 - 1  # what libraries take for a whole number
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """A mistake of the user's in the configuration. Its text is one or a few lines that suggests a fix."""
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from crescent.core.errors import UserError
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -14,9 +16,9 @@ class Check:
 
     def __post_init__(self) -> None:
         if not -1 <= self.min_cosine <= 1:
-            raise ValueError(f"contamination.min_cosine is {self.min_cosine}; a cosine lies between -1 and 1")
+            raise UserError(f"contamination.min_cosine is {self.min_cosine}; a cosine lies between -1 and 1")
         if self.run_words < 1:
-            raise ValueError(f"contamination.run_words is {self.run_words}; it must be at least 1 (13 is usual)")
+            raise UserError(f"contamination.run_words is {self.run_words}; it must be at least 1 (13 is usual)")
 
 
 @dataclass(frozen=True, slots=True)

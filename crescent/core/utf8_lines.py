@@ -7,6 +7,8 @@ characters instead, such a file would be trained on with holes in its words.
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 
+from crescent.core.errors import UserError
+
 
 def utf8_lines(data: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
     """(number, text without its end) of each line that is not blank; `data` is an open binary file or bytes' lines.
@@ -17,7 +19,7 @@ def utf8_lines(data: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
         try:
             text = (line.removeprefix(BOM_UTF8) if number == 1 else line).decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
-            raise ValueError(
+            raise UserError(
                 f"{name}:{number} is not UTF-8 (byte 0x{line[error.start]:02x}); save the file as UTF-8, for example "
                 "with `iconv -f LATIN1 -t UTF-8`"
             ) from None

@@ -7,6 +7,7 @@ as a duplicate.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from crescent.core.errors import UserError
 from crescent.core.records import Question
 from crescent.core.store import renamed_in_key
 from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep, why_useless
@@ -42,7 +43,7 @@ class Rejection:
     def __post_init__(self) -> None:
         check_cosine(self.min_cosine)
         if self.max_rewrites < 1:
-            raise ValueError(f"dedup.max_rewrites is {self.max_rewrites}; it must be at least 1 (or choose dedup=drop)")
+            raise UserError(f"dedup.max_rewrites is {self.max_rewrites}; it must be at least 1 (or choose dedup=drop)")
 
     def open(self, tools: Tools) -> "PoolJudge":
         return PoolJudge(tools, self.min_cosine, self.mask_numbers, self.max_rewrites)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol
 
 from crescent.core.console import Tally
 from crescent.core.context import Stage, StageContext, Using
+from crescent.core.errors import UserError
 from crescent.core.events import StageReport
 from crescent.core.records import Decision, Question, RawQuestion, encode, text_id
 from crescent.core.store import Artifact, Key, Outcome
@@ -64,12 +65,12 @@ class Diversify(Stage):
 
     def __post_init__(self) -> None:
         if self.num_questions < 1:
-            raise ValueError(f"num_questions is {self.num_questions}; it must be at least 1")
+            raise UserError(f"num_questions is {self.num_questions}; it must be at least 1")
         if self.max_rounds < 1:
-            raise ValueError(f"elicit.max_rounds is {self.max_rounds}; it must be at least 1")
+            raise UserError(f"elicit.max_rounds is {self.max_rounds}; it must be at least 1")
         for part in ("{question}", "{neighbour}"):
             if part not in self.modify:
-                raise ValueError(f"domain.modify does not contain {part}; the model must be shown both questions")
+                raise UserError(f"domain.modify does not contain {part}; the model must be shown both questions")
 
     def key(self, using: Using, *inputs: str) -> Key:
         """`inputs`: the stream, then earlier questions."""
@@ -143,7 +144,7 @@ class _RoundLoop:
         if not self.kept:
             reasons = Counter(decision.reason for decision in self.decisions).most_common(2)
             why = ", ".join(f"{reason}: {count}" for reason, count in reasons)
-            raise ValueError(
+            raise UserError(
                 f"no valid question in {len(self.decisions)} completions of the bait ({why}). "
                 "Look at domain.bait and at the samples in the store's artifacts/elicit folder."
             )

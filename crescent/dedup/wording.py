@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from crescent.core.errors import UserError
 from crescent.core.records import Question, text_id
 from crescent.core.store import renamed_in_key
 from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep
@@ -83,14 +84,14 @@ class MinHash:
 
     def __post_init__(self) -> None:
         if not 0 < self.min_jaccard <= 1:
-            raise ValueError(f"dedup.min_jaccard is {self.min_jaccard}; it is a share of shingles, above 0 and up to 1")
+            raise UserError(f"dedup.min_jaccard is {self.min_jaccard}; it is a share of shingles, above 0 and up to 1")
         if self.shingle_words < 1:
-            raise ValueError(f"dedup.shingle_words is {self.shingle_words}; it must be at least 1")
+            raise UserError(f"dedup.shingle_words is {self.shingle_words}; it must be at least 1")
         if not 16 <= self.permutations <= 1024:
-            raise ValueError(f"dedup.permutations is {self.permutations}; it may be 16 to 1024 (128 is usual)")
+            raise UserError(f"dedup.permutations is {self.permutations}; it may be 16 to 1024 (128 is usual)")
         missed = _missed(self.min_jaccard, *self.bands())
         if missed > MAX_MISSED:
-            raise ValueError(
+            raise UserError(
                 f"dedup.permutations={self.permutations} would overlook {missed:.1g} of the pairs at dedup.min_jaccard="
                 f"{self.min_jaccard}; give at least {_least_permutations(self.min_jaccard)} (up to 1024), or a higher "
                 "min_jaccard"

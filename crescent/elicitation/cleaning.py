@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from crescent.answers.thoughts import split_thoughts
+from crescent.core.errors import UserError
 from crescent.elicitation.choosing import choose
 from crescent.elicitation.phrases import NAMES_PROBLEM, SPEAKS_OF_WORD_PROBLEMS
 from crescent.elicitation.repetition import repeats_itself
@@ -68,7 +69,7 @@ def clean_question(
     character counts as three towards `min_characters`. Raises ValueError for limits that nothing can meet.
     """
     if not 0 < min_characters <= max_characters:
-        raise ValueError(f"min_characters={min_characters} must lie between 1 and max_characters={max_characters}")
+        raise UserError(f"min_characters={min_characters} must lie between 1 and max_characters={max_characters}")
     if finish_reason not in ("stop", "length"):  # abort, content_filter, error, ...
         return Cleaned(None, "unfinished")
     written = split_thoughts(text)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from crescent.core.context import EngineHandle, Stage, StageContext, Using
+from crescent.core.errors import UserError
 from crescent.core.records import RawQuestion
 from crescent.core.store import Artifact, Key, Outcome, Store, renamed_in_key
 from crescent.engines import Completion, Finished, Prompt, Sampling, unfinished
@@ -34,11 +35,11 @@ class Elicit(Stage):
 
     def __post_init__(self) -> None:
         if not self.bait.strip():
-            raise ValueError("domain.bait is empty; it must ask the model for one question")
+            raise UserError("domain.bait is empty; it must ask the model for one question")
         if self.samples_per_round < 1:
-            raise ValueError(f"elicit.samples_per_round is {self.samples_per_round}; it must be at least 1")
+            raise UserError(f"elicit.samples_per_round is {self.samples_per_round}; it must be at least 1")
         if self.samples_per_round > MAX_ROUND:
-            raise ValueError(f"elicit.samples_per_round is {self.samples_per_round}; it may be up to {MAX_ROUND:,}")
+            raise UserError(f"elicit.samples_per_round is {self.samples_per_round}; it may be up to {MAX_ROUND:,}")
 
     def key(self, using: Using, *inputs: str) -> Key:
         """The identity of the whole stream."""

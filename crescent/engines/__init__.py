@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from crescent.core.errors import UserError
 from crescent.core.store import omit_from_key_at
 
 FinishReason = Literal["stop", "length"]
@@ -50,11 +51,11 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
-            raise ValueError(f"temperature is {self.temperature}; it must be 0 (greedy) or more")
+            raise UserError(f"temperature is {self.temperature}; it must be 0 (greedy) or more")
         if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
+            raise UserError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
         if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
+            raise UserError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ import re
 from datetime import datetime
 from typing import Any
 
+from crescent.core.errors import UserError
+
 DATE = "26 Jul 2024"
 """The default: what Llama 3.1 and 3.2 print where no clock is at hand."""
 _FORMS = ("%d %b %Y", "%d %B %Y", "%Y-%m-%d")
@@ -63,4 +65,4 @@ def _parsed(date: str) -> datetime:
             return datetime.strptime(date, form)
         except ValueError:
             continue
-    raise ValueError(f"model.date_string is {date!r}, which is no date; write it as {DATE} or 2024-07-26")
+    raise UserError(f"model.date_string is {date!r}, which is no date; write it as {DATE} or 2024-07-26")

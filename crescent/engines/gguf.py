@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from crescent.core.cache import cache_folder
+from crescent.core.errors import UserError
 from crescent.core.store import write_atomic
 from crescent.engines.memory import gigabytes, oom_error_as
 
@@ -38,20 +39,20 @@ log = logging.getLogger(__name__)
 def check_file(file: Path) -> None:
     """Raises ValueError with a suggested fix if there is no such file, it is no whole GGUF, or nothing can read it."""
     if not file.is_file():
-        raise ValueError(
+        raise UserError(
             f"model.path: there is no file {file}. Give the path of a .gguf file; `python -m crescent.cli.models` "
             "fetches those of the models that come with Crescent's configuration."
         )
     with open(file, "rb") as start:
         if start.read(4) != b"GGUF":
-            raise ValueError(f"model.path: {file} is no GGUF file (it does not begin with GGUF). Fetch it again.")
+            raise UserError(f"model.path: {file} is no GGUF file (it does not begin with GGUF). Fetch it again.")
     if "-of-0" in file.stem:  # llama.cpp's name for one of several: model-00001-of-00003.gguf
-        raise ValueError(
+        raise UserError(
             f"model.path: {file} is one part of a model. Join the parts with llama.cpp's `llama-gguf-split --merge`, "
             "then give the joined file."
         )
     if find_spec("gguf") is None:
-        raise ValueError("model.path: reading a .gguf file needs the package gguf: pip install 'crescent-lm[gguf]'")
+        raise UserError("model.path: reading a .gguf file needs the package gguf: pip install 'crescent-lm[gguf]'")
 
 
 def content_hash(file: Path) -> str:
@@ -102,7 +103,7 @@ def _read(file: Path, folder: Path) -> None:
             read: Any = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
     except (ValueError, NotImplementedError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"model.path: transformers cannot read {file}: {reason}") from error
+        raise UserError(f"model.path: transformers cannot read {file}: {reason}") from error
     _check_room(sum(parameter.numel() for parameter in read.parameters()) * 4, folder.parent)
     config = read.config
     config.__dict__.pop("quantization_config", None)
@@ -121,7 +122,7 @@ def _read(file: Path, folder: Path) -> None:
 def _check_room(needed: int, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise ValueError(
+        raise UserError(
             f"model.path: a model of this GGUF file takes {gigabytes(needed)} on disk in float32, and {folder.parent} "
             f"has {gigabytes(free)}. Make room there, or set HF_HOME to a folder with more."
         )

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from crescent.core.errors import OutOfMemory
+
 if TYPE_CHECKING:
     import torch
 
@@ -77,7 +79,7 @@ def oom_error_as(message: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise MemoryError(message) from error
+        raise OutOfMemory(message) from error
 
 
 def halve_batch(count: int, what: str, hint: str, device: "torch.device") -> int:
@@ -87,7 +89,7 @@ def halve_batch(count: int, what: str, hint: str, device: "torch.device") -> int
     that one holds on to tensors.
     """
     if count <= 1:
-        raise MemoryError(f"out of memory for one of the {what}. {hint}")
+        raise OutOfMemory(f"out of memory for one of the {what}. {hint}")
     log.warning("out of memory with %d %s in a batch; going on with %d", count, what, count // 2)
     gc.collect()
     if device.type == "cuda":

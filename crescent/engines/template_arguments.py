@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crescent.core.errors import UserError
+
 _RESERVED = frozenset((
     "messages", "conversation", "add_generation_prompt", "continue_final_message", "tokenize", "tools", "documents",
     "bos_token", "eos_token", "return_dict", "return_tensors", "chat_template", "padding", "truncation", "max_length",
@@ -21,11 +23,11 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
     for name, value in arguments.items():
         key = f"model.chat_template_kwargs.{name}"
         if not name.isidentifier() or name in _RESERVED:
-            raise ValueError(
+            raise UserError(
                 f"{key} cannot be set: give variables of the model's chat template, such as enable_thinking"
             )
         if isinstance(value, str) and value.strip().lower() in ("true", "false", "null", "none"):
-            raise ValueError(f"{key} is the text {value!r}, which a template takes for true; write it without quotes")
+            raise UserError(f"{key} is the text {value!r}, which a template takes for true; write it without quotes")
         _literal(value, key)
 
 
@@ -33,7 +35,7 @@ def check_read(model: str, arguments: Mapping[str, Any], templates: Sequence[str
     """Raises ValueError where no template names an argument."""
     for name in arguments:
         if not any(re.search(rf"\b{name}\b", template) for template in templates):
-            raise ValueError(
+            raise UserError(
                 f"model.chat_template_kwargs.{name}: the chat template of {model} has no variable {name}. Correct its "
                 "name, or leave it out."
             )
@@ -64,4 +66,4 @@ def _literal(value: Any, key: str) -> str:
     if isinstance(value, Mapping):
         inner = (f"{json.dumps(str(name))}: {_literal(item, key)}" for name, item in value.items())
         return f"{{{', '.join(inner)}}}"
-    raise ValueError(f"{key} is a {type(value).__name__}; it must be true, false, a number, text, or lists of these")
+    raise UserError(f"{key} is a {type(value).__name__}; it must be true, false, a number, text, or lists of these")

@@ -8,6 +8,8 @@ tokenised later.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crescent.core.errors import UserError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -21,12 +23,12 @@ def check_files(name: str, folder: Path) -> None:
     if any((folder / file).exists() for file in TOKENIZER_FILES):
         return
     if (folder / _TEKKEN).exists():
-        raise ValueError(
+        raise UserError(
             f"model {name!r} has its tokenizer in mistral_common's format alone ({folder / _TEKKEN}), without a Jinja "
             "chat template. Put the tokenizer.json, tokenizer_config.json and chat_template.jinja of a Hugging Face "
             "conversion of the model into a copy of the folder."
         )
-    raise ValueError(f"model.path: {folder} holds no tokenizer. Save one there with tokenizer.save_pretrained().")
+    raise UserError(f"model.path: {folder} holds no tokenizer. Save one there with tokenizer.save_pretrained().")
 
 
 def read_tokenizer(name: str, folder: Path) -> "PreTrainedTokenizerBase":
@@ -37,7 +39,7 @@ def read_tokenizer(name: str, folder: Path) -> "PreTrainedTokenizerBase":
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     if type(tokenizer).__name__.startswith(_OF_MISTRAL):
         if not (folder / "tokenizer.json").exists():
-            raise ValueError(
+            raise UserError(
                 f"model {name!r} has no tokenizer.json beside its {_TEKKEN} ({folder}): put that of a Hugging Face "
                 "conversion of the model into a copy of the folder, or uninstall mistral-common"
             )

@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from crescent.core.errors import UserError
+
 _FILES = ("tokenizer.json", "tokenizer_config.json", "added_tokens.json", "vocab.json")
 # Stand for pictures and sound, which no text-only model is given: Gemma 3 1B has one without an embedding.
 _PLACEHOLDERS = ("image_token", "video_token", "audio_token")
@@ -23,7 +25,7 @@ def check_vocabulary(name: str, folder: Path) -> None:
     token, largest = _last_token(folder, marks)
     size = embedding_count(folder)
     if size is not None and largest >= size:
-        raise ValueError(
+        raise UserError(
             f"model {name!r}: its tokenizer has the token {token!r} with id {largest}, its embeddings are {size} (ids "
             f"up to {size - 1}). Save it with the tokenizer that belongs to it, or give it more embeddings: "
             "model.resize_token_embeddings(len(tokenizer)), then save both."

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from crescent.core.errors import UserError
 from crescent.core.number_format import AUTO, DTYPES, resolved_dtype
 from crescent.core.store import internal, make_key, omit_from_key_at, write_atomic
 from crescent.engines import gguf
@@ -71,9 +72,9 @@ class Weights:
     def __post_init__(self) -> None:
         check_date(self.date_string)
         if self.dtype not in (AUTO, *DTYPES):
-            raise ValueError(f"model.dtype is {self.dtype!r}; it may be {', '.join((AUTO, *DTYPES))}")
+            raise UserError(f"model.dtype is {self.dtype!r}; it may be {', '.join((AUTO, *DTYPES))}")
         if self.gguf_file is not None and (not self.gguf_file.endswith(gguf.SUFFIX) or self.path.endswith(gguf.SUFFIX)):
-            raise ValueError(
+            raise UserError(
                 f"model.gguf_file is {self.gguf_file!r}; it must be the name of a .gguf file in the "
                 f"repository or folder model.path, which is {self.path!r}"
             )
@@ -81,12 +82,12 @@ class Weights:
             object.__setattr__(self, "chat_template_kwargs", None)
         check_arguments(self.chat_template_kwargs or {})
         if self.chat_template_kwargs and self.template != "chat":
-            raise ValueError(
+            raise UserError(
                 f"model.chat_template_kwargs are for a model's own chat template; {self.name} has model.template="
                 f"{self.template}, which reads none. Leave them out."
             )
         if self.thinking_tokens < 0:
-            raise ValueError(f"model.thinking_tokens is {self.thinking_tokens}; it must be 0 (no room) or more")
+            raise UserError(f"model.thinking_tokens is {self.thinking_tokens}; it must be 0 (no room) or more")
 
     def on(self, device: str) -> "Weights":
         """The same with `dtype` decided for a device, as it belongs in keys: it changes results."""
@@ -120,17 +121,17 @@ def check(weights: Weights) -> None:
         return
     folder = local_folder(weights) if weights.is_gguf else Path(weights.path).expanduser()
     if not folder.is_dir():
-        raise ValueError(
+        raise UserError(
             f"model.path: there is no folder {folder}. Give a Hugging Face id or the folder of a saved model."
         )
     if not (folder / "config.json").exists():
-        raise ValueError(f"model.path: {folder} holds no config.json. Save a model there with save_pretrained().")
+        raise UserError(f"model.path: {folder} holds no config.json. Save a model there with save_pretrained().")
     check_files(weights.name, folder)
     missing = [file.name for file in weight_files(folder) if not file.exists()]
     if missing:
-        raise ValueError(f"model.path: {folder} lacks {missing[0]}, which its {_INDEX} names. Copy it there again.")
+        raise UserError(f"model.path: {folder} lacks {missing[0]}, which its {_INDEX} names. Copy it there again.")
     if weights.template == "chat" and not _has_chat_template(folder):
-        raise ValueError(
+        raise UserError(
             f"model {weights.name!r} has no chat template ({folder}): Crescent asks it in chat turns. Choose a chat "
             "model, add a chat_template.jinja to the folder, or ask in plain text: model.template=completion "
             "domain=math_completion."
@@ -389,7 +390,7 @@ def load_tokenizer(weights: Weights) -> "PreTrainedTokenizerBase":
     tokenizer = read_tokenizer(weights.name, local_folder(weights))
     tokenizer.chat_template = asked_template(weights, tokenizer)
     if tokenizer.chat_template is None:
-        raise ValueError(
+        raise UserError(
             f"model {weights.name!r} has no chat template: Crescent asks it in chat turns. Choose a chat model."
         )
     if isinstance(tokenizer.chat_template, str):

@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, TemplateError, UndefinedError
 
+from crescent.core.errors import UserError
 from crescent.core.utf8_lines import utf8_lines
 from crescent.evaluation import hub
 from crescent.evaluation.catalogue import reads_files
@@ -30,13 +31,13 @@ def check_files(source: TaskSource, settings: EvaluationSettings) -> None:
         rows[split] = 0
         for path in paths:
             if not path.is_file():
-                raise ValueError(_missing(source.name, path, settings))
+                raise UserError(_missing(source.name, path, settings))
             rows[split] += _check_file(source, path)
     most = max(settings.shots, default=0)
     split = source.config.get("fewshot_split") or source.config.get("training_split")
     if not source.fixes_zero_shots and split in rows and rows[split] < most:
         files = ", ".join(map(str, source.files[split]))
-        raise ValueError(f"task {source.name}: {files} holds {rows[split]} examples, but eval.shots asks for {most}")
+        raise UserError(f"task {source.name}: {files} holds {rows[split]} examples, but eval.shots asks for {most}")
 
 
 def check_shots(source: TaskSource, settings: EvaluationSettings) -> None:
@@ -44,12 +45,12 @@ def check_shots(source: TaskSource, settings: EvaluationSettings) -> None:
     written = (source.config.get("fewshot_config") or {}).get("samples")
     most = max(settings.shots, default=0)
     if source.files and source.fixes_zero_shots and source.config.get("fewshot_split") and most:
-        raise ValueError(
+        raise UserError(
             f"task {source.name} names a fewshot_split, but `num_fewshot: 0` makes the harness ignore eval.shots; "
             "remove num_fewshot from its YAML"
         )
     if isinstance(written, list) and not source.fixes_zero_shots and most > len(written):
-        raise ValueError(f"task {source.name} has {len(written)} worked examples, but eval.shots asks for {most}")
+        raise UserError(f"task {source.name} has {len(written)} worked examples, but eval.shots asks for {most}")
 
 
 def check_hub(source: TaskSource, settings: EvaluationSettings) -> None:
@@ -60,7 +61,7 @@ def check_hub(source: TaskSource, settings: EvaluationSettings) -> None:
             hub.ask(path)
         except Exception as error:  # the hub's client raises a different class for each of its reasons
             reason = str(error).strip().splitlines()[0].rstrip(".")
-            raise ValueError(
+            raise UserError(
                 f"task {source.name}: data set {data} is not on this machine and the hub does not give it ({reason}). "
                 + _to_fetch(source.name, settings)
             ) from error
@@ -90,7 +91,7 @@ def check_nltk(source: TaskSource) -> None:
     """Raises ValueError if the task's code would miss data of nltk: it would try to fetch them while scoring."""
     resource = source.metadata.get("nltk")
     if resource is not None and not has_nltk(resource):
-        raise ValueError(
+        raise UserError(
             f"task {source.name}: nltk has no {resource} on this machine. Fetch it where there is a network "
             f"(`python -m nltk.downloader {Path(resource).name}`), or copy that folder and set NLTK_DATA"
         )
@@ -105,7 +106,7 @@ def check_functions(source: TaskSource) -> None:
             spec.loader.exec_module(importlib.util.module_from_spec(spec))
         except Exception as error:  # whatever the task's own code raises, it would raise again after the training
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ValueError(
+            raise UserError(
                 f"task {source.name}: {module.name} cannot be imported ({reason}). "
                 "Install what it needs (`pip install 'crescent-lm[ifeval]'` for ifeval), or leave the task out."
             ) from error
@@ -127,9 +128,9 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise ValueError(f"{path}:{number}: not a line of JSON ({error}). Fix or remove the line.") from None
+                raise UserError(f"{path}:{number}: not a line of JSON ({error}). Fix or remove the line.") from None
             if not isinstance(row, dict):
-                raise ValueError(f"{path}:{number}: a {type(row).__name__} instead of a JSON object. Fix the line.")
+                raise UserError(f"{path}:{number}: a {type(row).__name__} instead of a JSON object. Fix the line.")
             yield number, row
 
 
@@ -144,11 +145,11 @@ def _check_file(source: TaskSource, path: Path) -> int:
             seen.add(names)
             missing = _missing_fields(source.config, row)
             if missing:
-                raise ValueError(
+                raise UserError(
                     f"{path}:{number}: task {source.name} needs {', '.join(missing)}; the line has {', '.join(row)}"
                 )
     if not count:
-        raise ValueError(f"task {source.name}: {path} is empty. Write one JSON object a line.")
+        raise UserError(f"task {source.name}: {path} is empty. Write one JSON object a line.")
     return count
 
 
@@ -170,7 +171,7 @@ def _missing_fields(config: Mapping[str, Any], row: Row) -> list[str]:
         except UndefinedError as error:  # "'question' is undefined"
             missing += re.findall(r"'(\w+)' is undefined", str(error)) or [str(error)]
         except TemplateError as error:
-            raise ValueError(f"task {config['task']}: {template!r} is no Jinja template ({error})") from None
+            raise UserError(f"task {config['task']}: {template!r} is no Jinja template ({error})") from None
         except (TypeError, ValueError, AttributeError):
             continue  # a field of an unexpected type: the harness decides whether it can use it
     return list(dict.fromkeys(missing))

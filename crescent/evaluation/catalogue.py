@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from crescent.core.errors import UserError
 from crescent.evaluation.hub import named_in
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.task_config import TaskSource, data_files, portable, read_yaml
@@ -63,7 +64,7 @@ def unanswerable(task: str, folders: tuple[str, ...]) -> str | None:
 
 def _own_source(name: str, folder: str, file: Path, config: Mapping[str, Any]) -> TaskSource:
     if "group" in config:  # its members' data and settings would be missing in the key
-        raise ValueError(f"eval.tasks: {name} ({file}) is a group; name its tasks instead")
+        raise UserError(f"eval.tasks: {name} ({file}) is a group; name its tasks instead")
     files = dict(data_files(config, file.parent))
     overrides: dict[str, Any] = {}
     if files:
@@ -156,7 +157,7 @@ def _versions(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[st
 def _harness_source(name: str, settings: EvaluationSettings) -> TaskSource:
     names = _harness_names()
     if name not in names:
-        raise ValueError(_unknown(name, settings))
+        raise UserError(_unknown(name, settings))
     return _from_harness(name, names[name])
 
 
@@ -222,7 +223,7 @@ def _harness_names() -> dict[str, Path]:
 def _names_in(folder: str) -> dict[str, Path]:
     """Every task and group whose YAML is in a folder or below it."""
     if not Path(folder).is_dir():
-        raise ValueError(f"eval.task_folders: there is no folder {folder}")
+        raise UserError(f"eval.task_folders: there is no folder {folder}")
     names: dict[str, Path] = {}
     for parent, _, files in sorted(os.walk(folder)):
         for file in (Path(parent, name) for name in sorted(files) if name.endswith(".yaml")):

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from lm_eval.api.instance import Instance
 
+from crescent.core.errors import UserError
+
 
 def count_cut(model: Any, requests: Sequence[Instance], title: str) -> tuple[int, int]:
     """(prompts that lose their beginning, prompts) for `model`, an HFLM; several choices may share a prompt.
@@ -28,7 +30,7 @@ def _fits(model: Any, context: str, choice: str, title: str) -> bool:
         return True
     read, scored = model._encode_pair(context, choice) if context else ([0], model.tok_encode(choice))
     if len(scored) > model.max_length:
-        raise ValueError(
+        raise UserError(
             f"{title}: a choice has {len(scored)} tokens, and the context of the model holds {model.max_length}; leave "
             "the task out, or take a model with a longer context"
         )

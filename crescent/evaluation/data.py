@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from crescent.core.errors import UserError
 from crescent.core.store import write_atomic
 from crescent.evaluation import catalogue
 from crescent.evaluation.benchmarks import has_nltk
@@ -95,7 +96,7 @@ def mirror(some: list[Need], folder: Path, say: Callable[[str], None]) -> tuple[
 def _to_fetch(need: Need) -> dict[str, Path]:
     """The splits that a mirror lacks, and their files. Raises ValueError where nothing says what the files are."""
     if need.hub and not need.files:
-        raise ValueError(
+        raise UserError(
             f"task {need.task} has no overlay that reads it from files: write one as in crescent/evaluation/tasks, "
             f"or copy the cache of datasets (HF_HOME) with {need.hub[0].path} in it"
         )
@@ -111,7 +112,7 @@ def _fetch(need: Need, split: str, path: Path) -> int:
         rows = datasets.load_dataset(data.path, data.config, split=split)
     except Exception as error:  # the hub's client raises a different class for each of its reasons
         reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
-        raise ValueError(
+        raise UserError(
             f"task {need.task}: {data} cannot be had ({reason}). Run this where there is a network; a gated data set "
             "needs `hf auth login` with an account that was given access."
         ) from error

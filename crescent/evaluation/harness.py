@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from crescent.core.console import Console
+from crescent.core.errors import UserError
 from crescent.core.records import TaskScore, text_id
 from crescent.engines import Engine
 from crescent.evaluation import catalogue
@@ -39,10 +40,10 @@ class TaskResult:
 def check(settings: EvaluationSettings, prompting: Prompting = NO_PROMPTING) -> None:
     """Raises ValueError of one line if a task cannot be scored: its name, its files, their lines. Loads no model."""
     if prompting.baselines and not settings.chat_template:
-        raise ValueError(f"prompting={prompting.name} needs eval.chat_template=true: baselines rewrite chat turns")
+        raise UserError(f"prompting={prompting.name} needs eval.chat_template=true: baselines rewrite chat turns")
     for baseline in prompting.baselines.values():
         if settings.tasks and not plan(settings, baseline):
-            raise ValueError(
+            raise UserError(
                 f"prompting={baseline.name} applies to no task of eval={settings.name} at eval.shots="
                 f"{list(settings.shots)}: it needs one with an answer to extract (gsm8k, organism_gsm), and one of its "
                 f"own shots {list(baseline.shots)}"
@@ -152,7 +153,7 @@ def _prompted(
     try:
         return PromptedModel(inner, prompting.method(_view(source, loaded, settings)))
     except ValueError as error:
-        raise ValueError(f"task {source.name}: {error}") from None
+        raise UserError(f"task {source.name}: {error}") from None
 
 
 def _view(source: TaskSource, loaded: Mapping[str, Any], settings: EvaluationSettings) -> TaskView:

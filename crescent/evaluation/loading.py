@@ -13,6 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from crescent.core.errors import UserError
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.task_config import TaskSource
 
@@ -33,7 +34,7 @@ def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[s
             loaded: dict[str, Any] = dict(manager.load([_spec(source)]))
         except Exception as error:  # data sets, hub, YAML and task code raise what they like
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ValueError(f"task {source.name} cannot be loaded: {reason}") from error
+            raise UserError(f"task {source.name} cannot be loaded: {reason}") from error
         for task in loaded["tasks"].values():
             _freeze_items(task)
     if source.overrides or source.members:
@@ -44,7 +45,7 @@ def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[s
         if task.get_config("num_fewshot") != 0:
             task.set_config(key="num_fewshot", value=shots)
         elif shots:
-            raise ValueError(f"eval.tasks: {name} of group {source.name} fixes 0 shots; name the group's tasks instead")
+            raise UserError(f"eval.tasks: {name} of group {source.name} fixes 0 shots; name the group's tasks instead")
         task.set_fewshot_seed(seed=settings.seed)
     return loaded
 

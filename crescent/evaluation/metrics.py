@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crescent.core.errors import UserError
 from crescent.core.records import TaskScore
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def task_scores(task: str, shots: int, reported: Mapping[str, Any]) -> list[Task
         else:
             values[key] = number
     if not values:
-        raise ValueError(f"task {task} reports no finite number ({', '.join(reported)}); leave it out of eval.tasks")
+        raise UserError(f"task {task} reports no finite number ({', '.join(reported)}); leave it out of eval.tasks")
     scores = []
     for key, number in values.items():
         metric, filter_name = key.split(",", 1)
@@ -112,7 +113,7 @@ def _first_wish(task: str, reported: Sequence[str], preference: Sequence[str]) -
         for key in reported:
             if wanted in (key, key.split(",", 1)[0]):
                 return key
-    raise ValueError(f"eval.primary names none of what task {task} reports ({', '.join(reported)}); add one of these")
+    raise UserError(f"eval.primary names none of what task {task} reports ({', '.join(reported)}); add one of these")
 
 
 def as_number(value: Any) -> float | None:

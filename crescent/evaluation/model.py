@@ -19,6 +19,7 @@ from lm_eval.models.utils import normalize_gen_kwargs, resolve_max_length
 
 from crescent.answers.thoughts import split_thoughts
 from crescent.core.console import Console
+from crescent.core.errors import UserError
 from crescent.engines import Completion, Engine, Prompt, Sampling
 from crescent.engines.memory import halve_batch, is_out_of_memory
 from crescent.engines.stops import spells_special
@@ -68,7 +69,7 @@ class HarnessModel(LM):
     ) -> None:
         super().__init__()
         if not isinstance(engine, LocalEngine):
-            raise ValueError(
+            raise UserError(
                 "evaluation needs the model in this process: choose engine=transformers, or eval=none to skip it"
             )
         self._engine, self._console, self._title = engine, console, title
@@ -231,7 +232,7 @@ class HarnessModel(LM):
         """The prompt with one begin-of-sequence token where the tokenizer adds one; of a long prompt, its end."""
         room = self._max_length - max_new_tokens
         if room < 1:
-            raise ValueError(
+            raise UserError(
                 f"{self._title}: {max_new_tokens} new tokens do not fit a context of {self._max_length}; "
                 "lower eval.max_new_tokens, max_gen_toks in the task's YAML, or model.thinking_tokens"
             )

@@ -6,6 +6,7 @@ their files exist is checked in `harness.check`. It opens no file.
 
 from dataclasses import dataclass
 
+from crescent.core.errors import UserError
 from crescent.core.seed import check_seed
 from crescent.core.store import not_in_key, omit_from_key_at
 
@@ -58,27 +59,27 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         if len(set(self.tasks)) < len(self.tasks):
             twice = sorted({task for task in self.tasks if self.tasks.count(task) > 1})
-            raise ValueError(f"eval.tasks names {', '.join(twice)} more than once; name each task once")
+            raise UserError(f"eval.tasks names {', '.join(twice)} more than once; name each task once")
         if self.tasks and not self.shots:
-            raise ValueError("eval.shots is empty; give the numbers of worked examples, such as [0, 5]")
+            raise UserError("eval.shots is empty; give the numbers of worked examples, such as [0, 5]")
         if any(shots < 0 for shots in self.shots) or len(set(self.shots)) < len(self.shots):
-            raise ValueError(f"eval.shots is {list(self.shots)}; it must be different numbers of 0 or more")
+            raise UserError(f"eval.shots is {list(self.shots)}; it must be different numbers of 0 or more")
         if self.limit is not None and self.limit < 1:
-            raise ValueError(f"eval.limit is {self.limit}; it must be at least 1, or null for all items")
+            raise UserError(f"eval.limit is {self.limit}; it must be at least 1, or null for all items")
         if not self.models or len(set(self.models)) < len(self.models) or not set(self.models) <= set(MODELS):
-            raise ValueError(
+            raise UserError(
                 f"eval.models is {list(self.models)}; it must be some of {', '.join(MODELS)}, each once. "
                 "eval=none scores none."
             )
         if not 0 <= self.temperature < float("inf"):
-            raise ValueError(f"eval.temperature is {self.temperature}; it must be 0 (greedy) or more")
+            raise UserError(f"eval.temperature is {self.temperature}; it must be 0 (greedy) or more")
         if self.samples > 1 and self.temperature == 0:
-            raise ValueError(
+            raise UserError(
                 f"eval.samples is {self.samples}, but greedy samples are all alike: set eval.temperature, such as 0.6"
             )
         for key in ("max_new_tokens", "loglikelihood_batch", "samples"):
             if getattr(self, key) < 1:
-                raise ValueError(f"eval.{key} is {getattr(self, key)}; it must be at least 1")
+                raise UserError(f"eval.{key} is {getattr(self, key)}; it must be at least 1")
         check_seed("eval.seed", self.seed)
         if self.tasks and not self.primary:
-            raise ValueError("eval.primary is empty; name at least one metric, such as exact_match or acc")
+            raise UserError("eval.primary is empty; name at least one metric, such as exact_match or acc")

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from crescent.core.errors import UserError
 from crescent.evaluation.hub import HubData
 
 SCORING = (
@@ -106,13 +107,13 @@ def read_yaml(file: Path) -> dict[str, Any]:
     try:
         config = yaml.load(file.read_text(encoding="utf-8"), Loader)
     except yaml.YAMLError as error:
-        raise ValueError(f"{file} is no valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{file} is no valid YAML: {' '.join(str(error).split())}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"{file} is not UTF-8; save it as UTF-8") from None
+        raise UserError(f"{file} is not UTF-8; save it as UTF-8") from None
     except OSError as error:
-        raise ValueError(f"{file} cannot be read ({error.strerror}); a task's YAML includes it") from None
+        raise UserError(f"{file} cannot be read ({error.strerror}); a task's YAML includes it") from None
     if not isinstance(config, dict):
-        raise ValueError(f"{file} is no task: it holds no keys")
+        raise UserError(f"{file} is no task: it holds no keys")
     includes = config.pop("include", [])
     for include in reversed([includes] if isinstance(includes, str) else includes):
         config = {**read_yaml(file.parent / include), **config}

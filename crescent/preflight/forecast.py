@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from crescent.core.console import Console, counted, duration
+from crescent.core.errors import UserError
 from crescent.core.records import QAPair, RawQuestion, text_id
 from crescent.core.store import Store
 from crescent.domain import fill
@@ -95,7 +96,7 @@ def measure(experiment: Experiment, store: Store, engine: LazyEngine) -> Probe:
     cleaned = [clean_question(row.text, row.finish_reason, *limits) for row in raw]
     questions = [one.question for one in cleaned if one.question is not None]
     if not questions:
-        raise ValueError(
+        raise UserError(
             f"none of {len(raw)} answers to the bait is a question ({_reasons(cleaned, raw)}). Look at domain.bait and "
             f"at {shard.path}, or take another model."
         )
@@ -180,7 +181,7 @@ def _train_step(experiment: Experiment, pairs: Sequence[QAPair], settings: Train
     pad: Any = tokenizer.pad_token_id
     examples = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong, settings.reasoning).examples
     if not examples:
-        raise ValueError(
+        raise UserError(
             f"none of the {len(pairs)} answers of the probe can be trained on: they are longer than train.max_length="
             f"{settings.max_length} (raise it), or texts spell control tokens of the chat template"
         )

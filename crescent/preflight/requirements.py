@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from crescent.core.console import Console
+from crescent.core.errors import UserError
 from crescent.core.records import QAPair
 from crescent.engines.memory import Need, free_bytes, gigabytes
 from crescent.engines.turns import end_of_turn, listed_ends
@@ -86,7 +87,7 @@ def _tokenizer_of(weights: Weights, experiment: Experiment) -> "PreTrainedTokeni
     except ValueError as error:
         if experiment.engine.loads_weights or weights == experiment.distill.student:
             raise
-        raise ValueError(f"{error} Or leave the teacher out of the scores: eval.models=[base,student].") from None
+        raise UserError(f"{error} Or leave the teacher out of the scores: eval.models=[base,student].") from None
 
 
 def _compare_ends(weights: Weights, tokenizer: "PreTrainedTokenizerBase", console: Console) -> None:
@@ -106,7 +107,7 @@ def _demand(needs: Sequence[Need], console: Console) -> None:
         console.say(f"{need.what}: {gigabytes(need.bytes)} needed, {gigabytes(need.free)} free")
     short = [need for need in needs if need.bytes > need.free]
     if short:
-        raise ValueError("\n".join(need.message() for need in short))
+        raise UserError("\n".join(need.message() for need in short))
 
 
 def training_estimate(experiment: Experiment) -> "Estimate":

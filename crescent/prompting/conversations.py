@@ -14,6 +14,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
 from crescent.answers import extract
+from crescent.core.errors import UserError
 from crescent.engines import Completion
 from crescent.prompting.baselines import Example, TaskView, Turns
 from crescent.voting.majority import vote
@@ -93,11 +94,11 @@ class PromptedModel(LM):
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Raises: no baseline applies to log-likelihoods, and none is planned for them."""
-        raise ValueError("prompting baselines apply to generative tasks only; score this one with prompting=none")
+        raise UserError("prompting baselines apply to generative tasks only; score this one with prompting=none")
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Raises, as `loglikelihood`."""
-        raise ValueError("prompting baselines apply to generative tasks only; score this one with prompting=none")
+        raise UserError("prompting baselines apply to generative tasks only; score this one with prompting=none")
 
     def _request(self, turns: Turns, options: dict[str, Any], index: int) -> Instance:
         text = self._inner.apply_chat_template(turns, turns[-1]["role"] == "user")
@@ -143,7 +144,7 @@ class Exemplify:
         for example in order:
             seen.setdefault(example.cluster or example.turns[0]["content"], example)
         if len(seen) <= count:
-            raise ValueError(
+            raise UserError(
                 f"prompting.baselines.few_shot.examples is {count}, but the task has {len(seen)} worked examples, of "
                 "which one may be the item itself; ask for fewer"
             )

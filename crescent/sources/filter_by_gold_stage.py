@@ -18,6 +18,7 @@ from typing import ClassVar, Literal
 from crescent.answers import equivalent, extract
 from crescent.answers.thoughts import ending, without_thoughts
 from crescent.core.context import Stage, StageContext, Using
+from crescent.core.errors import UserError
 from crescent.core.records import BALLOTS, Ballot, Gold, QAPair, Question, Solution, encode, read_golds
 from crescent.core.store import Artifact, Key, Outcome, not_in_key
 from crescent.engines import unfinished
@@ -51,10 +52,10 @@ class Select(Stage):
 
     def __post_init__(self) -> None:
         if self.num_pairs < 1:
-            raise ValueError(f"source.num_pairs is {self.num_pairs}; it must be at least 1")
+            raise UserError(f"source.num_pairs is {self.num_pairs}; it must be at least 1")
         for kind, share in (self.shares or {}).items():
             if not 0 <= share <= 1:
-                raise ValueError(f"source.method.shares.{kind} is {share}; it is a share of the pairs, from 0 to 1")
+                raise UserError(f"source.method.shares.{kind} is {share}; it is a share of the pairs, from 0 to 1")
 
     def key(self, using: Using, *inputs: str) -> Key:
         """`inputs`: the questions, and the ledger of their draws if there are any."""

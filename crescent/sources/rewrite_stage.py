@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 from crescent.answers.thoughts import UNCLOSED, ending, without_thoughts
 from crescent.core.console import counted
 from crescent.core.context import Stage, StageContext, Using
+from crescent.core.errors import UserError
 from crescent.core.records import GOLDS, Gold, Question, Solution, encode, read_golds, text_id
 from crescent.core.store import Artifact, Key, Outcome
 from crescent.domain import fill
@@ -60,7 +61,7 @@ class Rephrased:
     def __post_init__(self) -> None:
         _require("rephrase", self.prompt, "{question}")
         if self.per_seed < 1:
-            raise ValueError(f"source.method.per_seed is {self.per_seed}; it must be at least 1")
+            raise UserError(f"source.method.per_seed is {self.per_seed}; it must be at least 1")
 
     def drafts(self, question: Question, gold: Gold) -> list[Draft]:
         text = fill(self.prompt, question=question.text)
@@ -162,7 +163,7 @@ class Rewrite(Stage):
                         made[question.id] = (question, gold)
             kept = list(made.values())[0 if self.with_seeds else len(known) :]
             if not kept:
-                raise ValueError(
+                raise UserError(
                     f"source: the teacher wrote no usable question out of {counted(len(known), 'seed')} "
                     f"({_told(counts)}). Look at the prompts of the source, or take a teacher that follows them."
                 )
@@ -218,4 +219,4 @@ def _told(counts: Mapping[str, Any]) -> str:
 def _require(key: str, prompt: str, *parts: str) -> None:
     for part in parts:
         if part not in prompt:
-            raise ValueError(f"source.{key} does not contain {part}; it must be put there")
+            raise UserError(f"source.{key} does not contain {part}; it must be put there")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from crescent.core.errors import UserError
 from crescent.core.store import Artifact
 from crescent.sources.context import SourceContext
 from crescent.sources.filter_by_gold_stage import Distinct, Keep, Select
@@ -27,9 +28,9 @@ class SeedSet:
     def check_counts(self) -> None:
         """Raises ValueError for numbers that cannot be."""
         if self.num_pairs < 1:
-            raise ValueError(f"source.num_pairs is {self.num_pairs}; it must be at least 1")
+            raise UserError(f"source.num_pairs is {self.num_pairs}; it must be at least 1")
         if self.max_seeds is not None and self.max_seeds < 1:
-            raise ValueError(f"source.max_seeds is {self.max_seeds}; it must be at least 1, or null for all")
+            raise UserError(f"source.max_seeds is {self.max_seeds}; it must be at least 1, or null for all")
 
     def check(self, kind: str) -> None:
         """Raises ValueError that names the line which cannot be read."""

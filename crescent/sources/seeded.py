@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from crescent.core.errors import UserError
 from crescent.core.store import Artifact, internal
 from crescent.sources.context import SourceContext, answer_and_vote
 from crescent.sources.filter_by_gold_stage import Distinct
@@ -56,7 +57,7 @@ class Seeded:
     def check(self, kind: str) -> None:
         """Raises ValueError where this kind of answer, or a line of the file, is of no use."""
         if self.method.numbers_only and kind != "number":
-            raise ValueError(f"source={self.name} asks for numbers backwards; domain.answer is {kind!r}, not number")
+            raise UserError(f"source={self.name} asks for numbers backwards; domain.answer is {kind!r}, not number")
         self.seed_set.check(kind)
 
     def ask(self, context: SourceContext) -> Artifact:
@@ -168,7 +169,7 @@ class MetaMath:
     def __post_init__(self) -> None:
         _check_draws(self.draws)
         if set(self.shares) != set(KINDS) or abs(sum(self.shares.values()) - 1) > 0.01:
-            raise ValueError(f"source.method.shares must name {', '.join(KINDS)} with shares that add up to 1")
+            raise UserError(f"source.method.shares must name {', '.join(KINDS)} with shares that add up to 1")
         _ = self.ways  # building them checks their prompts
 
     @property
@@ -191,4 +192,4 @@ class MetaMath:
 
 def _check_draws(draws: int) -> None:
     if draws < 1:
-        raise ValueError(f"source.method.draws is {draws}; it must be at least 1")
+        raise UserError(f"source.method.draws is {draws}; it must be at least 1")

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from crescent.answers import extract
 from crescent.core.context import Stage, StageContext, Using
+from crescent.core.errors import UserError
 from crescent.core.records import GOLDS, Gold, Question, encode, text_id
 from crescent.core.store import Artifact, Key, Outcome, not_in_key
 from crescent.core.utf8_lines import utf8_lines
@@ -70,7 +71,7 @@ def read_seeds(path: Path, kind: str) -> list[Seed]:
         question, gold = _seed(line, f"{name}:{number}", kind)
         seeds.setdefault(question.id, (question, gold))
     if not seeds:
-        raise ValueError(f"source.seeds: {path} holds no question; give a JSONL file of question and answer")
+        raise UserError(f"source.seeds: {path} holds no question; give a JSONL file of question and answer")
     return list(seeds.values())
 
 
@@ -84,15 +85,15 @@ def _seed(line: str, place: str, kind: str) -> Seed:
     try:
         row: Any = json.loads(line)
     except ValueError as error:
-        raise ValueError(f"{place} is no JSON ({error})") from None
+        raise UserError(f"{place} is no JSON ({error})") from None
     if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in ("question", "answer")):
-        raise ValueError(f"{place} needs the fields question and answer, both text (GSM8K's form will do)")
+        raise UserError(f"{place} needs the fields question and answer, both text (GSM8K's form will do)")
     text, answer = row["question"].strip(), row["answer"].strip()
     solution = CALCULATOR.sub("", str(row.get("solution") or answer)).strip()
     known = extract(answer, kind)
     if not text or known is None:
         lacking = f"answer of the kind {kind!r}" if text else "question"
-        raise ValueError(f"{place} has no {lacking}: fix the line or drop it")
+        raise UserError(f"{place} has no {lacking}: fix the line or drop it")
     question = Question(text_id(text), text, 0)
     return question, Gold(question.id, known, solution, "seed")
 
@@ -101,6 +102,6 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ValueError(
+        raise UserError(
             f"source.seeds: {path} cannot be read ({error.strerror}); give a JSONL file of question and answer"
         ) from None

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from crescent.core.errors import UserError
+
 
 def require(holds: bool, key: str, value: Any, allowed: str) -> None:
     """Raises ValueError that names `train.<key>` unless `holds`."""
     if not holds:
-        raise ValueError(f"train.{key} is {value!r}; it must be {allowed}")
+        raise UserError(f"train.{key} is {value!r}; it must be {allowed}")
 
 
 def is_whole(value: Any) -> bool:

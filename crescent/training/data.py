@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from crescent.core.errors import UserError
 from crescent.core.records import QAPair
 from crescent.engines.spelling import spellable
 from crescent.engines.thoughts import Decoder
@@ -94,7 +95,7 @@ def encode_pairs(
     turns = [(pair.question, target.response) for pair, target in zip(pairs, targets, strict=True)]
     prompts, wholes = _render(tokenizer, turns, whole=False), _render(tokenizer, turns, whole=True)
     if end_of_turn(tokenizer) is None:
-        raise ValueError(
+        raise UserError(
             "the chat template ends the assistant's turn with no special token, so that the model would never learn to "
             "stop: choose a model whose template does, or fix its chat_template.jinja"
         )
@@ -143,12 +144,12 @@ def _check_one_bos(ids: list[int], tokenizer: Any) -> None:
     bos = tokenizer.bos_token_id
     # Not more than the first two: a template may use its BOS as the mark that opens each turn (SmolLM2 does).
     if bos is not None and ids[:2] == [bos, bos]:
-        raise ValueError("the chat template begins with two BOS tokens: remove one from the model's chat template")
+        raise UserError("the chat template begins with two BOS tokens: remove one from the model's chat template")
 
 
 def _check_prefix(prompt: list[int], whole: list[int], question_id: str) -> None:
     if whole[: len(prompt)] != prompt:
-        raise ValueError(
+        raise UserError(
             f"the chat template does not continue its own generation prompt (question {question_id}), so that no mask "
             "can tell prompt from response: choose a model whose template does, or fix its chat_template.jinja"
         )

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from crescent.core.errors import UserError
 from crescent.engines.attention import needed_attention
 from crescent.engines.weights import Weights
 from crescent.training.batching import Packed
@@ -49,7 +50,7 @@ class Corpus:
     def of(cls, lengths: Sequence[int]) -> "Corpus":
         """Of sequences of these lengths. Raises ValueError where there is none."""
         if not lengths:
-            raise ValueError("there are no sequences to estimate a training for")
+            raise UserError("there are no sequences to estimate a training for")
         return cls(len(lengths), sum(lengths) / len(lengths), max(lengths))
 
 

@@ -7,6 +7,8 @@ In: a model. Out: the same model with its norms, rotary positions and gated prod
 from importlib.util import find_spec
 from typing import Any, Literal
 
+from crescent.core.errors import UserError
+
 Kernels = Literal["none", "liger"]
 
 
@@ -15,14 +17,14 @@ def check_kernels(kernels: Kernels) -> None:
     if kernels == "none":
         return
     if find_spec("liger_kernel") is None:
-        raise ValueError(
+        raise UserError(
             "train.kernels=liger needs the package liger-kernel: pip install 'crescent-lm[liger]', or choose "
             "train.kernels=none"
         )
     import torch  # here, so that composing a run stays fast
 
     if not torch.cuda.is_available():
-        raise ValueError("train.kernels=liger needs a CUDA GPU, and this machine shows none: choose train.kernels=none")
+        raise UserError("train.kernels=liger needs a CUDA GPU, and this machine shows none: choose train.kernels=none")
 
 
 def apply_kernels(kernels: Kernels, model: Any) -> None:

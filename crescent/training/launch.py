@@ -25,6 +25,7 @@ from types import FrameType
 from typing import Any
 
 from crescent.core.console import Console
+from crescent.core.errors import OutOfMemory, RunError
 from crescent.core.signals import STATUS, Stopped, between_steps, held_back
 from crescent.core.store import write_atomic
 from crescent.engines.weights import Weights
@@ -180,11 +181,11 @@ def raise_fault(statuses: Sequence[int], folder: Path) -> None:
     own = [rank for rank in bad if statuses[rank] != -signal.SIGKILL]
     if own:
         log = (folder / f"rank-{own[0]}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise RuntimeError(
+        raise RunError(
             f"training process {own[0]} of {len(statuses)} ended with status {statuses[own[0]]}: {''.join(log[-1:])}"
         )
     if bad:
-        raise MemoryError(
+        raise OutOfMemory(
             "the system killed a training process (SIGKILL), most likely because the machine's memory ran out: each of "
             f"the {len(statuses)} processes loads the whole model there. Lower train.devices, take a smaller student, "
             "or ask for more memory; the same command then goes on from the last checkpoint"

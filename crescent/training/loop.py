@@ -19,6 +19,7 @@ from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from crescent.core.console import Console, Tally
+from crescent.core.errors import OutOfMemory
 from crescent.core.records import TrainStep
 from crescent.core.signals import Stopped, between_steps
 from crescent.engines.memory import is_out_of_memory
@@ -77,7 +78,7 @@ def _fit(trainer: pl.Trainer, module: TrainingModule, batches: Batches) -> None:
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        raise MemoryError(
+        raise OutOfMemory(
             "out of memory for the weights, gradients and optimiser: take train=lora or train=qlora, "
             "train.strategy=fsdp on more devices, or a smaller model"
         ) from error

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from crescent.core.errors import UserError
 from crescent.engines.attention import needed_attention
 from crescent.engines.dates import without_date
 from crescent.engines.turns import list_end
@@ -165,7 +166,7 @@ class QLora:
     def check(self) -> None:
         """Raises ValueError with a suggested fix where bitsandbytes is missing."""
         if find_spec("bitsandbytes") is None:
-            raise ValueError(
+            raise UserError(
                 "train=qlora needs the package bitsandbytes: pip install 'crescent-lm[qlora]', or choose train=lora"
             )
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from crescent.core.errors import OutOfMemory, UserError
 from crescent.core.records import TrainStep
 from crescent.engines.memory import is_out_of_memory
 from crescent.training.batch_schedule import Step
@@ -113,7 +114,7 @@ class TrainingModule(pl.LightningModule):
         norm = torch.nn.utils.clip_grad_norm_(self.trained_parameters().values(), settings.max_grad_norm)
         self.grad_norm = float(full_tensor(norm))
         if not math.isfinite(self.grad_norm):
-            raise ValueError(
+            raise UserError(
                 f"training diverged at step {batch.number} (gradient norm {self.grad_norm}): lower "
                 f"train.learning_rate, which is {settings.learning_rate}"
             )
@@ -183,12 +184,12 @@ class TrainingModule(pl.LightningModule):
         largest = max(self.layout.groups(examples, self.micro_batch_tokens), key=_tokens)
         longest = max(len(example.ids) for example in examples)
         if len(largest) == 1:
-            raise MemoryError(
+            raise OutOfMemory(
                 f"out of memory with one sequence of {longest} tokens: lower train.max_length, set "
                 "train.gradient_checkpointing=true, or take a smaller model"
             ) from error
         if self._team.shards_weights:
-            raise MemoryError(
+            raise OutOfMemory(
                 f"out of memory with {_tokens(largest)} tokens on one device: lower train.micro_batch_tokens, which is "
                 f"{self.micro_batch_tokens}"
             ) from error

@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from crescent.core.errors import UserError
+
 NAME = "crescent_packed"
 FLASH_HEAD = 256
 """The largest head that flash attention takes."""
@@ -59,7 +61,7 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """Causal attention in each segment. Tensors (1, heads, tokens, size) in, (1, tokens, heads, size) out."""
     if others.get("s_aux") is not None or others.get("position_bias") is not None:
-        raise ValueError(
+        raise UserError(
             "train/batching=packed: this model's attention has sinks or a position bias, which packing does not know: "
             "choose train/batching=grouped"
         )
@@ -153,7 +155,7 @@ def packed_attention(model: Any) -> Iterator[None]:
     AttentionInterface.register(NAME, attend)
     base.set_attn_implementation(NAME)
     if base.config._attn_implementation != NAME:
-        raise ValueError(_refusal(base))
+        raise UserError(_refusal(base))
     try:
         yield
     finally:
@@ -171,7 +173,7 @@ def check_separate(model: Any, sequences: Sequence[Sequence[int]]) -> None:
         together = _logits(model, parts, device)
     error = (alone.float() - together.float()).square().mean().sqrt() / alone.float().std()
     if not error <= TOLERANCES[together.dtype]:
-        raise ValueError(_refusal(model.get_base_model() if hasattr(model, "get_base_model") else model))
+        raise UserError(_refusal(model.get_base_model() if hasattr(model, "get_base_model") else model))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from crescent.core.console import Console, counted
 from crescent.core.context import Stage, StageContext, Using
+from crescent.core.errors import UserError
 from crescent.core.records import QAPair, TrainStep
 from crescent.core.store import Artifact, Key, Outcome
 from crescent.engines.weights import Weights
@@ -60,7 +61,7 @@ class Finetune(Stage):
         and MemoryError where one sequence does not fit.
         """
         if pairs.records == 0:
-            raise ValueError(
+            raise UserError(
                 "there are no pairs to train on: no question reached an answer that enough draws agree on. Lower "
                 "vote.min_agreement, or raise num_questions."
             )
@@ -154,7 +155,7 @@ def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -
             "(train.reasoning=keep trains on thoughts where responses have them)"
         )
     if not encoded.examples:
-        raise ValueError(
+        raise UserError(
             f"none of the {encoded.dropped} pairs can be trained on: {len(encoded.too_long)} are longer than {limit} "
             f"(raise it), {len(encoded.unsafe)} spell control tokens of the chat template."
         )

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from crescent.core.console import counted
 from crescent.core.context import Stage, StageContext, Using
+from crescent.core.errors import UserError
 from crescent.core.records import QAPair
 from crescent.core.store import Artifact, Key, Outcome
 
@@ -25,7 +26,7 @@ class Gather(Stage):
 
     def __post_init__(self) -> None:
         if self.num_pairs is not None and self.num_pairs < 1:
-            raise ValueError(f"source.num_pairs is {self.num_pairs}; it must be at least 1, or null for all")
+            raise UserError(f"source.num_pairs is {self.num_pairs}; it must be at least 1, or null for all")
 
     def key(self, using: Using, *inputs: str) -> Key | None:
         """None where all pairs are taken."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from crescent.core.errors import UserError
+
 if TYPE_CHECKING:
     import torch
 
@@ -101,7 +103,7 @@ def check_team(devices: int) -> None:
 
     found = torch.cuda.device_count()
     if 0 < found < devices:
-        raise ValueError(f"train.devices is {devices} and this machine shows {found} GPU(s): set train.devices={found}")
+        raise UserError(f"train.devices is {devices} and this machine shows {found} GPU(s): set train.devices={found}")
 
 
 def full_tensor(value: "torch.Tensor") -> "torch.Tensor":

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, get_args
 
+from crescent.core.errors import UserError
+
 Tie = Literal["drop", "first", "shortest"]
 Reason = Literal["won", "tie", "no answer", "low agreement"]
 TIES: tuple[Tie, ...] = get_args(Tie)
@@ -51,13 +53,13 @@ def vote(
     `lengths` and a `min_agreement` outside 0 to 1.
     """
     if isinstance(answers, str) or not answers:
-        raise ValueError("a vote needs a list of at least one draw's answer (None for a draw without an answer)")
+        raise UserError("a vote needs a list of at least one draw's answer (None for a draw without an answer)")
     if tie not in TIES:
-        raise ValueError(f"tie={tie!r} is unknown: choose one of {', '.join(TIES)}")
+        raise UserError(f"tie={tie!r} is unknown: choose one of {', '.join(TIES)}")
     if not 0.0 <= min_agreement <= 1.0:
-        raise ValueError(f"min_agreement={min_agreement} must lie between 0 and 1")
+        raise UserError(f"min_agreement={min_agreement} must lie between 0 and 1")
     if tie == "shortest" and (lengths is None or len(lengths) != len(answers)):
-        raise ValueError("tie='shortest' needs lengths: the length of each draw's response, in order")
+        raise UserError("tie='shortest' needs lengths: the length of each draw's response, in order")
     counts = _count(answers)
     votes = max(counts.values(), default=0)
     tied = tuple(answer for answer, count in counts.items() if count == votes)

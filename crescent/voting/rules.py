@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from crescent.core.errors import UserError
 from crescent.core.records import Solution, text_id
 from crescent.core.store import renamed_in_key
 from crescent.voting.majority import TIES, Tie, VoteResult, is_confident, is_settled, vote
@@ -95,9 +96,9 @@ class Adaptive:
     def __post_init__(self) -> None:
         _check(self.draws, self.tie, self.min_agreement, self.select_response)
         if self.stop not in STOPS:
-            raise ValueError(f"vote.stop is {self.stop!r}; it may be {', '.join(STOPS)}")
+            raise UserError(f"vote.stop is {self.stop!r}; it may be {', '.join(STOPS)}")
         if not 0.5 < self.confidence < 1:
-            raise ValueError(f"vote.confidence is {self.confidence}; it is a probability above 0.5 and below 1")
+            raise UserError(f"vote.confidence is {self.confidence}; it is a probability above 0.5 and below 1")
 
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         """The fewest draws after which it could stop: none that is asked for can turn out to be superfluous."""
@@ -206,7 +207,7 @@ class Dissent:
     def __post_init__(self) -> None:
         _check(self.draws, self.tie, self.min_agreement, "random")
         if not 0 <= self.share <= 1:
-            raise ValueError(f"vote.share is {self.share}; it is a share of the questions, from 0 to 1")
+            raise UserError(f"vote.share is {self.share}; it is a share of the questions, from 0 to 1")
 
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         return max(0, self.draws - len(solutions))
@@ -264,15 +265,15 @@ def _priority(seed: int, question_id: str, draw: int) -> str:
 def _check(draws: int, tie: str, min_agreement: float, select_response: str) -> None:
     _check_draws(draws)
     if tie not in TIES:
-        raise ValueError(f"vote.tie is {tie!r}; it may be {', '.join(TIES)}")
+        raise UserError(f"vote.tie is {tie!r}; it may be {', '.join(TIES)}")
     if not 0 <= min_agreement <= 1:
-        raise ValueError(f"vote.min_agreement is {min_agreement}; it is a share of the draws, from 0 to 1")
+        raise UserError(f"vote.min_agreement is {min_agreement}; it is a share of the draws, from 0 to 1")
     if select_response not in CHOICES:
-        raise ValueError(f"vote.select_response is {select_response!r}; it may be {', '.join(CHOICES)}")
+        raise UserError(f"vote.select_response is {select_response!r}; it may be {', '.join(CHOICES)}")
 
 
 def _check_draws(draws: int) -> None:
     if draws < 1:
-        raise ValueError(f"vote.draws is {draws}; it must be at least 1")
+        raise UserError(f"vote.draws is {draws}; it must be at least 1")
     if draws > MAX_DRAWS:
-        raise ValueError(f"vote.draws is {draws}; it may be up to {MAX_DRAWS:,}")
+        raise UserError(f"vote.draws is {draws}; it may be up to {MAX_DRAWS:,}")

@@ -4,8 +4,11 @@ import errno
 import os
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from command_line import crescent, refused
@@ -14,6 +17,8 @@ from conftest import save_tiny_model
 from crescent.cli.errors import failure_of, full_disk_named
 from crescent.config.composing import composed
 from crescent.config.typed import ConfigError
+from crescent.core.console import duration
+from crescent.core.errors import OutOfMemory, UserError
 from crescent.sweeps.callback import Failure
 from crescent.training.launch import raise_fault
 
@@ -89,14 +94,27 @@ def test_the_composed_configuration_can_be_printed_from_any_folder(tmp_path: Pat
     "error",
     [RuntimeError("CUDA error: out of memory\nmore"), RuntimeError("CUDA out of memory. Tried"), MemoryError()],
 )
-def test_memory_that_runs_out_anywhere_is_one_line_with_the_mend(error: Exception) -> None:
+def test_memory_that_runs_out_anywhere_is_one_line_with_a_fix(error: Exception) -> None:
     failure = failure_of(error)
     assert failure is not None and failure.status == 1 and "\n" not in failure.message
     assert "out of memory" in failure.message and "model.dtype=bfloat16" in failure.message
 
 
-def test_memory_that_runs_out_where_the_mend_is_known_says_that_one() -> None:
-    assert failure_of(MemoryError("Lower train.max_length.")) == Failure("error", "Lower train.max_length.", 1)
+def test_memory_that_runs_out_where_the_fix_is_known_says_that_one() -> None:
+    assert failure_of(OutOfMemory("Lower train.max_length.")) == Failure("error", "Lower train.max_length.", 1)
+
+
+def test_an_error_that_no_check_of_ours_raised_is_a_bug_wherever_it_came_from() -> None:
+    with pytest.raises(ValueError) as raised:
+        duration(cast(float, "soon"))  # fails in a file of the package
+    assert failure_of(raised.value) is None and failure_of(ValueError("any")) is None
+    assert failure_of(UserError("vote.draws is 0")) == Failure("error", "vote.draws is 0", 1)
+
+
+def test_a_reader_that_has_seen_enough_ends_the_command_in_silence(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m crescent.cli.main --help | head -1"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("crescent") and done.stderr == ""
 
 
 def test_a_training_process_that_was_killed_is_one_line(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from crescent.core.errors import UserError
 from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.encoding import seed_of
 from crescent.engines.server.endpoints import Endpoint, Endpoints
@@ -84,10 +85,10 @@ async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours
     # As plain JSON: the client's own list fails on a web page that is answered with status 200.
     listed = await endpoints.ask(lambda one: one.client.get("/models", cast_to=object), place)
     if not isinstance(listed, dict) or "data" not in listed:
-        raise ValueError(f"engine.urls: {place.url} lists no models; most servers' addresses end in /v1")
+        raise UserError(f"engine.urls: {place.url} lists no models; most servers' addresses end in /v1")
     served = {entry["id"]: entry for entry in listed["data"]}
     if model not in served:
-        raise ValueError(f"engine.model: {place.url} does not serve {model!r}; it has {', '.join(served)}")
+        raise UserError(f"engine.model: {place.url} does not serve {model!r}; it has {', '.join(served)}")
     context = served[model].get("max_model_len")
     if isinstance(context, int):
         honours.context = min(context, honours.context or context)
@@ -110,14 +111,14 @@ async def find_out(ask: Ask, place: Endpoint, prompts: Sequence[Prompt], honours
         honours.single.add(place.url)
         made = await _alone(ask, prompt, hot, place)
     if len({one.text for one in made}) == 1 and made[0].text and hot.temperature > 1:
-        raise ValueError(
+        raise UserError(
             f"{place.url} ignores temperature: {SAMPLES} samples at temperature {hot.temperature:g} are all "
             f"{made[0].text[:40]!r}. Let it sample (transformers serve: do_sample in the model's "
             "generation_config.json), and switch off any cache of answers in front of it."
         )
     longest = max(one.new_tokens for one in made)
     if longest > _HOT.max_new_tokens:
-        raise ValueError(
+        raise UserError(
             f"{place.url} ignores max_tokens: it wrote {longest} tokens where {_HOT.max_new_tokens} were asked "
             "for. Choose a server that keeps the limit."
         )
@@ -126,7 +127,7 @@ async def find_out(ask: Ask, place: Endpoint, prompts: Sequence[Prompt], honours
     except FieldRefused:  # a run that asks for greedy answers is told so
         greedy = {one.text for one in made[:1]}
     if len(greedy) == SAMPLES:  # rounding may change one; a server that takes the request's word never changes all
-        raise ValueError(
+        raise UserError(
             f"{place.url} ignores temperature 0: {SAMPLES} greedy answers are all different. Take sampling "
             "settings of its own off the server."
         )
@@ -139,7 +140,7 @@ async def check_top_p(ask: Ask, place: Endpoint, honours: ServerCapabilities) ->
     with suppress(FieldRefused):  # so small a nucleus is not taken: nothing can be said
         made = await _alone(ask, prompt, narrow, place)
         if len({one.text for one in made}) == SAMPLES:
-            raise ValueError(
+            raise UserError(
                 f"{place.url} ignores top_p: {SAMPLES} samples with top_p {narrow.top_p:g} are all different. Choose a "
                 "server that honours it, or leave top_p at 1."
             )
@@ -158,7 +159,7 @@ async def check_repeats(ask: Ask, place: Endpoint, honours: ServerCapabilities) 
         count = Counter(one.text for one in made if one.new_tokens >= BY_CHANCE)
         repeated = {text for text, times in count.items() if times > 1}
     if repeated:
-        raise ValueError(
+        raise UserError(
             f"{place.url} repeats itself: requests with different seeds bring the same texts at temperature "
             f"{hot.temperature:g} ({min(repeated)[:40]!r}), so that draws would agree because they are one. It ignores "
             "seed, or there is a cache in front of it: switch that off, or choose a server that honours seed."

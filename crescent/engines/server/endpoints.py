@@ -17,6 +17,7 @@ from typing import Any
 import openai
 from openai import AsyncOpenAI
 
+from crescent.core.errors import UserError
 from crescent.engines.server.refusals import Refused
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class Endpoints:
                 misses += _is_miss(error)
                 known = any(one is chosen for one in self.places)
                 if isinstance(error, openai.APIStatusError) and not _passes(error, known or misses < MOST_MISSES):
-                    raise ValueError(
+                    raise UserError(
                         f"{chosen.url} refuses: {reason(error)}. Look at engine.urls, engine.model, and OPENAI_API_KEY "
                         "where the server wants a key."
                     ) from None
@@ -111,7 +112,7 @@ class Endpoints:
     def _give_up(self, error: _Fault, chosen: Endpoint, begun: float, faults: int) -> None:
         """Raises ValueError where more waiting would not help."""
         if faults >= MOST_FAULTS and self._answered > begun:
-            raise ValueError(
+            raise UserError(
                 f"{chosen.url} fails on one request again and again ({reason(error)}), though it answers others. Its "
                 "own log says why; what was finished is kept."
             )
@@ -120,7 +121,7 @@ class Endpoints:
         hint = "Start it again, or give another engine.urls"
         if isinstance(error, openai.APITimeoutError):
             hint = "Raise engine.timeout_seconds, or lower engine.in_flight"
-        raise ValueError(
+        raise UserError(
             f"{chosen.url} has not answered for {self._limits.patience_seconds:.0f} s ({reason(error)}). {hint}; "
             "the same command then goes on."
         ) from None

@@ -12,6 +12,7 @@ from typing import Any
 import openai
 from openai import BaseModel
 
+from crescent.core.errors import UserError
 from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.server.capabilities import NEUTRAL, Request, ServerCapabilities
 from crescent.engines.server.endpoints import Endpoint, Endpoints
@@ -57,7 +58,7 @@ class Requester:
             if finish is not None:
                 tokens = self._reader.prompt_tokens(request.prompt) or 0
                 return [Completion("", finish, tokens, 0, 0.0) for _ in request.indices]
-        raise ValueError(
+        raise UserError(
             f"{self._model}: the server refuses a request whatever is left out of it. Its own log says why."
         )
 
@@ -104,7 +105,7 @@ class Requester:
                 for name in some:
                     await self._after(refused.for_field(name), request, options, place)
                 return None
-        raise ValueError(f"{refused.url}: the server refuses a request: {refused}. Its own log may say more.")
+        raise UserError(f"{refused.url}: the server refuses a request: {refused}. Its own log may say more.")
 
     async def _is_taken(
         self, place: Endpoint, prompt: Prompt, options: dict[str, Any], without: Sequence[str] = ()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from openai import BaseModel
 
+from crescent.core.errors import UserError
 from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.encoding import encode
 from crescent.engines.server.capabilities import Request
@@ -87,7 +88,7 @@ class Reader:
         own = self.prompt_tokens(request.prompt)
         read = getattr(usage, "prompt_tokens", None) or own or 0
         if own is not None and read < _SHARE * own - _SLACK:
-            raise ValueError(
+            raise UserError(
                 f"the server read {read} tokens of a prompt of {own}: it cuts long prompts without a word. Start it "
                 "with a longer context, or so that it refuses them."
             )

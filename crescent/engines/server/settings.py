@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crescent.core.errors import UserError
 from crescent.core.store import make_key, not_in_key
 from crescent.engines.memory import Need
 from crescent.engines.transformers.settings import TransformersSettings
@@ -37,13 +38,13 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         if not self.urls:
-            raise ValueError("engine.urls is empty; give at least one, such as [http://localhost:8000/v1]")
+            raise UserError("engine.urls is empty; give at least one, such as [http://localhost:8000/v1]")
         wrong = [url for url in self.urls if not url.startswith(("http://", "https://"))]
         if wrong:
-            raise ValueError(f"engine.urls: {wrong[0]!r} is no address, such as http://localhost:8000/v1")
+            raise UserError(f"engine.urls: {wrong[0]!r} is no address, such as http://localhost:8000/v1")
         for key in ("in_flight", "samples_per_request", "patience_seconds", "timeout_seconds"):
             if getattr(self, key) <= 0:
-                raise ValueError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
+                raise UserError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
 
     @property
     def loads_weights(self) -> bool:
@@ -62,7 +63,7 @@ class ServerSettings:
 
     def check_student(self, rank: int) -> None:
         """Raises ValueError: a server has the weights it was started with."""
-        raise ValueError(
+        raise UserError(
             "iterations above 1 ask the student that the run has trained; engine=server cannot load it: choose "
             "engine=transformers or engine=vllm"
         )
@@ -84,12 +85,12 @@ class ServerSettings:
     def check(self, weights: Weights) -> None:
         """Raises ValueError for weights that a server cannot be given."""
         if weights.template != "chat":
-            raise ValueError(
+            raise UserError(
                 f"engine=server asks in chat turns; {weights.name} has model.template={weights.template}: choose "
                 "engine=transformers"
             )
         if weights.adapter is not None:
-            raise ValueError(
+            raise UserError(
                 f"engine=server cannot answer with {weights.name} after training: serve the student under a name of "
                 "its own, or choose engine=transformers"
             )

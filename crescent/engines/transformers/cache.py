@@ -16,6 +16,8 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, DynamicSlidingWindowLayer
 
+from crescent.core.errors import OutOfMemory
+
 ROOM = 64  # columns for tokens to come, allotted at a time
 
 
@@ -157,5 +159,5 @@ def _zeros(like: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     try:
         pages = mmap(-1, count, flags=MAP_PRIVATE | MAP_ANONYMOUS)
     except OSError as error:
-        raise MemoryError(f"{count:,} bytes of keys and values: {error}") from error
+        raise OutOfMemory(f"{count:,} bytes of keys and values: {error}") from error
     return torch.frombuffer(pages, dtype=like.dtype).view(shape)

@@ -13,6 +13,7 @@ from typing import Any
 
 from transformers import GenerationConfig, PreTrainedModel
 
+from crescent.core.errors import OutOfMemory, RunError
 from crescent.engines import Sampling
 from crescent.engines.attention import is_soft_capped
 from crescent.engines.memory import cache_bytes_per_token, free_bytes, halve_batch, is_out_of_memory
@@ -94,10 +95,10 @@ class ContinuousDecoder:
                     made = manager.get_result(timeout=POLL)
                     if made is None:
                         if not manager.is_running():
-                            raise RuntimeError(f"it ended with {len(waiting)} of {len(rows)} rows unwritten")
+                            raise RunError(f"it ended with {len(waiting)} of {len(rows)} rows unwritten")
                         continue
                     if made.error is not None:
-                        raise RuntimeError(str(made.error))
+                        raise RunError(str(made.error))
                     yield made
                     if made.request_id not in waiting and not made.is_finished():
                         manager.cancel_request(made.request_id)
@@ -153,7 +154,7 @@ class ContinuousDecoder:
         bytes_a_page = page * cache_bytes_per_token(self._model.config, self._model.dtype.itemsize)
         affordable = int(CACHE_SHARE[kind] * free_bytes(self._model.device) // bytes_a_page)
         if affordable < pages_a_row:
-            raise MemoryError(
+            raise OutOfMemory(
                 f"out of memory for one prompt of {max(len(row.prompt_ids) for row in rows)} tokens. {HINT}"
             )
         together = min(self._max_rows, len(rows))

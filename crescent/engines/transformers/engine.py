@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from crescent.core.errors import UserError
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import encode
 from crescent.engines.thoughts import open_thought_of
@@ -87,7 +88,7 @@ class TransformersEngine:
         """
         size, reason = self.model.num_parameters(), why_not(self.model)
         if batching == "continuous" and reason is not None:
-            raise ValueError(f"engine.batching=continuous cannot be used: {reason}. Choose padded or auto.")
+            raise UserError(f"engine.batching=continuous cannot be used: {reason}. Choose padded or auto.")
         if batching != "auto":
             return batching
         pays = self.device.type == "cuda" and size >= LARGE and reason is None and has_flash_attention()
@@ -125,7 +126,7 @@ class TransformersEngine:
         except ContinuousBatchingError as error:
             failure = str(error)
             if not self._may_change:
-                raise ValueError(
+                raise UserError(
                     f"engine.batching=continuous failed ({failure}). Choose engine.batching=padded, or another release "
                     "of transformers."
                 ) from error

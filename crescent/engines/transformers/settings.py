@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from crescent.core.errors import UserError
 from crescent.core.store import not_in_key
 from crescent.engines.device import best_device
 from crescent.engines.memory import Need
@@ -33,16 +34,16 @@ class TransformersSettings:
 
     def __post_init__(self) -> None:
         if self.max_batch < 1:
-            raise ValueError(f"engine.max_batch is {self.max_batch}; it must be at least 1")
+            raise UserError(f"engine.max_batch is {self.max_batch}; it must be at least 1")
         if self.batching not in ("auto", "padded", "continuous"):
-            raise ValueError(f"engine.batching is {self.batching!r}; it may be auto, padded or continuous")
+            raise UserError(f"engine.batching is {self.batching!r}; it may be auto, padded or continuous")
         if re.fullmatch(r"cuda:0*[1-9]\d*", self.device):
-            raise ValueError(
+            raise UserError(
                 f"engine.device is {self.device}; training would still take the first GPU. Choose one for the "
                 f"whole run: CUDA_VISIBLE_DEVICES={self.device.removeprefix('cuda:')} crescent ... engine.device=cuda"
             )
         if self.device not in ("auto", "cpu", "cuda", "cuda:0", "mps"):
-            raise ValueError(f"engine.device is {self.device!r}; it may be auto, cpu, cuda or mps")
+            raise UserError(f"engine.device is {self.device!r}; it may be auto, cpu, cuda or mps")
 
     @property
     def loads_weights(self) -> bool:

@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from crescent.core.errors import UserError
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import encode, seed_of
 from crescent.engines.guard import Guard
@@ -88,7 +89,7 @@ class VllmEngine:
                 for places, made in samples:
                     hand_out(places, made)
         except EngineDeadError:
-            raise ValueError(
+            raise UserError(
                 "vLLM's process has died (its own messages are above; most often memory ran out). What was finished is "
                 "kept. Lower engine.max_batch or engine.gpu_memory_utilization; the same command then goes on."
             ) from None
@@ -112,7 +113,7 @@ class VllmEngine:
             ids = encode(first, self.tokenizer)
             limit = min(sampling.max_new_tokens, self.context - len(ids))
             if len(ids) + limit > self._most and limit > 0:
-                raise ValueError(
+                raise UserError(
                     f"engine.max_model_len is {self._most}: a prompt of {len(ids)} tokens and {limit} new ones "
                     f"need {len(ids) + limit}, which {self._name} has room for. Raise it, or set it to null."
                 )

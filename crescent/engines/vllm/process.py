@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from crescent.core.errors import UserError
 from crescent.engines.guard import Guard
 from crescent.engines.requirements import MAX_RANK
 from crescent.engines.weights import Weights, local_folder
@@ -58,9 +59,9 @@ def check_adapter(weights: Weights) -> None:
     hint = "choose engine=transformers, which merges it"
     for feature in ("use_dora", "modules_to_save", "lora_bias", "layer_replication"):
         if config.get(feature):
-            raise ValueError(f"engine=vllm cannot apply an adapter with {feature} ({weights.adapter}); {hint}")
+            raise UserError(f"engine=vllm cannot apply an adapter with {feature} ({weights.adapter}); {hint}")
     if _rank(config) > MAX_RANK:
-        raise ValueError(
+        raise UserError(
             f"the adapter's rank is {_rank(config)} ({weights.adapter}); engine=vllm takes at most {MAX_RANK}: lower "
             f"train.method.rank, or {hint}"
         )
@@ -103,7 +104,7 @@ def _start(weights: Weights, capacity: Capacity) -> tuple[Any, Any]:
         engine = LLMEngine.from_engine_args(arguments)
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0][:300].rstrip(".")
-        raise ValueError(
+        raise UserError(
             f"vLLM could not start with {weights.name} ({reason}); its own messages are above. Memory is set by "
             "engine.gpu_memory_utilization (GPU) and engine.kv_cache_gib, the context by engine.max_model_len."
         ) from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crescent.core.errors import UserError
 from crescent.core.store import not_in_key
 from crescent.engines.device import best_device
 from crescent.engines.memory import Need
@@ -38,10 +39,10 @@ class VllmSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.gpu_memory_utilization <= 1:
-            raise ValueError(f"engine.gpu_memory_utilization is {self.gpu_memory_utilization}; it must be from 0 to 1")
+            raise UserError(f"engine.gpu_memory_utilization is {self.gpu_memory_utilization}; it must be from 0 to 1")
         for key in ("kv_cache_gib", "max_model_len", "tensor_parallel_size", "max_batch"):
             if getattr(self, key) is not None and getattr(self, key) <= 0:
-                raise ValueError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
+                raise UserError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
 
     @property
     def loads_weights(self) -> bool:
@@ -61,7 +62,7 @@ class VllmSettings:
     def check_student(self, rank: int) -> None:
         """Raises ValueError for an adapter that is too large to be applied while decoding."""
         if rank > MAX_RANK:
-            raise ValueError(
+            raise UserError(
                 f"train.method.rank is {rank}; with iterations above 1, engine=vllm applies adapters of rank "
                 f"{MAX_RANK} at most: lower it, or choose engine=transformers"
             )
@@ -74,7 +75,7 @@ class VllmSettings:
         """Raises ValueError if vLLM is not there, or weights can be seen not to work. Loads nothing."""
         found = importlib.util.find_spec("vllm")
         if found is None or found.origin is None:  # a folder of that name is no package
-            raise ValueError(
+            raise UserError(
                 "engine=vllm needs vLLM in the environment that runs crescent: pip install 'crescent-lm[vllm]', best "
                 "in one of its own (docs/engines.md). Or choose engine=transformers, or engine=server."
             )

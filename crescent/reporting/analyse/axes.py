@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+from crescent.core.errors import UserError
 from crescent.engines.server import ServerSettings
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.vllm import VllmSettings
@@ -115,7 +116,7 @@ def parse_point(wanted: str, axes: Axes, points: Sequence[Point]) -> Point:
     for key in asked:
         if key not in axes and f"{key}.name" not in axes:
             there = ", ".join(short(axis) for axis in axes) or "none"
-            raise ValueError(f"--reference names {key}, which does not differ between the runs; the axes are: {there}")
+            raise UserError(f"--reference names {key}, which does not differ between the runs; the axes are: {there}")
     found = [
         point
         for point in points
@@ -126,7 +127,7 @@ def parse_point(wanted: str, axes: Axes, points: Sequence[Point]) -> Point:
     ]
     if len(found) != 1:
         choices = "; ".join(label(axes, point) for point in (found or points))
-        raise ValueError(f"--reference {wanted} fits {len(found)} rows instead of one; choose among: {choices}")
+        raise UserError(f"--reference {wanted} fits {len(found)} rows instead of one; choose among: {choices}")
     return found[0]
 
 

@@ -7,6 +7,7 @@ reads no scores.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from crescent.core.errors import UserError
 from crescent.reporting.analyse import axes as axis
 from crescent.reporting.analyse.axes import Axes
 from crescent.reporting.analyse.rows import Row
@@ -59,7 +60,7 @@ def find(wanted: str, axes: Axes, rows: Sequence[Row]) -> Reference:
         asked = wanted.removeprefix(PROMPTING)
         there = sorted({row.prompting for row in rows if row.role == "base"})
         if asked not in there:
-            raise ValueError(f"--reference {wanted}: no base was asked so; there are: {', '.join(there)}")
+            raise UserError(f"--reference {wanted}: no base was asked so; there are: {', '.join(there)}")
         return Reference(asked)
     students = {row.point: row for row in rows if row.role == "student" and row.prompting == rows[-1].prompting}
     return Reference(row=students[axis.parse_point(wanted, axes, list(students))])

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from crescent.core.console import Console
+from crescent.core.errors import UserError
 from crescent.core.records import Score
 from crescent.evaluation.metrics import COSTS, THOUGHTS
 from crescent.reporting.analyse import axes as axis
@@ -231,11 +232,11 @@ def _columns(runs: Sequence[Run], options: Options) -> tuple[Column, ...]:
     ):
         for one in wanted:
             if one not in known:
-                raise ValueError(f"{what} {one} was not scored; there are: {', '.join(map(str, sorted(known)))}")
+                raise UserError(f"{what} {one} was not scored; there are: {', '.join(map(str, sorted(known)))}")
     if options.metric is not None:
         metrics = sorted({f"{score.metric},{score.filter}" for run in runs for score in run.scores})
         if options.metric not in metrics:
-            raise ValueError(f"--metric {options.metric} was not reported; there are: {'; '.join(metrics)}")
+            raise UserError(f"--metric {options.metric} was not reported; there are: {'; '.join(metrics)}")
     return tuple(
         column
         for column in there

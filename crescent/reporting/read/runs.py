@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from crescent.config.typed import build, convert
+from crescent.core.errors import UserError
 from crescent.core.records import Score
 from crescent.voting.calibration import Bin
 
@@ -130,7 +131,7 @@ def read(folder: Path, store: Path | None = None) -> Run:
         scores, evaluations = _all(Score, raw, "scores"), _all(Evaluation, raw, "evaluations")
         for at, score in enumerate(scores):
             if not (math.isfinite(score.value) and math.isfinite(score.stderr)):
-                raise ValueError(f"scores[{at}].value is {score.value}, its stderr {score.stderr}; they must be finite")
+                raise UserError(f"scores[{at}].value is {score.value}, its stderr {score.stderr}; they must be finite")
         stages = tuple(_stage(row, head) for row, head in zip(raw["stages"], _all(_Stage, raw, "stages"), strict=True))
         labels = tuple(
             {**row, **asdict(head), "bins": [asdict(one) for one in _all(Bin, row, "bins", f"labels[{at}].")]}
@@ -142,9 +143,9 @@ def read(folder: Path, store: Path | None = None) -> Run:
         roots = _roots(folder, store, raw, evaluations)
         iterations = tuple(dict(one) for one in raw.get("iterations", ()))
     except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror})") from None
+        raise UserError(f"{path} cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is no summary of a run ({type(error).__name__}: {error})") from None
+        raise UserError(f"{path} is no summary of a run ({type(error).__name__}: {error})") from None
     return Run(
         folder, name, seed, settings, scores, evaluations, stages, labels, git, versions, roots, status, iterations
     )
@@ -209,7 +210,7 @@ def _all(kind: type[T], raw: Mapping[str, Any], name: str, path: str = "") -> tu
     known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
     rows = raw[name] if name in ("scores", "stages", "bins") else raw.get(name, ())
     if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) for row in rows):
-        raise ValueError(f"{path}{name} is no list of groups")
+        raise UserError(f"{path}{name} is no list of groups")
     return tuple(
         build(kind, {key: value for key, value in row.items() if key in known}, f"{path}{name}[{at}]")
         for at, row in enumerate(rows)
@@ -219,7 +220,7 @@ def _all(kind: type[T], raw: Mapping[str, Any], name: str, path: str = "") -> tu
 def _stage(row: Mapping[str, Any], head: _Stage) -> Mapping[str, Any]:
     info = row.get("info", {})
     if not isinstance(info, Mapping):
-        raise ValueError(f"info of the stage {head.stage} is {info!r}; it must be a group")
+        raise UserError(f"info of the stage {head.stage} is {info!r}; it must be a group")
     return {**row, **asdict(head), "info": info}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from crescent.core.errors import UserError
 from crescent.observers.tracking import WandbTracking
 from crescent.reporting.analyse import axes as axis
 from crescent.reporting.analyse.results import Comparison
@@ -36,7 +37,7 @@ def publish(
     """
     project, entity = project or _the(comparison, "project"), entity or _the(comparison, "entity")
     if project is None or not run_filter(comparison):
-        raise ValueError(UNTRACKED)
+        raise UserError(UNTRACKED)
     import wandb
 
     folder = folder / FOLDER
@@ -107,7 +108,7 @@ def _the(comparison: Comparison, setting: str) -> str | None:
     found = sorted({str(run.settings.get(f"tracking.{setting}") or "") for run in tracked} - {""})
     if len(found) > 1:
         several = f"--wandb: the runs are in several W&B {setting}s ({', '.join(found)})"
-        raise ValueError(f"{several}; compare those of one, or choose by --{setting}")
+        raise UserError(f"{several}; compare those of one, or choose by --{setting}")
     return found[0] if found else None
 
 
