@@ -99,3 +99,29 @@ def test_stop_strings_are_kept_from_a_server_whose_model_thinks_and_cut_its_answ
     made = asked(serve(seen).start(), sampling, thinking_tokens=64)
     assert {one.text for one in made} == {"<think>\n\na</think>7 left"}
     assert not any("stop" in request for request in seen.seen)
+
+
+def test_stop_strings_that_spell_special_tokens_are_sent_as_no_thought_has_them(serve: Start, tiny_llama: Path) -> None:
+    seen = Behaviour()
+    sampling = Sampling(max_new_tokens=6, seed=1, stop=("\n\n", "<|user|>"))
+    asked(serve(seen).start(), sampling, path=str(tiny_llama), thinking_tokens=64)
+    assert {tuple(request["stop"]) for request in seen.seen if "stop" in request} == {("<|user|>",)}
+
+
+def test_a_server_that_does_not_take_the_arguments_is_refused(serve: Start) -> None:
+    answer = {"error": {"message": "Unrecognized request argument supplied: chat_template_kwargs"}}
+    url = serve(Behaviour(refuses={"chat_template_kwargs": (400, answer)})).start()
+    with pytest.raises(ValueError, match=r'refuses chat_template_kwargs \{"enable_thinking": false\} \(Unrecognized'):
+        asked(url, chat_template_kwargs={"enable_thinking": False})
+
+
+def test_a_turn_that_is_rendered_here_has_the_arguments_and_the_open_thought(serve: Start, tmp_path: Path) -> None:
+    template = OPENS.replace("<think>\n", "{% if enable_thinking is not defined %}<think>\n{% endif %}")
+    folder, seen = str(save_tiny_model(tmp_path, template=template)), Behaviour(owned_by="vllm")
+    settings, turn = ServerSettings((serve(seen).start(),), model="tiny"), [Prompt("What is <|end|>?")]
+    for arguments, begins in ((None, True), ({"enable_thinking": False}, False)):
+        weights = Weights("tiny", folder, chat_template_kwargs=arguments)
+        [made] = settings.build(weights, "w").generate(turn, DRAWN)
+        assert made.text.startswith("<think>\n") == begins
+    assert not any("chat_template_kwargs" in request for request in seen.seen if "prompt" in request)
+    assert any("prompt" in request for request in seen.seen)

@@ -8,7 +8,7 @@ from unlisted import save_talkative
 
 from crescent.core.store import make_key
 from crescent.engines import Sampling
-from crescent.engines.stops import Stops, spells_special
+from crescent.engines.stops import Stops, Texts, spells_special
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights, load_tokenizer
 
@@ -50,3 +50,25 @@ def test_only_special_tokens_count_as_such(talkative: Path) -> None:
 def test_the_new_setting_changes_no_key_of_samplings_without_it() -> None:
     assert make_key("s", 1, Sampling()) == make_key("s", 1, Sampling(keeps_stop_text=False))
     assert make_key("s", 1, Sampling()) != make_key("s", 1, Sampling(keeps_stop_text=True))
+
+
+THINKING = "<think>Is it 12<|user|>?</think>Left: 7<|user|>\nWho? 12"
+
+
+@pytest.mark.parametrize(
+    ("stop", "answer"), [("<|user|>", "Left: 7"), ("12", "Left: 7\nWho? "), (" 7<|user|>", "Left:"), ("<|system|>", "")]
+)
+def test_stop_strings_end_answers_whether_or_not_the_engine_went_on_and_no_thoughts(
+    stop: str, answer: str, talkative: Path
+) -> None:
+    tokenizer: Any = load_tokenizer(Weights("m", str(talkative)))
+    ids = tokenizer(THINKING, add_special_tokens=False)["input_ids"]
+    texts = Texts(tokenizer, Sampling(stop=(stop,)))
+    ends = [count for count in range(1, len(ids) + 1) if texts.stops_at(0, ids[:count], "")]
+    thought = "<think>Is it 12?</think>"
+    if not answer:
+        assert not ends and texts.text(1, ids, "") == f"{thought}Left: 7\nWho? 12"
+        return
+    assert texts.text(1, ids[: ends[0]], "") == texts.text(2, ids, "") == thought + answer
+    opened = tokenizer(THINKING.removeprefix("<think>"), add_special_tokens=False)["input_ids"]
+    assert texts.text(3, opened, "<think>") == thought + answer
