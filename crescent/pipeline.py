@@ -8,6 +8,7 @@ only notes their keys.
 
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -108,7 +109,8 @@ def run(experiment: Experiment, on: Executor) -> None:
         for model, weights, prompting in to_score(experiment, trained, first=iteration == 1):
             room = weights.thinking_tokens
             scoring = replace(stages.evaluate, prompting=prompting, model=model, thinking_tokens=room)
-            on.do(scoring, engine=on.scorer(weights))
+            with closing(on.scorer(weights)) as scorer:
+                on.do(scoring, engine=scorer)
         if on.scores_collapse():
             break
         teacher, learner = trained, iterate.learner(student, trained)

@@ -75,8 +75,8 @@ def test_a_model_whose_prompt_opens_the_thought_teaches_itself_its_answers(opens
     summary, said = run(tmp_path, f"model.path={opens}", "eval=none")
     check_data(summary, tmp_path)
     assert "thinks before it answers (its chat template opens <think>)" in said
-    assert "6 responses are trained on without their thoughts" in said
-    assert "6 targets begin with an empty thought" in said
+    assert "6 responses trained on without thoughts" in said
+    assert "6 targets with an empty thought" in said
 
 
 @pytest.mark.slow
@@ -96,8 +96,8 @@ def test_thoughts_are_trained_on_where_they_are_kept(
     summary, said = run(tmp_path, f"model.path={switched}", f"train.reasoning={reasoning}", "eval=none")
     check_data(summary, tmp_path)
     targets = next(stage["info"] for stage in summary["stages"] if stage["stage"] == "finetune")["target_tokens"]
-    assert (targets > 6 * 40) == kept and ("trained on without their thoughts" in said) != kept
-    assert ("begin with an empty thought" in said) != kept
+    assert (targets > 6 * 40) == kept and ("trained on without thoughts" in said) != kept
+    assert ("with an empty thought" in said) != kept
 
 
 @pytest.mark.slow
@@ -118,6 +118,6 @@ def test_a_qwen_3_with_its_real_template_thinks_and_learns_its_answers(tmp_path:
     )
     check_data(summary, tmp_path)
     assert "thinks before it answers (its chat template has thinking switched on)" in said
-    assert "6 targets begin with an empty thought" in said
+    assert "6 targets with an empty thought" in said
     metrics = {one["metric"] for one in summary["scores"]}
     assert {"exact_match", "exact_match_pass@2", "exact_match_maj@2", "thought_tokens", "cut_at_limit"} <= metrics

@@ -72,7 +72,6 @@ class Evaluate(Stage):
                 return Outcome(result.scores, info, {SAMPLES: work / SAMPLES})
 
             artifacts.append(context.store.build(self.task_key(context.using, source, shots), build))
-        engine.close()
         iteration = context.iteration if self.model == "student" else 0
         scores = self._scores(artifacts, iteration)
         scored = Scored(self.model, iteration, prompting.name, artifacts, scores, engine.identity)

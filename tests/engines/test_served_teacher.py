@@ -42,7 +42,7 @@ def test_a_teacher_elsewhere_teaches_its_answers_and_is_not_looked_for_here(tmp_
     begins = f"<think>\n{THOUGHT}\n</think>"
     assert texts["pairs"] and all(pair["response"].startswith(begins) for pair in texts["pairs"])
     assert not any(pair["answer"] == "99" for pair in texts["pairs"])
-    assert "responses are trained on without their thoughts" in done.stderr
+    assert "trained on without thoughts" in done.stderr
 
 
 @pytest.mark.slow

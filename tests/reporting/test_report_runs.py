@@ -18,7 +18,7 @@ BIN = {"agreement": 1.0, "right": "all", "questions": 3}
     [
         ({"scores": [{"value": None}]}, "scores[0].value is None; it must be a number"),
         ({"scores": [{"value": "0.5"}]}, "scores[0].value is '0.5'; it must be a number"),
-        ({"scores": [{"value": float("nan")}]}, "must be finite"),
+        ({"scores": [{"value": float("nan")}]}, "must be a finite number"),
         ({"scores": {"a": 1}}, "scores is no list of groups"),
         ({"stages": [{"iteration": 1, "records": 1}]}, "stages[0].stage is missing"),
         ({"stages": [{"stage": "vote", "iteration": 1}]}, "stages[0].records is missing"),

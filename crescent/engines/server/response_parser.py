@@ -6,6 +6,7 @@ server gives none. It sends nothing.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,11 @@ class Reader:
             self._lengths[key] = len(encode(prompt, self._tokenizer))
         return self._lengths[key]
 
+    def _tokens_apart(self, prompt: Prompt) -> int | None:
+        """The same where the server tokenised the text itself: see `without_control_tokens`."""
+        text = self.without_control_tokens(prompt.text)
+        return self.prompt_tokens(replace(prompt, text=text) if text != prompt.text else prompt)
+
     def read(self, answer: Any, request: Request, sampling: Sampling, limited: bool, tell: Tell) -> list[Completion]:
         """One completion for each sample that came. `limited`: max_tokens was sent.
 
@@ -92,7 +98,7 @@ class Reader:
                 f"the server read {read} tokens of a prompt of {own}: it cuts long prompts without a word. Start it "
                 "with a longer context, or so that it refuses them."
             )
-        if own is not None and read != own:
+        if own is not None and own != read != self._tokens_apart(request.prompt):
             tell("template", (
                 f"the server reads a prompt as {read} tokens, the template of model.path as {own}: it serves another "
                 "model or another chat template than is trained here"

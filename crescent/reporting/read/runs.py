@@ -69,6 +69,8 @@ class Run:
         Models are scored in the order of their scores. In self-improvement the teacher is the base.
         """
         keys = [str(stage["key"]) for stage in self.stages if stage["stage"] == "evaluate"]
+        if not self.scores:
+            return keys[0] if keys else ""
         order = list(dict.fromkeys((one.model, one.iteration, one.prompting) for one in self.scores))
         is_own = self.settings.get("model.path") == self.settings.get("distill.student.path")
         wanted = "base" if is_own and not any(one.model == "teacher" for one in self.scores) else role
