@@ -34,6 +34,11 @@ def unloadable(identity: str = "none") -> LazyEngine:
     return LazyEngine(identity, build)
 
 
+def closable(engine: Any) -> LazyEngine:
+    """A handle on the model of an engine that other tests use too: what closes it leaves that one open."""
+    return LazyEngine("w", lambda: type(engine)(engine.model, engine.tokenizer, "w"))
+
+
 def _no_embedder(texts: Sequence[str]) -> Any:
     raise AssertionError("the embedder was used")
 

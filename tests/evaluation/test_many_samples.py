@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 from lm_eval.api.instance import Instance
-from stage_context import stage_context
+from stage_context import closable, stage_context
 
 from crescent.core.console import Console
 from crescent.core.records import TaskScore
 from crescent.core.store import Store
-from crescent.engines import LazyEngine
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.evaluation.many_samples import combine, combine_scores
 from crescent.evaluation.model import HarnessModel
@@ -129,7 +128,7 @@ def test_a_task_is_scored_over_its_samples_under_a_key_of_its_own(
     )
     where: dict[str, Any] = {"tasks": ("sums",), "task_folders": (str(tmp_path),), "shots": (shots,)}
     drawn = EvaluationSettings("t", **where, samples=3, temperature=1.0)
-    context = stage_context(Store(tmp_path / "store"), LazyEngine("w", lambda: engine), console=console)
+    context = stage_context(Store(tmp_path / "store"), closable(engine), console=console)
     [artifact] = Evaluate(drawn).run(context).artifacts
     assert all(len(sample["response"]) == len(set(sample["response"])) == 3 for sample in read_samples(artifact))
     assert {one.metric for one in artifact.read(TaskScore)} == {

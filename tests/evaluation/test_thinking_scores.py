@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from lm_eval.api.instance import Instance
-from stage_context import stage_context
+from stage_context import closable, stage_context
 from thinking import OPENS, save_thinking
 
 from crescent.core.console import Console
 from crescent.core.records import TaskScore
 from crescent.core.store import Store
-from crescent.engines import LazyEngine, Sampling
+from crescent.engines import Sampling
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 from crescent.evaluation.model import HarnessModel
@@ -83,7 +83,7 @@ def test_thoughts_are_in_the_scores_and_samples_of_a_task(
     (tmp_path / "left.yaml").write_text(TASK)
     (tmp_path / "items.jsonl").write_text('{"n": 1}\n{"n": 2}\n')
     settings = EvaluationSettings("t", tasks=("left",), task_folders=(str(tmp_path),), shots=(0,))
-    context = stage_context(Store(tmp_path / "store"), LazyEngine("w", lambda: thinker), console=console)
+    context = stage_context(Store(tmp_path / "store"), closable(thinker), console=console)
     values = {}
     for room in (0, 60):
         scored = Evaluate(settings, thinking_tokens=room).run(context)
@@ -103,7 +103,7 @@ def test_a_model_that_does_not_think_has_no_such_scores(
     (tmp_path / "left.yaml").write_text(TASK)
     (tmp_path / "items.jsonl").write_text('{"n": 1}\n')
     settings = EvaluationSettings("t", tasks=("left",), task_folders=(str(tmp_path),), shots=(0,))
-    context = stage_context(Store(tmp_path / "store"), LazyEngine("w", lambda: engine), console=console)
+    context = stage_context(Store(tmp_path / "store"), closable(engine), console=console)
     [artifact] = Evaluate(settings).run(context).artifacts
     assert {one.metric for one in artifact.read(TaskScore)} == {"exact_match", "prompt_tokens", "new_tokens"}
     assert not {"thought_tokens", "cut_at_limit"} & read_samples(artifact)[0].keys()
