@@ -39,6 +39,8 @@ from crescent.sources.self_generated import SelfGenerated
 from crescent.training.settings import TrainSettings
 from crescent.training.stage import Finetune
 from crescent.training.subset_stage import Accumulate, Gather
+from crescent.verification import NoVerification, SelfVerification, Verification
+from crescent.verification.stage import Verify
 from crescent.voting.answer_stage import Answer
 from crescent.voting.calibration import Oracle
 from crescent.voting.rules import Rule
@@ -140,6 +142,7 @@ class Experiment:
     source: Source = field(default_factory=SelfGenerated)
     iterate: Iterate = field(default_factory=Iterate)
     runtime: Runtime = field(default_factory=LocalRuntime)
+    verify: Verification = field(default_factory=NoVerification)
 
     def __post_init__(self) -> None:
         if self.iterations < 1:
@@ -236,6 +239,7 @@ class Experiment:
                     self.dedup, self.domain.modify, asking, self.num_questions,
                     self.elicit.max_rounds, self.domain.min_chars, self.domain.max_chars,
                 ),
+                Verify(self.verify, self._judging(seed)),
                 Decontaminate(self.contamination, self.eval),
                 Answer(self.domain.solve, self._sampling(self.answer, seed, "answer", self.domain.solve_stop)),
                 Vote(self.vote, self.domain.answer, self.domain.equality),
@@ -249,7 +253,15 @@ class Experiment:
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
-    def _sampling(self, node: Elicitation | Answering, seed: int, key: str, stop: tuple[str, ...]) -> Sampling:
+    def _judging(self, seed: int) -> Sampling:
+        """How the teacher judges its questions."""
+        if isinstance(self.verify, SelfVerification):
+            return self._sampling(self.verify, seed, "verify", ())
+        return Sampling(seed=seed)
+
+    def _sampling(
+        self, node: Elicitation | Answering | SelfVerification, seed: int, key: str, stop: tuple[str, ...]
+    ) -> Sampling:
         """How the teacher writes; a teacher that thinks has room for it beside what it is asked for."""
         try:
             limit = node.max_new_tokens + (self.model.thinking_tokens if node.max_new_tokens > 0 else 0)
@@ -264,6 +276,7 @@ class Stages:
 
     elicit: Elicit
     diversify: Diversify
+    verify: Verify
     decontaminate: Decontaminate
     answer: Answer
     vote: Vote

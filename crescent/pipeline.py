@@ -65,11 +65,11 @@ class Executor(Protocol):
         ...
 
     def collapses(self, questions: Artifact, training: Artifact) -> bool:
-        """Measures an iteration that votes on `questions` and trains on `training`; whether that ends the run."""
+        """Measures an iteration that votes on `questions` and trains on `training`; True if that ends the run."""
         ...
 
     def scores_collapse(self) -> bool:
-        """Takes the scores of an iteration; whether they end the run."""
+        """Records the scores of an iteration; True if they end the run."""
         ...
 
     def finish(self) -> None:
@@ -77,51 +77,53 @@ class Executor(Protocol):
         ...
 
 
-def run(experiment: Experiment, on: Executor) -> None:
+def run(experiment: Experiment, executor: Executor) -> None:
     """Runs an experiment; what the store holds is reused. Raises ValueError or MemoryError with a suggested fix."""
     student, source, iterate = experiment.distill.student, experiment.source, experiment.iterate
-    teacher, learner, asked, made = experiment.model, student, [], []
+    teacher, to_train, asked, made = experiment.model, student, [], []
     for iteration in range(1, experiment.iterations + 1):
-        on.start(iteration)
-        stages, engine = experiment.stages(iteration), on.engine(teacher)
-        do = partial(on.do, engine=engine)
+        executor.start(iteration)
+        stages, engine = experiment.stages(iteration), executor.engine(teacher)
+        do = partial(executor.do, engine=engine)
 
         # 1-2: elicit and diversify (source=crescent), or seed data and what is made of them
         context = SourceContext(do, experiment.domain, *stages.of_source, iterate.not_again(asked))
         questions = source.ask(context)
-        checked = do(stages.decontaminate, questions)
-        kept = checked if stages.decontaminate.settings.drops else questions  # a report changes no key of what follows
+        verified = do(stages.verify, questions)
+        checked = do(stages.decontaminate, verified)
+        kept = checked if stages.decontaminate.settings.drops else verified  # a report leaves later keys as they are
 
         # 3: answer, then vote
         pairs = source.label(context, questions, kept)
-        on.unload(engine)
+        executor.unload(engine)
         asked.append(questions)
         made.append(do(stages.gather, pairs))
         training = do(stages.accumulate, *iterate.training_data(made))
-        if on.collapses(kept, training):
+        if executor.collapses(kept, training):
             break
 
         # 4: finetune
-        adapter = do(stages.finetune, on.learner(learner), training)
-        trained = stages.finetune.trained(learner, adapter)
+        adapter = do(stages.finetune, executor.learner(to_train), training)
+        trained = stages.finetune.trained(to_train, adapter)
 
         # 5: evaluate
         for model, weights, prompting in to_score(experiment, trained, first=iteration == 1):
             room = weights.thinking_tokens
             scoring = replace(stages.evaluate, prompting=prompting, model=model, thinking_tokens=room)
-            with closing(on.scorer(weights)) as scorer:
-                on.do(scoring, engine=scorer)
-        if on.scores_collapse():
+            with closing(executor.scorer(weights)) as scorer:
+                executor.do(scoring, engine=scorer)
+        if executor.scores_collapse():
             break
-        teacher, learner = trained, iterate.learner(student, trained)
-    on.finish()
+        teacher, to_train = trained, iterate.learner(student, trained)
+    executor.finish()
 
 
 def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tuple[str, Weights, Plain | Baseline]]:
     """Who is scored, and how it is asked: before training once, the student after every iteration. A suite without
     tasks scores nobody.
 
-    In self-improvement the teacher is the base. Prompting baselines are of the base alone: words against training.
+    In self-improvement the teacher is the base. Prompting baselines apply to the base model only, to compare prompting
+    with training.
     Models that `eval.models` leaves out are not scored.
     """
     base = experiment.distill.student
@@ -132,18 +134,18 @@ def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tupl
 
 
 class Runner:
-    """Runs the stages with a store and at a place, and tells subscribers what happens.
+    """Runs the stages with a store and a backend, and reports events to subscribers.
 
     Raises ValueError where the student's files or a model's template cannot be used.
     """
 
     def __init__(
-        self, experiment: Experiment, console: Console, place: Backend, subscribers: Sequence[Events] = ()
+        self, experiment: Experiment, console: Console, backend: Backend, subscribers: Sequence[Events] = ()
     ) -> None:
         self.experiment = experiment = experiment.resolved()
-        self._store, self._place = Store(Path(experiment.store).absolute()), place
+        self._store, self._backend = Store(Path(experiment.store).absolute()), backend
         embedder_key = _embedder_key(experiment.embedder, self._store)
-        self._embedder = place.embedder(experiment.embedder, self._store.root / "embeddings" / embedder_key)
+        self._embedder = backend.embedder(experiment.embedder, self._store.root / "embeddings" / embedder_key)
         self._monitor = Monitor(experiment.iterate)
         self._events = Subscribers([Narrator(console), self._monitor, *subscribers])
         self._monitor.events = self._events
@@ -163,8 +165,8 @@ class Runner:
         return self._context.run(stage, *inputs, engine=engine, **options)
 
     def engine(self, weights: Weights) -> LazyEngine:
-        """The engine of these weights at the place of the run, loaded at its first use."""
-        return lazy_engine(self.experiment.engine, weights, self._store, self._place)
+        """The engine of these weights on the backend of the run, loaded at its first use."""
+        return lazy_engine(self.experiment.engine, weights, self._store, self._backend)
 
     def scorer(self, weights: Weights) -> LazyEngine:
         """An engine in this process."""
@@ -180,7 +182,7 @@ class Runner:
         self._embedder.release()
 
     def collapses(self, questions: Artifact, training: Artifact) -> bool:
-        """Measures the iteration; whether its figures end the run."""
+        """Measures the iteration; True if its figures end the run."""
         iteration, made = self._context.iteration, self._monitor.made
         labels = calibrate(questions.read(Question), read_ballots(made["vote"]), self.experiment.oracle)
         if labels is not None:
@@ -190,7 +192,7 @@ class Runner:
         return self._monitor.measured(measured)
 
     def scores_collapse(self) -> bool:
-        """Whether the scores of the iteration end the run."""
+        """True if the scores of the iteration end the run."""
         return self._monitor.measured_scores()
 
     def finish(self) -> None:
@@ -198,11 +200,11 @@ class Runner:
         self._events.run_finished()
 
 
-def lazy_engine(settings: EngineSettings, weights: Weights, store: Store, place: Backend) -> LazyEngine:
-    """The engine of these weights at `place`, loaded at its first use."""
+def lazy_engine(settings: EngineSettings, weights: Weights, store: Store, backend: Backend) -> LazyEngine:
+    """The engine of these weights on `backend`, loaded at its first use."""
     key = engine_key(settings, settings.identity(weights, store.root / "weights.json"))
-    preferred_batch = max(place.preferred_batch, settings.preferred_batch)
-    return LazyEngine(key, lambda: place.engine(settings, weights, key), preferred_batch, weights.name)
+    preferred_batch = max(backend.preferred_batch, settings.preferred_batch)
+    return LazyEngine(key, lambda: backend.engine(settings, weights, key), preferred_batch, weights.name)
 
 
 def engine_key(settings: EngineSettings, weights: str) -> str:

@@ -5,6 +5,7 @@ In: an exception. Out: a `Failure`, or None for a bug, which shows its traceback
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,10 @@ def failure_of(error: Exception) -> Failure | None:
         return Failure("config", str(error), 2)
     if isinstance(error, HydraException):
         return Failure("config", composition_message(error), 2)
+    if isinstance(error, OmegaConfBaseException) and (
+        missing := re.search(r"Missing mandatory value: (\S+)", str(error))
+    ):
+        return Failure("config", f"{missing[1]} has no value yet; give one, as in {missing[1]}=VALUE", 2)
     if isinstance(error, OmegaConfBaseException):
         return Failure("config", str(error).splitlines()[0], 2)
     if isinstance(error, OSError):

@@ -50,8 +50,9 @@ def _similar_key(key: str) -> str:
     known = list(_dotted(_compose((), resolve=False)))
     if key in known:
         return f" The chosen {key.partition('.')[0]} does not have it."
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     parent = key.rpartition(".")[0]
+    groups = {name.rpartition(".")[0] for name in known}
+    close = [name for name in difflib.get_close_matches(key, known, n=3, cutoff=0.5) if name not in groups]
     siblings = [name for name in known if name.rpartition(".")[0] == parent]
     if close:
         return f" Did you mean {close[0]}?"

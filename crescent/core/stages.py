@@ -26,6 +26,7 @@ STAGES = (
     StageInfo("diversify", "Diversify", "questions", ("pool", "pools"), "questions"),
     StageInfo("rewrite", "Rewrite", "questions", ("set of rewritten questions", "sets of rewritten questions"),
               "questions"),
+    StageInfo("verify", "Verify", "questions", ("set of verdicts", "sets of verdicts")),
     StageInfo("decontaminate", "Decontaminate", "questions"),
     StageInfo("answer", "Answer", "draws", ("ledger of draws", "ledgers of draws")),
     StageInfo("vote", "Vote", "pairs", None, "pairs"),

@@ -37,12 +37,12 @@ class Vote(Stage):
 
     @property
     def name(self) -> str:
-        """The rule's."""
+        """Name of the rule."""
         return self.rule.name
 
     @property
     def draws(self) -> int:
-        """The most that one question gets."""
+        """Maximum number of draws per question."""
         return self.rule.draws
 
     def wanted(self, store: Store) -> Callable[[Sequence[Solution]], int]:

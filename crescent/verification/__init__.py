@@ -1,0 +1,5 @@
+"""Verification: the model itself is asked whether a text is one complete, answerable problem. Zero supervision."""
+
+from crescent.verification.settings import NoVerification, SelfVerification, Verification
+
+__all__ = ["NoVerification", "SelfVerification", "Verification"]
