@@ -1,11 +1,16 @@
 """Which models are scored, and whose weights are looked for on this machine."""
 
+from typing import Any
+
 import pytest
 
 from crescent.config.composing import composed
 from crescent.config.typed import ConfigError
+from crescent.core.context import EngineHandle, Stage
+from crescent.evaluation.stage import Evaluate
 from crescent.experiment import Experiment
-from crescent.pipeline import to_score
+from crescent.pipeline import run, to_score
+from crescent.sweeps.shared_work import Planner
 
 SMALL = "distill=organism_small"
 SERVED = "engine=server"
@@ -64,3 +69,41 @@ def test_a_teacher_has_its_room_for_thoughts_beside_both_limits() -> None:
     for name in ("elicit", "answer"):
         limits = [getattr(stages, name).sampling.max_new_tokens for stages in (plain, roomy)]
         assert limits[1] - limits[0] == 100
+
+
+class Scoring(Planner):
+    """Runs nothing, notes who is scored, and fails at the scoring of `broken`."""
+
+    def __init__(self, experiment: Experiment, seen: list[str], broken: str = "") -> None:
+        super().__init__(experiment)
+        self._seen, self._broken = seen, broken
+
+    def do(self, stage: Stage, *inputs: Any, engine: EngineHandle | None = None, **options: Any) -> Any:
+        if isinstance(stage, Evaluate) and engine is not None:
+            self._seen.append(f"scores {engine.name}")
+            if stage.model == self._broken:
+                raise MemoryError("too large")
+        return super().do(stage, *inputs, engine=engine, **options)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The engines that score and those that are closed, in order."""
+    noted: list[str] = []
+    engine = "crescent.sweeps.shared_work._PlannedEngine"
+    monkeypatch.setattr(f"{engine}.close", lambda engine: noted.append(f"closes {engine.name}"))
+    return noted
+
+
+def test_an_engine_that_has_scored_is_closed_before_the_next_one_scores(seen: list[str]) -> None:
+    made = experiment(SMALL).resolved()
+    run(made, Scoring(made, seen))
+    teacher, base, student = made.model.name, made.distill.student.name, seen[-1].removeprefix("closes ")
+    assert seen == [f"{does} {name}" for name in (teacher, base, student) for does in ("scores", "closes")]
+
+
+def test_an_engine_whose_scoring_fails_is_closed_too(seen: list[str]) -> None:
+    made = experiment(SMALL).resolved()
+    with pytest.raises(MemoryError):
+        run(made, Scoring(made, seen, broken="teacher"))
+    assert seen == [f"scores {made.model.name}", f"closes {made.model.name}"]

@@ -219,13 +219,6 @@ def test_a_student_s_scores_have_the_number_of_their_iteration(
     assert numbers == {"teacher": {0}, "base": {0}, "student": {2}}
 
 
-def test_an_engine_that_has_scored_is_closed(settings: EvaluationSettings, store: Store, tiny_llama: Path) -> None:
-    engine = lazy(tiny_llama)
-    first = engine.get()
-    evaluate(Evaluate(settings), store, engine)
-    assert engine.get() is not first
-
-
 def test_another_primary_asks_the_stored_scores_and_not_the_model(
     settings: EvaluationSettings, store: Store, tiny_llama: Path
 ) -> None:
