@@ -158,7 +158,7 @@ class Planner:
 
     def _identity(self, weights: Weights) -> str:
         """What stands for the hash of the weights' files. Runs with stores of their own share nothing."""
-        about = {**asdict(replace(weights, name="")), "adapter": str(weights.adapter)}
+        about = {**asdict(replace(weights, name="", thinking_tokens=0)), "adapter": str(weights.adapter)}
         return make_key("weights", 1, about, [str(Path(self.experiment.store).absolute())])
 
 

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from configured import composed
 
 import crescent
 from crescent.config.typed import build
@@ -18,16 +19,17 @@ from crescent.training.methods import Full, Lora, QLora
 from crescent.training.recipes import ADAPTERS, WHOLE_MODELS, Recipe, recipe_for
 from crescent.training.settings import TrainSettings
 
-CONF = Path(__file__).parents[2] / "conf" / "train"
 LATER = ("batching", "kernels", "overlong")
 ORGANISM = Weights("organism", str(Path(crescent.__file__).parent / "organism" / "weights" / "organism"))
-CHOSEN = {"batching": "grouped"}
+
+
+@cache
+def shipped(name: str) -> dict[str, Any]:
+    return composed(f"train={name}")["train"]
 
 
 def node(name: str = "lora", **changes: Any) -> dict[str, Any]:
-    choices = {group: yaml.safe_load((CONF / group / f"{choice}.yaml").read_text()) for group, choice in CHOSEN.items()}
-    node = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8")) | {"seed": 0} | choices | changes
-    return {key: value for key, value in node.items() if key != "defaults"}
+    return {**shipped(name), **changes}
 
 
 def settings_of(node: dict[str, Any]) -> TrainSettings:
