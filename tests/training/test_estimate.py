@@ -98,6 +98,7 @@ print(json.dumps(int(peak.split()[1]) * 1024 - before))
 """
 
 
+@pytest.mark.slow  # 24 s: two processes that load and train
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_activations_are_what_a_process_grows_by(checkpointing: bool) -> None:
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
