@@ -6,7 +6,6 @@ In: an `Experiment`, and what runs its stages. Out: every artifact in the store,
 only notes their keys.
 """
 
-import logging
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -33,8 +32,6 @@ from crescent.sources.context import SourceContext
 from crescent.training.stage import Learner
 from crescent.voting.calibration import calibrate
 from crescent.voting.stage import read_ballots
-
-log = logging.getLogger(__name__)
 
 
 class Executor(Protocol):
@@ -70,10 +67,6 @@ class Executor(Protocol):
 
     def scores_collapse(self) -> bool:
         """Records the scores of an iteration; True if they end the run."""
-        ...
-
-    def finish(self) -> None:
-        """All iterations are done."""
         ...
 
 
@@ -115,7 +108,6 @@ def run(experiment: Experiment, executor: Executor) -> None:
         if executor.scores_collapse():
             break
         teacher, to_train = trained, iterate.learner(student, trained)
-    executor.finish()
 
 
 def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tuple[str, Weights, Plain | Baseline]]:
@@ -123,8 +115,7 @@ def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tupl
     tasks scores nobody.
 
     In self-improvement the teacher is the base. Prompting baselines apply to the base model only, to compare prompting
-    with training.
-    Models that `eval.models` leaves out are not scored.
+    with training. Models that `eval.models` leaves out are not scored.
     """
     base = experiment.distill.student
     prompted = [("base", base, baseline) for baseline in experiment.prompting.baselines.values()]
@@ -194,10 +185,6 @@ class Runner:
     def scores_collapse(self) -> bool:
         """True if the scores of the iteration end the run."""
         return self._monitor.measured_scores()
-
-    def finish(self) -> None:
-        """Tells that all is done."""
-        self._events.run_finished()
 
 
 def lazy_engine(settings: EngineSettings, weights: Weights, store: Store, backend: Backend) -> LazyEngine:

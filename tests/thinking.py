@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from conftest import CHATML, save_tiny_model
+from teaching import fit
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from crescent.core.records import QAPair
@@ -54,10 +55,6 @@ def teach(folder: Path, pairs: Sequence[tuple[str, str]], steps: int = 120) -> P
     torch.manual_seed(0)
     learned = [QAPair(str(n), prompt, text, "", 1, 1, 1.0) for n, (prompt, text) in enumerate(pairs)]
     ids, labels = collate(encode_pairs(learned, tokenizer, 1024, "drop", "keep").examples, tokenizer.pad_token_id)
-    optimizer = torch.optim.AdamW(model.parameters(), 0.01)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        model(input_ids=ids, labels=labels).loss.backward()
-        optimizer.step()
+    fit(model, ids, labels, steps)
     model.save_pretrained(folder)
     return folder

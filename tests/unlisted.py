@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from conftest import save_tiny_model
+from teaching import fit
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from crescent.core.records import QAPair
@@ -27,11 +28,7 @@ def save_unlisted(folder: Path, pairs: Sequence[tuple[str, str]] = (), steps: in
         torch.manual_seed(0)
         learned = [QAPair(str(n), question, answer, "", 1, 1, 1.0) for n, (question, answer) in enumerate(pairs)]
         ids, labels = collate(encode_pairs(learned, tokenizer, 1024).examples, 2)
-        optimizer = torch.optim.AdamW(model.parameters(), 0.01)
-        for _ in range(steps):
-            optimizer.zero_grad()
-            model(input_ids=ids, labels=labels).loss.backward()
-            optimizer.step()
+        fit(model, ids, labels, steps)
     model.save_pretrained(folder)
     for name in ("generation_config.json", "config.json"):
         config = json.loads((folder / name).read_text())
@@ -47,10 +44,6 @@ def save_talkative(folder: Path, question: str, answer: str, steps: int = 100) -
     chat = [{"role": "user", "content": question}]
     prompt = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
     ids = tokenizer(f"{prompt}{answer}<|end|>", add_special_tokens=False, return_tensors="pt")["input_ids"]
-    optimizer = torch.optim.AdamW(model.parameters(), 0.01)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        model(input_ids=ids, labels=ids).loss.backward()
-        optimizer.step()
+    fit(model, ids, ids, steps)
     model.save_pretrained(folder)
     return folder

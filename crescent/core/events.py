@@ -5,7 +5,7 @@ overrides the methods it is interested in. Artifacts are passed as they are: who
 files.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -87,47 +87,24 @@ class Events:
     def iteration_measured(self, figures: Mapping[str, Any]) -> None:
         """The figures of an iteration, once before it is trained and once more when it has been scored."""
 
-    def run_finished(self) -> None:
-        """All iterations are done."""
-
 
 class Subscribers(Events):
-    """Passes each event on to several subscribers."""
+    """Passes each event on to several subscribers, in order."""
 
     def __init__(self, subscribers: Sequence[Events]) -> None:
         self._all = tuple(subscribers)
 
-    def iteration_started(self, iteration: int, iterations: int) -> None:
-        for one in self._all:
-            one.iteration_started(iteration, iterations)
 
-    def stage_started(self, stage: str, title: str, inputs: "Sequence[Made]", iteration: int) -> None:
+def _passed_on(name: str) -> Callable[..., None]:
+    def event(self: Subscribers, *about: Any) -> None:
         for one in self._all:
-            one.stage_started(stage, title, inputs, iteration)
+            getattr(one, name)(*about)
 
-    def stage_finished(self, report: StageReport, made: "Made", inputs: "Sequence[Made]") -> None:
-        for one in self._all:
-            one.stage_finished(report, made, inputs)
+    return event
 
-    def training_step(self, metrics: Mapping[str, float], step: int, iteration: int) -> None:
-        for one in self._all:
-            one.training_step(metrics, step, iteration)
 
-    def scored(self, scored: Scored) -> None:
-        for one in self._all:
-            one.scored(scored)
-
-    def labels_measured(self, labels: Any, iteration: int) -> None:
-        for one in self._all:
-            one.labels_measured(labels, iteration)
-
-    def iteration_measured(self, figures: Mapping[str, Any]) -> None:
-        for one in self._all:
-            one.iteration_measured(figures)
-
-    def run_finished(self) -> None:
-        for one in self._all:
-            one.run_finished()
+for _name in [name for name in vars(Events) if not name.startswith("_")]:
+    setattr(Subscribers, _name, _passed_on(_name))
 
 
 def counts_of(report: StageReport) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]  # texts embedded so far, texts to embed
 PACKAGED = "all-MiniLM-L6-v2"
-_MEND = f"Give the folder of a sentence-transformers model, or leave path out for the packaged {PACKAGED}."
+_HINT = f"Give the folder of a sentence-transformers model, or leave path out for the packaged {PACKAGED}."
 STEP = 32  # tokens
 LEAST_TOKENS = 512  # in a batch: below about 400, bfloat16 is multiplied in another way that moves a cosine by 0.001
 COMMIT_EVERY = 2048  # vectors between two commits to disk: what a kill can cost
@@ -62,7 +62,7 @@ class EmbedderSettings:
     def check(self) -> None:
         """Raises ValueError with a suggested fix where `path` is a folder that is not there. Loads nothing."""
         if self.path and self.path.startswith(("/", ".", "~")) and not Path(self.path).expanduser().is_dir():
-            raise UserError(f"embedder.path: there is no folder {self.path}. {_MEND}")
+            raise UserError(f"embedder.path: there is no folder {self.path}. {_HINT}")
 
     def build(self, folder: Path | None = None, encoder: "Encoder | None" = None) -> "Embedder":
         """An embedder that loads its model at the first text that is not kept in `folder` (None: in memory only).
@@ -215,7 +215,7 @@ def _load(settings: EmbedderSettings) -> "SentenceTransformer":
         )
     except Exception as error:  # whatever a library raises over a folder it cannot read, the user's fix is one
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"embedder.path: the model at {source} cannot be loaded ({reason}). {_MEND}") from error
+        raise UserError(f"embedder.path: the model at {source} cannot be loaded ({reason}). {_HINT}") from error
     return model.eval()
 
 

@@ -138,9 +138,6 @@ class Planner:
         """No score is known."""
         return False
 
-    def finish(self) -> None:
-        """Nothing is reported."""
-
     def _engine(self, settings: EngineSettings, weights: Weights, size: Weights) -> _PlannedEngine:
         """The engine of `weights`, as fast as that of `size`, which they were trained from."""
         key = engine_key(settings, self._identity(weights))

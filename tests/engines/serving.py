@@ -6,13 +6,19 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from crescent.engines import Completion, Prompt, Sampling
+from crescent.engines.transformers import TransformersSettings
 from crescent.engines.transformers.engine import TransformersEngine
+from crescent.engines.weights import Weights
 
 
 @dataclass
@@ -223,3 +229,40 @@ def _choice(index: int, made: Completion, chat: bool, behaviour: Behaviour) -> d
     content = text if behaviour.content == "as it is" else behaviour.content
     message = {"role": "assistant", "content": content, "reasoning_content": reasoning}
     return choice | ({"message": message} if chat else {"text": text})
+
+
+Start = Callable[[Behaviour], Serving]
+StartAt = Callable[[Behaviour], str]
+
+
+@pytest.fixture(scope="module")
+def local(tiny_llama: Path) -> TransformersEngine:
+    """What the servers serve."""
+    return TransformersSettings(device="cpu").build(Weights("tiny", str(tiny_llama)), "w")
+
+
+@contextmanager
+def _servers(local: TransformersEngine) -> Iterator[Start]:
+    made: list[Serving] = []
+
+    def make(behaviour: Behaviour) -> Serving:
+        made.append(Serving(local, behaviour))
+        return made[-1]
+
+    yield make
+    for serving in made:
+        serving.stop()
+
+
+@pytest.fixture
+def serve(local: TransformersEngine) -> Iterator[Start]:
+    """Makes servers, not started yet, that are stopped when the test ends."""
+    with _servers(local) as make:
+        yield make
+
+
+@pytest.fixture
+def serve_at(local: TransformersEngine) -> Iterator[StartAt]:
+    """Starts such servers and gives their addresses."""
+    with _servers(local) as make:
+        yield lambda behaviour: make(behaviour).start()

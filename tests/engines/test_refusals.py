@@ -1,14 +1,14 @@
 """Servers that refuse fields or prompts: one line, the rest goes on."""
 
-from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import openai
 import pytest
-from serving import Behaviour, Serving
+from serving import Behaviour, local
+from serving import StartAt as Start
+from serving import serve_at as serve
 
 from crescent.core.store import Store
 from crescent.engines import LazyEngine, Prompt, Sampling, unfinished
@@ -16,32 +16,12 @@ from crescent.engines.ledger import Ask, Ledger
 from crescent.engines.server import ServerSettings
 from crescent.engines.server.engine import ServerEngine
 from crescent.engines.server.refusals import Refusal, explain, is_refusal, reason_of
-from crescent.engines.transformers import TransformersSettings
-from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights
 
 PROMPTS = [Prompt(text, draw) for text in ("How many?", "Who?") for draw in range(5)]
 DRAWN = Sampling(max_new_tokens=6, seed=1)
-Start = Callable[[Behaviour], str]
+__all__ = ["local", "serve"]
 SENT = ("n", "temperature", "top_p", "max_tokens", "seed", "top_k", "min_p", "logprobs", "stop")
-
-
-@pytest.fixture(scope="module")
-def local(tiny_llama: Path) -> TransformersEngine:
-    return TransformersSettings(device="cpu").build(Weights("tiny", str(tiny_llama)), "w")
-
-
-@pytest.fixture
-def serve(local: TransformersEngine) -> Iterator[Start]:
-    started: list[Serving] = []
-
-    def start(behaviour: Behaviour) -> str:
-        started.append(Serving(local, behaviour))
-        return started[-1].start()
-
-    yield start
-    for serving in started:
-        serving.stop()
 
 
 def engine(url: str, path: str = "nowhere", **limits: Any) -> ServerEngine:

@@ -6,43 +6,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import save_tiny_model
-from serving import Behaviour, Serving
+from serving import Behaviour, Start, local, serve
 from unlisted import END, save_unlisted
 
 from crescent.engines import Prompt, Sampling
 from crescent.engines.server import ServerSettings
 from crescent.engines.server.engine import ServerEngine
-from crescent.engines.transformers import TransformersSettings
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights
 
 PROMPTS = [Prompt(text, draw) for text in ("How many?", "Who?") for draw in range(5)]
 DRAWN = Sampling(max_new_tokens=6, seed=1)
-Start = Callable[[Behaviour], Serving]
-
-
-@pytest.fixture(scope="module")
-def local(tiny_llama: Path) -> TransformersEngine:
-    return TransformersSettings(device="cpu").build(Weights("tiny", str(tiny_llama)), "w")
-
-
-@pytest.fixture
-def serve(local: TransformersEngine) -> Iterator[Start]:
-    started: list[Serving] = []
-
-    def make(behaviour: Behaviour) -> Serving:
-        started.append(Serving(local, behaviour))
-        return started[-1]
-
-    yield make
-    for serving in started:
-        serving.stop()
+__all__ = ["local", "serve"]
 
 
 def engine(*urls: str, model: str = "tiny", path: str = "nowhere", **limits: Any) -> ServerEngine:

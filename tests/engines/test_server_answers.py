@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Behaviour
-from test_refusals import DRAWN, PROMPTS, Start, engine, local, serve
+from serving import Behaviour, local
+from serving import StartAt as Start
+from serving import serve_at as serve
+from test_refusals import DRAWN, PROMPTS, engine
 from test_spelling import tokenizer as _tokenizer
 
 from crescent.engines import Prompt, Sampling

@@ -1,42 +1,21 @@
 """Servers of models that think: thoughts in a field of their own, in the text, or begun in the prompt."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import CHATML, save_tiny_model
-from serving import Behaviour, Serving
+from serving import Behaviour, Start, local, serve
 
 from crescent.answers.thoughts import split_thoughts
 from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.server import ServerSettings
-from crescent.engines.transformers import TransformersSettings
-from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights
 
 PROMPTS = [Prompt("How many?", draw) for draw in range(4)]
 DRAWN = Sampling(max_new_tokens=6, seed=1)
 OPENS = CHATML.replace("<|assistant|>\n{% endif %}", "<|assistant|>\n<think>\n{% endif %}")
-Start = Callable[[Behaviour], Serving]
-
-
-@pytest.fixture(scope="module")
-def local(tiny_llama: Path) -> TransformersEngine:
-    return TransformersSettings(device="cpu").build(Weights("tiny", str(tiny_llama)), "w")
-
-
-@pytest.fixture
-def serve(local: TransformersEngine) -> Iterator[Start]:
-    started: list[Serving] = []
-
-    def make(behaviour: Behaviour) -> Serving:
-        started.append(Serving(local, behaviour))
-        return started[-1]
-
-    yield make
-    for serving in started:
-        serving.stop()
+__all__ = ["local", "serve"]
 
 
 def asked(url: str, sampling: Sampling = DRAWN, **weights: Any) -> list[Completion]:

@@ -49,6 +49,18 @@ metric_list:
   - {metric: acc_norm, aggregation: mean, higher_is_better: true}
 metadata: {version: 1.0}
 """
+SUMS = """\
+task: sums
+dataset_path: json
+dataset_kwargs: {data_files: {train: items.jsonl, test: items.jsonl}}
+fewshot_split: train
+test_split: test
+output_type: generate_until
+doc_to_text: "{{question}}"
+doc_to_target: "{{answer}}"
+generation_kwargs: {until: [], do_sample: false, max_gen_toks: 4}
+metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
+"""
 
 
 def rows(count: int, offset: int) -> list[dict]:

@@ -21,26 +21,15 @@ from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.stage import Evaluate, read_samples
 from crescent.prompting.baselines import Trigger
 
-TASK = """\
-task: sums
-dataset_path: json
-dataset_kwargs: {data_files: {train: items.jsonl, test: items.jsonl}}
-fewshot_split: train
-test_split: test
-output_type: generate_until
-doc_to_text: "{{question}}"
-doc_to_target: "{{answer}}"
-generation_kwargs: {until: [], do_sample: false, max_gen_toks: 4}
-metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
-"""
+from .conftest import SUMS
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> EvaluationSettings:
     folder = tmp_path / "tasks"
     folder.mkdir()
-    (folder / "sums.yaml").write_text(TASK)
-    (folder / "more.yaml").write_text(TASK.replace("sums", "more"))
+    (folder / "sums.yaml").write_text(SUMS)
+    (folder / "more.yaml").write_text(SUMS.replace("sums", "more"))
     items = [json.dumps({"question": f"{number} + 1?", "answer": str(number + 1)}) for number in range(6)]
     (folder / "items.jsonl").write_text("\n".join(items) + "\n")
     return EvaluationSettings("tiny", tasks=("sums", "more"), task_folders=(str(folder),), shots=(0, 2))
@@ -120,7 +109,7 @@ def test_a_killed_task_of_choices_goes_on_with_its_next_slice_and_ends_with_the_
 ) -> None:  # fmt: skip
     """Six items of two choices each, three slices; the second one is cut off."""
     (tmp_path / "tasks" / "picks.yaml").write_text(
-        TASK.replace("sums", "picks").replace("generate_until", "multiple_choice").replace("exact_match", "acc")
+        SUMS.replace("sums", "picks").replace("generate_until", "multiple_choice").replace("exact_match", "acc")
         .replace('doc_to_target: "{{answer}}"', 'doc_to_choice: ["1", "2"]\ndoc_to_target: 0')
         .replace("generation_kwargs: {until: [], do_sample: false, max_gen_toks: 4}\n", "")
     )  # fmt: skip
@@ -168,7 +157,7 @@ def test_a_prompting_baseline_is_scored_beside_the_plain_model_and_only_where_it
     settings: EvaluationSettings, store: Store, tiny_llama: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = Path(settings.task_folders[0])
-    (folder / "sums.yaml").write_text(TASK + "metadata: {answers: number}\n")
+    (folder / "sums.yaml").write_text(SUMS + "metadata: {answers: number}\n")
     stage = Evaluate(settings)
     plain = evaluate(stage, store, lazy(tiny_llama))
     baseline = Trigger("zero_shot_cot", "Let's think step by step.")

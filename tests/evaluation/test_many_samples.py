@@ -16,6 +16,8 @@ from crescent.evaluation.model import HarnessModel
 from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.stage import Evaluate, read_samples
 
+from .conftest import SUMS
+
 # answers of two items in four samples, the right ones "7" and "B"
 SAID = [["7", "8", "7", "[invalid]"], ["[invalid]", "[invalid]", "B", "[invalid]"]]
 RIGHT = ["7", "B"]
@@ -104,25 +106,11 @@ def test_samples_are_drawn_once_each_at_the_temperature_and_none_is_another_s(
     assert len(set(greedy.generate_until(asked(greedy)))) == 1
 
 
-TASK = """\
-task: sums
-dataset_path: json
-dataset_kwargs: {data_files: {train: items.jsonl, test: items.jsonl}}
-fewshot_split: train
-test_split: test
-output_type: generate_until
-doc_to_text: "{{question}}"
-doc_to_target: "{{answer}}"
-generation_kwargs: {until: [], do_sample: false, max_gen_toks: 4}
-metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
-"""
-
-
 @pytest.mark.parametrize("shots", [0, 2])
 def test_a_task_is_scored_over_its_samples_under_a_key_of_its_own(
     shots: int, engine: TransformersEngine, tmp_path: Path, console: Console
 ) -> None:
-    (tmp_path / "sums.yaml").write_text(TASK)
+    (tmp_path / "sums.yaml").write_text(SUMS)
     (tmp_path / "items.jsonl").write_text(
         "".join(f'{{"question": "{n} + 1?", "answer": "{n + 1}"}}\n' for n in range(4))
     )
