@@ -139,8 +139,12 @@ def _generation(experiment: Experiment, probe: Probe, workers: int) -> list[Fore
     draws = experiment.iterations * experiment.num_questions * experiment.vote.draws
     asked, answered = round(raw * probe.round_tokens), round(draws * probe.answer_tokens)
     rate = workers * probe.tokens_per_second
+    verdicts = experiment.iterations * experiment.num_questions * experiment.verify.draws
+    judged = verdicts * experiment.stages().verify.sampling.max_new_tokens
+    verify = [Forecast("verify", counted(verdicts, "verdict"), judged, judged / rate)] if verdicts else []
     return [
         Forecast("elicit", f"{counted(raw, 'raw question')} or more", asked, asked / rate),
+        *verify,
         Forecast("answer", f"up to {counted(draws, 'draw')}", answered, answered / rate),
     ]
 

@@ -89,8 +89,10 @@ class Verify(Stage):
 
 
 def verdict(reply: Solution) -> bool | None:
-    """The first yes or no behind the thoughts of a reply; None where it has none, or did not end by itself before
-    it."""
+    """The first yes or no after the thoughts of a reply, cut off behind it or not; None where it has none, or where the
+    engine gave up."""
+    if reply.finish_reason not in ("stop", "length"):
+        return None
     found = _VERDICT.search(without_thoughts(reply.text))
     return None if found is None else found[1].lower() == "yes"
 

@@ -59,9 +59,10 @@ def test_a_check_tells_what_a_run_will_take_and_runs_nothing_more(tmp_path: Path
 
 
 def test_the_probe_is_the_first_round_of_the_run(tmp_path: Path, console: Console) -> None:
-    wanted = experiment(*SMALL, f"store={tmp_path}")
+    wanted = experiment(*SMALL, "verify=self", f"store={tmp_path}")
     told = {one.stage: one for one in forecast(wanted, console)}
     assert told["elicit"].tokens > 40 * 10 and told["answer"].tokens > 80 * 10
+    assert (told["verify"].work, told["verify"].tokens) == ("40 verdicts", 40 * 16)
     assert all(one.seconds > 0 for one in told.values()) and len(list(tmp_path.glob("artifacts/elicit/*"))) == 1
 
 

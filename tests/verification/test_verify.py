@@ -96,3 +96,8 @@ def test_without_verification_questions_pass_as_they_are(store: Store) -> None:
 def test_settings_that_cannot_work_are_refused(override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         experiment("verify=self", override, "tracking=none")
+
+
+@pytest.mark.parametrize(("reason", "found"), [("stop", True), ("length", True), ("abort", None), ("refused", None)])
+def test_what_the_engine_gave_up_on_is_no_verdict(reason: str, found: bool | None) -> None:
+    assert verdict(Solution("q", 0, "Yes, the text is", reason, 3, -0.1)) is found
