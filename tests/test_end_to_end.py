@@ -187,13 +187,15 @@ def test_a_number_format_left_open_is_said_kept_and_keyed_as_what_it_means_here(
     assert all(s["reused_records"] == s["records"] for s in summary(run[0] / "outputs" / "latest")["stages"])
 
 
-def test_every_source_ends_with_as_many_pairs_as_asked_or_says_how_many(run: tuple[Path, str]) -> None:
-    folder, _ = run
-    sources = ["crescent", "seed_gold", "teacher_answers", "answer_augmentation", "rephrase", "metamath"]
+SLOWER = ("crescent", "seed_gold", "teacher_answers", "answer_augmentation", "rephrase")
+
+
+@pytest.mark.parametrize(
+    "source", ["metamath", *(pytest.param(source, marks=pytest.mark.slow) for source in SLOWER)]
+)  # the first has every stage of the others
+def test_every_source_ends_with_as_many_pairs_as_asked_or_says_how_many(source: str, run: tuple[Path, str]) -> None:
     few = ["source.num_pairs=8", "source.max_seeds=12", "eval=none", "contamination=off"]
-    for source in sources:
-        mine = [one for one in few if source != "crescent" or "max_seeds" not in one]
-        crescent(folder, f"source={source}", *mine, "tracking=none" if source != "metamath" else "tracking=wandb")
-        seen = summary(folder / "outputs" / "latest")
-        trained = next(stage for stage in seen["stages"] if stage["stage"] == "finetune")
-        assert trained["info"]["pairs"] == 8, source
+    mine = [one for one in few if source != "crescent" or "max_seeds" not in one]
+    crescent(run[0], f"source={source}", *mine, "tracking=none" if source != "metamath" else "tracking=wandb")
+    stages = summary(run[0] / "outputs" / "latest")["stages"]
+    assert next(stage for stage in stages if stage["stage"] == "finetune")["info"]["pairs"] == 8
