@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
-from crescent.answers import KINDS
+from crescent.answers import ANSWER_KINDS
 from crescent.core.errors import UserError
 
 
@@ -38,8 +38,8 @@ class Domain:
             for part in parts:
                 if part not in getattr(self, key):
                     raise UserError(f"domain.{key} does not contain {part}; the model must be shown it")
-        if self.answer not in KINDS:
-            raise UserError(f"domain.answer is {self.answer!r}; it may be {', '.join(KINDS)}")
+        if self.answer not in ANSWER_KINDS:
+            raise UserError(f"domain.answer is {self.answer!r}; it may be {', '.join(ANSWER_KINDS)}")
         if self.equality not in ("canonical", "symbolic"):
             raise UserError(f"domain.equality is {self.equality!r}; it may be canonical or symbolic")
         if self.equality == "symbolic" and not find_spec("math_verify"):

@@ -47,7 +47,7 @@ from crescent.voting.rules import Rule
 from crescent.voting.stage import Vote
 
 log = logging.getLogger(__name__)
-COMMAND_KEYS = ("tracking", "check", "seeds")
+COMMAND_KEYS = ("tracking", "check", "seed_data")
 """Nodes of the configuration that are no settings of a run: how it is watched, and what other nodes refer to."""
 
 

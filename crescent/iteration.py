@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, TypeVar
 
-from crescent.core.context import Made
+from crescent.core.context import StageOutput
 from crescent.core.errors import UserError
 from crescent.core.events import Events, Scored, StageReport
 from crescent.core.store import Artifact
@@ -128,7 +128,7 @@ class Monitor(Events):
         """Nothing is made yet."""
         self.made = {}
 
-    def stage_finished(self, report: StageReport, made: Made, inputs: Sequence[Made]) -> None:
+    def stage_finished(self, report: StageReport, made: StageOutput, inputs: Sequence[StageOutput]) -> None:
         """Keeps what the stages of this iteration made."""
         if isinstance(made, Artifact):
             self.made[report.stage] = made

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from crescent.core.console import Console
-from crescent.core.context import Embed, EngineHandle, Made, StageContext
+from crescent.core.context import Embed, EngineHandle, StageContext, StageOutput
 from crescent.core.events import Events, Scored, StageReport
 from crescent.core.store import Store
 from crescent.engines import LazyEngine
@@ -50,7 +50,7 @@ class Recorder(Events):
         self.reports: list[StageReport] = []
         self.scored_models: list[Scored] = []
 
-    def stage_finished(self, report: StageReport, made: Made, inputs: Sequence[Made]) -> None:
+    def stage_finished(self, report: StageReport, made: StageOutput, inputs: Sequence[StageOutput]) -> None:
         self.reports.append(report)
 
     def scored(self, scored: Scored) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[1] / "docs" / "domains.md"
+DOMAINS_PAGE = Path(__file__).parents[1] / "docs" / "domains.md"
 FILES = ("mine/domain/capitals.yaml", "mine/tasks/capitals.yaml", "mine/tasks/capitals.jsonl")
 
 
 @pytest.mark.slow
 def test_a_domain_is_made_of_one_yaml_and_one_task(tmp_path: Path) -> None:
-    text = PAGE.read_text(encoding="utf-8")
+    text = DOMAINS_PAGE.read_text(encoding="utf-8")
     for name in FILES:
         block = re.search(rf"^`{re.escape(name)}`.*?^```\w+\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
         assert block is not None, name

@@ -14,12 +14,14 @@ from crescent.core.records import Solution
 from crescent.core.store import canonical
 from crescent.voting import Rule
 
-PAGE = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+ARCHITECTURE_PAGE = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
 def block(mark: str) -> str:
     """The code block that holds `mark`."""
-    [found] = [one for one in re.findall(r"^```\w+\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE) if mark in one]
+    [found] = [
+        one for one in re.findall(r"^```\w+\n(.*?)^```", ARCHITECTURE_PAGE, re.DOTALL | re.MULTILINE) if mark in one
+    ]
     return found
 
 

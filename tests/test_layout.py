@@ -2,27 +2,34 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import crescent
 
 PACKAGE = Path(crescent.__file__).parent
 
 
-def test_every_stage_is_among_those_that_never_import_each_other() -> None:
+def contracts() -> list[dict[str, Any]]:
     config = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
-    (contract,) = [one for one in config["tool"]["importlinter"]["contracts"] if one["type"] == "independence"]
+    return config["tool"]["importlinter"]["contracts"]
+
+
+def test_every_stage_is_among_those_that_never_import_each_other() -> None:
+    (contract,) = [one for one in contracts() if one["type"] == "independence"]
     listed = {name for name in contract["modules"] if "*" not in name}
     files = {file.relative_to(PACKAGE.parent).with_suffix("") for file in PACKAGE.rglob("*_stage.py")}
     assert "crescent.*.stage" in contract["modules"]
     assert listed == {".".join(file.parts) for file in files}
 
 
+@pytest.mark.parametrize(("library", "users"), [("hydra", {"cli", "config", "sweeps"}), ("ray", {"runtime"})])
+def test_a_library_is_forbidden_to_all_but_its_users(library: str, users: set[str]) -> None:
+    (contract,) = [one for one in contracts() if one.get("forbidden_modules", [""])[0] == library]
+    parts = {file.stem for file in PACKAGE.iterdir() if file.suffix == ".py" or (file / "__init__.py").exists()}
+    assert set(contract["source_modules"]) == {f"crescent.{part}" for part in parts - users - {"__init__"}}
+
+
 def test_few_modules_are_at_the_top() -> None:
-    assert {file.stem for file in PACKAGE.glob("*.py")} <= {
-        "__init__",
-        "domain",
-        "experiment",
-        "iteration",
-        "pipeline",
-        "cleaning",
-    }
+    assert {file.stem for file in PACKAGE.glob("*.py")} <= {"__init__", "domain", "experiment", "iteration", "pipeline"}

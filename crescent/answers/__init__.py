@@ -36,17 +36,17 @@ _EXTRACTORS: dict[str, Callable[[str], str | None]] = {
     "text": extract_text,
     "expression": extract_expression,
 }
-KINDS = tuple(_EXTRACTORS)
+ANSWER_KINDS = tuple(_EXTRACTORS)
 
 
 def extract(text: str, kind: str = "number") -> str | None:
     """The final answer `text` commits to, in canonical form; None where there is none.
 
-    Raises ValueError for a kind that is not one of `KINDS`; never for any text.
+    Raises ValueError for a kind that is not one of `ANSWER_KINDS`; never for any text.
     """
     extractor = _EXTRACTORS.get(kind)
     if extractor is None:
-        raise ValueError(f"answer kind {kind!r} is unknown: choose one of {', '.join(KINDS)}")
+        raise ValueError(f"answer kind {kind!r} is unknown: choose one of {', '.join(ANSWER_KINDS)}")
     return extractor(text)
 
 

@@ -8,6 +8,7 @@ while running in one line and exit status 1; anything else is a bug of ours and 
 import logging
 import os
 import shlex
+import shutil
 import signal
 import sys
 import warnings
@@ -30,6 +31,9 @@ from crescent.sweeps.jobs import UnfitJob
 
 if TYPE_CHECKING:
     from crescent.experiment import Experiment
+
+LOG = "crescent.log"
+"""In the run folder."""
 
 
 def main() -> None:
@@ -56,8 +60,21 @@ def _job(config: DictConfig) -> None:
         with recorded(Path(job.runtime.output_dir), job.job.num, job.overrides.task, failure_of):
             run_job(config)
     else:
-        with _messages():
-            run_job(config)
+        folder = Path(job.runtime.output_dir)
+        try:
+            with _messages():
+                run_job(config)
+        except SystemExit:
+            _remove_if_unused(folder)
+            raise
+
+
+def _remove_if_unused(folder: Path) -> None:
+    """Removes the run folder of a configuration that was refused: Hydra creates it before the settings are checked."""
+    found = {file.name: file for file in folder.iterdir()} if folder.is_dir() else {}
+    log = found.pop(LOG, None)
+    if found.keys() == {".hydra"} and (log is None or not log.stat().st_size):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -103,7 +120,7 @@ def run_job(config: DictConfig) -> None:
     experiment.check()
     job = HydraConfig.get()
     folder = Path(job.runtime.output_dir)
-    _log_to(folder / "crescent.log")
+    _log_to(folder / LOG)
     console = Console()
     console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
     console.say(f"{experiment.model.name} teaches {experiment.distill.student.name}; run folder {folder}")

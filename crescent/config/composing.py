@@ -46,10 +46,14 @@ def composition_message(error: BaseException) -> str:
 
 
 def _similar_key(key: str) -> str:
-    """A suggestion among the keys of the default configuration."""
+    """A suggestion: the presets that have such a key, or a key of the default configuration that is spelled alike."""
     known = list(_dotted(_compose((), resolve=False)))
+    group, _, rest = key.partition(".")
+    having = [choice for choice in _choices(group) if rest in _dotted(_compose((), False, f"{group}/{choice}")[group])]
+    if having:
+        return f" It belongs to {' and '.join(f'{group}={one}' for one in having)}."
     if key in known:
-        return f" The chosen {key.partition('.')[0]} does not have it."
+        return f" The chosen {group} does not have it."
     parent = key.rpartition(".")[0]
     groups = {name.rpartition(".")[0] for name in known}
     close = [name for name in difflib.get_close_matches(key, known, n=3, cutoff=0.5) if name not in groups]
@@ -59,11 +63,16 @@ def _similar_key(key: str) -> str:
     return f" There are: {', '.join(siblings)}." if siblings else " `crescent --cfg job` prints all settings."
 
 
-def _compose(overrides: Sequence[str], resolve: bool) -> dict[str, Any]:
+def _choices(group: str) -> list[str]:
+    """The presets of a group."""
+    return sorted(file.stem for file in (assets() / "conf" / group).glob("*.yaml")) if group.isidentifier() else []
+
+
+def _compose(overrides: Sequence[str], resolve: bool, name: str = "config") -> dict[str, Any]:
     register_resolvers()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(assets() / "conf"), version_base="1.3"):
-        return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=resolve)  # type: ignore[return-value]
+        return OmegaConf.to_container(compose(name, overrides=list(overrides)), resolve=resolve)  # type: ignore[return-value]
 
 
 def _dotted(node: Mapping[str, Any], path: str = "") -> list[str]:

@@ -155,7 +155,7 @@ def _check_extent(value: Any, hint: Any, path: str) -> None:
     """Raises ConfigError for empty text (as a path it is the current folder) and for numbers that no library takes."""
     if isinstance(value, str) and not value.strip():
         null = " or null" if type(None) in get_args(hint) else ""
-        raise ConfigError(f"{path} is empty; give it a value{null}")
+        raise ConfigError(f"{path} is empty; give it a value{null}, or leave {path}= out")
     if isinstance(value, int) and abs(value) > LARGEST:
         raise ConfigError(f"{path} is {value}; the largest whole number is {LARGEST}")
 

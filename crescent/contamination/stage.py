@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from crescent.contamination import Contamination, Off
 from crescent.contamination.overlap import Item, find_hits
-from crescent.core.context import Stage, StageContext, Using
+from crescent.core.context import ModelKeys, Stage, StageContext
 from crescent.core.records import Hit, Question, decode_lines, encode
 from crescent.core.store import Artifact, Key, Outcome
 from crescent.evaluation.harness import plan
@@ -32,13 +32,13 @@ class Decontaminate(Stage):
     settings: Contamination
     evaluation: EvaluationSettings
 
-    def key(self, using: Using, *inputs: str) -> Key | None:
+    def key(self, models: ModelKeys, *inputs: str) -> Key | None:
         """Of the questions; None where there is nothing to compare them with."""
         if isinstance(self.settings, Off) or not self.evaluation.tasks:
             return None
         tasks = [source.items_key() for source in self._sources()]
         settings = {"check": self.settings, "limit": self.evaluation.limit, "tasks": tasks}
-        return Key(self.NAME, self.VERSION, settings, (*inputs, using.embedder))
+        return Key(self.NAME, self.VERSION, settings, (*inputs, models.embedder))
 
     def title(self, *inputs: object, **options: object) -> str:
         """It continues under the heading of the questions."""

@@ -15,9 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 10.0
-FEW = 20
-SMALL_SHARE = 0.02
-"""A rate is told from so many units on, or this share of all: the first of a batch are no measure of the rest."""
+MIN_UNITS = 20
+MIN_SHARE = 0.02
+"""No rate is shown before this many units, or this share of all, are done: the first of a batch are no measure of the
+rest."""
 
 
 class RateColumn(ProgressColumn):
@@ -50,7 +51,7 @@ class Tally:
             self._printed = now
             rate = self.done / (now - self._start)
             line = f"  {self._what}: {self.done:,}/{self.total:,} {self._unit}"
-            if self.done >= min(FEW, SMALL_SHARE * self.total):
+            if self.done >= min(MIN_UNITS, MIN_SHARE * self.total):
                 line += f", {rate:,.1f}/s, {_clock(max(0, self.total - self.done) / rate)} left"
             line += f", {self._note}" if self._note else ""
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)

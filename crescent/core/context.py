@@ -20,7 +20,7 @@ Embed = Callable[[Sequence[str]], np.ndarray]
 """Texts to float32 unit rows [n, dimension]."""
 
 
-class Made(Protocol):
+class StageOutput(Protocol):
     """What a stage makes: an artifact, a stream of raw questions, draws, scores."""
 
     @property
@@ -46,7 +46,7 @@ class EngineHandle(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Using:
+class ModelKeys:
     """The identities of the models a stage works with, as they belong in its key."""
 
     engine: str
@@ -68,11 +68,11 @@ class Stage:
     TOKENS: ClassVar[str | None] = None
     LAZY: ClassVar[bool] = False
 
-    def key(self, using: Using, *inputs: str) -> Key | None:
+    def key(self, models: ModelKeys, *inputs: str) -> Key | None:
         """What decides the artifact; None where there is nothing to do and the first input passes through."""
         return Key(self.NAME, self.VERSION, self, inputs)
 
-    def title(self, *inputs: Made, **options: Any) -> str:
+    def title(self, *inputs: StageOutput, **options: Any) -> str:
         """The heading above its output; empty to continue under the heading before."""
         return stage_info(self.NAME).label
 
@@ -95,13 +95,13 @@ class StageContext:
     _costs: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def using(self) -> Using:
+    def models(self) -> ModelKeys:
         """The models, for keys."""
-        return Using(self.engine.identity, self.embedder_key)
+        return ModelKeys(self.engine.identity, self.embedder_key)
 
-    def key(self, stage: Stage, *inputs: Made) -> Key:
+    def key(self, stage: Stage, *inputs: StageOutput) -> Key:
         """The key of what `stage` makes. Raises ValueError where it has nothing to do."""
-        key = stage.key(self.using, *(made.key for made in inputs))
+        key = stage.key(self.models, *(made.key for made in inputs))
         if key is None:
             raise ValueError(f"{stage.NAME} has nothing to do with these inputs")
         return key
@@ -109,7 +109,7 @@ class StageContext:
     def run(self, stage: Stage, *inputs: Any, engine: EngineHandle | None = None, **options: Any) -> Any:
         """Runs one stage, with `engine` in place of the context's, and reports it."""
         context = replace(self, engine=engine or self.engine, _costs={})
-        if stage.key(context.using, *(made.key for made in inputs)) is None:
+        if stage.key(context.models, *(made.key for made in inputs)) is None:
             return inputs[0] if inputs else None
         if stage.LAZY:
             return stage.run(context, *inputs, **options)
@@ -126,13 +126,13 @@ class StageContext:
         what this run paid for."""
         self._costs.update(costs)
 
-    def ran_within(self, report: StageReport, made: Made) -> None:
+    def ran_within(self, report: StageReport, made: StageOutput) -> None:
         """Reports a lazy stage that the running one pulled; its seconds are not counted twice."""
         self._costs["seconds"] = self._costs.get("seconds", 0.0) - report.seconds
         self.events.stage_finished(report, made, ())
 
 
-def _report(stage: Stage, made: Made, iteration: int, costs: dict[str, Any]) -> StageReport:
+def _report(stage: Stage, made: StageOutput, iteration: int, costs: dict[str, Any]) -> StageReport:
     report = StageReport(stage.NAME, iteration, made.key, made.records, info=made.info)
     reused = isinstance(made, Artifact) and made.reused
     report.tokens = made.info[stage.TOKENS] if stage.TOKENS else 0

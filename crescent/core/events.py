@@ -13,7 +13,7 @@ from crescent.core.stages import stage_info
 from crescent.core.store import Artifact
 
 if TYPE_CHECKING:
-    from crescent.core.context import Made
+    from crescent.core.context import StageOutput
     from crescent.core.records import Score
 
 
@@ -69,10 +69,10 @@ class Events:
     def iteration_started(self, iteration: int, iterations: int) -> None:
         """An iteration begins."""
 
-    def stage_started(self, stage: str, title: str, inputs: "Sequence[Made]", iteration: int) -> None:
+    def stage_started(self, stage: str, title: str, inputs: "Sequence[StageOutput]", iteration: int) -> None:
         """A stage begins; `title` is its heading, empty where it continues under the one before."""
 
-    def stage_finished(self, report: StageReport, made: "Made", inputs: "Sequence[Made]") -> None:
+    def stage_finished(self, report: StageReport, made: "StageOutput", inputs: "Sequence[StageOutput]") -> None:
         """A stage ended well."""
 
     def training_step(self, metrics: Mapping[str, float], step: int, iteration: int) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from crescent.core.console import Tally
-from crescent.core.context import Stage, StageContext, Using
+from crescent.core.context import ModelKeys, Stage, StageContext
 from crescent.core.errors import UserError
 from crescent.core.events import StageReport
 from crescent.core.records import Decision, Question, RawQuestion, encode, text_id
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 DECISIONS = "decisions.jsonl"
 BARREN_ROUNDS = 5  # rounds in a row that keep nothing: the bait is exhausted
 EXAMPLES, EXAMPLE_CHARACTERS = 3, 300  # of each reason in the artifact's info
-FEW = 0.1  # share of a round below which it adds little
+MIN_KEPT_SHARE = 0.1  # share of a round below which it adds little
 
 
 class Stream(Protocol):
@@ -72,10 +72,10 @@ class Diversify(Stage):
             if part not in self.modify:
                 raise UserError(f"domain.modify does not contain {part}; the model must be shown both questions")
 
-    def key(self, using: Using, *inputs: str) -> Key:
+    def key(self, models: ModelKeys, *inputs: str) -> Key:
         """`inputs`: the stream, then earlier questions."""
         stream, *earlier = inputs
-        return Key(self.NAME, self.VERSION, self, (stream, using.embedder, *earlier))
+        return Key(self.NAME, self.VERSION, self, (stream, models.embedder, *earlier))
 
     def title(self, *inputs: object, **options: object) -> str:
         """Rounds are elicited while diversification asks for them."""
@@ -239,7 +239,7 @@ class _RoundLoop:
         """What a user should know about how the loop ended."""
         last = self.acceptance[-BARREN_ROUNDS:]
         if len(self.kept) == self._stage.num_questions:
-            if len(last) == BARREN_ROUNDS and sum(last) < FEW * BARREN_ROUNDS:
+            if len(last) == BARREN_ROUNDS and sum(last) < MIN_KEPT_SHARE * BARREN_ROUNDS:
                 share = sum(last) / BARREN_ROUNDS
                 return [
                     f"New rounds add little: {share:.0%} of the last {BARREN_ROUNDS} rounds was kept. More questions "

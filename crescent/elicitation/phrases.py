@@ -20,7 +20,7 @@ MAKES = (
     r"|transform|swap"
     r"|do\b|offer|share|give|avoid|keep|kept|add(?:ed|ing)?\b)\w*"
 )
-KINDS = (
+PROBLEM_ADJECTIVES = (
     r"(?:(?:two|new|modified|revised|rewritten|updated|original|above|following|first|second|current|same|given"
     r"|unique|creative"
     r"|math|mathematical|word|high school|level|changed|rephrased|resulting|altered|different|adapted|final|last"
@@ -195,8 +195,8 @@ _DONE = (
 SPEAKS_OF_THE_PROBLEM = _opening([
     r"(?:note that |now,? |here,? |in |by |with |for |overall,? |as you can see,? |of course,? |also,? "
     r"|additionally,? |furthermore,? )?"
-    rf"(?:this|these|the|both|my|your|our|each|such|that|it's|it is|its|a) {KINDS}(?:{NOUN}|modified|wording"
-    rf"|context|story"
+    rf"(?:this|these|the|both|my|your|our|each|such|that|it's|it is|its|a) {PROBLEM_ADJECTIVES}(?:{NOUN}"
+    rf"|modified|wording|context|story"
     r"|setting|changes|rewording|rephrasing|twist)\b(?! (?:paper|book|bank|sheet|set|time|mark|number|solv))",
     r"(?:the|a) (?:main|key|only|major|primary|biggest|one) (?:difference|change)",
     rf"the differences? between (?:the|these|both) (?:two|{NOUN}|original)",
@@ -229,7 +229,7 @@ FIXED_LEADS = re.compile(
         r"here(?:'s| is) (?:one|another|mine|a (?:fun|good|new) one|my (?:attempt|take|try))",
         r"how (?:about (?:this|the following|one|these)|does this (?:sound|look))",
         rf"(?:please )?(?:consider|try|imagine|take|read|look at|see) (?:this|the following|it"
-        rf"|it like this)(?: one| instead| {KINDS}{NOUN})?\W*$",
+        rf"|it like this)(?: one| instead| {PROBLEM_ADJECTIVES}{NOUN})?\W*$",
         r"(?:this|the following) is (?:one|it|mine)",
         r"(?:it|this one|the (?:problem|puzzle|riddle)) goes (?:like this|as follows|something like)",
         r"here(?:'s| is) (?:an?|one|another) (?:\w+ )?(?:example|sample)",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from crescent.core.context import EngineHandle, Stage, StageContext, Using
+from crescent.core.context import EngineHandle, ModelKeys, Stage, StageContext
 from crescent.core.errors import UserError
 from crescent.core.records import RawQuestion
 from crescent.core.store import Artifact, Key, Outcome, Store, renamed_in_key
@@ -41,9 +41,9 @@ class Elicit(Stage):
         if self.samples_per_round > MAX_ROUND:
             raise UserError(f"elicit.samples_per_round is {self.samples_per_round}; it may be up to {MAX_ROUND:,}")
 
-    def key(self, using: Using, *inputs: str) -> Key:
+    def key(self, models: ModelKeys, *inputs: str) -> Key:
         """The identity of the whole stream."""
-        return Key(self.NAME, self.VERSION, self, (using.engine,))
+        return Key(self.NAME, self.VERSION, self, (models.engine,))
 
     def run(self, context: StageContext) -> "Stream":
         """The stream; nothing is generated yet."""
@@ -63,7 +63,7 @@ class Stream:
 
     def __init__(self, stage: Elicit, store: Store, engine: EngineHandle) -> None:
         self._stage, self._store, self._engine = stage, store, engine
-        self.key = stage.key(Using(engine.identity, "")).digest
+        self.key = stage.key(ModelKeys(engine.identity, "")).digest
         self.records = 0
         self.info: dict[str, Any] = {}
 

@@ -42,7 +42,7 @@ _COUNTED = re.compile(
 _QUANTITY = re.compile(r"\bhow (?:many|much|long|far|old|tall|fast)\b(?! (?:did|do) you (?:like|think))", re.IGNORECASE)
 _SUBJECT_IS_PROBLEM = re.compile(
     rf"\W*(?:both|the two|these|this|the (?:first|second)) (?:of "
-    rf"the )?{phrases.KINDS}{phrases.NOUN}\b",
+    rf"the )?{phrases.PROBLEM_ADJECTIVES}{phrases.NOUN}\b",
     re.I,
 )
 # "Would you like to trade?" asked Ron.
@@ -53,7 +53,7 @@ _SPOKEN = re.compile(
 )
 _PLAIN = re.compile(
     rf"\W*(?:(?:i|we|note|this|modified|in this|the (?:main|key))\b|(?:the"
-    rf"|both) {phrases.KINDS}{phrases.NOUN}\b(?!.*\d))",
+    rf"|both) {phrases.PROBLEM_ADJECTIVES}{phrases.NOUN}\b(?!.*\d))",
     re.IGNORECASE,
 )
 

@@ -22,7 +22,7 @@ from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.task_config import TaskSource, data_files, portable, read_yaml
 
 OVERLAYS = Path(__file__).parent / "tasks"
-ANSWERS = "crescent"  # the name of the filter that reads answers with crescent.answers
+ANSWERS_FILTER = "crescent"  # the name of the filter that reads answers with crescent.answers
 ANSWERS_VERSION = 3  # raised when crescent.answers reads a response differently: such scores are made anew
 READER_NAMES = ("crescent_answers", "CrescentAnswers")  # as a filter_list may name that filter
 # `task: gsm8k`, `"task": "mmlu_anatomy"`, `group: mmlu  # all subjects`
@@ -143,7 +143,7 @@ def _with_answers(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dic
         "otherwise": metadata.get("answers_otherwise"),
         "target": config["doc_to_target"],
     }
-    ours = {"name": ANSWERS, "filter": [reader, {"function": "take_first"}]}
+    ours = {"name": ANSWERS_FILTER, "filter": [reader, {"function": "take_first"}]}
     return {"filter_list": [*config["filter_list"], ours]}
 
 

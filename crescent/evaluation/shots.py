@@ -9,7 +9,7 @@ from typing import Any
 
 from lm_eval.api.samplers import SAMPLER_REGISTRY, ContextSampler
 
-SEED = "seed_question"
+SEED_FIELD = "seed_question"
 
 
 class NoSiblings(ContextSampler):
@@ -23,7 +23,7 @@ class NoSiblings(ContextSampler):
         self, n: int, eval_doc: Mapping[str, Any] | None = None, df: Any = None, **options: Any
     ) -> Sequence[dict[str, Any]]:
         """`n` examples; of the whole pool where there is no item to leave out."""
-        pool = [doc for doc in self.fewshot_docs() if eval_doc is None or doc[SEED] != eval_doc[SEED]]
+        pool = [doc for doc in self.fewshot_docs() if eval_doc is None or doc[SEED_FIELD] != eval_doc[SEED_FIELD]]
         return self.rnd.sample(pool, n)
 
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
-from crescent.core.context import Stage, StageContext, Using
+from crescent.core.context import ModelKeys, Stage, StageContext
 from crescent.core.events import Scored
 from crescent.core.records import Score, TaskScore
 from crescent.core.store import Artifact, Key, Outcome
@@ -41,13 +41,13 @@ class Evaluate(Stage):
     model: str = "base"
     thinking_tokens: int = 0
 
-    def key(self, using: Using, *inputs: str) -> Key | None:
+    def key(self, models: ModelKeys, *inputs: str) -> Key | None:
         """Of the suite as a whole, None for one without tasks. What is stored has a key for each (task, shots)."""
         if not self.settings.tasks:
             return None
         thinking = {"thinking_tokens": self.thinking_tokens} if self.thinking_tokens else {}
         how = {"settings": self.settings, "prompting": self.prompting, **thinking}
-        return Key(self.NAME, self.VERSION, how, (using.engine,))
+        return Key(self.NAME, self.VERSION, how, (models.engine,))
 
     def title(self, *inputs: object, **options: object) -> str:
         """The same for all models."""
@@ -71,7 +71,7 @@ class Evaluate(Stage):
                 info = {**counts, "prompting": prompting.name, "conditions": result.conditions}
                 return Outcome(result.scores, info, {SAMPLES: work / SAMPLES})
 
-            artifacts.append(context.store.build(self.task_key(context.using, source, shots), build))
+            artifacts.append(context.store.build(self.task_key(context.models, source, shots), build))
         iteration = context.iteration if self.model == "student" else 0
         scores = self._scores(artifacts, iteration)
         scored = Scored(self.model, iteration, prompting.name, artifacts, scores, engine.identity)
@@ -97,7 +97,7 @@ class Evaluate(Stage):
         without = f" (without {', '.join(left_out)}: no answer to prompt for)" if left_out else ""
         return f"{self.model}: {name}{how}{without}"
 
-    def task_key(self, using: Using, source: TaskSource, shots: int) -> Key:
+    def task_key(self, models: ModelKeys, source: TaskSource, shots: int) -> Key:
         """All that decides the scores of one task. The suite's name, its other tasks and `primary` do not."""
         settings = self.settings
         baseline = {} if isinstance(self.prompting, Plain) else {"prompting": self.prompting}
@@ -121,7 +121,7 @@ class Evaluate(Stage):
             "seed": settings.seed,
             "lm_eval": version("lm_eval"),
         }
-        return Key(self.NAME, self.VERSION, decides, (using.engine,))
+        return Key(self.NAME, self.VERSION, decides, (models.engine,))
 
 
 def read_samples(artifact: Artifact) -> list[samples.Sample]:

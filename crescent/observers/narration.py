@@ -10,7 +10,7 @@ from typing import Any
 
 from crescent.contamination.stage import read_hits
 from crescent.core.console import Console, counted
-from crescent.core.context import Made
+from crescent.core.context import StageOutput
 from crescent.core.events import Events, StageReport, counts_of
 from crescent.core.number_format import AUTO, slow_because
 from crescent.core.records import Decision, QAPair, Question, decode_lines
@@ -67,13 +67,13 @@ class Narrator(Events):
         if iterations > 1:
             self._console.heading(f"iteration {iteration} of {iterations}")
 
-    def stage_started(self, stage: str, title: str, inputs: Sequence[Made], iteration: int) -> None:
+    def stage_started(self, stage: str, title: str, inputs: Sequence[StageOutput], iteration: int) -> None:
         """The heading, once for stages that share it."""
         if title and title != self._heading:
             self._console.heading(title)
             self._heading = title
 
-    def stage_finished(self, report: StageReport, made: Made, inputs: Sequence[Made]) -> None:
+    def stage_finished(self, report: StageReport, made: StageOutput, inputs: Sequence[StageOutput]) -> None:
         """What the stage came to: in words of its own, or its counts."""
         if not isinstance(made, Artifact):
             return

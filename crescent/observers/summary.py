@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from crescent.core.context import Made
+from crescent.core.context import StageOutput
 from crescent.core.events import Events, Scored, StageReport
 from crescent.core.records import Score
 from crescent.core.stages import stage_info
@@ -58,7 +58,7 @@ class Summary(Events):
         finally:
             self.write()
 
-    def stage_finished(self, report: StageReport, made: Made, inputs: Sequence[Made]) -> None:
+    def stage_finished(self, report: StageReport, made: StageOutput, inputs: Sequence[StageOutput]) -> None:
         """Adds the report, and the path of an artifact that others look for."""
         self.stages.append(report)
         yields = stage_info(report.stage).yields

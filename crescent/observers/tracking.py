@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crescent.contamination.stage import HITS
-from crescent.core.context import Made
+from crescent.core.context import StageOutput
 from crescent.core.events import Events, Scored, StageReport
 from crescent.core.records import BALLOTS, Ballot, Decision, Hit, QAPair, Question, Record, decode_lines
 from crescent.core.store import RECORDS, Artifact, make_key
@@ -140,7 +140,7 @@ class WandbTracker(Tracker):
             return f"{Path(self._run.dir).parent}  (upload: wandb sync {Path(self._run.dir).parent})"
         return str(self._run.url)
 
-    def stage_finished(self, report: StageReport, made: Made, inputs: Sequence[Made]) -> None:
+    def stage_finished(self, report: StageReport, made: StageOutput, inputs: Sequence[StageOutput]) -> None:
         """Counts, tokens and seconds of a stage with its counters, its tables, and what was trained as an artifact."""
         self._count(report)
         if isinstance(made, Artifact):

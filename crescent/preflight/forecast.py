@@ -32,7 +32,7 @@ from crescent.prompting.baselines import Baseline, Plain
 from crescent.runtime.local import LocalBackend
 from crescent.training.settings import TrainSettings
 
-ANSWERS = 32  # that the probe draws
+ANSWERS_DRAWN = 32  # that the probe draws
 NEVER = 1000  # steps: none of those of the probe is the last, or followed by a checkpoint
 
 
@@ -100,7 +100,7 @@ def measure(experiment: Experiment, store: Store, engine: LazyEngine) -> Probe:
             f"none of {len(raw)} answers to the bait is a question ({_reasons(cleaned, raw)}). Look at domain.bait and "
             f"at {shard.path}, or take another model."
         )
-    asked = (questions * ANSWERS)[:ANSWERS]
+    asked = (questions * ANSWERS_DRAWN)[:ANSWERS_DRAWN]
     prompts = [Prompt(fill(experiment.domain.solve, question=text), draw) for draw, text in enumerate(asked)]
     answers, rate = _draw(engine, prompts, stages.answer.sampling)
     scoring, scoring_rate = experiment.engine.scoring, rate

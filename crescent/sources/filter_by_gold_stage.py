@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 
 from crescent.answers import equivalent, extract
 from crescent.answers.thoughts import ending, without_thoughts
-from crescent.core.context import Stage, StageContext, Using
+from crescent.core.context import ModelKeys, Stage, StageContext
 from crescent.core.errors import UserError
 from crescent.core.records import BALLOTS, Ballot, Gold, QAPair, Question, Solution, encode, read_golds
 from crescent.core.store import Artifact, Key, Outcome, not_in_key
@@ -57,7 +57,7 @@ class Select(Stage):
             if not 0 <= share <= 1:
                 raise UserError(f"source.method.shares.{kind} is {share}; it is a share of the pairs, from 0 to 1")
 
-    def key(self, using: Using, *inputs: str) -> Key:
+    def key(self, models: ModelKeys, *inputs: str) -> Key:
         """`inputs`: the questions, and the ledger of their draws if there are any."""
         questions, *ledger = inputs
         return Key(self.NAME, self.VERSION, self, (questions, f"{ledger[0]}/{self.draws}" if ledger else "none"))

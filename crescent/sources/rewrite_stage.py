@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from crescent.answers.thoughts import UNCLOSED, ending, without_thoughts
 from crescent.core.console import counted
-from crescent.core.context import Stage, StageContext, Using
+from crescent.core.context import ModelKeys, Stage, StageContext
 from crescent.core.errors import UserError
 from crescent.core.records import GOLDS, Gold, Question, Solution, encode, read_golds, text_id
 from crescent.core.store import Artifact, Key, Outcome
@@ -135,9 +135,9 @@ class Rewrite(Stage):
     max_chars: int
     with_seeds: bool
 
-    def key(self, using: Using, *inputs: str) -> Key:
+    def key(self, models: ModelKeys, *inputs: str) -> Key:
         """`inputs`: the seeds."""
-        return Key(self.NAME, self.VERSION, self, (*inputs, using.engine))
+        return Key(self.NAME, self.VERSION, self, (*inputs, models.engine))
 
     def title(self, *inputs: object, **options: object) -> str:
         """For people."""

@@ -16,7 +16,7 @@ from crescent.sources.filter_by_gold_stage import Distinct
 from crescent.sources.rewrite_stage import Fobar, Rephrased, SelfVerification
 from crescent.sources.seed_set import SeedSet
 
-KINDS = ("seed", "rephrased", "self_verification", "fobar")
+METAMATH_KINDS = ("seed", "rephrased", "self_verification", "fobar")
 
 
 class Method(Protocol):
@@ -168,8 +168,8 @@ class MetaMath:
 
     def __post_init__(self) -> None:
         _check_draws(self.draws)
-        if set(self.shares) != set(KINDS) or abs(sum(self.shares.values()) - 1) > 0.01:
-            raise UserError(f"source.method.shares must name {', '.join(KINDS)} with shares that add up to 1")
+        if set(self.shares) != set(METAMATH_KINDS) or abs(sum(self.shares.values()) - 1) > 0.01:
+            raise UserError(f"source.method.shares must name {', '.join(METAMATH_KINDS)} with shares that add up to 1")
         _ = self.ways  # building them checks their prompts
 
     @property

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from crescent.answers import extract
-from crescent.core.context import Stage, StageContext, Using
+from crescent.core.context import ModelKeys, Stage, StageContext
 from crescent.core.errors import UserError
 from crescent.core.records import GOLDS, Gold, Question, encode, text_id
 from crescent.core.store import Artifact, Key, Outcome, not_in_key
@@ -42,7 +42,7 @@ class Seeds(Stage):
     seed: int = 0
     path: Path = not_in_key(default_factory=Path)
 
-    def key(self, using: Using, *inputs: str) -> Key:
+    def key(self, models: ModelKeys, *inputs: str) -> Key:
         """The file is known by its content and not by its name."""
         content = hashlib.sha256(_bytes(self.path)).hexdigest()
         return Key(self.NAME, self.VERSION, {"stage": self, "content": content})

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from crescent.core.context import EngineHandle, Stage, Using
+from crescent.core.context import EngineHandle, ModelKeys, Stage
 from crescent.core.stages import in_order, stage_info
 from crescent.core.store import canonical, make_key
 from crescent.engines.weights import Weights
@@ -98,8 +98,8 @@ class Planner:
 
     def do(self, stage: Stage, *inputs: Any, engine: EngineHandle | None = None, **options: Any) -> Any:
         """Notes an item and returns what stands for its artifact."""
-        using = Using(engine.identity if engine else "", self._embedder)
-        key = stage.key(using, *(one.key for one in inputs))
+        models = ModelKeys(engine.identity if engine else "", self._embedder)
+        key = stage.key(models, *(one.key for one in inputs))
         if key is None:
             return inputs[0] if inputs else None
         # the draws of a question are decided by ledger and questions together: "ledger/questions"

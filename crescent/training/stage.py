@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crescent.core.console import Console, counted
-from crescent.core.context import Stage, StageContext, Using
+from crescent.core.context import ModelKeys, Stage, StageContext
 from crescent.core.errors import UserError
 from crescent.core.records import QAPair, TrainStep
 from crescent.core.store import Artifact, Key, Outcome
@@ -45,7 +45,7 @@ class Finetune(Stage):
     TOKENS: ClassVar[str | None] = "target_tokens"
     settings: TrainSettings
 
-    def key(self, using: Using, *inputs: str) -> Key:
+    def key(self, models: ModelKeys, *inputs: str) -> Key:
         """`inputs`: the learner, the pairs."""
         return Key(self.NAME, self.VERSION, self.settings, inputs)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from crescent.core.console import counted
-from crescent.core.context import Stage, StageContext, Using
+from crescent.core.context import ModelKeys, Stage, StageContext
 from crescent.core.errors import UserError
 from crescent.core.records import QAPair
 from crescent.core.store import Artifact, Key, Outcome
@@ -28,7 +28,7 @@ class Gather(Stage):
         if self.num_pairs is not None and self.num_pairs < 1:
             raise UserError(f"source.num_pairs is {self.num_pairs}; it must be at least 1, or null for all")
 
-    def key(self, using: Using, *inputs: str) -> Key | None:
+    def key(self, models: ModelKeys, *inputs: str) -> Key | None:
         """None where all pairs are taken."""
         return None if self.num_pairs is None else Key(self.NAME, self.VERSION, self, inputs)
 
@@ -60,7 +60,7 @@ class Accumulate(Stage):
     NAME: ClassVar[str] = "gather"
     VERSION: ClassVar[int] = 1
 
-    def key(self, using: Using, *inputs: str) -> Key | None:
+    def key(self, models: ModelKeys, *inputs: str) -> Key | None:
         """None where there is one iteration."""
         return None if len(inputs) == 1 else Key(self.NAME, self.VERSION, "together", inputs)
 

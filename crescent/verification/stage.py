@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from crescent.answers.thoughts import without_thoughts
 from crescent.core.console import counted
-from crescent.core.context import Stage, StageContext, Using
+from crescent.core.context import ModelKeys, Stage, StageContext
 from crescent.core.errors import UserError
 from crescent.core.records import Question, Solution
 from crescent.core.store import Artifact, Key, Outcome
@@ -39,11 +39,11 @@ class Verify(Stage):
     settings: Verification
     sampling: Sampling
 
-    def key(self, using: Using, *inputs: str) -> Key | None:
+    def key(self, models: ModelKeys, *inputs: str) -> Key | None:
         """None where nothing is asked."""
         if isinstance(self.settings, NoVerification):
             return None
-        return Key(self.NAME, self.VERSION, self, (*inputs, using.engine))
+        return Key(self.NAME, self.VERSION, self, (*inputs, models.engine))
 
     def title(self, *inputs: object, **options: object) -> str:
         """How often each question is judged."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from crescent.core.console import counted
-from crescent.core.context import Stage, StageContext, Using
+from crescent.core.context import ModelKeys, Stage, StageContext
 from crescent.core.records import Question, Solution
 from crescent.core.store import Artifact, Key
 from crescent.domain import fill
@@ -28,9 +28,9 @@ class Answer(Stage):
     solve: str
     sampling: Sampling
 
-    def key(self, using: Using, *inputs: str) -> Key:
+    def key(self, models: ModelKeys, *inputs: str) -> Key:
         """The key of the ledger, which all questions asked with this prompt share."""
-        return ledger_key(using.engine, self.solve, self.sampling)
+        return ledger_key(models.engine, self.solve, self.sampling)
 
     def title(self, *inputs: object, until: Until, **options: object) -> str:
         """How the draws are decided."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crescent.answers import KINDS, equivalent, extract
+from crescent.answers import ANSWER_KINDS, equivalent, extract
 
 BENCHMARKS = os.environ.get("CRESCENT_BENCHMARKS")
 needs_benchmarks = pytest.mark.skipif(not BENCHMARKS, reason="CRESCENT_BENCHMARKS names no folder of benchmark data")
@@ -170,7 +170,7 @@ def test_an_unknown_kind_is_refused_by_name():
         extract("5", "letter")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ANSWER_KINDS)
 def test_any_text_gives_none_or_a_canonical_form_that_is_its_own(kind: str):
     @given(TEXTS)
     @settings(max_examples=300, deadline=None)
@@ -215,7 +215,7 @@ def test_numbers_of_equal_value_have_one_canonical_form(top: int, scale: int):
     "piece", ["1,", "1,11,", "answer is ", "#### ", "\\boxed{", "a-", "\n", "1/", "(", "**1", "9e", "1 ", "the "]
 )
 def test_time_grows_linearly_with_length(piece: str):
-    for kind in KINDS:
+    for kind in ANSWER_KINDS:
         started = time.process_time()
         extract("The answer is " + piece * 10_000, kind)
         assert time.process_time() - started < 2

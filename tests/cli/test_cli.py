@@ -27,6 +27,7 @@ from crescent.training.launch import raise_fault
     ("override", "message"),
     [
         ("vote.drws=3", "vote.drws is not a setting. Did you mean vote.draws?"),
+        ("engine.urls=[x]", "engine.urls is not a setting. It belongs to engine=server."),
         ("dedup=rejecton", "dedup=rejecton is not a choice. There are: drop, exact, minhash, none, paper, rejection."),
         ("vote.draws=0", "vote.draws is 0; it must be at least 1"),
         ("vote.draws=three", "vote.draws is 'three'; it must be a whole number"),
@@ -42,9 +43,9 @@ from crescent.training.launch import raise_fault
         ("hydra.run.dir=", "hydra.run.dir is empty; give it a value"),
     ],
 )
-def test_a_configuration_error_names_the_key_and_the_mend(override: str, message: str, tmp_path: Path) -> None:
+def test_a_configuration_error_names_the_key_and_a_hint(override: str, message: str, tmp_path: Path) -> None:
     assert message in refused(crescent(tmp_path, override))
-    assert not (tmp_path / "outputs" / "store").exists()
+    assert not list((tmp_path / "outputs").glob("*/*")), "no store, and no folder of a run that was refused"
 
 
 @pytest.mark.parametrize(

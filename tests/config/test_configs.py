@@ -118,9 +118,9 @@ MISTAKES = [
         "train.method.rank is 1000000000000000000; it must be a whole number from",
     ),
     ("train.method.alpha=inf", "train.method.alpha is inf; it must be a finite number"),
-    ("store=", "store is empty; give it a value"),
+    ("store=", "store is empty; give it a value, or leave store= out"),
     ("store='  '", "store is empty; give it a value"),
-    ("eval.data=", "eval.data is empty; give it a value or null"),
+    ("eval.data=", "eval.data is empty; give it a value or null, or leave eval.data= out"),
     ("eval.task_folders=['']", "eval.task_folders[0] is empty; give it a value or leave it out"),
     ("domain.solve_stop=['']", "domain.solve_stop[0] is empty; give it a value or leave it out"),
 ]
@@ -142,7 +142,7 @@ def with_leaf(node: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("kind", "value"), [(str, ""), (int, 10**400), (float, float("nan"))])
 def test_no_setting_takes_what_stands_for_no_text_or_number(kind: type, value: Any) -> None:
     node = composed("source=seed_gold", "vote=adaptive")
-    unread = {"seeds", "train.batching.name"}  # what other nodes refer to, and a label of the group
+    unread = {"seed_data", "train.batching.name"}  # what other nodes refer to, and a label of the group
     for path in (path for path, there in leaves(node) if type(there) is kind and path not in unread):
         with pytest.raises(ConfigError) as error:
             Job.from_node(with_leaf(node, path, value))

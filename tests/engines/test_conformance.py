@@ -28,7 +28,7 @@ ORGANISM = Path(__file__).parents[2] / "crescent" / "organism" / "weights" / "or
 TEXTS = ["How many?", "", "é ½ − 7 \u2028 名前 🍎", "Think step by step. " * 30, "{question} <|end|>?", "a\ud800b"]
 DRAWN = Sampling(max_new_tokens=12, seed=3)
 GREEDY = Sampling(temperature=0, max_new_tokens=12)
-KINDS = ["transformers", "transformers_adapter", "transformers_continuous", "server"]
+ENGINE_KINDS = ["transformers", "transformers_adapter", "transformers_continuous", "server"]
 VLLM_KINDS = [pytest.param(kind, marks=NEEDS_VLLM) for kind in ("vllm", "vllm_adapter", "vllm_server")]
 
 
@@ -40,7 +40,7 @@ class Case:
     reference: TransformersEngine
 
 
-@pytest.fixture(scope="module", params=[*KINDS, *VLLM_KINDS])
+@pytest.fixture(scope="module", params=[*ENGINE_KINDS, *VLLM_KINDS])
 def case(request: pytest.FixtureRequest, tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     kind, folder = request.param, tmp_path_factory.mktemp("conformance")
     weights = Weights("tiny", str(ORGANISM if kind.startswith("vllm") else tiny_llama))

@@ -328,7 +328,7 @@ def test_a_model_that_is_not_served_is_named_with_what_is(serve: Start) -> None:
         engine(serve(Behaviour()).start(), model="llama").generate(PROMPTS, DRAWN)
 
 
-def test_an_address_of_a_web_page_is_named_with_the_mend(serve: Start) -> None:
+def test_an_address_of_a_web_page_is_named_with_a_hint(serve: Start) -> None:
     with pytest.raises(ValueError, match=r"lists no models; most servers' addresses end in /v1"):
         engine(serve(Behaviour()).start().removesuffix("/v1")).generate(PROMPTS, DRAWN)
 

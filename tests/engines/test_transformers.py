@@ -139,7 +139,7 @@ def test_what_auto_chose_is_said_with_its_reason(engine: TransformersEngine, cap
 
 
 @pytest.mark.parametrize("device", ["cuda:1", "cuda:12"])
-def test_a_gpu_that_training_would_not_take_is_refused_with_the_mend(device: str) -> None:
+def test_a_gpu_that_training_would_not_take_is_refused_with_a_hint(device: str) -> None:
     with pytest.raises(ValueError, match=f"CUDA_VISIBLE_DEVICES={device[5:]} crescent"):
         TransformersSettings(device=device)
     assert TransformersSettings(device="cuda:0").device == "cuda:0"

@@ -130,7 +130,7 @@ def test_the_student_of_one_iteration_asks_and_answers_in_the_next(two_iteration
     assert len(set(keys)) == 2  # of the base and of the student
 
 
-def test_a_process_that_died_is_one_line_with_the_mend() -> None:
+def test_a_process_that_died_is_one_line_with_a_hint() -> None:
     engine = SMALL.build(Weights("organism", str(ORGANISM)), "w")
     kept: list[int] = []
 

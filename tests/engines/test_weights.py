@@ -91,7 +91,7 @@ def test_a_shard_that_is_not_there_is_named(tiny_llama: Path, tmp_path: Path) ->
         check(Weights("m", str(folder)))
 
 
-def test_a_model_that_does_not_fit_is_one_line_with_the_mend(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_does_not_fit_is_one_line_with_a_hint(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
@@ -123,7 +123,7 @@ def test_what_a_model_folder_lacks_is_named(missing: str, message: str, tiny_lla
         check(Weights("m", str(folder)))
 
 
-def test_a_hub_id_that_cannot_be_fetched_is_one_line_with_the_mend() -> None:
+def test_a_hub_id_that_cannot_be_fetched_is_one_line_with_a_hint() -> None:
     with pytest.raises(ValueError, match="could not be fetched") as error:
         identity(Weights("m", "nobody/nothing"))
     assert "\n" not in str(error.value)

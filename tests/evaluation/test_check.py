@@ -73,7 +73,7 @@ def test_a_missing_file_is_named(task_folder: Path) -> None:
     assert f"there is no file {task_folder}/data/test.jsonl" in refused(suite(task_folder))
 
 
-def test_a_missing_benchmark_file_is_named_with_the_mend(tmp_path: Path) -> None:
+def test_a_missing_benchmark_file_is_named_with_a_hint(tmp_path: Path) -> None:
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "gsm8k.yaml").write_text(
         "task: gsm8k\nextends: harness\ndataset_kwargs: {data_files: {test: gsm8k/test.jsonl}}\n"
@@ -142,7 +142,7 @@ def test_code_that_cannot_be_imported_is_named(task_folder: Path) -> None:
     assert "code.py cannot be imported (No module named 'a_package_that_is_nowhere')" in message
 
 
-def test_hub_data_that_cannot_be_had_is_named_with_the_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_data_that_cannot_be_had_is_named_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path)
     message = refused(EvaluationSettings("x", tasks=("arc_challenge",)))
     assert "data set allenai/ai2_arc (ARC-Challenge) is not on this machine" in message and "Load it once" in message

@@ -184,7 +184,7 @@ def test_a_template_that_refuses_system_turns_is_used_without(tiny_llama: Path, 
     assert model.apply_chat_template(turns) == "Hello"
 
 
-def test_an_engine_without_a_model_is_refused_with_the_mend(console: Console) -> None:
+def test_an_engine_without_a_model_is_refused_with_a_hint(console: Console) -> None:
     class Remote:
         deterministic, identity = False, "remote"
 

@@ -19,7 +19,7 @@ import yaml
 
 from crescent.config.composing import composed
 from crescent.config.resolvers import assets
-from crescent.core.context import Using
+from crescent.core.context import ModelKeys
 from crescent.core.store import Key, make_key
 from crescent.evaluation.harness import PLAIN, plan
 from crescent.experiment import Experiment
@@ -41,19 +41,19 @@ def keys(made: Experiment) -> dict[str, str]:
     """The key of each stage."""
     stages = made.stages()
     engine = engine_key(made.engine, "teacher")
-    using = Using(engine, "embedder")
+    models = ModelKeys(engine, "embedder")
     finetune = replace(stages.finetune, settings=replace(made.train, precision="32-true"))
     return {
         "engine": engine,
         "scoring": engine_key(made.engine.scoring, "student"),
         "embedder": make_key("embedder", 2, replace(made.embedder, dtype="float32")),
         "elicit": make_key("elicit", stages.elicit.VERSION, {"stage": stages.elicit, "shard": 0}, [engine]),
-        "diversify": stages.diversify.key(using, "stream").digest,
+        "diversify": stages.diversify.key(models, "stream").digest,
         "decontaminate": make_key("decontaminate", stages.decontaminate.VERSION, made.contamination),
-        "answer": stages.answer.key(using, "questions").digest,
-        "vote": _digest(stages.vote.key(using, "questions", "ledger")),
+        "answer": stages.answer.key(models, "questions").digest,
+        "vote": _digest(stages.vote.key(models, "questions", "ledger")),
         "gather": make_key("gather", stages.gather.VERSION, stages.gather, ["pairs"]),
-        "finetune": finetune.key(using, "student", "pairs").digest,
+        "finetune": finetune.key(models, "student", "pairs").digest,
         "source": make_key("seeds", Seeds.VERSION, {"source": made.source}),
         "evaluate": make_key("evaluate", stages.evaluate.VERSION, made.eval),
         **_scorings(made),
@@ -73,7 +73,7 @@ def _scorings(made: Experiment) -> dict[str, str]:
     stage = replace(made.stages().evaluate, settings=here)
     return {
         f"evaluate {prompting.name} {source.name} {shots}": replace(stage, prompting=prompting)
-        .task_key(Using("engine", "embedder"), source, shots)
+        .task_key(ModelKeys("engine", "embedder"), source, shots)
         .digest
         for prompting in (PLAIN, *made.prompting.baselines.values())
         for source, shots in plan(here, prompting)

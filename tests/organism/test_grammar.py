@@ -60,10 +60,10 @@ def test_a_slip_propagates_to_the_answer_it_leads_to() -> None:
     assert answer != problem.answer
 
 
-@pytest.mark.parametrize("kind", perturb.KINDS)
+@pytest.mark.parametrize("kind", perturb.PERTURBATIONS)
 def test_a_perturbed_problem_has_its_own_right_answer(kind: str) -> None:
     rng = random.Random(kind)
-    changed = [perturb.KINDS[kind](world.draw(rng, world.SEVERAL_STEPS), rng) for _ in range(100)]
+    changed = [perturb.PERTURBATIONS[kind](world.draw(rng, world.SEVERAL_STEPS), rng) for _ in range(100)]
     found = [problem for problem in changed if problem is not None]
     assert len(found) > 20
     assert all(perturb.is_right(problem) for problem in found)

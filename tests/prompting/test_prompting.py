@@ -192,7 +192,7 @@ def test_baselines_are_planned_at_their_shots_for_tasks_with_an_answer() -> None
     assert len(harness.plan(settings, Plain())) == 5
 
 
-def test_a_baseline_that_applies_to_nothing_is_refused_with_the_mend() -> None:
+def test_a_baseline_that_applies_to_nothing_is_refused_with_a_hint() -> None:
     prompting = Prompting("zero_shot_cot", {"zero_shot_cot": COT})
     with pytest.raises(ValueError, match=r"zero_shot_cot applies to no task of eval=organism at eval\.shots=\[5\]"):
         harness.check(organism_suite("organism_gsm", shots=(5,)), prompting)

@@ -134,7 +134,7 @@ def test_a_long_text_has_one_vector_whatever_else_is_in_the_batch():
     assert np.array_equal(together, np.concatenate([single.embed([text]) for text in texts]))
 
 
-def test_a_model_that_cannot_be_loaded_names_the_mend(tmp_path):
+def test_a_model_that_cannot_be_loaded_gives_a_hint(tmp_path):
     with pytest.raises(ValueError, match="leave path out"):
         EmbedderSettings(path=str(tmp_path)).build().embed(["text"])
     with pytest.raises(ValueError, match="not packaged"):

@@ -132,7 +132,7 @@ def test_any_other_error_is_not_swallowed(
         train(load(tiny_llama), EXAMPLES, PAD, SETTINGS, tmp_path, console)
 
 
-def test_divergence_stops_with_the_mend(
+def test_divergence_stops_with_a_hint(
     tiny_llama: Path, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = TrainingModule.summed_loss

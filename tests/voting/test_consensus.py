@@ -7,7 +7,7 @@ from scipy.stats import beta
 
 from crescent.voting.majority import beta_above, is_confident, is_settled, vote
 
-ANSWERS = st.lists(st.sampled_from(["1", "2", "3", None]), min_size=1, max_size=9)
+ANSWER_LISTS = st.lists(st.sampled_from(["1", "2", "3", None]), min_size=1, max_size=9)
 
 
 def test_the_answer_most_draws_agree_on_wins():
@@ -46,7 +46,7 @@ def test_a_vote_without_draws_is_refused(answers: list | str):
         vote(answers)
 
 
-@given(ANSWERS, st.randoms(use_true_random=False), st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+@given(ANSWER_LISTS, st.randoms(use_true_random=False), st.sampled_from([0.0, 0.3, 0.5, 1.0]))
 def test_the_order_of_draws_changes_nothing_when_ties_are_dropped(answers: list, random, level: float):
     shuffled = random.sample(answers, len(answers))
     a, b = vote(answers, min_agreement=level), vote(shuffled, min_agreement=level)
@@ -54,7 +54,7 @@ def test_the_order_of_draws_changes_nothing_when_ties_are_dropped(answers: list,
     assert set(a.tied) == set(b.tied)
 
 
-@given(ANSWERS)
+@given(ANSWER_LISTS)
 def test_a_winner_has_the_most_votes_and_one_more_vote_keeps_it(answers: list):
     result = vote(answers)
     if result.answer is not None:
@@ -64,7 +64,7 @@ def test_a_winner_has_the_most_votes_and_one_more_vote_keeps_it(answers: list):
         assert vote([*answers, result.answer]).answer == result.answer
 
 
-@given(ANSWERS)
+@given(ANSWER_LISTS)
 def test_votes_never_exceed_draws(answers: list):
     result = vote(answers, tie="first")
     assert 0 <= result.votes <= result.draws == len(answers)

@@ -21,7 +21,7 @@ from crescent.engines.transformers.rows import Row
 
 CACHE_SHARE = 0.25  # of free memory that a batch's cache may take: while rows are exchanged there are two of it
 PROMPT_TOKENS = 16_384  # read in one pass, padding included
-FEW = 1 / 8  # a share of rows: as many must have ended before waiting ones take their places
+MIN_FREED_SHARE = 1 / 8  # a share of rows: as many must have ended before waiting ones take their places
 MOST_ROOM = 2048  # columns for tokens to come
 WIDER = 1.5  # than its rows need: a batch that is more is copied to the width that they need
 SLACK_TOKENS = 64  # of padding that cost as much as reading the weights once more
@@ -85,9 +85,9 @@ class Batcher:
             return self._keep(batch, live) if many else batch
         longest = max([waiting[0].longest, *(batch.rows[index].longest for index in live)])
         room = self._fitting(longest, len(batch.rows) * batch.width) - len(live)
-        if room < max(1, FEW * self.max_rows) and not many:
+        if room < max(1, MIN_FREED_SHARE * self.max_rows) and not many:
             return batch
-        if room < max(1, FEW * len(live)) or self._pads_too_much(batch, live, waiting, room):
+        if room < max(1, MIN_FREED_SHARE * len(live)) or self._pads_too_much(batch, live, waiting, room):
             return self._keep(batch, live) if many else batch
         rows = self._take(waiting, len(live), room)
         parts = self._read(rows)

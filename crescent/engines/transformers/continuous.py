@@ -20,7 +20,7 @@ from crescent.engines.memory import cache_bytes_per_token, free_bytes, halve_bat
 from crescent.engines.transformers.cache import can_grow
 from crescent.engines.transformers.rows import Row, Work, torch_seed
 
-PAGE = {"cpu": 32, "cuda": 256}  # tokens: what flash attention reads at once, and small where nothing is gained by more
+PAGE_TOKENS = {"cpu": 32, "cuda": 256}  # what flash attention reads at once; small where more gains nothing
 CACHE_SHARE = {"cpu": 0.25, "cuda": 0.8}  # of free memory; the library's own choice on a CPU took 7.5 GB
 PASS_TOKENS = {"cpu": 1024, "cuda": 8192}  # of prompts and answers in one pass
 HINT = "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
@@ -35,7 +35,7 @@ def why_not(model: PreTrainedModel) -> str | None:
     """Why the library cannot batch this model continuously, or None."""
     if not hasattr(model, "generate_batch") or not can_grow(model.config):
         return f"{type(model).__name__} keeps more than keys and values"
-    if model.device.type not in PAGE:
+    if model.device.type not in PAGE_TOKENS:
         return f"it does not run on {model.device.type}"
     if is_soft_capped(model.config):
         return "its attention is soft-capped, and the library's paged attention leaves that out"
@@ -149,7 +149,7 @@ class ContinuousDecoder:
         from transformers import ContinuousBatchingConfig
 
         kind = self._model.device.type
-        page = PAGE[kind]
+        page = PAGE_TOKENS[kind]
         pages_a_row = -(-max(row.longest for row in rows) // page) + 1
         bytes_a_page = page * cache_bytes_per_token(self._model.config, self._model.dtype.itemsize)
         affordable = int(CACHE_SHARE[kind] * free_bytes(self._model.device) // bytes_a_page)

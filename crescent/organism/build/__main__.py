@@ -18,7 +18,7 @@ from crescent.organism.build.train import Schedule, train
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 VOCABULARY = 2048
-SEED = 20
+BUILD_SEED = 20
 SHARPNESS = 1.25
 STAGES = ["base", "chat", "small"]
 
@@ -105,7 +105,7 @@ def build(seed: int, out: Path, scale: float, stages: set[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--seed", type=int, default=BUILD_SEED)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full number of training tokens")
     parser.add_argument("--threads", type=int, default=2)

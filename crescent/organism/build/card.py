@@ -11,7 +11,7 @@ from typing import Any
 
 from safetensors import safe_open
 
-from crescent.organism.build.__main__ import LARGE, SEED, SMALL, VOCABULARY, WEIGHTS
+from crescent.organism.build.__main__ import BUILD_SEED, LARGE, SMALL, VOCABULARY, WEIGHTS
 from crescent.organism.build.dialogues import MATH_SLIPS
 from crescent.organism.world import FAMILIES
 
@@ -103,7 +103,7 @@ def figures_table(figures: dict[str, list[dict[str, Any]]]) -> str:
 
 def card(measured: dict[str, Any], weights: Path = WEIGHTS) -> str:
     return TEXT.format(
-        forms=forms_table(weights), vocabulary=f"{VOCABULARY:,}", seed=SEED, families=len(FAMILIES),
+        forms=forms_table(weights), vocabulary=f"{VOCABULARY:,}", seed=BUILD_SEED, families=len(FAMILIES),
         base_tokens=f"{LARGE.base_tokens:,}", chat_tokens=f"{LARGE.chat_tokens:,}", slips=f"{MATH_SLIPS:.0%}",
         small_base=f"{SMALL.base_tokens:,}", small_chat=f"{SMALL.chat_tokens:,}", split=measured["split"],
         data_seed=measured["seed"], figures=figures_table(measured["figures"]),

@@ -136,7 +136,7 @@ def distractor_insertion(problem: Problem, rng: random.Random) -> Problem | None
     return make(longer, rng, {**problem.binding, "z": rng.randint(2, 60)}, problem.wording)
 
 
-KINDS: dict[str, Callable[[Problem, random.Random], Problem | None]] = {
+PERTURBATIONS: dict[str, Callable[[Problem, random.Random], Problem | None]] = {
     "numerical_substitution": numerical_substitution,
     "digit_expansion": digit_expansion,
     "integer_conversion": integer_conversion,
@@ -152,7 +152,7 @@ def sometimes(problem: Problem, rng: random.Random, share: float = 0.2) -> Probl
     """The problem itself, or with probability `share` a perturbation of it: training text is not all plain."""
     if rng.random() >= share:
         return problem
-    return KINDS[rng.choice(SEEN)](problem, rng) or problem
+    return PERTURBATIONS[rng.choice(SEEN)](problem, rng) or problem
 
 
 def is_right(problem: Problem) -> bool:

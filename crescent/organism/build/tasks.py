@@ -48,11 +48,11 @@ def puzzle(split: Split, rng: random.Random) -> Item:
 
 def plus(split: Split, rng: random.Random) -> Item:
     """A perturbation of a problem of several steps, with the problem it was made from."""
-    kind = rng.choice(list(perturb.KINDS))
+    kind = rng.choice(list(perturb.PERTURBATIONS))
     while True:
         seed = draw_from(split, lambda r: world.draw(r, world.SEVERAL_STEPS), rng)
         for _ in range(40):
-            changed = perturb.KINDS[kind](seed, rng)
+            changed = perturb.PERTURBATIONS[kind](seed, rng)
             if changed and changed.question != seed.question and split_of(changed.question) == split:
                 more = {"perturbation_type": kind, "seed_question": seed.question, "seed_answer": seed.answer}
                 return {**item(changed), **more}

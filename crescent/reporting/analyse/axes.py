@@ -18,8 +18,8 @@ from crescent.evaluation.settings import EvaluationSettings
 from crescent.reporting.read.runs import Run
 from crescent.training.settings import TrainSettings
 
-SEED = "seed"
-NO_AXES = ("name", "store", "check", "seeds", "tracking.", "eval.", "prompting.", "oracle.", "runtime.")
+SEED_AXIS = "seed"
+NO_AXES = ("name", "store", "check", "seed_data", "seeds", "tracking.", "eval.", "prompting.", "oracle.", "runtime.")
 """Keys (or, with a dot, groups) that say where and how a run ran, what of it was measured, or what others refer to."""
 SETTINGS = {"engine": (TransformersSettings, VllmSettings, ServerSettings), "train": (TrainSettings,)}
 _SUITE = ("name", "tasks", "shots", "task_folders", "data", "loglikelihood_batch", "models")
@@ -47,10 +47,11 @@ Point = tuple[Any, ...]
 def find_axes(runs: Sequence[Run]) -> Axes:
     """The keys in which runs differ. `dedup.name` stands for all that differs with it (`dedup.max_rewrites` ...)."""
     differing = [key for key in _keys(runs) if len({_value(run, key) for run in runs}) > 1]
-    candidates = [key for key in differing if key != SEED and not _changes_nothing(runs, key)]
+    candidates = [key for key in differing if key != SEED_AXIS and not _changes_nothing(runs, key)]
     axes: list[str] = []
     for key in sorted(candidates, key=lambda key: (not key.endswith(".name"), key.count("."), candidates.index(key))):
-        if key.rpartition(".")[2] == SEED and _follows([run for run in runs if key in run.settings], key, [SEED]):
+        is_seed = key.rpartition(".")[2] == SEED_AXIS
+        if is_seed and _follows([run for run in runs if key in run.settings], key, [SEED_AXIS]):
             continue  # train.seed and vote.seed take the run's, where a run has them
         named = [axis for axis in axes if axis.endswith(".name") and key.startswith(axis.removesuffix("name"))]
         if key.startswith("distill.student."):  # with distill=self the student is the teacher
@@ -164,7 +165,7 @@ def _keys(runs: Sequence[Run]) -> list[str]:
 
 
 def _value(run: Run, key: str) -> Any:
-    return run.seed if key == SEED else run.settings.get(key, _BEFORE.get(key, ABSENT))
+    return run.seed if key == SEED_AXIS else run.settings.get(key, _BEFORE.get(key, ABSENT))
 
 
 def _order(value: Any) -> tuple[int, float, str]:

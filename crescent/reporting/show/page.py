@@ -35,7 +35,7 @@ MAX_DETAIL_BYTES = 4_000_000
 """Of browsable samples, so that a page stays below 8 MB."""
 MOST_ENTRIES = 400
 """Of each kind and configuration; halved until they fit."""
-KINDS = (
+SAMPLE_KINDS = (
     ("questions", "Questions", "What the model asked and diversification kept."),
     ("rejections", "Rejections", "Candidates too similar to a kept question, with their rewrites, and invalid ones."),
     ("votes", "Votes", "How the draws of a question voted, and the response that became the training answer."),
@@ -87,7 +87,7 @@ def render(comparison: Comparison, console: Console) -> str:
         axes=[axis.short(one) for one in comparison.axes],
         # panels are our own SVG, script and style our own files; the data cannot leave its element (safe_json)
         figures=[_shown(one) for one in drawn],
-        kinds=[(kind, name, what, details.totals.get(kind, 0)) for kind, name, what in KINDS],
+        kinds=[(kind, name, what, details.totals.get(kind, 0)) for kind, name, what in SAMPLE_KINDS],
         data=Markup(safe_json(data)),
         script=Markup(script),
         style=Markup(style),
@@ -121,7 +121,7 @@ def _fitting(comparison: Comparison) -> tuple[Details, dict[str, Any]]:
     at_most = MOST_ENTRIES
     details = collect(comparison, at_most)
     while True:
-        data = {kind: getattr(details, kind) for kind, _, _ in KINDS}
+        data = {kind: getattr(details, kind) for kind, _, _ in SAMPLE_KINDS}
         size = len(safe_json(data).encode())
         if size <= MAX_DETAIL_BYTES or at_most <= 2:
             return details, data

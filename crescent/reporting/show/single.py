@@ -16,7 +16,7 @@ from crescent.reporting.show.page import write_page
 from crescent.statistics.paired import Difference
 
 log = logging.getLogger(__name__)
-PAGE = "report.html"
+REPORT_FILE = "report.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def report_run(folder: Path) -> RunReport:
     try:
         comparison = compare([read(folder)], Options(parts=True), Console(quiet=True))
         differences = student_differences(comparison)
-        return RunReport(differences, write_page(comparison, folder / PAGE, Console(quiet=True)))
+        return RunReport(differences, write_page(comparison, folder / REPORT_FILE, Console(quiet=True)))
     except Exception as error:  # nothing that can go wrong in drawing is worth a run that is complete
         log.warning(
             "the report could not be drawn (%s: %s); crescent-compare %s --html FILE tries again",

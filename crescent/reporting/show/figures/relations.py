@@ -9,7 +9,7 @@ from crescent.reporting.show.drawing import draw, few_ticks, interval_at, stroke
 from crescent.reporting.show.figures.figure import Figure, info, key_of, mean, short_labels, unit
 from crescent.reporting.show.tables import scale
 
-FEWEST = 3
+MIN_POINTS = 3
 """Configurations below which a scatter tells nothing."""
 CAPTION = (
     "{task}: one mark a configuration, means over its seeds, with the 95 % interval of its accuracy. Where the marks "
@@ -35,7 +35,7 @@ def explanations(comparison: Comparison) -> list[Figure]:
             height=2.4,
         )
         for what, xs in measured
-        if sum(x is not None for x in xs) >= FEWEST
+        if sum(x is not None for x in xs) >= MIN_POINTS
     )
     caption = CAPTION.format(task=column.name)
     return [Figure("What may explain it", caption, panels, key_of(short_labels(comparison, rows)))] if panels else []
