@@ -19,7 +19,7 @@ from crescent.core.context import EngineHandle, Stage, StageContext
 from crescent.core.events import Events, Subscribers
 from crescent.core.records import Question
 from crescent.core.store import Artifact, Store, make_key
-from crescent.engines import LazyEngine
+from crescent.engines import Engine, LazyEngine
 from crescent.engines.weights import Weights, identity
 from crescent.evaluation.harness import PLAIN
 from crescent.experiment import EngineSettings, Experiment
@@ -133,7 +133,7 @@ class Runner:
     def __init__(
         self, experiment: Experiment, console: Console, backend: Backend, subscribers: Sequence[Events] = ()
     ) -> None:
-        self.experiment = experiment = experiment.resolved()
+        self.experiment, self._console = (experiment := experiment.resolved()), console
         self._store, self._backend = Store(Path(experiment.store).absolute()), backend
         embedder_key = _embedder_key(experiment.embedder, self._store)
         self._embedder = backend.embedder(experiment.embedder, self._store.root / "embeddings" / embedder_key)
@@ -157,11 +157,11 @@ class Runner:
 
     def engine(self, weights: Weights) -> LazyEngine:
         """The engine of these weights on the backend of the run, loaded at its first use."""
-        return lazy_engine(self.experiment.engine, weights, self._store, self._backend)
+        return lazy_engine(self.experiment.engine, weights, self._store, self._backend, self._console)
 
     def scorer(self, weights: Weights) -> LazyEngine:
         """An engine in this process."""
-        return lazy_engine(self.experiment.engine.scoring, weights, self._store, LocalBackend())
+        return lazy_engine(self.experiment.engine.scoring, weights, self._store, LocalBackend(), self._console)
 
     def learner(self, weights: Weights) -> Learner:
         """Weights with their identity."""
@@ -187,11 +187,18 @@ class Runner:
         return self._monitor.measured_scores()
 
 
-def lazy_engine(settings: EngineSettings, weights: Weights, store: Store, backend: Backend) -> LazyEngine:
+def lazy_engine(
+    settings: EngineSettings, weights: Weights, store: Store, backend: Backend, console: Console
+) -> LazyEngine:
     """The engine of these weights on `backend`, loaded at its first use."""
     key = engine_key(settings, settings.identity(weights, store.root / "weights.json"))
     preferred_batch = max(backend.preferred_batch, settings.preferred_batch)
-    return LazyEngine(key, lambda: backend.engine(settings, weights, key), preferred_batch, weights.name)
+
+    def build() -> Engine:
+        with console.working(f"loading {weights.name}"):
+            return backend.engine(settings, weights, key)
+
+    return LazyEngine(key, build, preferred_batch, weights.name)
 
 
 def engine_key(settings: EngineSettings, weights: str) -> str:

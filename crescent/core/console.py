@@ -1,9 +1,9 @@
-"""What a run prints: headings, plain lines, boxed examples, progress with rate and time left.
+"""What people read on stderr: headings, lines, real examples, and progress with a time estimate.
 
-In: what stages say. Out: lines on stderr; on a terminal a live bar, elsewhere a line every few seconds. It decides
-nothing and stores nothing. stdout stays free for the result table.
+In: text. Out: rich output on a terminal, plain lines anywhere else. It decides nothing.
 """
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,58 +11,22 @@ from contextlib import contextmanager
 from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-SECONDS_BETWEEN_LINES = 10.0
-MIN_UNITS = 20
-MIN_SHARE = 0.02
-"""No rate is shown before this many units, or this share of all, are done: the first of a batch are no measure of the
-rest."""
+from crescent.core.progress import Tally, Waiting
+
+SECONDS_BETWEEN_LINES = 5.0
+"""While something is at work, nothing is silent for longer."""
+LOOK = 0.25  # seconds between two looks at what is at work
 
 
-class RateColumn(ProgressColumn):
-    """Units per second over the recent past."""
+class _Figures(ProgressColumn):
+    """Rate and time left of a tally."""
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.1f} {task.fields['unit']}/s")
-
-
-class Tally:
-    """Counts progress of one piece of work and shows it. `note` replaces the text behind the bar."""
-
-    def __init__(self, what: str, total: int, unit: str, console: RichConsole, bar: Progress | None) -> None:
-        self.done, self.total = 0, total
-        self._what, self._unit, self._console, self._bar = what, unit, console, bar
-        self._task = bar.add_task(what, total=total, unit=unit, note="") if bar else None
-        self._start = self._printed = time.monotonic()
-        self._note = ""
-
-    def advance(self, count: int = 1, note: str | None = None) -> None:
-        """`count` more units are done."""
-        self.done += count
-        self._note = self._note if note is None else note
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, advance=count, note=self._note)
-            return
-        now = time.monotonic()
-        if now - self._printed >= SECONDS_BETWEEN_LINES and self.done:
-            self._printed = now
-            rate = self.done / (now - self._start)
-            line = f"  {self._what}: {self.done:,}/{self.total:,} {self._unit}"
-            if self.done >= min(MIN_UNITS, MIN_SHARE * self.total):
-                line += f", {rate:,.1f}/s, {_clock(max(0, self.total - self.done) / rate)} left"
-            line += f", {self._note}" if self._note else ""
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def settle(self, note: str) -> None:
-        """The work ended before its total: what is done is the total."""
-        self.total = self.done
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, total=self.done, note=note)
-        else:
-            self._console.print(f"  {self._what}: {self.done:,} {self._unit}; {note}", markup=False, highlight=False)
+        tally: Tally = task.fields["tally"]
+        return Text(", ".join(part for part in (tally.rate(), tally.left() or tally.so_far(), tally.note) if part))
 
 
 class Console:
@@ -70,29 +34,84 @@ class Console:
 
     def __init__(self, quiet: bool = False) -> None:
         self._rich = RichConsole(stderr=True, quiet=quiet)
+        self._printed = time.monotonic()
+        self._at_work: list[Tally | Waiting] = []
+        self._bars = 0
 
     def heading(self, text: str) -> None:
         """The title of a step."""
-        self._rich.print(f"\n[bold]{escape(text)}[/bold]")
+        self._print(f"\n[bold]{escape(text)}[/bold]")
 
     def say(self, text: str) -> None:
         """One plain line."""
-        self._rich.print("  " + text, markup=False, highlight=False, soft_wrap=True)
+        self._print("  " + text, markup=False, highlight=False, soft_wrap=True)
 
     def example(self, title: str, body: str) -> None:
         """A real piece of data, boxed. Control characters of model text are not passed on to the terminal."""
         clean = "".join(char if char == "\n" or char.isprintable() else "�" for char in body)
-        self._rich.print(Panel(Text(clean), title=escape(title), title_align="left", width=min(100, self._rich.width)))
+        self._print(Panel(Text(clean), title=escape(title), title_align="left", width=min(100, self._rich.width)))
 
     @contextmanager
-    def progress(self, what: str, total: int, unit: str) -> Iterator[Tally]:
-        """Counts work of known size: `with console.progress("answers", 600, "draws") as tally: tally.advance(5)`."""
-        if not self._rich.is_terminal:
-            yield Tally(what, total, unit, self._rich, None)
+    def progress(self, what: str, total: int, unit: str, token_limit: int = 0) -> Iterator[Tally]:
+        """Counts work of known size: `with console.progress("answers", 600, "draws") as tally: tally.advance(5)`.
+
+        `token_limit`: the units are completions of at most so many new tokens (see `Tally`).
+        """
+        tally = Tally(what, total, unit, token_limit)
+        if not self._rich.is_terminal or self._bars:  # a terminal shows one bar at a time
+            tally.on_change = lambda: self.say(tally.text()) if tally.is_settled else self._print_if_due(tally)
+            with self._working(tally):
+                yield tally
             return
-        columns = (TextColumn("  {task.description}"), BarColumn(30), MofNCompleteColumn(), RateColumn())
-        with Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=self._rich) as bar:
-            yield Tally(what, total, unit, self._rich, bar)
+        columns = (TextColumn("  {task.description}"), BarColumn(30), MofNCompleteColumn(), _Figures())
+        with Progress(*columns, console=self._rich) as bar, self._bar_shown():
+            task = bar.add_task(what, total=total, tally=tally)
+            tally.on_change = lambda: bar.update(task, completed=tally.done, total=tally.total)
+            yield tally
+            bar.update(task, completed=tally.done, total=tally.total)
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """Work of unknown size: a line every few seconds says that it is still at it."""
+        with self._working(Waiting(what)):
+            yield
+
+    @contextmanager
+    def _bar_shown(self) -> Iterator[None]:
+        self._bars += 1
+        try:
+            yield
+        finally:
+            self._bars -= 1
+
+    @contextmanager
+    def _working(self, work: Tally | Waiting) -> Iterator[None]:
+        self._at_work.append(work)
+        ended = threading.Event()
+        if len(self._at_work) == 1 and not self._rich.quiet:
+            threading.Thread(target=self._keep_telling, args=(ended,), name="progress", daemon=True).start()
+        try:
+            yield
+        finally:
+            self._at_work.remove(work)
+            ended.set()
+
+    def _keep_telling(self, ended: threading.Event) -> None:
+        while not ended.wait(LOOK):
+            for work in self._at_work[-1:]:
+                self._print_if_due(work)
+
+    def _print_if_due(self, work: Tally | Waiting) -> None:
+        if isinstance(work, Tally):
+            work.look()
+            if work.is_settled:
+                return
+        if not self._bars and time.monotonic() - self._printed >= SECONDS_BETWEEN_LINES:
+            self.say(work.text())
+
+    def _print(self, *what: object, **how: bool) -> None:
+        self._printed = time.monotonic()
+        self._rich.print(*what, **how)  # type: ignore[arg-type]
 
 
 def counted(number: int, unit: str, units: str | None = None) -> str:
@@ -106,8 +125,3 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"

@@ -115,7 +115,8 @@ class StageContext:
             return stage.run(context, *inputs, **options)
         self.events.stage_started(stage.NAME, stage.title(*inputs, **options), inputs, self.iteration)
         start = time.monotonic()
-        made = stage.run(context, *inputs, **options)
+        with self.console.working(stage_info(stage.NAME).label.lower()):
+            made = stage.run(context, *inputs, **options)
         report = _report(stage, made, self.iteration, context._costs)
         report.seconds = round(max(0.0, report.seconds + time.monotonic() - start), 3)
         self.events.stage_finished(report, made, inputs)

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from crescent.core.console import Tally
+from crescent.core.console import counted
 from crescent.core.context import ModelKeys, Stage, StageContext
 from crescent.core.errors import UserError
 from crescent.core.events import StageReport
+from crescent.core.progress import Tally
 from crescent.core.records import Decision, Question, RawQuestion, encode, text_id
 from crescent.core.store import Artifact, Key, Outcome
 from crescent.dedup import Candidate, Dedup, Judged, Rewrite, Tools
@@ -89,7 +90,8 @@ class Diversify(Stage):
         pulled: list[_RoundLoop] = []
 
         def build(work: Path) -> Outcome:
-            with context.console.progress("questions kept", self.num_questions, "questions") as tally:
+            limit = self.sampling.max_new_tokens
+            with context.console.progress("questions kept", self.num_questions, "questions", limit) as tally:
                 loop = _RoundLoop(self, stream, context, tally)
                 loop.remember([question for artifact in earlier for question in artifact.read(Question)])
                 loop.until_enough()
@@ -126,7 +128,8 @@ class _RoundLoop:
         self._ended: list[str] = []
         self.acceptance: list[float] = []
         self._rewrite_tokens = self.new_rewrite_tokens = self._rewrites = self._rounds_without_gain = 0
-        self._seconds, self._raw = 0.0, 0
+        self._seconds, self._raw, self._ahead = 0.0, 0, 0
+        tally.completions_left = self._texts_left
 
     def remember(self, questions: Sequence[Question]) -> None:
         """New questions are compared with these as well."""
@@ -154,6 +157,7 @@ class _RoundLoop:
         shard = self._stream.shard(index, self._rounds_left(), self._written)
         self._seconds += time.monotonic() - start
         self.shards.append(shard)
+        self._ahead = max(0, self._ahead - (0 if shard.reused else shard.records))
         candidates = []
         for raw in shard.read(RawQuestion):
             self._ended.append(raw.finish_reason)
@@ -172,7 +176,15 @@ class _RoundLoop:
     def _written(self, _index: int, _made: Completion) -> None:
         """Shows that something is happening: several rounds may be written before the first is judged."""
         self._raw += 1
-        self._tally.advance(0, f"{self._raw:,} raw ones written")
+        self._ahead += 1
+        self._tally.complete()
+        self._tally.advance(0, f"{self._raw:,} raw texts written")
+
+    def _texts_left(self) -> int | None:
+        """Raw texts still to be written, if later rounds keep as many as the last did; None before the first."""
+        if not self.shards:
+            return None
+        return max(0, self._rounds_left() * self.shards[-1].records - self._ahead)
 
     def _rounds_left(self) -> int:
         """How many more rounds it will take, if each keeps as many as the last did: unknown before the first."""
@@ -197,6 +209,7 @@ class _RoundLoop:
             Ask(text_id(question, neighbour), 0, fill(self._stage.modify, question=question, neighbour=neighbour))
             for question, neighbour in rewrites
         ]
+        self._tally.advance(0, f"{counted(len(asks), 'near-duplicate')} rewritten")
         drawn = self._ledger.complete(asks)
         self._rewrites += len(asks)
         self._rewrite_tokens += sum(row.new_tokens for row in drawn.rows)

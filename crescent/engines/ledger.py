@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crescent.core.console import Tally
 from crescent.core.context import EngineHandle
+from crescent.core.progress import Tally
 from crescent.core.records import Solution, decode, encode
 from crescent.core.store import Key, Store, canonical, write_atomic
 from crescent.engines import Completion, Prompt, Sampling
@@ -109,6 +109,7 @@ class Ledger:
 
         def finished(_index: int, _made: Completion) -> None:
             if tally is not None:
+                tally.complete()
                 tally.advance()
 
         prompts = [Prompt(ask.text, ask.draw) for ask in asks]

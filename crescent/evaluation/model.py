@@ -149,10 +149,16 @@ class HarnessModel(LM):
                 prompts.append(Prompt(text, draw=repeat + sample * repeats[context], rendered=True))
         self._tell_cut(cut, len(asked))
         made: dict[int, Completion] = {}
-        with self._console.progress(self._title, len(prompts), "items") as tally:
+        limit = max((sampling.max_new_tokens for sampling in groups), default=0)
+        with self._console.progress(self._title, len(prompts), "items", limit) as tally:
+
+            def finished(_index: int, _made: Completion) -> None:
+                tally.complete()
+                tally.advance()
+
             for sampling, indices in groups.items():
                 chosen = [prompts[index] for index in indices]
-                done = self._engine.generate(chosen, sampling, lambda _index, _made: tally.advance())
+                done = self._engine.generate(chosen, sampling, finished)
                 made.update(zip(indices, done, strict=True))
         self.thinks = self.thinks or any(split_thoughts(one.text).thought for one in made.values())
         return [[made[at + sample] for sample in range(self._samples)] for at in range(0, len(prompts), self._samples)]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crescent.core.errors import UserError
+from crescent.core.progress import TOKENS
 from crescent.engines import Completion, Engine, Finished, Prompt, Sampling
 from crescent.engines.weights import Weights
 from crescent.runtime.cluster import Cluster, ClusterSettings, Lost, Tool
@@ -102,6 +103,7 @@ class RemoteEngine:
         for index, made in self._workers.each(self._tool, shards):
             for place, completion in zip(parts[index], made, strict=True):
                 completions[place] = completion
+                TOKENS.add(completion.new_tokens)
                 if finished is not None:
                     finished(place, completion)
         return [completion for completion in completions if completion is not None]

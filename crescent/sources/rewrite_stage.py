@@ -185,7 +185,8 @@ class Rewrite(Stage):
         asks = list({(draft.ask.id, draft.ask.draw): draft.ask for draft in drafts if draft.ask}.values())
         if not asks:
             return {}, Written()
-        with context.console.progress(f"{way.kind.replace('_', '-')} drafts", len(asks), "replies") as tally:
+        kind, limit = way.kind.replace("_", "-"), self.sampling.max_new_tokens
+        with context.console.progress(f"{kind} drafts", len(asks), "replies", limit) as tally:
             drawn = Ledger(context.store, context.engine, way.prompt, self.sampling).complete(asks, tally)
         replies = {(ask.id, ask.draw): row for ask, row in zip(asks, drawn.rows, strict=True)}
         return replies, Written(sum(row.new_tokens for row in drawn.rows), drawn.generated_tokens)

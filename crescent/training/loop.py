@@ -18,8 +18,9 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from crescent.core.console import Console, Tally
+from crescent.core.console import Console
 from crescent.core.errors import OutOfMemory
+from crescent.core.progress import Tally
 from crescent.core.records import TrainStep
 from crescent.core.signals import Stopped, between_steps
 from crescent.engines.memory import is_out_of_memory

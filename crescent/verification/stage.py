@@ -84,7 +84,8 @@ class Verify(Stage):
             for question in asked
             for draw in range(settings.draws)
         ]
-        with context.console.progress("questions judged", len(asks), "verdicts") as tally:
+        limit = self.sampling.max_new_tokens
+        with context.console.progress("questions judged", len(asks), "verdicts", limit) as tally:
             return Ledger(context.store, context.engine, settings.prompt, self.sampling).complete(asks, tally)
 
 

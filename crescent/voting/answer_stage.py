@@ -47,7 +47,8 @@ class Answer(Stage):
         prompts = [fill(self.solve, question=question.text) for question in asked]
         solutions: list[list[Solution]] = [[] for _ in asked]
         reused = tokens = 0
-        with context.console.progress("answers drawn", until.draws * len(asked), "draws") as tally:
+        limit = self.sampling.max_new_tokens
+        with context.console.progress("answers drawn", until.draws * len(asked), "draws", limit) as tally:
             while asks := _asks(asked, prompts, solutions, wanted):
                 drawn = ledger.complete([ask for _, ask in asks], tally)
                 for (index, _), row in zip(asks, drawn.rows, strict=True):

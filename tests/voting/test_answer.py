@@ -7,6 +7,7 @@ import pytest
 from echo import Echo
 from stage_context import stage_context
 
+from crescent.core.console import Console
 from crescent.core.records import Question, Solution
 from crescent.core.store import Artifact, Key, Outcome, Store
 from crescent.engines import LazyEngine, Sampling
@@ -65,7 +66,7 @@ def test_an_engine_is_asked_for_several_batches_at_a_time(settings: Transformers
     assert settings.preferred_batch >= 40
 
 
-def test_the_larger_preferred_batch_of_engine_and_backend_counts(store: Store) -> None:
+def test_the_larger_preferred_batch_of_engine_and_backend_counts(store: Store, console: Console) -> None:
     weights = Weights("tiny", "nowhere")
-    assert lazy_engine(SERVED, weights, store, LocalBackend()).preferred_batch == 32
-    assert lazy_engine(SERVED, weights, store, RayBackend(None, 999)).preferred_batch == 999  # type: ignore[arg-type]
+    assert lazy_engine(SERVED, weights, store, LocalBackend(), console).preferred_batch == 32
+    assert lazy_engine(SERVED, weights, store, RayBackend(None, 999), console).preferred_batch == 999  # type: ignore[arg-type]

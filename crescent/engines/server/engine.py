@@ -18,6 +18,7 @@ from typing import Any
 
 from openai import AsyncOpenAI
 
+from crescent.core.progress import TOKENS
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import seed_of
 from crescent.engines.server.capabilities import (
@@ -117,6 +118,7 @@ class _Work:
                 made = await self._requester.samples(request, sampling, None)
                 for index, completion in zip(request.indices, made, strict=False):
                     completions[index] = completion
+                    TOKENS.add(completion.new_tokens)
                     if finished is not None:
                         finished(index, completion)
                 for missing in request.indices[len(made) :]:

@@ -14,6 +14,7 @@ from typing import Any
 from transformers import GenerationConfig, PreTrainedModel
 
 from crescent.core.errors import OutOfMemory, RunError
+from crescent.core.progress import TOKENS
 from crescent.engines import Sampling
 from crescent.engines.attention import is_soft_capped
 from crescent.engines.memory import cache_bytes_per_token, free_bytes, halve_batch, is_out_of_memory
@@ -125,7 +126,9 @@ class ContinuousDecoder:
 
     def _take(self, row: Row, made: Any, work: Work) -> bool:
         """What was written of a row so far. True when it ends there, which is then told."""
+        written = len(row.tokens)
         row.tokens = list(made.generated_tokens)
+        TOKENS.add(max(0, len(row.tokens) - written))
         if not row.tokens:
             return False
         if row.tokens[-1] in self._ends or work.stops_at(row):

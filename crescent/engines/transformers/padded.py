@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from crescent.core.progress import TOKENS
 from crescent.engines.memory import halve_batch, is_out_of_memory
 from crescent.engines.transformers.batch import Batch, Batcher
 from crescent.engines.transformers.rows import Row, Work, torch_seed
@@ -70,6 +71,7 @@ class PaddedDecoder:
                 tokens[index] = choose(alone, its_waits, sampling.temperature, sampling.top_p)[0][0]
         logprobs = logits.gather(1, tokens.unsqueeze(1)).squeeze(1) - logits.logsumexp(dim=-1)
         chosen, nats = tokens.tolist(), logprobs.tolist()
+        TOKENS.add(len(live))
         for index in live:
             batch.rows[index].tokens.append(chosen[index])
             batch.rows[index].logprob += nats[index]

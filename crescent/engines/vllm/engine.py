@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crescent.core.errors import UserError
+from crescent.core.progress import TOKENS
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import encode, seed_of
 from crescent.engines.guard import Guard
@@ -87,6 +88,7 @@ class VllmEngine:
         try:
             with closing(self._run(requests, sampling)) as samples:
                 for places, made in samples:
+                    TOKENS.add(made.new_tokens)
                     hand_out(places, made)
         except EngineDeadError:
             raise UserError(
