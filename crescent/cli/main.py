@@ -26,6 +26,7 @@ from crescent.config.resolvers import assets, register_resolvers
 from crescent.config.typed import ConfigError
 from crescent.core.console import Console
 from crescent.core.signals import Stopped, stoppable
+from crescent.preflight.busy import Look, warning
 from crescent.sweeps.callback import recorded, reported
 from crescent.sweeps.jobs import UnfitJob
 
@@ -107,37 +108,40 @@ def run_job(config: DictConfig) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     warnings.filterwarnings("ignore", category=FutureWarning)
-    node: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    from crescent.experiment import Job
-    from crescent.observers.narration import tell_formats, tell_thinking
-    from crescent.observers.summary import Summary
-    from crescent.observers.tables import print_paths, print_table
-    from crescent.pipeline import Runner, run
-    from crescent.reporting.show.single import report_run
+    console, before = Console(), Look.now()
+    with console.working("starting"):
+        node: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+        from crescent.experiment import Job
+        from crescent.observers.narration import tell_formats, tell_thinking
+        from crescent.observers.summary import Summary
+        from crescent.observers.tables import print_paths, print_table
+        from crescent.pipeline import Runner, run
+        from crescent.reporting.show.single import report_run
 
-    configured = Job.from_node(node)
-    experiment = configured.experiment
-    experiment.check()
-    job = HydraConfig.get()
-    folder = Path(job.runtime.output_dir)
-    _log_to(folder / LOG)
-    console = Console()
-    console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
-    console.say(f"{experiment.model.name} teaches {experiment.distill.student.name}; run folder {folder}")
-    tell_formats(console, (experiment.model, experiment.distill.student), lambda: configured.experiment.device)
-    tell_thinking(console, (experiment.model, experiment.distill.student))
-    experiment = experiment.resolved()
-    # what is tracked, compared and exported is what the run computed in
-    node["model"]["dtype"] = experiment.model.dtype
-    node["distill"]["student"]["dtype"] = experiment.distill.student.dtype
-    if not _fit_to_run(experiment, configured.check, folder, console):
-        return
+        configured = Job.from_node(node)
+        experiment = configured.experiment
+        experiment.check()
+        job = HydraConfig.get()
+        folder = Path(job.runtime.output_dir)
+        _log_to(folder / LOG)
+        console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
+        console.say(f"{experiment.model.name} teaches {experiment.distill.student.name}; run folder {folder}")
+        tell_formats(console, (experiment.model, experiment.distill.student), lambda: configured.experiment.device)
+        tell_thinking(console, (experiment.model, experiment.distill.student))
+        experiment = experiment.resolved()
+        # what is tracked, compared and exported is what the run computed in
+        node["model"]["dtype"] = experiment.model.dtype
+        node["distill"]["student"]["dtype"] = experiment.distill.student.dtype
+        if (slow := warning(Look.now().others_since(before))) is not None:
+            console.say(slow)
+        if not _fit_to_run(experiment, configured.check, folder, console):
+            return
     _link_latest(folder)
     summary = Summary(experiment.name, experiment.seed, list(job.overrides.task), node, folder)
     group, name = _names(job, experiment.name)
     full = full_disk_named(Path(experiment.store).absolute(), folder)
     tracked = configured.tracking.start(folder, node, group, name)
-    with full, stoppable(), summary.ends(), tracked as tracker:
+    with full, stoppable(), summary.ends(), console.working("at work"), tracked as tracker:
         with experiment.runtime.start() as place:
             run(experiment, Runner(experiment, console, place, [summary, tracker]))
         summary.write()

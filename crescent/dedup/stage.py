@@ -182,7 +182,7 @@ class _RoundLoop:
 
     def _texts_left(self) -> int | None:
         """Raw texts still to be written, if later rounds keep as many as the last did; None before the first."""
-        if not self.shards:
+        if not self.acceptance:
             return None
         return max(0, self._rounds_left() * self.shards[-1].records - self._ahead)
 

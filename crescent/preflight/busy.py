@@ -1,0 +1,67 @@
+"""Whether other processes use the cores that this one computes on.
+
+In: two looks at the processor's counters. Out: how many cores others kept busy in between, and a warning.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from crescent.core.console import counted
+
+BUSY = 0.5  # cores of other processes, beyond those that are free, from which a run is slowed down noticeably
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Seconds since some moment: on the clock, of all processes on our cores, of this process."""
+
+    clock: float
+    all_processes: float
+    this_process: float
+
+    @classmethod
+    def now(cls) -> "Look":
+        """Reads the counters."""
+        times = psutil.cpu_times(percpu=True)
+        busy = sum(_busy(times[core]) for core in _cores() if core < len(times))
+        return cls(time.monotonic(), busy, time.process_time())
+
+    def others_since(self, before: "Look") -> float:
+        """Cores that other processes kept busy, on average."""
+        seconds = max(1e-3, self.clock - before.clock)
+        taken = self.all_processes - before.all_processes - (self.this_process - before.this_process)
+        return max(0.0, taken / seconds)
+
+
+def warning(others: float) -> str | None:
+    """What to say where `others` cores are taken by other processes; None where there are enough for all."""
+    cores, threads = len(_cores()), _threads()
+    if others + threads <= cores + BUSY:
+        return None
+    fewer = ", or start both with fewer threads (OMP_NUM_THREADS=1)" if threads > 1 else ""
+    return (
+        f"other processes keep {others:.1f} of {counted(cores, 'core')} busy, and this run computes with "
+        f"{counted(threads, 'thread')}: threads that wait for a core can slow all of them down tenfold. Let the others "
+        f"end first{fewer}"
+    )
+
+
+def _busy(times: Any) -> float:
+    return times.user + times.system + getattr(times, "nice", 0.0)
+
+
+def _threads() -> int:
+    """Threads that torch computes with: it is not asked, because a run that reuses its artifacts does not load it."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() and int(asked) else min(psutil.cpu_count(logical=False) or 1, len(_cores()))
+
+
+def _cores() -> list[int]:
+    """The cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))

@@ -1,0 +1,38 @@
+"""A machine that others keep busy is named once, before a run."""
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from crescent.preflight.busy import Look, warning
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def test_what_other_processes_compute_is_seen_and_what_this_one_does_is_not() -> None:
+    before = Look.now()
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        while sum(psutil.Process(other.pid).cpu_times()[:2]) < 0.5 and time.monotonic() < before.clock + 60:
+            pass
+        taken = psutil.Process(other.pid).cpu_times()
+        after = Look.now()
+        other.kill()
+    seconds = after.clock - before.clock
+    assert after.others_since(before) >= 0.7 * (taken.user + taken.system) / seconds > 0
+    assert after.others_since(before) <= CORES - 0.5 * (after.this_process - before.this_process) / seconds
+
+
+def test_a_machine_with_room_is_not_mentioned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert warning(others=0.0) is None
+
+
+def test_a_busy_machine_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", str(CORES))
+    told = warning(others=0.9 * CORES)
+    assert told is not None and told.startswith(f"other processes keep {0.9 * CORES:.1f} of {CORES} core")
+    assert ("OMP_NUM_THREADS=1" in told) == (CORES > 1)
