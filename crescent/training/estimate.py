@@ -11,7 +11,8 @@ at once, S bytes a number in the model's format:
     optimizer     8 A   (two moments in float32)
     activations   what the layers keep for the backward pass: sum over saved tensors; with checkpointing only the
                   layers' inputs, T x hidden x S each, and what one layer keeps beyond the head
-    head          logits, their logarithms and gradients: what is kept at the loss, and as much again as it flows back
+    head          logits, their logarithms and gradients: what is kept at the loss, and as much again as it flows back;
+                  of many positions those of one chunk (see `head.py`)
 
 With strategy=fsdp the first four are divided by the devices, and two layers are whole. Not in it: the allocator's
 fragments and the libraries' own (about 0.5 GB on CUDA).
@@ -27,7 +28,8 @@ from crescent.core.errors import UserError
 from crescent.engines.attention import needed_attention
 from crescent.engines.weights import Weights
 from crescent.training.batching import Packed
-from crescent.training.methods import Full, QLora
+from crescent.training.head import CHUNK_BYTES, is_large, summed_loss_in_chunks, vocabulary
+from crescent.training.methods import Full, QLora, autocast_adapters
 from crescent.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -203,12 +205,23 @@ def _kept(model: Any, settings: TrainSettings, tokens: int, mean: float, precisi
     layers = [part for part in base.modules() if type(part).__name__ in units]
     rows = max(1, round(tokens / max(1.0, mean)))
     length = math.ceil(tokens / rows)
-    with _tally(model, layers) as kept, torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
-        logits = model(input_ids=torch.zeros(rows, length, dtype=torch.long), use_cache=False).logits
-        targets = torch.zeros(rows * length, dtype=torch.long)
-        torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets, reduction="sum")
-    hidden = rows * length * base.config.get_text_config().hidden_size * logits.element_size()
-    flowing = logits.numel() * (4 + logits.element_size())  # gradients of the logits, in float32 and then as they are
+    inputs = {"input_ids": torch.zeros(rows, length, dtype=torch.long), "use_cache": False}
+    targets = torch.zeros(rows * length, dtype=torch.long)
+    half = precision == "bf16-mixed"
+    size = 2 if half else base.dtype.itemsize  # bytes of a logit as the model makes it
+    numbers = rows * length * vocabulary(model)
+    half_precision = torch.autocast("cpu", torch.bfloat16, enabled=half)
+    with _tally(model, layers) as kept, half_precision, autocast_adapters(model, precision):
+        if is_large(model, rows * length):
+            summed_loss_in_chunks(model, inputs, lambda hidden: hidden.flatten(0, 1), targets)
+            numbers = CHUNK_BYTES // 4
+            flowing = numbers * (8 + size)  # of a chunk that is computed again: logits, their logarithms as well
+        else:
+            logits = model(**inputs).logits
+            torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets, reduction="sum")
+            flowing = 0
+    hidden = rows * length * base.config.get_text_config().hidden_size * size
+    flowing += numbers * (4 + size)  # gradients of the logits, in float32 and then as they are
     if settings.gradient_checkpointing:
         # one layer is computed again when the head's tensors are gone, so only the larger of the two counts
         one, head = kept.layers // max(1, len(layers)), kept.rest + flowing

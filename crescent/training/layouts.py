@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from crescent.training.data import IGNORED, Example, collate
+from crescent.training.head import is_large, summed_loss_in_chunks, takes_chunks
 from crescent.training.packing import Segments, attention_of, check_separate, packed_attention
 
 
@@ -25,8 +26,9 @@ class Layout(Protocol):
         """A context in which `model` can be trained in this layout."""
         ...
 
-    def check(self, model: Any, examples: Sequence[Example]) -> None:
-        """Raises ValueError where `model` cannot be trained in this layout."""
+    def check(self, model: Any, examples: Sequence[Example], max_tokens: int) -> None:
+        """Looks at a first step with at most `max_tokens` in memory at once. Raises ValueError where `model` cannot be
+        trained in this layout."""
         ...
 
     def summed_loss(self, model: Any, examples: Sequence[Example], pad_id: int, device: Any) -> torch.Tensor:
@@ -34,8 +36,25 @@ class Layout(Protocol):
         ...
 
 
+class _Head:
+    """Whether the loss of many positions is computed in chunks. A team's processes decide alike: they see one step."""
+
+    def __init__(self) -> None:
+        self._takes_chunks = False
+
+    def look(self, model: Any, examples: Sequence[Example], positions: int) -> None:
+        """Tries chunks once if a step of so many positions may need them."""
+        self._takes_chunks = is_large(model, positions) and takes_chunks(model, [one.ids for one in examples])
+
+    def in_chunks(self, model: Any, positions: int) -> bool:
+        return self._takes_chunks and is_large(model, positions)
+
+
 class PaddedLayout:
     """One sequence a row, short ones filled up on the right."""
+
+    def __init__(self) -> None:
+        self._head = _Head()
 
     def groups(self, examples: Sequence[Example], max_tokens: int) -> list[list[Example]]:
         """Runs of neighbours: the plan sorts a step by length, so neighbours need little padding."""
@@ -54,18 +73,26 @@ class PaddedLayout:
         """Nothing is changed."""
         return attention_of(model)
 
-    def check(self, model: Any, examples: Sequence[Example]) -> None:
+    def check(self, model: Any, examples: Sequence[Example], max_tokens: int) -> None:
         """Any causal model can be: its attention never looks to the right, where all padding is."""
+        longest = max(len(example.ids) for example in examples)
+        self._head.look(model, examples, max(longest, min(max_tokens, longest * len(examples))))
 
     def summed_loss(self, model: Any, examples: Sequence[Example], pad_id: int, device: Any) -> torch.Tensor:
         """Logits only from the first position that predicts a target of any row."""
         ids, labels = collate(examples, pad_id, device)
         first = min(example.prompt_tokens for example in examples)  # no logits are needed before the token that
         assert first > 0, "a chat template renders a prompt of at least one token"  # predicts the first target
-        if takes_logits_to_keep(model):
-            logits = model(input_ids=ids, use_cache=False, logits_to_keep=ids.shape[1] - first + 1).logits
-        else:
-            logits = model(input_ids=ids, use_cache=False).logits[:, first - 1 :]
+        keeps, inputs = takes_logits_to_keep(model), {"input_ids": ids, "use_cache": False}
+        if keeps:
+            inputs["logits_to_keep"] = ids.shape[1] - first + 1
+        skipped = 0 if keeps else first - 1
+        if self._head.in_chunks(model, labels[:, first:].numel()):
+            wanted = labels[:, first:] != IGNORED
+            return summed_loss_in_chunks(
+                model, inputs, lambda hidden: hidden[:, skipped:-1][wanted], labels[:, first:][wanted]
+            )
+        logits = model(**inputs).logits[:, skipped:]
         return cross_entropy(
             logits[:, :-1].flatten(0, 1).float(), labels[:, first:].flatten(), ignore_index=IGNORED, reduction="sum"
         )
@@ -73,6 +100,9 @@ class PaddedLayout:
 
 class PackedLayout:
     """All sequences end to end in one row; positions begin again with each, and attention does not cross."""
+
+    def __init__(self) -> None:
+        self._head = _Head()
 
     def groups(self, examples: Sequence[Example], max_tokens: int) -> list[list[Example]]:
         """Few rows of at most `max_tokens`: the longest first, each into the first row that has room."""
@@ -93,9 +123,11 @@ class PackedLayout:
         """Attention within each sequence while the context lasts."""
         return packed_attention(model)
 
-    def check(self, model: Any, examples: Sequence[Example]) -> None:
+    def check(self, model: Any, examples: Sequence[Example], max_tokens: int) -> None:
         """Two sequences packed must score as they do alone."""
         check_separate(model, [example.ids for example in examples])
+        lengths = [len(example.ids) for example in examples]
+        self._head.look(model, examples, max(*lengths, min(max_tokens, sum(lengths))))
 
     def summed_loss(self, model: Any, examples: Sequence[Example], pad_id: int, device: Any) -> torch.Tensor:
         """Logits at the positions that predict a target and nowhere else."""
@@ -110,11 +142,13 @@ class PackedLayout:
             start += len(example.ids)
         places = torch.tensor(keep, device=device)
         arguments = {"input_ids": ids, "position_ids": segments.positions, "use_cache": False, "segments": segments}
+        chosen: torch.Tensor | slice = places
         if takes_logits_to_keep(model):
-            logits = model(**arguments, logits_to_keep=places).logits[0]
-        else:
-            logits = model(**arguments).logits[0, places]
-        return cross_entropy(logits.float(), torch.tensor(targets, device=device), reduction="sum")
+            arguments["logits_to_keep"], chosen = places, slice(None)
+        wanted = torch.tensor(targets, device=device)
+        if self._head.in_chunks(model, len(targets)):
+            return summed_loss_in_chunks(model, arguments, lambda hidden: hidden[0, chosen], wanted)
+        return cross_entropy(model(**arguments).logits[0, chosen].float(), wanted, reduction="sum")
 
 
 def takes_logits_to_keep(model: Any) -> bool:

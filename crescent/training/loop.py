@@ -28,6 +28,7 @@ from crescent.training import checkpoint
 from crescent.training.batch_schedule import plan_steps
 from crescent.training.data import Example
 from crescent.training.kernels import apply_kernels
+from crescent.training.methods import autocast_adapters
 from crescent.training.module import Batch, Batches, TrainingModule
 from crescent.training.settings import TrainSettings
 from crescent.training.team import ALONE, Team
@@ -67,7 +68,8 @@ def train(
     apply_kernels(settings.kernels, model)
     with console.progress("finetune", len(steps) - done, "steps") as tally, _quiet(), team.forked_rng():
         watch = Watch(tally, curve, folder, settings.checkpoint_every, len(steps), team)
-        with _honest_signals(), module.layout.prepare(model), _checkpointing(model, settings.gradient_checkpointing):
+        layout, lean = module.layout.prepare(model), _checkpointing(model, settings.gradient_checkpointing)
+        with _honest_signals(), layout, lean, autocast_adapters(model, settings.precision):
             _fit(_trainer(settings, folder, watch, team), module, Batches(steps[done:], examples))
     return module.curve
 

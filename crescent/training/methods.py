@@ -8,6 +8,7 @@ them again. Files are equal for equal runs: no paths, no model card, lists in a 
 import json
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -238,3 +239,11 @@ class Full:
     def trained(self, weights: Weights, artifact: Path, key: str) -> Weights:
         """The model in this artifact."""
         return replace(weights.in_folder(artifact / MODEL), adapter=None, adapter_key=None)
+
+
+def autocast_adapters(model: Any, precision: str) -> AbstractContextManager[Any]:
+    """Leaves the number format of an adapter's input to autocast while the context lasts. peft would make a copy of it
+    in float32, which autocast then casts back and autograd keeps: 16 % more activations for bfloat16 weights."""
+    from peft.helpers import disable_input_dtype_casting
+
+    return disable_input_dtype_casting(model, active=precision == "bf16-mixed")

@@ -81,7 +81,7 @@ class TrainingModule(pl.LightningModule):
     def configure_model(self) -> None:
         """Called by Lightning once the processes know each other."""
         if self._team.shards_weights:
-            shard(self.model, self.device_mesh)
+            shard(self.model, self.device_mesh, self._settings.precision)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; weight decay on matrices only, not on norms and biases."""
@@ -104,7 +104,7 @@ class TrainingModule(pl.LightningModule):
         settings, optimizer = self._settings, self.optimizers()
         assert not isinstance(optimizer, list)
         if batch_idx == 0:
-            self.layout.check(self.model, batch.examples)
+            self.layout.check(self.model, batch.examples, self.micro_batch_tokens)
         rate = settings.resolved_rate * rate_factor(
             batch.number - 1, self._steps, settings.warmup_ratio, settings.schedule
         )

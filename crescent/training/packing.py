@@ -103,14 +103,15 @@ def varlen_attention() -> Any:
 def _varlen(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, window: int | None, at: Segments
 ) -> torch.Tensor:
-    heads, keys = query.shape[1], key.shape[1]
-    if heads != keys:  # written out: the flash kernels share heads, but not in every build
+    attention, heads, keys = varlen_attention(), query.shape[1], key.shape[1]
+    shared = {"enable_gqa": True} if heads != keys and "enable_gqa" in signature(attention).parameters else {}
+    if heads != keys and not shared:  # an older torch: keys and values are written out for every head
         key, value = (x.repeat_interleave(heads // keys, 1) for x in (key, value))
     rows = [x[0].transpose(0, 1).contiguous() for x in (query, key, value)]
     longest = max(at.lengths)
     left = -1 if window is None or window >= longest else window - 1
-    return varlen_attention()(
-        *rows, at.bounds, at.bounds, longest, longest, scale=scaling, window_size=(left, 0)
+    return attention(
+        *rows, at.bounds, at.bounds, longest, longest, scale=scaling, window_size=(left, 0), **shared
     )[None]  # fmt: skip
 
 

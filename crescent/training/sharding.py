@@ -7,14 +7,21 @@ layer is put together when it is needed and let go again. It saves nothing: `tea
 from typing import Any
 
 
-def shard(model: Any, mesh: Any) -> None:
-    """Shards `model` in place: one unit for each decoder layer, and one for what is left."""
-    from torch.distributed.fsdp import fully_shard
+def shard(model: Any, mesh: Any, precision: str) -> None:
+    """Shards `model` in place: one unit for each decoder layer, and one for what is left.
 
-    mesh = mesh["data_parallel"]
+    With precision "bf16-mixed", weights in float32 are gathered in bfloat16 and released after use. Autocast alone
+    would keep a copy of all of them in bfloat16 on every device until the backward pass.
+    """
+    import torch
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+    mesh, policy = mesh["data_parallel"], MixedPrecisionPolicy()
+    if precision == "bf16-mixed" and all(value.dtype == torch.float32 for value in model.parameters()):
+        policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     units = set(base._no_split_modules or ())
     for part in base.modules():
         if type(part).__name__ in units:
-            fully_shard(part, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+            fully_shard(part, mesh=mesh, mp_policy=policy)
+    fully_shard(model, mesh=mesh, mp_policy=policy)

@@ -72,11 +72,16 @@ def test_two_processes_train_as_one_does(settings: TrainSettings, tiny_llama: Pa
 
 
 @pytest.mark.slow
-def test_full_training_in_two_processes_keeps_the_whole_model(tiny_llama: Path, tmp_path: Path) -> None:
-    full = replace(SETTINGS, method=Full(), learning_rate=0.001, epochs=1)
+@pytest.mark.parametrize(("precision", "rounding"), [("32-true", 1e-4), ("bf16-mixed", 0.02)])
+def test_full_training_in_two_processes_keeps_the_whole_model(
+    precision: str, rounding: float, tiny_llama: Path, tmp_path: Path
+) -> None:
+    full = replace(SETTINGS, method=Full(), learning_rate=0.001, epochs=1, precision=precision)
     one = finetune(tmp_path / "one", tiny_llama, full)
     two = finetune(tmp_path / "two", tiny_llama, replace(full, devices=2, strategy="fsdp"))
-    assert losses(two) == pytest.approx(losses(one), rel=1e-4)
+    assert losses(two) == pytest.approx(losses(one), rel=rounding)
+    weights = load_file(two.path / "model" / "model.safetensors")
+    assert {value.dtype for value in weights.values()} == {torch.float32}, "what is trained stays in float32"
     assert not list(two.path.rglob("*.pickle")) and (two.path / "model" / "config.json").exists()
 
 
