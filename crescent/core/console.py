@@ -1,7 +1,7 @@
 """What a run prints: headings, plain lines, boxed examples, progress with rate and time left.
 
-In: what stages say. Out: lines on stderr; on a terminal a live bar, elsewhere a line every few seconds. It decides
-nothing and stores nothing. stdout stays free for the result table.
+Everything goes to stderr: a live bar on a terminal, elsewhere a line every few seconds. stdout stays free for the
+result table.
 """
 
 import time
@@ -17,8 +17,9 @@ from rich.text import Text
 SECONDS_BETWEEN_LINES = 10.0
 MIN_UNITS = 20
 MIN_SHARE = 0.02
-"""No rate is shown before this many units, or this share of all, are done: the first of a batch are no measure of the
-rest."""
+"""A rate is shown once this many units, or this share of the total, are done; the first units of a batch say little
+about the rest.
+"""
 
 
 class RateColumn(ProgressColumn):
@@ -30,7 +31,7 @@ class RateColumn(ProgressColumn):
 
 
 class Tally:
-    """Counts progress of one piece of work and shows it. `note` replaces the text behind the bar."""
+    """Counts and shows the progress of one task. `note` is the text behind the bar; None keeps the previous note."""
 
     def __init__(self, what: str, total: int, unit: str, console: RichConsole, bar: Progress | None) -> None:
         self.done, self.total = 0, total
@@ -40,7 +41,7 @@ class Tally:
         self._note = ""
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
-        """`count` more units are done."""
+        """Counts `count` more finished units."""
         self.done += count
         self._note = self._note if note is None else note
         if self._bar is not None and self._task is not None:
@@ -57,7 +58,7 @@ class Tally:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def settle(self, note: str) -> None:
-        """The work ended before its total: what is done is the total."""
+        """Ends the work before its total: the number done becomes the total."""
         self.total = self.done
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, total=self.done, note=note)
@@ -66,27 +67,26 @@ class Tally:
 
 
 class Console:
-    """The one printer of a run. `quiet` prints nothing but warnings (tests, workers)."""
+    """The only printer of a run. `quiet` prints nothing (tests, workers); warnings are logged and still appear."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._rich = RichConsole(stderr=True, quiet=quiet)
 
     def heading(self, text: str) -> None:
-        """The title of a step."""
         self._rich.print(f"\n[bold]{escape(text)}[/bold]")
 
     def say(self, text: str) -> None:
-        """One plain line."""
+        """Prints one plain line."""
         self._rich.print("  " + text, markup=False, highlight=False, soft_wrap=True)
 
     def example(self, title: str, body: str) -> None:
-        """A real piece of data, boxed. Control characters of model text are not passed on to the terminal."""
+        """Prints a real piece of data in a box. Control characters in model text are replaced."""
         clean = "".join(char if char == "\n" or char.isprintable() else "�" for char in body)
         self._rich.print(Panel(Text(clean), title=escape(title), title_align="left", width=min(100, self._rich.width)))
 
     @contextmanager
     def progress(self, what: str, total: int, unit: str) -> Iterator[Tally]:
-        """Counts work of known size: `with console.progress("answers", 600, "draws") as tally: tally.advance(5)`."""
+        """Shows progress of work of known size: `with console.progress("answers", 600, "draws") as t: t.advance(5)`."""
         if not self._rich.is_terminal:
             yield Tally(what, total, unit, self._rich, None)
             return
@@ -96,12 +96,12 @@ class Console:
 
 
 def counted(number: int, unit: str, units: str | None = None) -> str:
-    """1 pair, 2,000 pairs; `units` where the plural is another word than the unit with an s."""
+    """1 pair, 2,000 pairs; `units` is the plural if it is not the unit with an s."""
     return f"{number:,} {unit if number == 1 else units or unit + 's'}"
 
 
 def duration(seconds: float) -> str:
-    """For people: 40 s, 12 min, 3 h 20 min."""
+    """Seconds for display: 40 s, 12 min, 3 h 20 min."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
