@@ -73,7 +73,7 @@ def test_a_run_that_trained_every_weight_is_told_where_its_model_is(tiny_llama: 
 def test_a_run_without_training_and_a_folder_without_run_are_told_apart(tiny_llama: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"has trained nothing yet"):
         export(write_summary(tmp_path / "run", {}, {"path": str(tiny_llama)}), tmp_path / "out")
-    with pytest.raises(ValueError, match=r"holds no summary\.json"):
+    with pytest.raises(ValueError, match=r"has no summary\.json"):
         export(tmp_path / "nothing", tmp_path / "out")
 
 
