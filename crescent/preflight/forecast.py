@@ -1,9 +1,9 @@
-"""What a run will take: work, tokens and time of each stage, from a short probe on the real models.
+"""Forecasts a run's cost: work, tokens and time of each stage, from a short probe on the real models.
 
-In: an `Experiment`. Out: one `Forecast` a stage, over all iterations. The probe is the first round of elicitation, kept
-in the store where the run finds it, answers to a few of its questions, by the engine that scores as well where that is
-another, and one optimiser step on those, on as many devices as the run trains on. Forecasts of time are of this machine
-and of a run that finds nothing in the store; rewrites and rejected questions come on top of elicitation.
+In: an `Experiment`. Out: one `Forecast` per stage, over all iterations. The probe is the first round of elicitation
+(stored, so the run reuses it), answers to some of its questions, also by the scoring engine if that is another one, and
+two optimiser steps on those, on as many devices as the run trains on. Times are for this machine and an empty store.
+Rewrites and rejected questions come on top of the elicitation forecast.
 """
 
 import math
@@ -32,13 +32,13 @@ from crescent.prompting.baselines import Baseline, Plain
 from crescent.runtime.local import LocalBackend
 from crescent.training.settings import TrainSettings
 
-ANSWERS_DRAWN = 32  # that the probe draws
-NEVER = 1000  # steps: none of those of the probe is the last, or followed by a checkpoint
+ANSWERS_DRAWN = 32  # in the probe
+NEVER = 1000  # epochs and steps: no step of the probe is the last, or followed by a checkpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`tokens` are new tokens; in training, those of the pairs, over all epochs."""
+    """`tokens` are generated tokens; for training, the tokens of the pairs over all epochs."""
 
     stage: str
     work: str
@@ -46,13 +46,13 @@ class Forecast:
     seconds: float
 
     def line(self) -> str:
-        """For people."""
+        """The forecast as one printed line."""
         return f"{self.stage:<9} {self.work:<58} {self.tokens:>14,} tokens {duration(self.seconds):>10}"
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What was measured: tokens of a raw text, how many of them are questions, answers to some, and the rates."""
+    """What the probe measured: tokens per raw text, the share that are questions, rates, and some answers as pairs."""
 
     round_tokens: float
     questions: float
@@ -63,19 +63,19 @@ class Probe:
 
 
 def forecast(experiment: Experiment, console: Console) -> list[Forecast]:
-    """Forecasts of all stages. Raises ValueError where the model writes no question at all."""
+    """Forecasts of all stages. Raises UserError if none of the model's texts is a question."""
     if not experiment.source.elicits:
-        console.say(f"source={experiment.source.name}: its work is not forecast; it has no bait to be probed")
+        console.say(f"source={experiment.source.name}: no forecast of its work; it has no bait to probe")
         return []
     store = Store(Path(experiment.store).absolute())
     engine = lazy_engine(experiment.engine, experiment.model, store, LocalBackend())
     probe = measure(experiment, store, engine)
     workers = getattr(experiment.runtime, "workers", 1)
     if workers > 1:
-        console.say(f"questions and answers: each of {workers} workers is taken to be as fast as this process")
+        console.say(f"questions and answers: each of {workers} workers is assumed to be as fast as this process")
     console.say(
-        f"probe: {probe.tokens_per_second:,.0f} new tokens/s; {probe.questions:.0%} of the raw texts are questions of "
-        f"{probe.round_tokens:.0f} tokens, answers have {probe.answer_tokens:.0f}"
+        f"probe: {probe.tokens_per_second:,.0f} new tokens/s; {probe.questions:.0%} of the raw texts are questions; a "
+        f"raw text has {probe.round_tokens:.0f} tokens, an answer {probe.answer_tokens:.0f}"
     )
     made = [*_generation(experiment, probe, workers), _training(experiment, probe)]
     if experiment.eval.tasks:
@@ -83,12 +83,12 @@ def forecast(experiment: Experiment, console: Console) -> list[Forecast]:
     for one in made:
         console.say(one.line())
     total = duration(sum(one.seconds for one in made))
-    console.say(f"together about {total} on this machine, less what the store holds already")
+    console.say(f"total: about {total} on this machine, minus what is already in the store")
     return made
 
 
 def measure(experiment: Experiment, store: Store, engine: LazyEngine) -> Probe:
-    """Draws the probe, and lets the engine go."""
+    """Draws the probe, then unloads the engines."""
     stages = experiment.stages()
     shard = Stream(stages.elicit, store, engine).shard(0)
     raw = shard.read(RawQuestion)
@@ -98,7 +98,7 @@ def measure(experiment: Experiment, store: Store, engine: LazyEngine) -> Probe:
     if not questions:
         raise UserError(
             f"none of {len(raw)} answers to the bait is a question ({_reasons(cleaned, raw)}). Look at domain.bait and "
-            f"at {shard.path}, or take another model."
+            f"at {shard.path}, or use another model."
         )
     asked = (questions * ANSWERS_DRAWN)[:ANSWERS_DRAWN]
     prompts = [Prompt(fill(experiment.domain.solve, question=text), draw) for draw, text in enumerate(asked)]
@@ -118,15 +118,15 @@ def measure(experiment: Experiment, store: Store, engine: LazyEngine) -> Probe:
 
 
 def _reasons(cleaned: Sequence[Cleaned], raw: Sequence[RawQuestion]) -> str:
-    """Why texts are no questions, the most frequent reason first, and how many of them did not end by themselves."""
+    """Why texts are not questions, the most frequent reason first, and how many did not finish, by finish reason."""
     counts = Counter(one.reason for one in cleaned).most_common(3)
     ended = [f"finish_reason {reason}: {count}" for reason, count in unfinished(r.finish_reason for r in raw).items()]
     return ", ".join([f"{reason}: {count}" for reason, count in counts] + ended)
 
 
 def _draw(engine: LazyEngine, prompts: Sequence[Prompt], sampling: Sampling) -> tuple[list[Completion], float]:
-    """Answers, and new tokens per second."""
-    engine.get().generate(prompts[:1], sampling)  # what is done once is not to be timed
+    """The answers, and the rate in new tokens per second."""
+    engine.get().generate(prompts[:1], sampling)  # warm-up: one-time work must not be timed
     start = time.monotonic()
     answers = engine.get().generate(prompts, sampling)
     seconds = max(1e-6, time.monotonic() - start)
@@ -165,11 +165,11 @@ def _training(experiment: Experiment, probe: Probe) -> Forecast:
 
 
 class _Measured(Exception):
-    """The probe's training has made the steps it is for."""
+    """Ends the probe's training once it has made enough steps."""
 
 
 def _train_step(experiment: Experiment, pairs: Sequence[QAPair], settings: TrainSettings) -> tuple[float, int]:
-    """Seconds and tokens of one optimiser step over the pairs, after a first that warms up."""
+    """Seconds and tokens of one optimiser step over the pairs, timed after a warm-up step."""
     import gc
 
     import torch
@@ -208,7 +208,7 @@ def _train_step(experiment: Experiment, pairs: Sequence[QAPair], settings: Train
 
 
 def _evaluation(experiment: Experiment, probe: Probe) -> Forecast:
-    """Of generated answers, as long as those of the probe; choices that are only scored take less."""
+    """Forecast for generated answers as long as the probe's; multiple-choice items, only scored, take less."""
     sources = {source.name: source for source, _ in plan(experiment.eval)}
     items = {name: len(item_texts(source, experiment.eval)) for name, source in sources.items()}
 
