@@ -158,7 +158,7 @@ def _fit_to_run(experiment: "Experiment", check: bool | str, folder: Path, conso
 
     if check is False or (check == "auto" and not is_long(experiment)):
         return True
-    console.heading("Preflight: can this run work here, and what will it take?")
+    console.heading("Preflight: can this run work here, and what will it cost?")
     preflight(experiment, folder, console)
     forecast(experiment, console)
     return check == "auto"

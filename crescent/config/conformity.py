@@ -38,15 +38,15 @@ def _fault(made: Any, kind: type, name: str) -> str | None:
     if not inspect.isfunction(wanted):
         if found is _ABSENT:
             return _HAS_NO + name
-        return f"has a method {name} in place of a field or property" if inspect.isfunction(found) else None
+        return f"has a method {name} instead of a field or property" if inspect.isfunction(found) else None
     called = f"{name}({', '.join(_parameters(wanted))})"
     if found is _ABSENT:
         return _HAS_NO + called
     if isinstance(found, property):
-        return f"has a property {name} in place of a method"
+        return f"has a property {name} instead of a method"
     if not callable(getattr(made, name)):
-        return f"has a field {name} in place of a method {called}"
-    return None if _takes(getattr(made, name), wanted) else f"cannot be asked {called}"
+        return f"has a field {name} instead of a method {called}"
+    return None if _takes(getattr(made, name), wanted) else f"cannot be called as {called}"
 
 
 def _parameters(function: Any) -> list[str]:

@@ -112,8 +112,8 @@ def _fetch(need: Need, split: str, path: Path) -> int:
     except Exception as error:  # the hub's client raises many different classes
         reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         raise UserError(
-            f"task {need.task}: {data} cannot be fetched ({reason}). Run this where there is a network; a gated set "
-            "needs `hf auth login` with an account that was given access."
+            f"task {need.task}: {data} cannot be fetched ({reason}). Run this where there is a network; for a gated "
+            "data set, log in first (`hf auth login`) with an account that has access."
         ) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")

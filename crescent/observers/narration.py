@@ -32,7 +32,7 @@ def tell_formats(console: Console, configured: Sequence[Weights], device: Callab
         if weights.dtype == AUTO:
             console.say(f"{weights.name}: dtype=auto is {dtype} on this machine's {where}")
         elif reason := slow_because(dtype, where):
-            log.warning("%s: dtype=%s is slow here (%s); dtype=auto takes float32", weights.name, dtype, reason)
+            log.warning("%s: dtype=%s is slow here (%s); dtype=auto uses float32", weights.name, dtype, reason)
 
 
 def tell_thinking(console: Console, models: Sequence[Weights]) -> None:

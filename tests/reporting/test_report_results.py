@@ -151,7 +151,7 @@ def test_a_base_asked_otherwise_can_be_the_reference(reasoned: Path) -> None:
     assert found["zero_shot_cot"] is None and found["none"] is not None and against is not None
     assert found["none"].value == pytest.approx(-gained.value)
     assert against.value == pytest.approx(student.value - gained.value)
-    assert "under zero_shot_cot" in otherwise.reference.label
+    assert "with zero_shot_cot" in otherwise.reference.label
     assert otherwise.reference.of_baselines == "the same model with zero_shot_cot"
     with pytest.raises(ValueError, match=r"prompting=cot: no base was scored with it; there are: none, zero_shot_cot"):
         compared(reasoned, reference="prompting=cot")
