@@ -160,7 +160,8 @@ def test_a_forecast_counts_prompting_baselines_and_the_rate_of_the_engine_that_s
 @pytest.mark.usefixtures("probed")
 def test_a_forecast_divides_generation_by_the_workers_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     alone, shared = told(Console())["answer"], told(Console(), "runtime=ray", "runtime.workers=4")["answer"]
-    assert shared.seconds == alone.seconds / 4 and "each of 4 workers is assumed to be as fast" in capsys.readouterr().err
+    assert shared.seconds == alone.seconds / 4
+    assert "each of 4 workers is assumed to be as fast" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("devices", "processes"), [(1, 0), (2, 2)])

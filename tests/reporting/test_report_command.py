@@ -156,7 +156,8 @@ def test_what_was_asked_and_answered_stands_beside_the_scores_by_iteration(
         seen = [{"diversity": 20.0 + seed, "label_accuracy": None}, {"diversity": 10.0, "label_accuracy": 0.9}]
         copy(two_iterations / str(seed), tmp_path / str(seed), iterations=seen)
     lines = output(capsys, tmp_path, "--iterations", "--format", "md")[0].splitlines()
-    [diversity], [labels] = ([line for line in lines if name in line] for name in ("Vendi as generated", "labels right"))
+    names = ("Vendi as generated", "labels right")
+    [diversity], [labels] = ([line for line in lines if name in line] for name in names)
     assert diversity.endswith("| – | 21.0 ± 1.0 | 10.0 ± 0.0 | – |") and labels.endswith("| – | – | 90.0 ± 0.0 | – |")
 
 
