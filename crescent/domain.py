@@ -1,6 +1,6 @@
-"""A domain: the prompts that make a model ask, modify and solve, and the kind of answer it gives.
+"""A domain: the prompts for asking, modifying and solving questions, and the answer type.
 
-In: a YAML of `conf/domain`. Out: checked prompts. A new domain is a new file there and nothing else.
+In: a YAML of `conf/domain`. Out: checked prompts. A new domain needs only a new file there.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from crescent.core.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """`bait` asks for one question; `modify` holds {question} and {neighbour}; `solve` holds {question}.
+    """`bait` asks for one question; `modify` contains {question} and {neighbour}; `solve` contains {question}.
 
-    `answer` is a kind of `crescent.answers`; with `equality=symbolic` answers that are equal by algebra vote together.
-    Questions shorter than `min_chars` or longer than `max_chars` are invalid. `ask_stop` and `solve_stop` are texts
-    that end a question and an answer, for models that would go on with the next (domain=math_completion).
+    `answer` is a kind of `crescent.answers`; with `equality=symbolic`, algebraically equal answers vote together.
+    Questions shorter than `min_chars` or longer than `max_chars` are invalid. `ask_stop` and `solve_stop` are stop
+    strings for questions and answers, for models that would continue with the next question (domain=math_completion).
     """
 
     name: str
@@ -37,7 +37,7 @@ class Domain:
         for key, parts in (("modify", ("{question}", "{neighbour}")), ("solve", ("{question}",))):
             for part in parts:
                 if part not in getattr(self, key):
-                    raise UserError(f"domain.{key} does not contain {part}; the model must be shown it")
+                    raise UserError(f"domain.{key} does not contain {part}; add it, so that the model sees it")
         if self.answer not in ANSWER_KINDS:
             raise UserError(f"domain.answer is {self.answer!r}; it may be {', '.join(ANSWER_KINDS)}")
         if self.equality not in ("canonical", "symbolic"):
@@ -49,7 +49,7 @@ class Domain:
 
 
 def fill(template: str, **values: str) -> str:
-    """Puts values into a prompt; other braces, in the template or in the values, stay as they are."""
+    """Inserts values into a prompt; other braces, in the template or in the values, stay as they are."""
     parts = {f"{{{name}}}": value for name, value in values.items()}
     filled, rest = "", template
     while rest:

@@ -1,7 +1,7 @@
 """All settings of a run, typed and checked; nothing is loaded.
 
-In: the composed configuration, plain and nested. Out: an `Experiment`, or inside a `Job` together with how the command
-watches it; a ConfigError names the key that is wrong. What is done with the settings is in `pipeline`.
+In: the composed configuration, plain and nested. Out: an `Experiment`, or a `Job`: an Experiment with tracking and
+preflight. A ConfigError names the key that is wrong. `pipeline` runs the experiment.
 """
 
 import logging
@@ -48,11 +48,11 @@ from crescent.voting.stage import Vote
 
 log = logging.getLogger(__name__)
 COMMAND_KEYS = ("tracking", "check", "seed_data")
-"""Nodes of the configuration that are no settings of a run: how it is watched, and what other nodes refer to."""
+"""Nodes of the configuration that are not settings of a run: how it is observed, and nodes that others refer to."""
 
 
 class EngineSettings(Protocol):
-    """The `engine` choice: builds an engine late."""
+    """The `engine` choice: settings from which an engine is built late."""
 
     @property
     def name(self) -> str: ...
@@ -90,7 +90,7 @@ class Runtime(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Elicitation:
-    """The `elicit` node: how the bait is drawn from, and for how long."""
+    """The `elicit` node: how, and for how many rounds, the bait is sampled."""
 
     samples_per_round: int
     max_rounds: int
@@ -101,7 +101,7 @@ class Elicitation:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """The `answer` node: how answers are drawn."""
+    """The `answer` node: how answers are sampled."""
 
     temperature: float
     top_p: float
@@ -110,7 +110,7 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class Distillation:
-    """The `distill` node: who is fine-tuned."""
+    """The `distill` node: which model is fine-tuned."""
 
     name: str
     student: Weights
@@ -118,7 +118,7 @@ class Distillation:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """All settings of a run. Cheap: nothing is loaded until `run`."""
+    """All settings of a run. Cheap to build: nothing is loaded until `run`."""
 
     name: str
     seed: int
@@ -149,7 +149,7 @@ class Experiment:
             raise ConfigError(f"iterations is {self.iterations}; it must be at least 1")
         check_seed("seed", self.seed)
         if self.iterations > 1:
-            self.engine.check_student(getattr(self.train.method, "rank", 0))  # a whole model has no rank
+            self.engine.check_student(getattr(self.train.method, "rank", 0))  # full fine-tuning has no rank
         if self.prompting.baselines and "base" not in self.roles:
             raise ConfigError(
                 f"prompting={self.prompting.name} asks the base model, which eval.models={list(self.eval.models)} "
@@ -157,7 +157,7 @@ class Experiment:
             )
         if self.iterations > 1 and not self.is_self_improvement:
             raise ConfigError(
-                "iterations above 1 need distill=self: a student other than the teacher never asks questions"
+                "iterations above 1 need distill=self: only a student that is also the teacher asks the next questions"
             )
 
     @classmethod
@@ -170,12 +170,12 @@ class Experiment:
 
     @property
     def is_self_improvement(self) -> bool:
-        """Whether the student is the teacher."""
+        """True if the student is the teacher."""
         return self.distill.student == self.model
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Who is scored, in order: teacher, base, student. In self-improvement the teacher is the base."""
+        """The models to score, in order: teacher, base, student. In self-improvement the teacher is the base."""
         models = set(self.eval.models)
         if self.is_self_improvement and "teacher" in models:
             models = models - {"teacher"} | {"base"}
@@ -183,18 +183,18 @@ class Experiment:
 
     @property
     def models_here(self) -> tuple[Weights, ...]:
-        """The models whose weights are read on this machine: not those of a teacher that only a server has."""
+        """The models whose weights are read on this machine: not a teacher that only a server has."""
         teacher = self.engine.loads_weights or (bool(self.eval.tasks) and "teacher" in self.roles)
         return tuple(dict.fromkeys((self.model, self.distill.student) if teacher else (self.distill.student,)))
 
     @property
     def device(self) -> str:
-        """Where the models of this process are: for scoring, and with engine=transformers for all of it."""
+        """The device of this process's models: for scoring, and with engine=transformers for everything."""
         scoring = self.engine.scoring
         return scoring.where if isinstance(scoring, TransformersSettings) else best_device()
 
     def resolved(self) -> "Experiment":
-        """The same with the number formats of the models decided for this machine: the one place where they are."""
+        """A copy with the models' number formats decided for this machine: the only place where they are decided."""
         if AUTO not in (self.model.dtype, self.distill.student.dtype):
             return self
         device = self.device
@@ -202,7 +202,7 @@ class Experiment:
         return replace(self, model=self.model.on(device), distill=distill)
 
     def check(self) -> None:
-        """What can be known before a model loads: weights, templates and benchmark files are there.
+        """Checks what can be known before a model loads: weights, templates, benchmark files.
 
         Raises ConfigError with a suggested fix.
         """
@@ -219,8 +219,9 @@ class Experiment:
             raise ConfigError(str(error)) from None
 
     def check_tokens(self) -> None:
-        """Raises ValueError with a suggested fix where a model's chat template or tokenizer, if it is on this machine,
-        cannot be used."""
+        """Checks chat template and tokenizer of each model that is on this machine. Raises ValueError with a suggested
+        fix.
+        """
         self.engine.check(self.model)
         check(self.distill.student)
         if self.eval.tasks and self.eval.chat_template and self.eval.system_prompt is not None:
@@ -228,8 +229,9 @@ class Experiment:
                 check_system_prompt(weights, self.eval.system_prompt)
 
     def stages(self, iteration: int = 1) -> "Stages":
-        """The stages with their settings. Each iteration draws with random numbers of its own: with those of the one
-        before, a student that has changed little would ask nearly the same questions again."""
+        """The stages with their settings. Each iteration gets a seed of its own: with the previous one's, a student
+        that has changed little would ask nearly the same questions again.
+        """
         seed = self.seed if iteration == 1 else int(text_id(str(self.seed), str(iteration))[:7], 16)
         try:
             asking = self._sampling(self.elicit, seed, "elicit", self.domain.ask_stop)
@@ -262,7 +264,7 @@ class Experiment:
     def _sampling(
         self, node: Elicitation | Answering | SelfVerification, seed: int, key: str, stop: tuple[str, ...]
     ) -> Sampling:
-        """How the teacher writes; a teacher that thinks has room for it beside what it is asked for."""
+        """How the teacher generates; a teacher that thinks gets extra tokens for its thoughts."""
         try:
             limit = node.max_new_tokens + (self.model.thinking_tokens if node.max_new_tokens > 0 else 0)
             return Sampling(node.temperature, node.top_p, limit, stop, seed)
@@ -272,7 +274,7 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The steps, in order."""
+    """The stages, in order."""
 
     elicit: Elicit
     diversify: Diversify
@@ -287,7 +289,7 @@ class Stages:
 
     @property
     def of_source(self) -> tuple[Elicit, Diversify, Answer, Vote]:
-        """Those that make pairs: see `crescent.sources`."""
+        """The stages that make pairs: see `crescent.sources`."""
         return self.elicit, self.diversify, self.answer, self.vote
 
 
@@ -304,7 +306,7 @@ class Tracking(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`check`: True only tells what the run will take, "auto" does so before long runs."""
+    """`check`: True only reports what the run will cost, "auto" does so before long runs."""
 
     experiment: Experiment
     tracking: Tracking
@@ -312,14 +314,14 @@ class Job:
 
     @classmethod
     def from_node(cls, node: Mapping[str, Any]) -> "Job":
-        """The job of a configuration. Raises ConfigError for what cannot be."""
+        """The job of a configuration. Raises ConfigError if it is invalid."""
         tracking = build_target(_group(node, "tracking"), "tracking", Tracking)
         check = convert(Check, node.get("check"), "check")
         return cls(Experiment.from_node(node), tracking, check)
 
 
 def _check_root_seed(node: Mapping[str, Any]) -> None:
-    """The seeds of other nodes refer to it: a mistake is named by the key it was made at."""
+    """The seeds of other nodes refer to `seed`, so check it first: the error then names the key that was set."""
     if "seed" not in node:
         return
     try:

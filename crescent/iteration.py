@@ -1,7 +1,7 @@
-"""Several iterations of self-improvement: what one takes over from those before it, and a monitor for collapse.
+"""Several iterations of self-improvement: what each takes over from earlier ones, and a collapse monitor.
 
-In: the `iterate` node, figures of each iteration. Out: who is trained, on which pairs, which questions are not asked
-again, and a line for each figure that has fallen too far. No model, no file.
+In: the `iterate` node, figures of each iteration. Out: which weights are trained, on which pairs, which questions new
+ones are compared with, and a line for each figure that has fallen too far. Touches no model and no file.
 
 Models that learn from themselves can lose variety and quality from iteration to iteration: Shumailov et al. (Nature
 631, 2024) for text; R-Zero (arXiv 2508.05004) for pseudo-labels, whose accuracy falls with the iterations.
@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One iteration in figures; None where it is not known. Shares lie in 0..1.
+    """The figures of one iteration; None if unknown. Shares are in 0..1.
 
-    `diversity` is the effective number of different questions (Vendi) among those the model asked, before any were
-    rejected; `valid` the share of its texts that are questions; `agreement` the mean of the votes that were kept;
+    `diversity` is the effective number of distinct questions (Vendi) among those the model asked, before any were
+    rejected; `valid` the share of its texts that are questions; `agreement` the mean over the pairs that were kept;
     `score` the mean of the student's primary scores.
     """
 
@@ -43,7 +43,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Iterate:
-    """The `iterate` node. Limits are shares of what the first iteration had: below one is taken for a collapse."""
+    """The `iterate` node. Limits are shares of the first iteration's figures; lower values are signs of collapse."""
 
     start: Literal["base", "last"] = "base"
     data: Literal["replace", "accumulate"] = "replace"
@@ -64,23 +64,23 @@ class Iterate:
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """The names of the limits, each min_ and a figure."""
+        """The names of the limits: min_ and the name of a figure."""
         return tuple(one.name for one in fields(self) if one.name.startswith("min_"))
 
     def learner(self, base: T, last: T) -> T:
-        """Who is trained next: `base` begins anew, `last` continues with what the iteration before learned."""
+        """The weights to train next: `base` starts over, `last` continues from the previous iteration's weights."""
         return {"base": base, "last": last}[self.start]
 
     def training_data(self, made: Sequence[T]) -> Sequence[T]:
-        """Of the pairs of all iterations, those trained on: the newest, or all."""
+        """The pairs to train on: the newest iteration's, or all."""
         return {"replace": made[-1:], "accumulate": made}[self.data]
 
     def not_again(self, asked: Sequence[T]) -> tuple[T, ...]:
-        """Of the questions of earlier iterations, those that new ones are compared with: none, or all."""
+        """The questions of earlier iterations that new ones are compared with: none, or all."""
         return {"fresh": (), "keep": tuple(asked)}[self.pool]
 
     def falls(self, first: Figures, now: Figures) -> list[str]:
-        """A line for each figure that is below its limit, as in "diversity fell to 12.1, 40% of the first's 30.2"."""
+        """A line for each figure below its limit: "diversity fell to 12.1, 40% of the first iteration's 30.2 (...)"."""
         lines = []
         for limit in self.limits:
             name = limit.removeprefix("min_")
@@ -96,7 +96,7 @@ class Iterate:
 def figures(
     iteration: int, diversified: Artifact | None, voted: Artifact, trained_on: int, labels: Mapping[str, Any] | None
 ) -> Figures:
-    """What is known of an iteration before it trains. A source that asks nothing itself has no diversity of its own."""
+    """The figures known before an iteration trains. A source that elicits no questions has no diversity."""
     info = diversified.info if diversified else {}
     decided = sum(info.get(verdict, 0) for verdict in ("accepted", "rewritten", "dropped", "invalid"))
     return Figures(
@@ -112,8 +112,9 @@ def figures(
 
 
 class Monitor(Events):
-    """Watches the figures of a run for signs of collapse. Each sign is logged once. `made` are the artifacts of
-    this iteration by stage; `events` hears of every measure."""
+    """Watches the figures of a run for signs of collapse. Each sign is logged once. `made` maps the stages of this
+    iteration to their artifacts; `events` receives every measurement.
+    """
 
     def __init__(self, iterate: Iterate) -> None:
         self._iterate = iterate
@@ -125,16 +126,16 @@ class Monitor(Events):
         self.events = Events()
 
     def iteration_started(self, iteration: int, iterations: int) -> None:
-        """Nothing is made yet."""
+        """Forgets the artifacts of the previous iteration."""
         self.made = {}
 
     def stage_finished(self, report: StageReport, made: StageOutput, inputs: Sequence[StageOutput]) -> None:
-        """Keeps what the stages of this iteration made."""
+        """Keeps the artifact of each stage in this iteration."""
         if isinstance(made, Artifact):
             self.made[report.stage] = made
 
     def measured(self, found: Figures) -> bool:
-        """Takes the figures of an iteration; whether they are to end the run."""
+        """Takes the figures of an iteration. True if they should end the run."""
         if self._now is None or self._now.iteration != found.iteration:
             self._logged, self._values = set(), []
         self._now = found
@@ -154,7 +155,7 @@ class Monitor(Events):
             self._values += [score.value for score in scored.scores if score.primary and "/" not in score.task]
 
     def measured_scores(self) -> bool:
-        """Takes the mean of the scores since the last figures; whether they are to end the run."""
+        """Takes the mean of the scores since the last figures. True if it should end the run."""
         assert self._now is not None, "an iteration is measured before it is scored"
         mean = round(sum(self._values) / len(self._values), 4) if self._values else None
         return self.measured(replace(self._now, score=mean))

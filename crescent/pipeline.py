@@ -1,9 +1,9 @@
 """The method: one experiment, from settings to scores.
 
-In: an `Experiment`, and what runs its stages. Out: every artifact in the store, and events for all who report. Read
-`run` from top to bottom. Each stage is in the folder of its verb (`elicitation/`, `dedup/`, `voting/`, `training/`,
-`evaluation/` ...). A `Runner` runs them; the planner of sweeps (`crescent.sweeps.shared_work`) calls the same `run` and
-only notes their keys.
+In: an `Experiment`, and an executor that runs its stages. Out: every artifact in the store, and events for everything
+that reports. Read `run` from top to bottom. Each stage is in the folder of its verb (`elicitation/`, `dedup/`,
+`voting/`, `training/`, `evaluation/` ...). A `Runner` runs them; the sweep planner (`crescent.sweeps.shared_work`)
+calls the same `run` and only records their keys.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ class Executor(Protocol):
         ...
 
     def engine(self, weights: Weights) -> EngineHandle:
-        """The engine that asks and answers."""
+        """The engine that generates questions and answers."""
         ...
 
     def scorer(self, weights: Weights) -> EngineHandle:
@@ -58,20 +58,20 @@ class Executor(Protocol):
         ...
 
     def unload(self, engine: EngineHandle) -> None:
-        """Generation is over: the memory is needed for training."""
+        """Generation is over, and training needs the memory."""
         ...
 
     def collapses(self, questions: Artifact, training: Artifact) -> bool:
-        """Measures an iteration that votes on `questions` and trains on `training`; True if that ends the run."""
+        """Measures an iteration that votes on `questions` and trains on `training`. True if that ends the run."""
         ...
 
     def scores_collapse(self) -> bool:
-        """Records the scores of an iteration; True if they end the run."""
+        """Records the scores of an iteration. True if they end the run."""
         ...
 
 
 def run(experiment: Experiment, executor: Executor) -> None:
-    """Runs an experiment; what the store holds is reused. Raises ValueError or MemoryError with a suggested fix."""
+    """Runs an experiment, reusing what is in the store. Raises ValueError or MemoryError with a suggested fix."""
     student, source, iterate = experiment.distill.student, experiment.source, experiment.iterate
     teacher, to_train, asked, made = experiment.model, student, [], []
     for iteration in range(1, experiment.iterations + 1):
@@ -79,12 +79,12 @@ def run(experiment: Experiment, executor: Executor) -> None:
         stages, engine = experiment.stages(iteration), executor.engine(teacher)
         do = partial(executor.do, engine=engine)
 
-        # 1-2: elicit and diversify (source=crescent), or seed data and what is made of them
+        # 1-2: elicit and diversify (source=crescent), or load seed data and derive questions from it
         context = SourceContext(do, experiment.domain, *stages.of_source, iterate.not_again(asked))
         questions = source.ask(context)
         verified = do(stages.verify, questions)
         checked = do(stages.decontaminate, verified)
-        kept = checked if stages.decontaminate.settings.drops else verified  # a report leaves later keys as they are
+        kept = checked if stages.decontaminate.settings.drops else verified  # reporting alone changes no later key
 
         # 3: answer, then vote
         pairs = source.label(context, questions, kept)
@@ -111,11 +111,10 @@ def run(experiment: Experiment, executor: Executor) -> None:
 
 
 def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tuple[str, Weights, Plain | Baseline]]:
-    """Who is scored, and how it is asked: before training once, the student after every iteration. A suite without
-    tasks scores nobody.
+    """Which models are scored, and with which prompting: those before training once, the student after every iteration.
 
     In self-improvement the teacher is the base. Prompting baselines apply to the base model only, to compare prompting
-    with training. Models that `eval.models` leaves out are not scored.
+    with training. Models that `eval.models` leaves out are not scored; neither is anything by a suite without tasks.
     """
     base = experiment.distill.student
     prompted = [("base", base, baseline) for baseline in experiment.prompting.baselines.values()]
@@ -125,9 +124,9 @@ def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tupl
 
 
 class Runner:
-    """Runs the stages with a store and a backend, and reports events to subscribers.
+    """Runs the stages with a store and a backend, and sends events to subscribers.
 
-    Raises ValueError where the student's files or a model's template cannot be used.
+    Raises ValueError if the student's files or a model's template cannot be used.
     """
 
     def __init__(
@@ -140,14 +139,14 @@ class Runner:
         self._monitor = Monitor(experiment.iterate)
         self._events = Subscribers([Narrator(console), self._monitor, *subscribers])
         self._monitor.events = self._events
-        _identity(experiment.distill.student, self._store)  # fetches it from the hub
+        _identity(experiment.distill.student, self._store)  # downloads it from the hub if needed
         experiment.check_tokens()
         embed = self._embedder.embed
         teacher = self.engine(experiment.model)
         self._context = StageContext(self._store, teacher, embed, embedder_key, console, self._events)
 
     def start(self, iteration: int) -> None:
-        """An iteration begins."""
+        """Tells subscribers that an iteration begins."""
         self._context = replace(self._context, iteration=iteration)
         self._events.iteration_started(iteration, self.experiment.iterations)
 
@@ -156,7 +155,7 @@ class Runner:
         return self._context.run(stage, *inputs, engine=engine, **options)
 
     def engine(self, weights: Weights) -> LazyEngine:
-        """The engine of these weights on the backend of the run, loaded at its first use."""
+        """The engine of these weights on the run's backend, loaded on first use."""
         return lazy_engine(self.experiment.engine, weights, self._store, self._backend, self._console)
 
     def scorer(self, weights: Weights) -> LazyEngine:
@@ -164,16 +163,16 @@ class Runner:
         return lazy_engine(self.experiment.engine.scoring, weights, self._store, LocalBackend(), self._console)
 
     def learner(self, weights: Weights) -> Learner:
-        """Weights with their identity."""
+        """The weights and their identity."""
         return Learner(weights, _identity(weights, self._store, to_train=True))
 
     def unload(self, engine: EngineHandle) -> None:
-        """Frees the memory of the engine and of the embedder."""
+        """Frees the memory of the engine and the embedder."""
         engine.close()
         self._embedder.release()
 
     def collapses(self, questions: Artifact, training: Artifact) -> bool:
-        """Measures the iteration; True if its figures end the run."""
+        """Measures the iteration. True if its figures end the run."""
         iteration, made = self._context.iteration, self._monitor.made
         labels = calibrate(questions.read(Question), read_ballots(made["vote"]), self.experiment.oracle)
         if labels is not None:
@@ -190,7 +189,7 @@ class Runner:
 def lazy_engine(
     settings: EngineSettings, weights: Weights, store: Store, backend: Backend, console: Console
 ) -> LazyEngine:
-    """The engine of these weights on `backend`, loaded at its first use."""
+    """The engine of these weights on `backend`, loaded on first use."""
     key = engine_key(settings, settings.identity(weights, store.root / "weights.json"))
     preferred_batch = max(backend.preferred_batch, settings.preferred_batch)
 
@@ -202,7 +201,7 @@ def lazy_engine(
 
 
 def engine_key(settings: EngineSettings, weights: str) -> str:
-    """The identity of an engine; `weights` is the identity of what it loads."""
+    """The identity of an engine; `weights` is the identity of the weights it loads."""
     return make_key("engine", 1, settings, [weights])
 
 

@@ -1,18 +1,18 @@
-"""Kinds of arguments that the small commands share, for argparse's `type`."""
+"""Argument types (argparse's `type`) shared by the small commands."""
 
 from argparse import ArgumentTypeError
 from pathlib import Path
 
 
 def a_path(text: str) -> Path:
-    """A path; an empty one would be the current folder."""
+    """A path. Empty text is refused: it would mean the current folder."""
     if not text.strip():
         raise ArgumentTypeError("is empty; give a path")
     return Path(text)
 
 
 def new_file(text: str) -> Path:
-    """The path of a file to be written, which must not be a folder."""
+    """The path of a file to write; must not be a folder."""
     path = a_path(text)
     if path.is_dir() or text.endswith(("/", "\\")):
         raise ArgumentTypeError(f"{text} is a folder; name a file, such as {path / 'report.html'}")
@@ -20,7 +20,7 @@ def new_file(text: str) -> Path:
 
 
 def a_folder(text: str) -> Path:
-    """A folder, there or yet to be made."""
+    """A folder that exists or can be created."""
     path = a_path(text)
     if path.exists() and not path.is_dir():
         raise ArgumentTypeError(f"{text} is a file; name a folder")

@@ -1,7 +1,7 @@
-"""The command `crescent-compare`: runs on disk -> a table, a page, a W&B report.
+"""The command `crescent-compare`: compares runs on disk in a table, an HTML page or a W&B report.
 
-In: run folders, sweep folders, or any folder above them. Out: the table on stdout, remarks on stderr, the page where
-asked. It computes nothing itself and starts no run.
+In: run folders, sweep folders, or any folder above them. Out: the table on stdout, remarks on stderr, the page if
+requested. Computes nothing itself and starts no run.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from crescent.reporting.show import tables
 from crescent.reporting.show.sheets import Sheet, explanation, iterations, main_effects
 
 WHOLE = ("csv", "json")
-"""Formats that hold all there is, parts of tasks too."""
+"""Formats that always contain everything, including parts of tasks."""
 HINT = "give folders of runs with scores, such as outputs/latest or multirun/NAME/TIME"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The console script. A mistake ends in one line and exit status 2."""
+    """The console script. A user's mistake prints one line and ends with exit status 2."""
     asked = _parser().parse_args(arguments)
     try:
         _run(asked)
@@ -68,7 +68,7 @@ def _run(asked: argparse.Namespace) -> None:
 
 
 def _sheets(asked: argparse.Namespace) -> list[tuple[Callable[[Comparison], Sheet], bool]]:
-    """The small tables, and whether they are asked for. Raises ValueError for a format that has none."""
+    """Each small table, and whether it is requested. Raises UserError for a format that cannot show them."""
     sheets = [(main_effects, asked.effects), (explanation, asked.explain), (iterations, asked.iterations)]
     if any(wanted for _, wanted in sheets) and asked.format not in ("rich", "md"):
         raise UserError(
@@ -99,26 +99,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("paths", nargs="+", type=a_path, metavar="RUN_OR_SWEEP", help="folders that hold runs")
     parser.add_argument(
         "--reference", default=BASE, metavar="KEY=VALUE,...",
-        help="what differences are taken to: a configuration (dedup=none,vote.draws=1), `base` (default): each "
-        "student with its own base model before training, or that model asked otherwise (prompting=zero_shot_cot)",
+        help="what to compare with: a configuration (dedup=none,vote.draws=1), `base` (default): each "
+        "student's own base model before training, or that model with a prompting baseline (prompting=zero_shot_cot)",
     )  # fmt: skip
     parser.add_argument("--task", action="append", default=[], help="only this task; may be given more than once")
-    parser.add_argument("--shots", action="append", type=int, default=[], help="only this number of worked examples")
-    parser.add_argument("--parts", action="store_true", help="parts of tasks too (csv and json always hold them)")
+    parser.add_argument("--shots", action="append", type=int, default=[], help="only this number of few-shot examples")
+    parser.add_argument("--parts", action="store_true", help="also parts of tasks (csv and json always include them)")
     parser.add_argument(
-        "--effects", action="store_true", help="a table of what each setting does, all others equal; trends of numbers"
+        "--effects", action="store_true", help="a table of each setting's effect, all others equal; trends of numbers"
     )
     parser.add_argument(
         "--explain", action="store_true", help="a second table: labels, votes, diversity, pairs, tokens"
     )
     parser.add_argument("--iterations", action="store_true", help="a table of scores by iteration")
-    parser.add_argument("--metric", help='another metric than the primary one, as "exact_match,strict-match"')
+    parser.add_argument("--metric", help='a metric other than the primary one, as "exact_match,strict-match"')
     parser.add_argument("--correction", choices=("holm", "bh", "none"), default="holm", help="of p-values, for stars")
     parser.add_argument("--interval", choices=("analytic", "bootstrap"), default="analytic", help="of differences")
     parser.add_argument("--format", choices=("rich", *tables.FORMATS), default="rich", help="of the table on stdout")
-    parser.add_argument("--html", type=new_file, metavar="FILE", help="write the report, one page without other files")
-    parser.add_argument("--store", type=a_folder, help="where the store is now, if it was moved")
-    parser.add_argument("--wandb", action="store_true", help="log table and report to W&B, and make a W&B report")
+    parser.add_argument("--html", type=new_file, metavar="FILE", help="write the report as one self-contained page")
+    parser.add_argument("--store", type=a_folder, help="the store's folder, if it was moved")
+    parser.add_argument("--wandb", action="store_true", help="log table and report to W&B, and create a W&B report")
     parser.add_argument("--project", help="the W&B project (default: that of the runs)")
     parser.add_argument("--entity", help="the W&B entity (default: that of the runs, else yours)")
     return parser

@@ -1,11 +1,11 @@
-"""The command `crescent-data`: what data a suite needs, what is there, and a mirror for a machine without a network.
+"""The command `crescent-data`: lists the data a suite needs and mirrors it for a machine without a network.
 
     crescent-data eval=math                       what is needed and what is there; exit status 1 if anything is missing
     crescent-data eval=general --data FOLDER      the same for a folder of local files (default: CRESCENT_BENCHMARKS)
     crescent-data eval=full --mirror FOLDER       fetches what FOLDER lacks, from the hub or its cache
 
-In: the same `eval` choices and overrides as `crescent` takes. Out: lines on stdout; with --mirror, files. What is
-needed is read from the task YAMLs by `evaluation.data`.
+In: the same `eval` choices and overrides as `crescent` takes. Out: lines on stdout; with --mirror, files.
+`evaluation.data` reads from the task YAMLs what is needed.
 """
 
 import argparse
@@ -24,14 +24,15 @@ from crescent.evaluation.settings import EvaluationSettings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The console script. Exit status: 0 if all of every task can be scored without a network (or was mirrored), 1 if
-    not, 2 for mistakes."""
-    parser = argparse.ArgumentParser(prog="crescent-data", description="The data of a suite: needed, there, mirrored.")
+    """The console script. Exit status: 0 if every task can be scored completely without a network (or was mirrored), 1
+    if not, 2 for a user's mistake.
+    """
+    parser = argparse.ArgumentParser(prog="crescent-data", description="List or mirror the data that a suite needs.")
     parser.add_argument(
         "overrides", nargs="*", metavar="eval=SUITE", help="as for crescent: eval=math, eval.tasks=[...]"
     )
     parser.add_argument("--data", type=a_folder, help="the folder of local files (default: CRESCENT_BENCHMARKS)")
-    parser.add_argument("--mirror", type=a_folder, metavar="FOLDER", help="fetch into FOLDER what it lacks")
+    parser.add_argument("--mirror", type=a_folder, metavar="FOLDER", help="fetch what FOLDER lacks")
     options = parser.parse_args(arguments)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
@@ -53,7 +54,7 @@ def _run(settings: EvaluationSettings, data: Path | None, target: Path | None, o
         wanted = needs(settings, target.absolute())
         count, failures = mirror(wanted, target.absolute(), print)
         for resource in sorted({need.nltk for need in wanted if need.nltk}):
-            print(f"beside it, for nltk: python -m nltk.downloader -d {target / 'nltk'} {Path(resource).name}")
+            print(f"also needed, for nltk: python -m nltk.downloader -d {target / 'nltk'} {Path(resource).name}")
         use = (
             f"; to use them: export CRESCENT_BENCHMARKS={shlex.quote(str(target.absolute()))}"
             if target.is_dir()
@@ -77,12 +78,12 @@ def _run(settings: EvaluationSettings, data: Path | None, target: Path | None, o
 
 
 def _advice(found: list[Need], named: Path | None, folder: Path, overrides: Sequence[str]) -> Iterator[str]:
-    """What to do about what is missing: only commands that work for it."""
+    """Suggested commands for missing data; only commands that work for it."""
     absent = [need for need in found if not need.there(named is not None)]
     mirrored = list(dict.fromkeys(need.group for need in absent if need.files and need.missing))
     if mirrored:
         asked = list(overrides)
-        if not all(need.files for need in absent):  # it would fail for the others
+        if not all(need.files for need in absent):  # --mirror would fail for the others
             asked = [one for one in asked if not one.startswith("eval.tasks=")] + [f"eval.tasks=[{','.join(mirrored)}]"]
         command = shlex.join(["crescent-data", *asked, "--mirror", "benchmarks"])
         yield f"\nTo mirror what is missing, where there is a network:\n  {command}\nthen copy the folder and\n"

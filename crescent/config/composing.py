@@ -1,7 +1,7 @@
-"""Configurations composed outside the command, and what is wrong with one that does not compose.
+"""Composes configurations outside the command, and explains why one does not compose.
 
-In: overrides, or Hydra's report of a failure. Out: the plain configuration, or one line with the closest setting or the
-choices there are.
+In: overrides, or Hydra's error. Out: the plain configuration, or one line with the closest setting or the available
+choices.
 """
 
 import difflib
@@ -19,7 +19,7 @@ from crescent.config.typed import ConfigError
 
 
 def composed(overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The configuration with these overrides, resolved. Raises ConfigError for what does not compose."""
+    """The resolved configuration with these overrides. Raises ConfigError if it does not compose."""
     try:
         return _compose(overrides, resolve=True)
     except HydraException as error:
@@ -27,14 +27,14 @@ def composed(overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def composition_message(error: BaseException) -> str:
-    """Hydra's report of a configuration that does not compose, shortened to what is wrong and what may be."""
+    """Hydra's composition error, shortened to what is wrong and what is allowed."""
     text = str(error)
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read as KEY=VALUE ({text.splitlines()[0]}); quote special characters"
     there = re.search(r"Could not append to config\. An item is already at '([^']+)'", text)
     there = there or re.search(r"Multiple values for ([^\s.]+)\. To override", text)
     if there:
-        return f"{there[1]} is in the configuration already: leave out the + before it, as in {there[1]}=VALUE"
+        return f"{there[1]} is already in the configuration: leave out the + before it, as in {there[1]}=VALUE"
     key = re.search(r"Could not (?:override|delete|append)[^']*'([^'=]+)", text)
     if key:
         return f"{key[1]} is not a setting.{_similar_key(key[1])}"
@@ -46,7 +46,7 @@ def composition_message(error: BaseException) -> str:
 
 
 def _similar_key(key: str) -> str:
-    """A suggestion: the presets that have such a key, or a key of the default configuration that is spelled alike."""
+    """A suggestion: presets that have this key, or keys of the default configuration with a similar spelling."""
     known = list(_dotted(_compose((), resolve=False)))
     group, _, rest = key.partition(".")
     having = [choice for choice in _choices(group) if rest in _dotted(_compose((), False, f"{group}/{choice}")[group])]
@@ -64,7 +64,6 @@ def _similar_key(key: str) -> str:
 
 
 def _choices(group: str) -> list[str]:
-    """The presets of a group."""
     return sorted(file.stem for file in (assets() / "conf" / group).glob("*.yaml")) if group.isidentifier() else []
 
 

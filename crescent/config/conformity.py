@@ -1,7 +1,7 @@
-"""Whether an object of a class that the user named can stand where a setting is asked for.
+"""Checks whether an object of a user's class can be used for a setting.
 
-In: an object, and the kind its setting is declared as: a Protocol, or a class of ours, in place of which another with
-the same members will do. Out: what it lacks, in words. Nothing is called, and no property is read.
+In: an object, and the declared type of its setting: a Protocol, or a class of ours that any class with the same members
+can replace. Out: what is missing, in words. No method is called and no property is read.
 """
 
 import inspect
@@ -12,7 +12,7 @@ _HAS_NO = "has no "
 
 
 def lacks(made: Any, kind: type) -> list[str]:
-    """What of `kind` an object has not, or has in another form; nothing for an instance of a class."""
+    """What the object is missing from `kind`, or has in another form; empty for an instance of a class `kind`."""
     if not _is_protocol(kind) and isinstance(made, kind):
         return []
     faults = [fault for name in sorted(_members(kind)) if (fault := _fault(made, kind, name))]
@@ -26,7 +26,7 @@ def _is_protocol(kind: type) -> bool:
 
 
 def _members(kind: type) -> set[str]:
-    """Public names; constants (NAME, VERSION) and what every object has are none."""
+    """Public names, without constants (NAME, VERSION) and what every object has."""
     bases = [one for one in kind.__mro__ if one.__module__ not in ("builtins", "typing", "abc")]
     names = {name for one in bases for name in (*vars(one), *vars(one).get("__annotations__", {}))}
     return {name for name in names if not name.startswith("_") and not name.isupper()}
@@ -38,15 +38,15 @@ def _fault(made: Any, kind: type, name: str) -> str | None:
     if not inspect.isfunction(wanted):
         if found is _ABSENT:
             return _HAS_NO + name
-        return f"has a method {name} in place of a field or property" if inspect.isfunction(found) else None
+        return f"has a method {name} instead of a field or property" if inspect.isfunction(found) else None
     called = f"{name}({', '.join(_parameters(wanted))})"
     if found is _ABSENT:
         return _HAS_NO + called
     if isinstance(found, property):
-        return f"has a property {name} in place of a method"
+        return f"has a property {name} instead of a method"
     if not callable(getattr(made, name)):
-        return f"has a field {name} in place of a method {called}"
-    return None if _takes(getattr(made, name), wanted) else f"cannot be asked {called}"
+        return f"has a field {name} instead of a method {called}"
+    return None if _takes(getattr(made, name), wanted) else f"cannot be called as {called}"
 
 
 def _parameters(function: Any) -> list[str]:
@@ -54,7 +54,7 @@ def _parameters(function: Any) -> list[str]:
 
 
 def _takes(method: Any, wanted: Any) -> bool:
-    """Whether a bound method can be called as the function `wanted` says."""
+    """True if a bound method accepts the parameters of the function `wanted`."""
     placed, named = [], {}
     for parameter in list(inspect.signature(wanted).parameters.values())[1:]:
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
@@ -65,6 +65,6 @@ def _takes(method: Any, wanted: Any) -> bool:
         inspect.signature(method).bind(*placed, **named)
     except TypeError:
         return False
-    except ValueError:  # a method of another language has no signature to look at
+    except ValueError:  # a method written in another language may have no signature to inspect
         return True
     return True

@@ -1,8 +1,7 @@
-"""From a plain, nested configuration to typed settings, with every mistake named by its key.
+"""Builds typed settings from a plain, nested configuration; errors name the key.
 
-In: mappings, lists and scalars (what a YAML holds). Out: frozen dataclasses, built by their type hints. A node with a
-`_target_` builds that class, so that a strategy of one's own is chosen by its dotted name. It knows no Hydra and loads
-no model.
+In: mappings, lists and scalars (the content of a YAML). Out: frozen dataclasses, built from their type hints. A node
+with a `_target_` builds that class, so users can name a strategy of their own. Knows no Hydra and loads no model.
 """
 
 import difflib
@@ -17,18 +16,18 @@ from crescent.config.conformity import lacks
 from crescent.core.errors import UserError
 
 T = TypeVar("T")
-LARGEST = 2**63 - 1  # what libraries take for a whole number
+LARGEST = 2**63 - 1  # the largest whole number that libraries accept
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 class ConfigError(UserError):
-    """A mistake of the user's in the configuration. Its text is one or a few lines that suggests a fix."""
+    """A user's mistake in the configuration. Its text is one or a few lines with a suggested fix."""
 
 
 def build(kind: type[T], node: Mapping[str, Any], path: str) -> T:
-    """A dataclass from a node at `path`. Raises ConfigError on unknown, missing, or impossible values.
+    """Builds a dataclass from the node at `path`. Raises ConfigError for unknown, missing or invalid values.
 
-    Empty text is possible only where it is the default.
+    Empty text is allowed only where it is the default.
     """
     hints = get_type_hints(kind)
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
@@ -54,8 +53,9 @@ def build(kind: type[T], node: Mapping[str, Any], path: str) -> T:
 
 
 def build_target(node: Mapping[str, Any], path: str, kind: Any = Any) -> Any:
-    """The object of the class that the node's `_target_` names. Raises ConfigError also where it lacks what `kind` has:
-    a user's class is refused now, not when its methods are first called."""
+    """Builds the class that the node's `_target_` names. Also raises ConfigError if the object lacks members of `kind`,
+    so that an unsuitable user class is refused now and not when its methods are first called.
+    """
     name = str(node.get("_target_"))
     made = build(_target(name, path), node, path)
     faults = lacks(made, kind) if isinstance(kind, type) and kind is not Any else []
@@ -66,7 +66,6 @@ def build_target(node: Mapping[str, Any], path: str, kind: Any = Any) -> Any:
 
 
 def _target(name: str, path: str) -> type:
-    """The dataclass of this dotted name."""
     module, _, attribute = name.rpartition(".")
     absent = f"{path}._target_ is {name!r}; there is no such class to import"
     try:
@@ -77,7 +76,7 @@ def _target(name: str, path: str) -> type:
         raise ConfigError(f"{path}._target_ is {name!r}; {module} cannot be imported ({error})") from None
     except ValueError:  # a name without a module
         raise ConfigError(absent) from None
-    except Exception as error:  # whatever the user's module raises
+    except Exception as error:  # anything the user's module may raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigError(f"{path}._target_ is {name!r}; {module} cannot be imported ({reason})") from None
     if kind is None:
@@ -88,7 +87,7 @@ def _target(name: str, path: str) -> type:
 
 
 def convert(hint: Any, value: Any, path: str) -> Any:
-    """`value` as the type `hint`, without guessing: "three" is no number and 1.5 no whole number."""
+    """`value` as the type `hint`, without coercion: "three" is not a number, and 1.5 is not a whole number."""
     origin, options = get_origin(hint), get_args(hint)
     if value == "???":
         raise ConfigError(f"{path} has no value yet; give one, as in {path}=VALUE")
@@ -115,7 +114,7 @@ def convert(hint: Any, value: Any, path: str) -> Any:
 
 
 def suggest(key: str, known: Any) -> str:
-    """ " Did you mean x?", or what there is."""
+    """ " Did you mean x?", or the known keys."""
     close = difflib.get_close_matches(key, list(known), n=1)
     if close:
         return f" Did you mean {close[0]}?"
@@ -152,7 +151,9 @@ def _convert_plain(hint: Any, value: Any, path: str) -> Any:
 
 
 def _check_extent(value: Any, hint: Any, path: str) -> None:
-    """Raises ConfigError for empty text (as a path it is the current folder) and for numbers that no library takes."""
+    """Raises ConfigError for empty text (as a path it is the current folder) and for numbers that no library
+    accepts.
+    """
     if isinstance(value, str) and not value.strip():
         null = " or null" if type(None) in get_args(hint) else ""
         raise ConfigError(f"{path} is empty; give it a value{null}, or leave {path}= out")

@@ -1,4 +1,4 @@
-"""Contamination: generated questions that the evaluation sets hold too are listed, dropped, or not looked for."""
+"""Contamination: generated questions that also occur in the evaluation sets are reported or dropped."""
 
 from crescent.contamination.settings import Check, Contamination, Off
 

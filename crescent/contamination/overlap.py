@@ -1,8 +1,8 @@
-"""Contamination: generated questions that the evaluation sets hold too.
+"""Finds generated questions that also occur in the evaluation sets.
 
-In: generated questions, benchmark items, both embedded. Out: a `Hit` for each question that shares a run of words with
-an item (13 by default, as GPT-3's authors checked: Brown et al., arXiv 2005.14165, appendix C), or all its words where
-it is shorter, or whose embedding is too close to an item's. It decides nothing: see `contamination.stage`.
+In: generated questions and benchmark items, both embedded. Out: a `Hit` for each question that shares a run of words
+with an item (13 by default, as GPT-3's authors checked: Brown et al., arXiv 2005.14165, appendix C), or all its words
+if it is shorter, or whose embedding is too close to an item's. `contamination.stage` decides what happens to hits.
 """
 
 import re
@@ -19,7 +19,7 @@ from crescent.similarity import Pool
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One text of a benchmark: the prompt that the task makes of an item, without worked examples."""
+    """One text of a benchmark: a task's prompt for an item, without worked examples."""
 
     task: str
     index: int
@@ -27,19 +27,19 @@ class Item:
 
 
 class WordRuns:
-    """Which items hold a run of `length` words. Case, punctuation and white space do not count."""
+    """An index of the items by runs of `length` words, ignoring case, punctuation and white space."""
 
     def __init__(self, items: Sequence[Item], length: int) -> None:
         self._length = length
         self._runs: dict[str, int] = {}
-        self._short: dict[int, dict[str, int]] = defaultdict(dict)  # by number of words, made when asked for
+        self._short: dict[int, dict[str, int]] = defaultdict(dict)  # by number of words, built on demand
         self._words = [words(item.text) for item in items]
         for index, said in enumerate(self._words):
             for run in runs(said, length):
                 self._runs.setdefault(run, index)
 
     def find(self, text: str) -> tuple[int, str] | None:
-        """(index of an item, the words it shares), or None. A text shorter than a run must be in an item as a whole."""
+        """(index of an item, the shared words), or None. All of a text shorter than a run must occur in the item."""
         said = words(text)
         if len(said) >= self._length:
             found = ((self._runs[run], run) for run in runs(said, self._length) if run in self._runs)
@@ -59,12 +59,11 @@ class WordRuns:
 
 
 def words(text: str) -> list[str]:
-    """Letters and digits, in lower case."""
+    """Runs of letters and digits, in lower case."""
     return re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
 
 
 def runs(said: Sequence[str], length: int) -> Iterable[str]:
-    """All runs of `length` words, in order."""
     return (" ".join(said[at : at + length]) for at in range(len(said) - length + 1))
 
 
@@ -76,7 +75,7 @@ def find_hits(
     min_cosine: float,
     run_words: int,
 ) -> list[Hit]:
-    """At most one hit a question, in order; a shared run of words goes before a cosine. Vectors: float32 unit rows."""
+    """At most one hit per question, in order; a shared run of words takes precedence. Vectors: float32 unit rows."""
     if not items or not questions:
         return []
     pool = Pool(item_vectors.shape[1])

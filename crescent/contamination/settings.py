@@ -7,7 +7,9 @@ from crescent.core.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`contamination=report` and `drop`: a hit shares `run_words` words in a row, or has a cosine of `min_cosine`."""
+    """`contamination=report` and `drop`: a hit shares `run_words` consecutive words, or has a cosine of
+    `min_cosine`.
+    """
 
     name: str
     drops: bool

@@ -1,7 +1,7 @@
-"""Contamination check: are generated questions in the evaluation sets?
+"""Contamination check: do generated questions occur in the evaluation sets?
 
 In: an artifact of Questions, the tasks of the suite. Out: an artifact of Questions (`drop`: without the hits; `report`:
-all of them), with `hits.jsonl`: both texts of each hit. What a hit is, is decided in `crescent.contamination.overlap`.
+all of them), with `hits.jsonl`: both texts of each hit. `crescent.contamination.overlap` defines what a hit is.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ class Decontaminate(Stage):
     evaluation: EvaluationSettings
 
     def key(self, models: ModelKeys, *inputs: str) -> Key | None:
-        """Of the questions; None where there is nothing to compare them with."""
+        """Depends on the questions and on what concerns the items; None if there is nothing to compare with."""
         if isinstance(self.settings, Off) or not self.evaluation.tasks:
             return None
         tasks = [source.items_key() for source in self._sources()]
@@ -41,11 +41,11 @@ class Decontaminate(Stage):
         return Key(self.NAME, self.VERSION, settings, (*inputs, models.embedder))
 
     def title(self, *inputs: object, **options: object) -> str:
-        """It continues under the heading of the questions."""
+        """Empty: continues under the heading of the questions."""
         return ""
 
     def run(self, context: StageContext, questions: Artifact) -> Artifact:
-        """The questions after the check."""
+        """The questions that remain after the check."""
         check, sources = self.settings, self._sources()
         assert not isinstance(check, Off), "there is no key then"
 
@@ -76,7 +76,7 @@ class Decontaminate(Stage):
 
 
 def read_hits(artifact: Artifact) -> list[Hit]:
-    """The questions that a benchmark item resembles; none where nothing was compared."""
+    """The hits of an artifact; empty if nothing was compared."""
     if not (artifact.path / HITS).exists():
         return []
     with open(artifact.path / HITS, encoding="utf-8") as lines:

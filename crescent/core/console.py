@@ -1,6 +1,7 @@
-"""What people read on stderr: headings, lines, real examples, and progress with a time estimate.
+"""What a run prints: headings, plain lines, boxed examples, progress with rate and time left.
 
-In: text. Out: rich output on a terminal, plain lines anywhere else. It decides nothing.
+Everything goes to stderr: a live bar on a terminal, elsewhere a line every few seconds. stdout stays free for the
+result table.
 """
 
 import threading
@@ -17,8 +18,8 @@ from rich.text import Text
 from crescent.core.progress import Tally, Waiting
 
 SECONDS_BETWEEN_LINES = 5.0
-"""While something is at work, nothing is silent for longer."""
-LOOK = 0.25  # seconds between two looks at what is at work
+"""The longest silence while something is running."""
+LOOK = 0.25  # seconds between two checks whether a line is due
 
 
 class _Figures(ProgressColumn):
@@ -30,7 +31,7 @@ class _Figures(ProgressColumn):
 
 
 class Console:
-    """The one printer of a run. `quiet` prints nothing but warnings (tests, workers)."""
+    """The only printer of a run. `quiet` prints nothing (tests, workers); warnings are logged and still appear."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._rich = RichConsole(stderr=True, quiet=quiet)
@@ -39,23 +40,22 @@ class Console:
         self._bars = 0
 
     def heading(self, text: str) -> None:
-        """The title of a step."""
         self._print(f"\n[bold]{escape(text)}[/bold]")
 
     def say(self, text: str) -> None:
-        """One plain line."""
+        """Prints one plain line."""
         self._print("  " + text, markup=False, highlight=False, soft_wrap=True)
 
     def example(self, title: str, body: str) -> None:
-        """A real piece of data, boxed. Control characters of model text are not passed on to the terminal."""
+        """Prints a real piece of data in a box. Control characters in model text are replaced."""
         clean = "".join(char if char == "\n" or char.isprintable() else "�" for char in body)
         self._print(Panel(Text(clean), title=escape(title), title_align="left", width=min(100, self._rich.width)))
 
     @contextmanager
     def progress(self, what: str, total: int, unit: str, token_limit: int = 0) -> Iterator[Tally]:
-        """Counts work of known size: `with console.progress("answers", 600, "draws") as tally: tally.advance(5)`.
+        """Shows progress of work of known size: `with console.progress("answers", 600, "draws") as t: t.advance(5)`.
 
-        `token_limit`: the units are completions of at most so many new tokens (see `Tally`).
+        `token_limit`: the units are completions of at most this many new tokens (see `Tally`).
         """
         tally = Tally(what, total, unit, token_limit)
         if not self._rich.is_terminal or self._bars:  # a terminal shows one bar at a time
@@ -72,7 +72,7 @@ class Console:
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
-        """Work of unknown size: a line every few seconds says that it is still at it."""
+        """Prints the time taken every few seconds, for work of unknown size."""
         with self._working(Waiting(what)):
             yield
 
@@ -115,12 +115,12 @@ class Console:
 
 
 def counted(number: int, unit: str, units: str | None = None) -> str:
-    """1 pair, 2,000 pairs; `units` where the plural is another word than the unit with an s."""
+    """1 pair, 2,000 pairs; `units` is the plural if it is not the unit with an s."""
     return f"{number:,} {unit if number == 1 else units or unit + 's'}"
 
 
 def duration(seconds: float) -> str:
-    """For people: 40 s, 12 min, 3 h 20 min."""
+    """Seconds for display: 40 s, 12 min, 3 h 20 min."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

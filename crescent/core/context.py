@@ -1,7 +1,7 @@
-"""What a stage is, and what it works with.
+"""The base class of stages, and the context they run in.
 
-In: a store, an engine, an embedder, a console, subscribers to events. Out: `StageContext.run(stage, *inputs)`: one
-stage run, timed and reported. Engines and embedders are known as protocols only.
+`StageContext` holds a store, an engine, an embedder, a console and event subscribers; `StageContext.run(stage,
+*inputs)` runs one stage, times it and reports it. Engines and embedders are known only as protocols.
 """
 
 import time
@@ -21,7 +21,7 @@ Embed = Callable[[Sequence[str]], np.ndarray]
 
 
 class StageOutput(Protocol):
-    """What a stage makes: an artifact, a stream of raw questions, draws, scores."""
+    """What a stage returns: an artifact, a stream of raw questions, draws, or scores."""
 
     @property
     def key(self) -> str: ...
@@ -34,7 +34,7 @@ class StageOutput(Protocol):
 
 
 class EngineHandle(Protocol):
-    """An engine that is loaded at its first use."""
+    """An engine that is loaded on first use."""
 
     identity: str
     name: str
@@ -47,19 +47,19 @@ class EngineHandle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelKeys:
-    """The identities of the models a stage works with, as they belong in its key."""
+    """Identities of the models a stage uses, for its key."""
 
     engine: str
     embedder: str
 
 
 class Stage:
-    """A step of the method: a frozen dataclass of its settings, with `run(context, *inputs)` and the key of what it
-    makes. The store and the planner of sweeps call the same `key`.
+    """A step of the method: a frozen dataclass of settings, with `run(context, *inputs)` and the key of its result. The
+    store and the sweep planner call the same `key`.
 
-    NAME is the stage's in keys, reports and folders, VERSION rises when equal settings would give other results. TOKENS
-    names the counter of `info` that holds the tokens it cost. A LAZY stage makes nothing until another one pulls, which
-    reports for it. `run` may take keywords that change no key.
+    NAME identifies the stage in keys, reports and folders. Raise VERSION when equal settings would give other results.
+    TOKENS names the counter in `info` that holds its token cost. A LAZY stage produces nothing until another stage
+    pulls from it; that stage reports for it. Keyword options of `run` must not change the result.
     """
 
     __slots__ = ()
@@ -69,21 +69,21 @@ class Stage:
     LAZY: ClassVar[bool] = False
 
     def key(self, models: ModelKeys, *inputs: str) -> Key | None:
-        """What decides the artifact; None where there is nothing to do and the first input passes through."""
+        """The artifact's key; None if there is nothing to do, in which case the first input is passed through."""
         return Key(self.NAME, self.VERSION, self, inputs)
 
     def title(self, *inputs: StageOutput, **options: Any) -> str:
-        """The heading above its output; empty to continue under the heading before."""
+        """The heading above the stage's output; empty continues under the previous heading."""
         return stage_info(self.NAME).label
 
     def run(self, context: "StageContext", *inputs: Any, **options: Any) -> Any:
-        """Makes the artifact, or opens it in the store."""
+        """Builds the artifact, or opens it if it is in the store."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
 class StageContext:
-    """What a stage works with in one iteration. `engine` is the model that asks and answers, or the one scored."""
+    """What a stage works with in one iteration. `engine` is the model that generates, or the model being scored."""
 
     store: Store
     engine: EngineHandle
@@ -96,18 +96,19 @@ class StageContext:
 
     @property
     def models(self) -> ModelKeys:
-        """The models, for keys."""
         return ModelKeys(self.engine.identity, self.embedder_key)
 
     def key(self, stage: Stage, *inputs: StageOutput) -> Key:
-        """The key of what `stage` makes. Raises ValueError where it has nothing to do."""
+        """The key of the stage's result. Raises ValueError if the stage has nothing to do."""
         key = stage.key(self.models, *(made.key for made in inputs))
         if key is None:
             raise ValueError(f"{stage.NAME} has nothing to do with these inputs")
         return key
 
     def run(self, stage: Stage, *inputs: Any, engine: EngineHandle | None = None, **options: Any) -> Any:
-        """Runs one stage, with `engine` in place of the context's, and reports it."""
+        """Runs and reports one stage, with `engine` (if given) instead of the context's. A stage with nothing to do
+        returns its first input, unreported.
+        """
         context = replace(self, engine=engine or self.engine, _costs={})
         if stage.key(context.models, *(made.key for made in inputs)) is None:
             return inputs[0] if inputs else None
@@ -123,12 +124,13 @@ class StageContext:
         return made
 
     def costs(self, **costs: Any) -> None:
-        """Sets fields of the report on the stage that is running, such as `new_tokens`, where the artifact cannot tell
-        what this run paid for."""
+        """Sets fields of the running stage's report, such as `new_tokens`, if the artifact does not show what this run
+        paid for.
+        """
         self._costs.update(costs)
 
     def ran_within(self, report: StageReport, made: StageOutput) -> None:
-        """Reports a lazy stage that the running one pulled; its seconds are not counted twice."""
+        """Reports a lazy stage that the running stage pulled from; its seconds are not counted twice."""
         self._costs["seconds"] = self._costs.get("seconds", 0.0) - report.seconds
         self.events.stage_finished(report, made, ())
 

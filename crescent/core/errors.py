@@ -1,6 +1,6 @@
-"""Errors that the user, and not a developer, can do something about. The command prints them without a traceback.
+"""Errors that the user, not a developer, can fix. The command prints them without a traceback.
 
-Their text is one line, or a few: the key or the file, what is wrong, a suggested fix. Every other exception is a bug.
+Their text is one or a few lines: the key or file, the reason, a suggested fix. Every other exception is a bug.
 """
 
 
@@ -9,8 +9,8 @@ class UserError(ValueError):
 
 
 class OutOfMemory(MemoryError):
-    """Something that does not fit into memory however small the batch is."""
+    """Something does not fit into memory even at the smallest batch size."""
 
 
 class RunError(RuntimeError):
-    """A part of the run that ended by itself: a worker, a process of a training team."""
+    """A worker, or a process of a training team, ended by itself."""

@@ -1,8 +1,7 @@
-"""What happens in a run, for all who report it: the terminal, summary.json, W&B, the collapse monitor.
+"""Events of a run, for everything that reports it: the terminal, summary.json, W&B, the collapse monitor.
 
-In: calls by the run and its stages. Out: calls of every subscriber, in order. An event changes no result; a subscriber
-overrides the methods it is interested in. Artifacts are passed as they are: who wants more than counts reads their
-files.
+The run and its stages call the event methods; every subscriber is called in order. An event changes no result. A
+subscriber overrides the methods it needs. Artifacts are passed whole; for more than their counts, read their files.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class StageReport:
-    """One stage of one iteration.
+    """Report of one stage in one iteration.
 
-    `tokens` are what its records cost whichever run made them (generated; in training, target tokens), `new_tokens`
-    those this run paid for. `reused_records` of the records were found in the store. `seconds` is this run's wall time.
+    `tokens` is the cost of its records in generated tokens (in training: target tokens), whichever run made them;
+    `new_tokens` is what this run paid. `reused_records` were found in the store. `seconds` is this run's wall time.
     """
 
     stage: str
@@ -38,7 +37,7 @@ class StageReport:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A model (teacher, base or student) scored on a suite, asked by a prompting baseline or plainly ("none")."""
+    """Scores of one model (teacher, base or student) on a suite; `prompting` is a baseline's name, or "none"."""
 
     model: str
     iteration: int
@@ -49,43 +48,41 @@ class Scored:
 
     @property
     def records(self) -> int:
-        """Items asked."""
         return sum(artifact.info["items"] for artifact in self.artifacts)
 
     @property
     def reused_records(self) -> int:
-        """Items whose scores were in the store."""
         return sum(artifact.info["items"] for artifact in self.artifacts if artifact.reused)
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """No counters: they are in the artifacts."""
+        """Empty: the counters are in the artifacts."""
         return {}
 
 
 class Events:
-    """Subscribes to nothing. Every method may be called at any time."""
+    """The event interface, with no-op methods. Every method may be called at any time."""
 
     def iteration_started(self, iteration: int, iterations: int) -> None:
         """An iteration begins."""
 
     def stage_started(self, stage: str, title: str, inputs: "Sequence[StageOutput]", iteration: int) -> None:
-        """A stage begins; `title` is its heading, empty where it continues under the one before."""
+        """A stage begins. `title` is its heading; empty continues under the previous heading."""
 
     def stage_finished(self, report: StageReport, made: "StageOutput", inputs: "Sequence[StageOutput]") -> None:
-        """A stage ended well."""
+        """A stage ended without an error."""
 
     def training_step(self, metrics: Mapping[str, float], step: int, iteration: int) -> None:
-        """An optimiser step, of a training that is reused too."""
+        """An optimiser step; also sent for each step of a reused training."""
 
     def scored(self, scored: Scored) -> None:
         """A model has been scored."""
 
     def labels_measured(self, labels: Any, iteration: int) -> None:
-        """Where an oracle knows the truth: how right the labels are (`crescent.voting.calibration.Labels`)."""
+        """Accuracy of the labels, where an oracle knows the truth (`crescent.voting.calibration.Labels`)."""
 
     def iteration_measured(self, figures: Mapping[str, Any]) -> None:
-        """The figures of an iteration, once before it is trained and once more when it has been scored."""
+        """The figures of an iteration: sent once before it is trained and again after it is scored."""
 
 
 class Subscribers(Events):
@@ -108,7 +105,7 @@ for _name in [name for name in vars(Events) if not name.startswith("_")]:
 
 
 def counts_of(report: StageReport) -> str:
-    """A stage in a line, for people: 12 pairs, long 3, short 1 (from the store)."""
+    """A stage's counts in one line: 12 pairs, long 3, short 1 (from the store)."""
     numbers = [(name, value) for name, value in report.info.items() if isinstance(value, int | float)]
     parts = [f"{report.records:,} {stage_info(report.stage).unit}", *(f"{name} {value:,}" for name, value in numbers)]
     reused = report.records and report.reused_records == report.records

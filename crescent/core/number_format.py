@@ -1,7 +1,6 @@
-"""In which number format a device computes: what `dtype: auto` means here, and which formats are slow.
+"""Number formats: what `dtype: auto` means on a device, and which formats are slow there.
 
-In: a format by name and a device. Out: the format to load a model in, or the reason why it is slow. It loads torch only
-where a GPU has to be asked, and no model library.
+Imports torch only to query a GPU, and no model library.
 """
 
 import re
@@ -14,13 +13,14 @@ _CPU_FLAGS = {
     "bfloat16": r"avx512_bf16|amx_bf16|bf16",
     "float16": r"avx512_fp16|amx_fp16|fphp",
 }
-"""Of /proc/cpuinfo, on x86 and ARM."""
+"""Flags in /proc/cpuinfo, on x86 and ARM."""
 
 
 def resolved_dtype(dtype: str, device: str) -> str:
-    """`dtype`, with "auto" replaced: bfloat16 where the device has instructions for it, else float32.
+    """`dtype`, with "auto" replaced: bfloat16 if the device has instructions for it, else float32.
 
-    That is asked of CUDA and of CPUs under Linux. Apple's GPUs cannot be asked (the M1's emulates it): float32.
+    CUDA devices and CPUs under Linux are queried. Apple's GPUs cannot be (the M1's emulates bfloat16), so they get
+    float32.
     """
     if dtype != AUTO:
         return dtype
@@ -28,17 +28,17 @@ def resolved_dtype(dtype: str, device: str) -> str:
 
 
 def slow_because(dtype: str, device: str) -> str | None:
-    """Why a format that was asked for by name is slow on a device; None where it is not known to be."""
+    """Why an explicitly chosen format is slow on the device; None if it is not known to be slow."""
     if dtype in ("float32", AUTO) or device.startswith("mps") or computes_in(dtype, device):
         return None
     what = "GPU" if device.startswith("cuda") else "processor"
-    return f"this {what} has no {dtype} instructions, so that it is emulated, or converted for every product"
+    return f"this {what} has no {dtype} instructions, so it is emulated, or converted for every product"
 
 
 def computes_in(dtype: str, device: str) -> bool:
-    """Whether a CUDA device or a CPU has instructions for a half-precision format."""
+    """True if a CUDA device or CPU has instructions for this half-precision format."""
     if device.startswith("cuda"):
-        import torch  # here, so that composing a run stays fast
+        import torch  # imported late, so that composing a run stays fast
 
         return dtype == "float16" or torch.cuda.is_bf16_supported(including_emulation=False)
     try:

@@ -1,7 +1,7 @@
-"""The records that flow between stages, and their form on disk: one JSON object a line.
+"""The records that flow between stages, and their form on disk: one JSON object per line.
 
-In: nothing. Out: frozen dataclasses, `encode` and `decode`, and `text_id`, the identity of a text. Every field is a
-plain JSON value, so that a record written by one version is read by any tool. Imports no other part of Crescent.
+Frozen dataclasses, `encode` and `decode`, and `text_id`, the identity of a text. Every field is a plain JSON value, so
+any tool can read the files. Imports no other part of Crescent.
 """
 
 import hashlib
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 Verdict = Literal["accepted", "rewritten", "dropped", "invalid"]
-BALLOTS = "ballots.jsonl"  # beside QAPairs: how the draws of every question voted
-GOLDS = "golds.jsonl"  # beside Questions that come from a seed set: what their answers are to be
+BALLOTS = "ballots.jsonl"  # in the artifact of QAPairs: how the draws of every question voted
+GOLDS = "golds.jsonl"  # in the artifact of Questions from a seed set: their gold answers
 
 
 class Record(Protocol):
@@ -26,13 +26,13 @@ R = TypeVar("R", bound=Record)
 
 
 def text_id(*texts: str) -> str:
-    """The identity of one or more texts: 16 hexadecimal digits of sha256 (2^-64 for a clash between two)."""
+    """Identity of one or more texts: 16 hexadecimal digits of sha256 (two texts collide with probability 2^-64)."""
     return hashlib.sha256("\x1f".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class RawQuestion:
-    """One completion of the bait prompt, as the model wrote it. `draw` counts over the whole stream of a bait."""
+    """One completion of the bait prompt, unprocessed. `draw` counts over the whole stream of a bait."""
 
     draw: int
     text: str
@@ -42,7 +42,7 @@ class RawQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question kept in the pool. `parent_id` is the question it rewrites, None for one asked as elicited."""
+    """A question kept in the pool. `parent_id` is the question it rewrites; None if it is as elicited."""
 
     id: str
     text: str
@@ -54,9 +54,9 @@ class Question:
 class Decision:
     """What diversification did with one candidate, and why.
 
-    `nearest_id` and `cosine` are the accepted neighbour that the *last* judgement compared with (None and 0.0 where the
-    pool was empty; 0.0 too where the strategy computes no cosine); `rewrites` counts how often the model was asked to
-    modify it. A rewritten candidate carries in `question_id` the question that was kept, in `text` the one it began as.
+    `nearest_id` and `cosine` describe the accepted neighbour in the *last* comparison (None and 0.0 if the pool was
+    empty; also 0.0 if the strategy computes no cosine). `rewrites` counts how often the model was asked to modify the
+    candidate. For a rewritten candidate, `question_id` is the question that was kept and `text` the original text.
     """
 
     question_id: str
@@ -71,7 +71,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A generated question that a benchmark item resembles: both texts, their cosine, and what made it a hit."""
+    """A generated question that resembles a benchmark item: both texts, their cosine, and why it counts as a hit."""
 
     question_id: str
     question: str
@@ -84,7 +84,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """One draw of the model's answer to a question. `mean_logprob` is nats per generated token."""
+    """One draw of the model's answer to a question. `mean_logprob` is in nats per generated token."""
 
     question_id: str
     draw: int
@@ -96,7 +96,7 @@ class Solution:
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """How the draws of one question voted. `chosen` is the draw that became the training answer, None for no pair."""
+    """How the draws of one question voted. `chosen` is the draw used as training response; None if there is no pair."""
 
     question_id: str
     answers: tuple[str | None, ...]
@@ -110,9 +110,9 @@ class Ballot:
 
 @dataclass(frozen=True, slots=True)
 class QAPair:
-    """A training pair: the plain question and the response that reached the winning answer.
+    """A training pair: the plain question, and a response that reached the winning answer.
 
-    `agreement` is votes / draws; a draw without an answer counts in `draws`.
+    `agreement` is votes / draws; draws without an answer count in `draws`.
     """
 
     question_id: str
@@ -126,9 +126,9 @@ class QAPair:
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """What a seed set says of one question: its answer, and for a seed itself the worked solution ("" for others).
+    """A seed set's answer to one question, and its worked solution ("" unless the question is itself a seed).
 
-    `kind` is how the question came about: seed, rephrased, self_verification, fobar.
+    `kind` is the question's origin: seed, rephrased, self_verification, fobar.
     """
 
     question_id: str
@@ -141,8 +141,8 @@ class Gold:
 class Score:
     """One metric of one task, as lm-evaluation-harness reports it.
 
-    `model` is teacher (wrote the data), base (the student before training) or student. Exactly one Score of each
-    (model, iteration, prompting, task, shots) is `primary`.
+    `model` is teacher (wrote the data), base (the student before training) or student. Exactly one Score per (model,
+    iteration, prompting, task, shots) is `primary`.
     """
 
     model: str
@@ -160,7 +160,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class TrainStep:
-    """One optimiser step, counted from 1 over all epochs. `loss` is nats per target token of the step's batch."""
+    """One optimiser step, counted from 1 over all epochs. `loss` is in nats per target token of the step's batch."""
 
     step: int
     epoch: int
@@ -171,10 +171,10 @@ class TrainStep:
 
 @dataclass(frozen=True, slots=True)
 class TaskScore:
-    """One metric of one task under one filter, before it is said of which model and which of them stands for the task.
+    """One metric of one task under one filter, before a model is assigned and the primary metric is chosen.
 
-    `value` and `stderr` are in the metric's own unit (a share for exact
-    match and accuracy); `stderr` is 0 where the harness gives none. `n` counts items.
+    `value` and `stderr` are in the metric's own unit (a share for exact match and accuracy); `stderr` is 0 if the
+    harness gives none. `n` counts items.
     """
 
     task: str
@@ -187,12 +187,12 @@ class TaskScore:
 
 
 def encode(record: Record) -> str:
-    """One line of JSON, fields in their order of declaration."""
+    """One line of JSON, with fields in order of declaration."""
     return json.dumps(asdict(record), ensure_ascii=False, allow_nan=False)
 
 
 def decode(kind: type[R], row: Mapping[str, Any]) -> R:
-    """A record from a parsed line. Raises ValueError that names what is missing or unknown."""
+    """A record from a parsed line. Raises ValueError naming missing and unknown fields."""
     names = {field.name for field in fields(kind)}
     if names != row.keys():
         missing, unknown = sorted(names - row.keys()), sorted(row.keys() - names)
@@ -201,11 +201,10 @@ def decode(kind: type[R], row: Mapping[str, Any]) -> R:
 
 
 def decode_lines(kind: type[R], lines: Iterable[str]) -> Iterator[R]:
-    """Records of JSONL lines."""
     return (decode(kind, json.loads(line)) for line in lines)
 
 
 def read_golds(folder: Path) -> list[Gold]:
-    """What is known of the questions in the folder of an artifact that comes from a seed set."""
+    """The golds in an artifact's folder; the artifact must come from a seed set."""
     with open(folder / GOLDS, encoding="utf-8") as lines:
         return list(decode_lines(Gold, lines))

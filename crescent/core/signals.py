@@ -1,8 +1,8 @@
-"""A run that is asked to end, by a cluster or a person, ends in order.
+"""Clean shutdown when a cluster or a person asks a run to end.
 
-In: SIGTERM (pre-emption, `kill`, `docker stop`) or SIGUSR1 (the warning that Slurm's `--signal` sends). Out: `Stopped`,
-raised in the main thread like a KeyboardInterrupt: files are closed, the tracked run is finished, and what was computed
-is on disk already. A second signal ends the process at once.
+SIGTERM (pre-emption, `kill`, `docker stop`) and SIGUSR1 (the warning that Slurm's `--signal` sends) raise `Stopped` in
+the main thread, like a KeyboardInterrupt: files are closed, and the tracked run is finished. Everything computed is
+already on disk. A second signal ends the process at once.
 """
 
 import os
@@ -15,12 +15,12 @@ from typing import Any, NoReturn
 
 ASKING = (signal.SIGTERM, signal.SIGUSR1)
 HELD_BACK = (*ASKING, signal.SIGUSR2)
-"""Slurm sends its warning to every process of a job; submitit asks it for SIGUSR2."""
-STATUS = 128 + signal.SIGTERM  # of a process that was asked to end
+"""Slurm sends its warning to every process of a job; submitit requests SIGUSR2."""
+STATUS = 128 + signal.SIGTERM  # exit status of a process that was asked to end
 
 
 class Stopped(SystemExit):
-    """Asked to end by a signal. A SystemExit, so that event loops and libraries let it pass."""
+    """A signal asked the run to end. A SystemExit, so that event loops and libraries do not swallow it."""
 
     def __init__(self, signum: int = signal.SIGTERM) -> None:
         super().__init__(STATUS)
@@ -29,14 +29,14 @@ class Stopped(SystemExit):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """In here the first signal to end raises `Stopped` or KeyboardInterrupt; the second ends the process."""
+    """Inside, the first stop signal raises `Stopped` or KeyboardInterrupt; the second ends the process."""
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
         _arm()
         signal.default_int_handler(signum, frame)
 
     ends: dict[int, Any] = dict.fromkeys(ASKING, _stop)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have set it to be ignored
         ends[signal.SIGINT] = interrupt
     with _handlers(ends):
         yield
@@ -44,11 +44,11 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def between_steps() -> Iterator[None]:
-    """In here SIGTERM is left to a loop with a handler of its own, to end between two steps; others become a SIGTERM.
+    """Leaves SIGTERM to a loop that has its own handler and ends between two steps; other stop signals become SIGTERM.
 
-    While the loop's handler is not there yet, or no longer, the run is stopped as anywhere else. A handler of SIGUSR2
-    is submitit's, which queues the job again and exits: its turn comes when the loop has ended. `Stopped` names the
-    signal that came, not the SIGTERM made of it.
+    Before the loop installs its handler and after it removes it, the run is stopped as elsewhere. A callable SIGUSR2
+    handler is submitit's, which requeues the job and exits: it is called after the loop has ended. `Stopped` names the
+    signal that arrived, not the SIGTERM it was turned into.
     """
     noted, came = False, list[int]()
 
@@ -72,7 +72,7 @@ def between_steps() -> Iterator[None]:
     try:
         with _handlers(asking):
             yield
-        if noted:  # too late for the loop to end between two steps
+        if noted:  # the signal came too late for the loop to end between two steps
             raise Stopped
     except Stopped as stopped:
         if came:
@@ -87,7 +87,7 @@ def between_steps() -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """In here no signal to end is delivered; a process that is started here is born so. See `on_request`."""
+    """Blocks stop signals inside; processes started inside inherit the block. See `on_request`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
     try:
         yield
@@ -96,7 +96,7 @@ def held_back() -> Iterator[None]:
 
 
 def on_request(asked: threading.Event) -> None:
-    """In a process born `held_back`: a signal to end, one that has come already too, sets `asked` and does no more."""
+    """In a process started inside `held_back`: a stop signal, even one already pending, only sets `asked`."""
 
     def wait() -> None:
         while True:
@@ -112,14 +112,14 @@ def _stop(signum: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _arm() -> None:
-    """From now on a signal ends the process at once."""
+    """Makes any further signal end the process at once."""
     for signum in (*ASKING, signal.SIGINT):
         signal.signal(signum, lambda signum, _frame: os._exit(128 + signum))
 
 
 @contextmanager
 def _handlers(handlers: dict[int, Any]) -> Iterator[None]:
-    """Signals reach the main thread alone; elsewhere nothing is changed."""
+    """Installs handlers for the block. Only the main thread receives signals; in others this is a no-op."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

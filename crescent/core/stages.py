@@ -1,7 +1,7 @@
-"""The stages in the order of the method, with what people and other tools call them.
+"""The stages in the order of the method, with their names for people and other tools.
 
-In: the name of a stage (`Stage.NAME`). Out: its `StageInfo`. A stage that is not listed gets one made of its name, so
-that a new stage is reported, planned and forecast without being entered here.
+`stage_info` maps a stage's name (`Stage.NAME`) to its `StageInfo`. An unlisted stage gets one made from its name, so a
+new stage is reported, planned and forecast without an entry here.
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class StageInfo:
-    """`label` titles the stage where it has no title of its own, `unit` counts its records, `shared` is what several
-    runs have in common where they share it (singular, plural; empty: not mentioned), `yields` is the name of its
-    artifact in summary.json."""
+    """`label` is the stage's default title, `unit` the unit of its records, `shared` what several runs have in common
+    when they share it (singular, plural; None: not mentioned), `yields` its artifact's name in summary.json.
+    """
 
     name: str
     label: str
@@ -37,14 +37,13 @@ STAGES = (
 
 
 def stage_info(name: str) -> StageInfo:
-    """What is known of a stage. One that is not listed counts records and is mentioned where runs share it."""
+    """The entry of a stage. An unlisted stage counts records and is mentioned when runs share it."""
     listed = {info.name: info for info in STAGES}
     return listed.get(name) or StageInfo(name, name.capitalize(), "records", (f"{name} artifact", f"{name} artifacts"))
 
 
 def in_order(names: list[str]) -> list[str]:
-    """Names of stages without repetition: listed ones in the order of the method, others behind the stage they
-    follow."""
+    """Stage names without duplicates: listed stages in the order of the method, others after the stage they follow."""
     ranks = {info.name: rank for rank, info in enumerate(STAGES)}
     found, last = dict[str, float](), -1.0
     for name in names:

@@ -1,6 +1,6 @@
 """Content-addressed artifacts on disk: keys, locks, atomic commit, resume.
 
-In: a `Key` (a stage's name, version, settings and the keys of its inputs) and a builder. Out: an `Artifact`, built
+In: a `Key` (a stage's name, version, settings and the keys of its inputs) and a builder. Out: an `Artifact`, built only
 once.
 
     <root>/artifacts/<stage>/<key>/   records.jsonl, other files, meta.json (written last: its existence means complete)
@@ -8,8 +8,8 @@ once.
     <root>/ledgers/<key>/             append-only draws, see `ledger.py`
     <root>/locks/                     one lock file for each thing that can be built
 
-The root may be shared by any number of processes. Nothing here knows what a stage does. Times, host names and paths
-stay out of meta.json, so that equal runs leave equal bytes.
+Any number of processes may share the root. Nothing here knows what a stage does. meta.json contains no times, host
+names or paths, so equal runs write equal bytes.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ META = "meta.json"
 
 
 def canonical(value: Any) -> Any:
-    """`value` as JSON that is equal for equal values, on every machine. Raises TypeError for what has no such form."""
+    """`value` as JSON, identical for equal values on every machine. Raises TypeError if it has no such form."""
     if isinstance(value, Enum):
         return canonical(value.value)
     if value is None or isinstance(value, bool | int | str):
@@ -45,7 +45,7 @@ def canonical(value: Any) -> Any:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise TypeError(f"{value} cannot be part of a key: only finite numbers can")
-        return int(value) if value.is_integer() else value  # 1 and 1.0 are one setting
+        return int(value) if value.is_integer() else value  # 1 and 1.0 are the same setting
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {**_class_in_key(type(value)), **_fields_in_key(value)}
     if isinstance(value, Mapping):
@@ -58,12 +58,12 @@ def canonical(value: Any) -> Any:
 
 
 def not_in_key(**options: Any) -> Any:
-    """A dataclass field that cannot change a result (batch size, logging) and so stays out of keys."""
+    """A dataclass field that cannot change a result (batch size, logging), so it is left out of keys."""
     return field(metadata={"key": False}, **options)
 
 
 def internal(**options: Any) -> Any:
-    """A dataclass field that a run fills in itself: it is no setting, and no configuration has it."""
+    """A dataclass field that a run sets itself: not a setting, and not in any configuration."""
     return field(metadata={"internal": True}, **options)
 
 
@@ -71,19 +71,20 @@ _SAME = object()
 
 
 def omit_from_key_at(neutral: Any, default: Any = _SAME) -> Any:
-    """A dataclass field that a later release added: left out of keys at its `neutral` value, which is what there was
-    before there was a choice, so that earlier results are found. The default is `neutral` unless given."""
+    """A dataclass field added in a later release: left out of keys at its `neutral` value, which is the behaviour
+    before the field existed, so earlier results are still found. The default is `neutral` unless given.
+    """
     return field(default=neutral if default is _SAME else default, metadata={"omit_at": neutral})
 
 
 def renamed_in_key(name: str, values: Mapping[Any, Any] | None = None, **options: Any) -> Any:
-    """A renamed dataclass field: keys keep its old `name`, and the old value of each of `values` (new: old)."""
+    """A renamed dataclass field: keys keep its old `name`, and old values as `values` maps them (new: old)."""
     return field(metadata={"key_name": name, "key_values": dict(values or {})}, **options)
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """All that decides an artifact: its stage and version, the settings, and the keys of its inputs."""
+    """Everything that decides an artifact: stage, version, settings, and the keys of its inputs."""
 
     stage: str
     version: int
@@ -92,12 +93,12 @@ class Key:
 
     @property
     def digest(self) -> str:
-        """The name of the artifact's folder."""
+        """The hash that names the artifact's folder."""
         return make_key(self.stage, self.version, self.settings, self.inputs)
 
 
 def make_key(stage: str, version: int, settings: Any, inputs: Sequence[str] = ()) -> str:
-    """24 hexadecimal digits of sha256 over all that decides a result."""
+    """24 hexadecimal digits of sha256 over everything that decides a result."""
     parts = {"stage": stage, "version": version, "settings": canonical(settings), "inputs": list(inputs)}
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
@@ -105,7 +106,7 @@ def make_key(stage: str, version: int, settings: Any, inputs: Sequence[str] = ()
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A committed artifact. `info` are its counters, equal in equal runs; `reused` tells whether this run built it."""
+    """A committed artifact. `info` holds its counters, equal in equal runs; `reused` is False if this run built it."""
 
     stage: str
     key: str
@@ -115,14 +116,13 @@ class Artifact:
     reused: bool
 
     def read(self, kind: type[R]) -> list[R]:
-        """All records, in order."""
         with open(self.path / RECORDS, encoding="utf-8") as lines:
             return list(decode_lines(kind, lines))
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a builder returns: the records, counters that describe them, and paths to move into the artifact."""
+    """What a builder returns: records, counters that describe them, and files to move into the artifact."""
 
     records: Iterable[Record] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
@@ -130,7 +130,7 @@ class Outcome:
 
 
 Builder = Callable[[Path], Outcome]
-"""Called with a scratch folder that survives a kill; it may hold what an earlier attempt left."""
+"""Called with a scratch folder that survives a kill; it may contain files of an earlier attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Store:
     root: Path
 
     def build(self, key: Key, builder: Builder) -> Artifact:
-        """The artifact of this key: opened when complete, else built by one process at a time."""
+        """Opens the artifact of this key if it is complete; else builds it, in one process at a time."""
         stage, digest = key.stage, key.digest
         found = self.open(stage, digest)
         if found is not None:
@@ -159,7 +159,7 @@ class Store:
             return artifact
 
     def open(self, stage: str, key: str) -> Artifact | None:
-        """The committed artifact, or None. A damaged one is set aside, named in a warning, and None is returned."""
+        """The committed artifact, or None. A damaged artifact is set aside with a warning, and None is returned."""
         path = self.root / "artifacts" / stage / key
         if not (path / META).exists():
             return None
@@ -180,18 +180,18 @@ class Store:
             return Artifact(stage, key, path, meta["records"], meta["info"], reused=True)
         aside = _free_name(path.with_name(f"{key}.damaged"))
         path.rename(aside)
-        log.warning("%s: %s. Set aside as %s; it is built again.", path, fault, aside.name)
+        log.warning("%s: %s. Set aside as %s and rebuilt.", path, fault, aside.name)
         return None
 
     def lock(self, name: str) -> "Lock":
-        """A lock between processes, with one line in the log when another process holds it."""
+        """A lock between processes; logs one line if another process holds it."""
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         return Lock(folder / f"{name}.lock")
 
     def _commit(self, work: Path, meta: dict[str, Any], outcome: Outcome) -> Artifact:
         path = self.root / "artifacts" / meta["stage"] / meta["key"]
-        if path.exists():  # an attempt that was killed before meta.json; everything in it is made again here
+        if path.exists():  # left by an attempt that was killed before meta.json; everything in it is rebuilt here
             shutil.rmtree(path)
         path.mkdir(parents=True)
         count = 0
@@ -215,7 +215,7 @@ class Store:
 
 
 class Lock:
-    """`with lock:` waits for other processes, and says so once."""
+    """`with lock:` waits for other processes; logs the wait once."""
 
     def __init__(self, path: Path) -> None:
         self._lock = FileLock(path)
@@ -233,7 +233,7 @@ class Lock:
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """`path` holds either its old content or all of `text`, whatever happens and whoever else writes it."""
+    """Writes so that `path` holds either its old content or all of `text`, even if killed or with other writers."""
     temporary = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with open(temporary, "w", encoding="utf-8") as file:
@@ -245,10 +245,10 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def _class_in_key(kind: type) -> dict[str, Any]:
-    """What tells a class from others in a key: its KEY, which a renamed class keeps, by default its name within
-    Crescent and its full path elsewhere; and its VERSION, which rises when equal settings would give other results.
+    """The class's identity in a key: its KEY, which a renamed class keeps (default: the class name inside Crescent, the
+    full path elsewhere), and its VERSION, raised when equal settings would give other results.
 
-    The version of a stage (it has a NAME) stands in `make_key` already.
+    A stage's version (a stage has a NAME) is already in `make_key`.
     """
     outside = kind.__module__.partition(".")[0] != "crescent"
     name = kind.__dict__.get("KEY") or (f"{kind.__module__}.{kind.__qualname__}" if outside else kind.__name__)

@@ -1,7 +1,7 @@
-"""Lines of a text file that somebody else wrote, which must be UTF-8.
+"""Lines of a text file written by someone else, which must be UTF-8.
 
-In: bytes. Out: numbered lines, or a ValueError that names the line which is in another encoding. Read with replacement
-characters instead, such a file would be trained on with holes in its words.
+In: bytes. Out: numbered lines, or a UserError naming the first line in another encoding. With replacement characters
+instead, the model would be trained on words with holes in them.
 """
 
 from codecs import BOM_UTF8
@@ -11,9 +11,9 @@ from crescent.core.errors import UserError
 
 
 def utf8_lines(data: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
-    """(number, text without its end) of each line that is not blank; `data` is an open binary file or bytes' lines.
+    """Yields (number, text without line end) of each non-blank line; `data` is an open binary file or a list of lines.
 
-    Raises ValueError for a line that is not UTF-8, as `name`:number.
+    Raises UserError, with `name`:number, for a line that is not UTF-8.
     """
     for number, line in enumerate(data, 1):
         try:

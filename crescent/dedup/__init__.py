@@ -1,8 +1,8 @@
-"""Dedup strategies: what happens to a question that is too similar to one already kept.
+"""Dedup strategies: what happens to a question that is too similar to a kept one.
 
-In: the valid questions of one round, in order. Out: for each, whether it is kept, as what text, and why. A strategy
-sees the pool only through `Tools`: an embedder, and a way to ask the model for rewrites in full batches. It knows no
-store and no round but its own.
+In: the valid questions of one round, in order. Out: for each, whether it is kept, with which text, and why. A strategy
+works only with `Tools`: an embedder, and a way to ask the model for rewrites in full batches. It knows no store and no
+round but its own.
 """
 
 from crescent.dedup.judging import Candidate, Dedup, Judge, Judged, Rewrite, Tools

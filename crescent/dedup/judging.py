@@ -1,7 +1,4 @@
-"""What every strategy shares: candidates, decisions, and the tools it may use.
-
-In: nothing. Out: records that say whether a candidate is kept, as what text, and why.
-"""
+"""What all strategies share: candidates, decisions, and the tools they may use."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,13 +10,14 @@ import numpy as np
 from crescent.core.records import Decision, Question, Verdict, text_id
 
 Rewrite = tuple[str, str]
-"""A question and the neighbour it is too similar to."""
+"""A question, and the neighbour it is too similar to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A question under judgement: the text now, the text it began as, its place in its round, and how often it was
-    rewritten."""
+    """A question being judged: its current text, its original text, its place in its round, and its number of
+    rewrites.
+    """
 
     text: str
     origin: str
@@ -30,22 +28,24 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The decision on one candidate, and the question that is kept because of it, if one is."""
+    """The decision on one candidate, and the resulting question if one is kept."""
 
     decision: Decision
     question: Question | None
 
     @property
     def kept(self) -> Question:
-        """The question, where one is known to be kept."""
+        """The question; only for candidates known to be kept."""
         assert self.question is not None
         return self.question
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a strategy may use. `embed`: texts -> float32 [n, dimension] unit rows. `rewrite`: one text (or None where
-    the model wrote nothing usable) for each (question, neighbour). `folder`: what a large pool learns is kept there."""
+    """What a strategy may use. `embed`: texts -> float32 [n, dimension] unit rows. `rewrite`: for each (question,
+    neighbour) a new text, or None if the model wrote nothing usable. `folder`: where a large pool stores what it
+    learns.
+    """
 
     embed: Callable[[Sequence[str]], np.ndarray]
     rewrite: Callable[[Sequence[Rewrite]], list[str | None]]
@@ -53,19 +53,19 @@ class Tools:
 
 
 class Judge(Protocol):
-    """A strategy with its pool."""
+    """An opened strategy, with its pool."""
 
     def judge(self, candidates: Sequence[Candidate]) -> list[Judged]:
-        """Judges one round, adds what is kept to the pool, and returns one decision a candidate, in order."""
+        """Judges one round, adds kept questions to the pool, and returns one decision per candidate, in order."""
         ...
 
     def remember(self, questions: Sequence[Question]) -> None:
-        """Puts questions into the pool unjudged: those that an earlier run of the loop has kept."""
+        """Adds questions to the pool unjudged: those kept by earlier iterations."""
         ...
 
 
 class Dedup(Protocol):
-    """The settings of a strategy; `open` starts an empty pool."""
+    """The settings of a strategy; `open` starts with an empty pool."""
 
     @property
     def name(self) -> str: ...
@@ -74,14 +74,14 @@ class Dedup(Protocol):
 
 
 def why_useless(question: str, rewrite: str | None) -> str | None:
-    """Why a rewrite cannot be judged: it holds no question, or the same one. The same prompt would bring it again."""
+    """Why a rewrite is dropped unjudged: it contains no question, or is unchanged. Asking again would give the same."""
     if rewrite is None:
         return "rewrite without a question"
     return "rewrite unchanged" if rewrite.split() == question.split() else None
 
 
 def keep(candidate: Candidate, reason: str, nearest: str | None = None, cosine: float = 0.0) -> Judged:
-    """The candidate becomes a question."""
+    """Keeps the candidate as a question."""
     rewritten = candidate.rewrites > 0
     parent = text_id(candidate.origin) if rewritten else None
     question = Question(text_id(candidate.text), candidate.text, candidate.round, parent)
@@ -90,7 +90,7 @@ def keep(candidate: Candidate, reason: str, nearest: str | None = None, cosine: 
 
 
 def drop(candidate: Candidate, reason: str, nearest: str | None = None, cosine: float = 0.0) -> Judged:
-    """The candidate is not kept."""
+    """Drops the candidate."""
     return Judged(_decision(candidate, text_id(candidate.origin), "dropped", reason, nearest, cosine), None)
 
 

@@ -1,7 +1,7 @@
-"""Strategies that compare meanings: `drop` and `rejection`, against everything kept so far.
+"""Strategies that compare meaning with everything kept so far: `drop` and `rejection`.
 
-Cosines are of unit vectors (all-MiniLM-L6-v2 by default). `min_cosine` is the similarity from which a question counts
-as a duplicate.
+Cosines are of unit vectors (all-MiniLM-L6-v2 by default). A question with a cosine of `min_cosine` or more counts as a
+duplicate.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from crescent.similarity import Pool, mask_numbers
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """`dedup=drop`: a question at least `min_cosine` similar to one kept before is dropped."""
+    """`dedup=drop`: drops a question whose cosine to an earlier kept one is at least `min_cosine`."""
 
     name: str = "drop"
     min_cosine: float = 0.85
@@ -32,8 +32,9 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """`dedup=rejection`: a similar question goes back to the model beside its neighbour to be modified, and the rewrite
-    is judged again, at most `max_rewrites` times; then it is dropped."""
+    """`dedup=rejection`: the model is asked to modify a similar question, given its neighbour; the rewrite is judged
+    again, at most `max_rewrites` times; then it is dropped.
+    """
 
     name: str = "rejection"
     min_cosine: float = 0.85
@@ -54,7 +55,7 @@ Similar = tuple[Candidate, Question, float]
 
 
 class PoolJudge:
-    """Judges against everything accepted so far, the candidates' own round included."""
+    """Judges against everything accepted so far, including the candidates' own round."""
 
     def __init__(self, tools: Tools, min_cosine: float, masks_numbers: bool, max_rewrites: int) -> None:
         self._tools, self._min_cosine = tools, min_cosine
@@ -78,7 +79,7 @@ class PoolJudge:
         self._kept += questions
 
     def _admit(self, candidates: Sequence[Candidate], judged: dict[int, Judged]) -> list[Similar]:
-        """Keeps what is new; returns the others with their neighbour and its cosine."""
+        """Keeps what is new; returns the others with their neighbours and cosines."""
         texts = [mask_numbers(c.text) if self._masks_numbers else c.text for c in candidates]
         vectors = self._tools.embed(texts)
         self._pool = self._pool or Pool(vectors.shape[1], folder=self._tools.folder)
@@ -96,7 +97,7 @@ class PoolJudge:
         return similar
 
     def _rewrite(self, similar: Sequence[Similar], judged: dict[int, Judged]) -> list[Candidate]:
-        """Asks for rewrites of what may still be rewritten, in one batch; the rest is dropped."""
+        """Asks, in one batch, for rewrites of candidates below the limit; drops the others."""
         asked = [one for one in similar if one[0].rewrites < self._max_rewrites]
         for candidate, near, cosine in similar:
             if candidate.rewrites >= self._max_rewrites:

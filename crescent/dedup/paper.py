@@ -1,4 +1,4 @@
-"""`dedup=paper`: the decisions of the authors' release, without its faults of parsing and persistence."""
+"""`dedup=paper`: the decisions of the authors' release, without its parsing and persistence bugs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +13,11 @@ from crescent.similarity import Pool
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """`dedup=paper`: what the authors' release does, its thresholds as cosines.
+    """`dedup=paper`: what the authors' release does, with its thresholds as cosines.
 
-    Inside a round a question at least `round_min_cosine` similar to a *later* one is dropped. Against the pool, one
-    more than `pool_cosine` similar (the release: squared L2 below 0.25, which is cosine above 0.875 for unit vectors)
-    is rewritten once and kept unseen.
+    Within a round, a question at least `round_min_cosine` similar to a *later* one is dropped. A question more than
+    `pool_cosine` similar to one in the pool (the release: squared L2 below 0.25, which is cosine above 0.875 for unit
+    vectors) is rewritten once, and the rewrite is kept without being judged.
     """
 
     name: str = "paper"

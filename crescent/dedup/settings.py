@@ -1,5 +1,4 @@
-"""Checks that the settings of several strategies share. Each raises ValueError that names the key and a suggested
-fix."""
+"""Checks shared by the settings of several strategies. Each raises UserError with the key and a suggested fix."""
 
 from crescent.core.errors import UserError
 

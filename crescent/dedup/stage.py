@@ -1,8 +1,8 @@
 """Diversification: pulls rounds of raw questions until enough different ones are kept.
 
 In: the elicitation stream, a dedup strategy, an embedder. Out: an artifact of Questions, in order of acceptance, and
-`decisions.jsonl` with what was done to each candidate and why. Rewrites go through a ledger of their own, so that a
-killed run repeats none of them.
+`decisions.jsonl`: what happened to each candidate, and why. Rewrites have their own ledger, so a killed run repeats
+none of them.
 """
 
 import logging
@@ -29,14 +29,15 @@ from crescent.similarity.diversity import measure
 
 log = logging.getLogger(__name__)
 DECISIONS = "decisions.jsonl"
-BARREN_ROUNDS = 5  # rounds in a row that keep nothing: the bait is exhausted
-EXAMPLES, EXAMPLE_CHARACTERS = 3, 300  # of each reason in the artifact's info
-MIN_KEPT_SHARE = 0.1  # share of a round below which it adds little
+BARREN_ROUNDS = 5  # after this many rounds in a row without a kept question the bait counts as exhausted
+EXAMPLES, EXAMPLE_CHARACTERS = 3, 300  # number and length of texts quoted per reason in the artifact's info
+MIN_KEPT_SHARE = 0.1  # of a round; below it the round adds little
 
 
 class Stream(Protocol):
-    """The elicitation stream: shard i of raw questions. `ahead` rounds from it on are likely to be asked for, and
-    `finished` is called for every completion. `records` are those pulled so far, set by who pulls."""
+    """The elicitation stream: shard i of raw questions. `ahead` is the number of rounds likely to be requested from i
+    on; `finished` is called for every completion. The consumer sets `records` to the number of raw questions it used.
+    """
 
     key: str
     records: int
@@ -47,9 +48,9 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Diversify(Stage):
-    """Keeps `num_questions`, or fewer where `max_rounds` pass or the bait is exhausted (said in one line).
+    """Keeps `num_questions`, or fewer if `max_rounds` is reached or the bait is exhausted (a line reports it).
 
-    `modify` is the prompt that asks for a rewrite, with {question} and {neighbour} in it.
+    `modify` is the prompt that asks for a rewrite; it contains {question} and {neighbour}.
     """
 
     NAME: ClassVar[str] = "diversify"
@@ -74,18 +75,18 @@ class Diversify(Stage):
                 raise UserError(f"domain.modify does not contain {part}; the model must be shown both questions")
 
     def key(self, models: ModelKeys, *inputs: str) -> Key:
-        """`inputs`: the stream, then earlier questions."""
+        """`inputs`: the stream's key, then those of earlier questions."""
         stream, *earlier = inputs
         return Key(self.NAME, self.VERSION, self, (stream, models.embedder, *earlier))
 
     def title(self, *inputs: object, **options: object) -> str:
-        """Rounds are elicited while diversification asks for them."""
-        return "1-2 Elicit and diversify: the model asks, questions too similar to a kept one are sent back"
+        """One heading for both: rounds are elicited as diversification requests them."""
+        return "1-2 Elicit and diversify: the model asks questions, those too similar to a kept one are sent back"
 
     def run(self, context: StageContext, stream: Stream, *earlier: Artifact) -> Artifact:
-        """The questions; questions of `earlier` artifacts count as kept already.
+        """The kept questions; new ones are also compared with the questions of `earlier` artifacts.
 
-        Raises ValueError when no valid question came out at all.
+        Raises UserError if there is no valid question at all.
         """
         pulled: list[_RoundLoop] = []
 
@@ -132,7 +133,7 @@ class _RoundLoop:
         tally.completions_left = self._texts_left
 
     def remember(self, questions: Sequence[Question]) -> None:
-        """New questions are compared with these as well."""
+        """Adds questions that new ones are also compared with."""
         if questions:
             self._judge.remember(questions)
 
@@ -174,20 +175,20 @@ class _RoundLoop:
         self._tally.advance(len(self.kept) - before, f"round {index + 1}, {self.acceptance[-1]:.0%} of it kept")
 
     def _written(self, _index: int, _made: Completion) -> None:
-        """Shows that something is happening: several rounds may be written before the first is judged."""
+        """Shows progress: several rounds may be generated before the first is judged."""
         self._raw += 1
         self._ahead += 1
         self._tally.complete()
-        self._tally.advance(0, f"{self._raw:,} raw texts written")
+        self._tally.advance(0, f"{self._raw:,} raw questions written")
 
     def _texts_left(self) -> int | None:
-        """Raw texts still to be written, if later rounds keep as many as the last did; None before the first."""
+        """Expected number of raw texts still to be generated; None before the first round is judged."""
         if not self.acceptance:
             return None
         return max(0, self._rounds_left() * self.shards[-1].records - self._ahead)
 
     def _rounds_left(self) -> int:
-        """How many more rounds it will take, if each keeps as many as the last did: unknown before the first."""
+        """Expected number of further rounds, if each keeps as many as the last one; 1 before the first."""
         if not self.shards:
             return 1
         kept = max(1, round(self.acceptance[-1] * self.shards[-1].records))
@@ -195,7 +196,7 @@ class _RoundLoop:
         return min(rounds, self._stage.max_rounds - len(self.shards))
 
     def _take(self, judged: Sequence[Judged]) -> None:
-        """Takes decisions in order, and none after the last question that is needed."""
+        """Takes decisions in order, and stops after the last question that is needed."""
         for one in judged:
             if len(self.kept) == self._stage.num_questions:
                 return
@@ -220,14 +221,14 @@ class _RoundLoop:
         return clean_question(text, finish_reason, self._stage.min_chars, self._stage.max_chars)
 
     def diversity(self) -> dict[str, float]:
-        """How different the kept questions are, and before that as many valid ones as the model first asked."""
+        """Diversity of the kept questions (after), and of as many valid ones as the model first asked (before)."""
         kept = [question.text for question in self.kept]
         asked = self._asked[: len(kept)]
         before, after = measure(asked, self._embed(asked)), measure(kept, self._embed(kept))
         return {**before.named("before"), **after.named("after")}
 
     def info(self) -> dict[str, object]:
-        """Counters of the artifact: they depend on nothing but settings and inputs."""
+        """The artifact's counters; they depend only on settings and inputs."""
         verdicts = Counter(decision.verdict for decision in self.decisions)
         return {
             "candidates": sum(shard.records for shard in self.shards),
@@ -242,14 +243,14 @@ class _RoundLoop:
         }
 
     def report(self, elicited: StageReport) -> None:
-        """Fills in what of the stream this run paid for."""
+        """Sets which part of the stream this run paid for."""
         fresh = [shard for shard in self.shards if not shard.reused]
         elicited.reused_records -= sum(shard.records for shard in fresh)
         elicited.new_tokens = sum(shard.info["tokens"] for shard in fresh)
         elicited.seconds = round(self._seconds, 3)
 
     def remarks(self) -> list[str]:
-        """What a user should know about how the loop ended."""
+        """What the user should know about how the loop ended."""
         last = self.acceptance[-BARREN_ROUNDS:]
         if len(self.kept) == self._stage.num_questions:
             if len(last) == BARREN_ROUNDS and sum(last) < MIN_KEPT_SHARE * BARREN_ROUNDS:
@@ -261,12 +262,12 @@ class _RoundLoop:
             return []
         asked = f"{len(self.kept)} of {self._stage.num_questions} questions"
         if self._rounds_without_gain == BARREN_ROUNDS:
-            return [f"The bait is exhausted: the last {BARREN_ROUNDS} rounds kept nothing. Going on with {asked}."]
+            return [f"The bait is exhausted: the last {BARREN_ROUNDS} rounds kept nothing. Continuing with {asked}."]
         return [f"Stopped after elicit.max_rounds={self._stage.max_rounds} with {asked}."]
 
 
 def thrown_away(decisions: Sequence[Decision]) -> dict[str, dict[str, Any]]:
-    """Why candidates were not kept, the most common reason first: how many, and the first few texts."""
+    """Why candidates were not kept, the most common reason first: the count, and the first few texts."""
     found: dict[str, list[str]] = {}
     for decision in decisions:
         if decision.verdict in ("invalid", "dropped"):

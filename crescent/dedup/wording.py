@@ -1,4 +1,4 @@
-"""Strategies that look at words alone, or at nothing: `none`, `exact` and `minhash`. They need no model."""
+"""Strategies that compare only words, or nothing: `none`, `exact` and `minhash`. They need no model."""
 
 import math
 import unicodedata
@@ -13,12 +13,12 @@ from crescent.dedup.judging import Candidate, Judged, Tools, drop, keep
 from crescent.similarity import mask_numbers, words_of
 
 MAX_MISSED = 1e-6
-"""The largest share of pairs at `min_jaccard` that minhash may overlook; of more similar ones it overlooks fewer."""
+"""The largest share of pairs at `min_jaccard` that minhash may miss; of more similar pairs it misses fewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeepAll:
-    """`dedup=none`: every valid question is kept, a literal repeat too (the ablation without diversification)."""
+    """`dedup=none`: keeps every valid question, even exact repeats (the ablation without diversification)."""
 
     name: str = "none"
 
@@ -29,17 +29,17 @@ class KeepAll:
         return [keep(candidate, "not compared") for candidate in candidates]
 
     def remember(self, questions: Sequence[Question]) -> None:
-        """There is no pool."""
+        """A no-op: there is no pool."""
 
 
 def normalise(text: str) -> str:
-    """Text up to case, Unicode form, punctuation at the edges and runs of white space."""
+    """`text` without differences in case, Unicode form, punctuation at the ends and runs of white space."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(" .!?\"'")
 
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """`dedup=exact`: a question whose normalised text was seen before is dropped."""
+    """`dedup=exact`: drops a question whose normalised text was seen before."""
 
     name: str = "exact"
 
@@ -67,11 +67,11 @@ class ExactJudge:
 
 @dataclass(frozen=True, slots=True)
 class MinHash:
-    """`dedup=minhash`: a question that shares at least `min_jaccard` of its word shingles with a kept one is dropped.
+    """`dedup=minhash`: drops a question that shares at least `min_jaccard` of its word shingles with a kept one.
 
-    Candidates come from locality-sensitive hashing (Broder 1997; datasketch), which overlooks fewer than one in a
-    million such pairs, and their Jaccard similarity is then computed exactly. No model is needed, and wording alone
-    counts. Where a script has no spaces, pairs of characters stand for words.
+    Locality-sensitive hashing (Broder 1997; datasketch), which misses fewer than one in a million such pairs, finds
+    candidates; their Jaccard similarity is then computed exactly. Needs no model, and only wording counts. For scripts
+    without spaces, pairs of characters replace words.
     """
 
     VERSION: ClassVar[int] = 2
@@ -92,14 +92,15 @@ class MinHash:
         missed = _missed(self.min_jaccard, *self.bands())
         if missed > MAX_MISSED:
             raise UserError(
-                f"dedup.permutations={self.permutations} would overlook {missed:.1g} of the pairs at dedup.min_jaccard="
+                f"dedup.permutations={self.permutations} would miss {missed:.1g} of the pairs at dedup.min_jaccard="
                 f"{self.min_jaccard}; give at least {_least_permutations(self.min_jaccard)} (up to 1024), or a higher "
                 "min_jaccard"
             )
 
     def bands(self) -> tuple[int, int]:
-        """(bands, rows of each) of the index: the most rows, so the fewest candidates, with which it overlooks few
-        enough pairs; one row where none does."""
+        """(bands, rows per band) of the index: the most rows, and so the fewest candidates, with which it misses few
+        enough pairs; one row if no choice does.
+        """
         fitting = ((self.permutations // rows, rows) for rows in range(self.permutations // 2, 0, -1))
         found = (one for one in fitting if _missed(self.min_jaccard, *one) <= MAX_MISSED)
         return next(found, (self.permutations, 1))
@@ -109,7 +110,7 @@ class MinHash:
 
 
 def _missed(jaccard: float, bands: int, rows: int) -> float:
-    """The share of pairs of this similarity that agree in no band."""
+    """The share of pairs with this similarity that agree in no band."""
     return (1 - jaccard**rows) ** bands
 
 

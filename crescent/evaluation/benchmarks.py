@@ -1,7 +1,7 @@
 """Checks the data of tasks before any model is loaded.
 
-In: task sources. Out: nothing, or a ValueError of one line that names the file, the line and a suggested fix. Local
-files are read to the end; of a hub data set only its presence is asked.
+In: task sources. Out: nothing, or a UserError of one line with the file, the line and a suggested fix. Local files are
+read to the end; for a hub data set only its availability is checked.
 """
 
 import importlib.util
@@ -25,7 +25,7 @@ TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice")
 
 
 def check_files(source: TaskSource, settings: EvaluationSettings) -> None:
-    """Raises ValueError for a file that is missing, empty or broken, a field that is missing, or too few examples."""
+    """Raises UserError for a missing, empty or broken file, a missing field, or too few few-shot examples."""
     rows: dict[str, int] = {}
     for split, paths in source.files.items():
         rows[split] = 0
@@ -41,7 +41,7 @@ def check_files(source: TaskSource, settings: EvaluationSettings) -> None:
 
 
 def check_shots(source: TaskSource, settings: EvaluationSettings) -> None:
-    """Raises ValueError if the task's YAML holds fewer worked examples than asked for, or forbids its own."""
+    """Raises UserError if the task's YAML has fewer worked examples than eval.shots asks for, or disables its own."""
     written = (source.config.get("fewshot_config") or {}).get("samples")
     most = max(settings.shots, default=0)
     if source.files and source.fixes_zero_shots and source.config.get("fewshot_split") and most:
@@ -54,30 +54,30 @@ def check_shots(source: TaskSource, settings: EvaluationSettings) -> None:
 
 
 def check_hub(source: TaskSource, settings: EvaluationSettings) -> None:
-    """Raises ValueError if the cache lacks a data set, in the configuration meant, and the hub does not answer."""
+    """Raises UserError if the cache lacks a data set in the required configuration and the hub does not answer."""
     absent = {data.path: data for data in source.hub if data.cached() is None}
     for path, data in absent.items():
         try:
             hub.ask(path)
-        except Exception as error:  # the hub's client raises a different class for each of its reasons
+        except Exception as error:  # the hub's client raises many different classes
             reason = str(error).strip().splitlines()[0].rstrip(".")
             raise UserError(
-                f"task {source.name}: data set {data} is not on this machine and the hub does not give it ({reason}). "
+                f"task {source.name}: data set {data} is not on this machine and the hub did not give it ({reason}). "
                 + _to_fetch(source.name, settings)
             ) from error
 
 
 def _to_fetch(task: str, settings: EvaluationSettings) -> str:
-    """How to get the data of a task for a machine without a network."""
+    """The suggested fix: how to get a task's data for a machine without a network."""
     if reads_files(task, settings):
         command = f"crescent-data eval={settings.name} 'eval.tasks=[{task}]' --mirror FOLDER"
-        return f"Fetch it where there is a network, for a machine without: `{command}`."
+        return f"Fetch it where there is a network and copy it: `{command}`."
     copy = "Load it once where there is a network, and copy the cache of datasets (HF_HOME)"
     return f"{copy}: no overlay reads it from files."
 
 
 def has_nltk(resource: str) -> bool:
-    """Whether this machine has a resource of nltk, such as tokenizers/punkt_tab."""
+    """True if this machine has an nltk resource, such as tokenizers/punkt_tab."""
     import nltk  # a dependency of the harness
 
     try:
@@ -88,7 +88,9 @@ def has_nltk(resource: str) -> bool:
 
 
 def check_nltk(source: TaskSource) -> None:
-    """Raises ValueError if the task's code would miss data of nltk: it would try to fetch them while scoring."""
+    """Raises UserError if nltk data that the task's code needs are missing: it would try to download them while
+    scoring.
+    """
     resource = source.metadata.get("nltk")
     if resource is not None and not has_nltk(resource):
         raise UserError(
@@ -98,13 +100,13 @@ def check_nltk(source: TaskSource) -> None:
 
 
 def check_functions(source: TaskSource) -> None:
-    """Raises ValueError if the Python beside a task's YAML cannot be imported (IFEval needs packages of its own)."""
+    """Raises UserError if the Python modules of a task's YAML cannot be imported (IFEval needs extra packages)."""
     for module in sorted(set(_modules(source.config, source.root.resolve()))):
         spec = importlib.util.spec_from_file_location(f"_crescent_check_{module.stem}", module)
         assert spec is not None and spec.loader is not None, module
         try:
             spec.loader.exec_module(importlib.util.module_from_spec(spec))
-        except Exception as error:  # whatever the task's own code raises, it would raise again after the training
+        except Exception as error:  # whatever the task's own code raises here, it would raise again after the training
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise UserError(
                 f"task {source.name}: {module.name} cannot be imported ({reason}). "
@@ -113,7 +115,7 @@ def check_functions(source: TaskSource) -> None:
 
 
 def _modules(value: Any, root: Path) -> Iterator[Path]:
-    """Modules of `!function` entries, which lm-eval's index gives as /tasks/ifeval/utils.process_results."""
+    """Modules of `!function` entries, which `read_yaml` gives as /tasks/ifeval/utils.process_results."""
     if isinstance(value, Mapping | list | tuple):
         for item in value.values() if isinstance(value, Mapping) else value:
             yield from _modules(item, root)
@@ -122,20 +124,20 @@ def _modules(value: Any, root: Path) -> Iterator[Path]:
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    """Line numbers and rows of a JSONL file. Raises ValueError with file and line for what is no JSON object."""
+    """Yields line numbers and rows of a JSONL file. Raises UserError with file and line for invalid JSON objects."""
     with open(path, "rb") as lines:
         for number, line in utf8_lines(lines, str(path)):
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise UserError(f"{path}:{number}: not a line of JSON ({error}). Fix or remove the line.") from None
+                raise UserError(f"{path}:{number}: invalid JSON ({error}). Fix or remove the line.") from None
             if not isinstance(row, dict):
                 raise UserError(f"{path}:{number}: a {type(row).__name__} instead of a JSON object. Fix the line.")
             yield number, row
 
 
 def _check_file(source: TaskSource, path: Path) -> int:
-    """The number of rows. Rows with the same fields are checked once."""
+    """The number of rows. Of rows with equal fields only the first is checked."""
     count = 0
     seen: set[frozenset[str]] = set()
     for number, row in read_rows(path):
@@ -149,20 +151,22 @@ def _check_file(source: TaskSource, path: Path) -> int:
                     f"{path}:{number}: task {source.name} needs {', '.join(missing)}; the line has {', '.join(row)}"
                 )
     if not count:
-        raise UserError(f"task {source.name}: {path} is empty. Write one JSON object a line.")
+        raise UserError(f"task {source.name}: {path} is empty. Write one JSON object per line.")
     return count
 
 
 def _missing_fields(config: Mapping[str, Any], row: Row) -> list[str]:
-    """Fields that the task's templates cannot do without, asked of Jinja itself: "{{a if a is defined}}" needs none."""
+    """Fields that the task's templates require, found by rendering with Jinja: "{{a if a is defined}}" requires
+    none.
+    """
     if "process_docs" in config:
-        return []  # the templates see what that function makes of the row
+        return []  # the templates see the output of that function, not the row
     environment = Environment(undefined=StrictUndefined)
-    environment.filters["regex_replace"] = str  # the harness's own filter; here only names matter
+    environment.filters["regex_replace"] = str  # the harness's filter; only field names matter here
     missing: list[str] = []
     for template in (config.get(key) for key in TEMPLATES):
         if not isinstance(template, str) or (template.startswith("/") and "{" not in template):
-            continue  # a list of choices, a number, or a function of the task's own
+            continue  # a list of choices, a number, or a function of the task
         if "{" not in template:
             missing += [template] if template.isidentifier() and template not in row else []
             continue
@@ -171,9 +175,9 @@ def _missing_fields(config: Mapping[str, Any], row: Row) -> list[str]:
         except UndefinedError as error:  # "'question' is undefined"
             missing += re.findall(r"'(\w+)' is undefined", str(error)) or [str(error)]
         except TemplateError as error:
-            raise UserError(f"task {config['task']}: {template!r} is no Jinja template ({error})") from None
+            raise UserError(f"task {config['task']}: {template!r} is not a valid Jinja template ({error})") from None
         except (TypeError, ValueError, AttributeError):
-            continue  # a field of an unexpected type: the harness decides whether it can use it
+            continue  # a field of an unexpected type: left to the harness
     return list(dict.fromkeys(missing))
 
 
@@ -181,6 +185,6 @@ def _missing(name: str, path: Path, settings: EvaluationSettings) -> str:
     if settings.data is not None and path.is_relative_to(Path(settings.data).absolute()):
         return (
             f"task {name}: there is no file {path}. Put it there, or unset CRESCENT_BENCHMARKS (eval.data) "
-            "to take the task from the hub."
+            "to read the task from the hub."
         )
     return f"task {name}: there is no file {path}, which its YAML names in dataset_kwargs.data_files"

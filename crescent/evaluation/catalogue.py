@@ -1,9 +1,9 @@
-"""Where a task's definition is: YAML folders of our own, overlays on them, or lm-evaluation-harness's tasks.
+"""Finds a task's definition: in our own YAML folders, as an overlay in them, or in lm-evaluation-harness.
 
-In: settings. Out: one `TaskSource` for each task. An overlay (`extends: harness`, or `extends: gsm8k` for a variant of
-that task under another name) changes keys of a task of the harness: where its rows come from, how answers are read.
-It reads YAML only: no data, no model, and not the harness's modules, which take seconds to import. Indexing the
-harness's 14,000 YAMLs takes 8 seconds more, so a name is looked for in them as text (0.3 seconds).
+In: settings. Out: one `TaskSource` per task. An overlay (`extends: harness`, or `extends: gsm8k` for a variant of that
+task under another name) changes keys of a harness task: where its rows come from, how answers are read. Reads only
+YAML: no data, no model, and not the harness's modules, which take seconds to import. Indexing the harness's 14,000
+YAMLs would take 8 seconds more, so names are searched for in their text (0.3 seconds).
 """
 
 import difflib
@@ -23,14 +23,14 @@ from crescent.evaluation.task_config import TaskSource, data_files, portable, re
 
 OVERLAYS = Path(__file__).parent / "tasks"
 ANSWERS_FILTER = "crescent"  # the name of the filter that reads answers with crescent.answers
-ANSWERS_VERSION = 3  # raised when crescent.answers reads a response differently: such scores are made anew
-READER_NAMES = ("crescent_answers", "CrescentAnswers")  # as a filter_list may name that filter
+ANSWERS_VERSION = 3  # raise when crescent.answers reads a response differently: affected tasks are scored again
+READER_NAMES = ("crescent_answers", "CrescentAnswers")  # names of that filter in a filter_list
 # `task: gsm8k`, `"task": "mmlu_anatomy"`, `group: mmlu  # all subjects`
 _NAME = re.compile(r"""^['"]?(?:task|group)['"]?:[ \t]*['"]?([^\s'"#\[]+)['"]?[ \t]*(?:#.*)?$""", re.MULTILINE)
 
 
 def find(settings: EvaluationSettings) -> list[TaskSource]:
-    """The source of each task, in order. Raises ValueError for a name that is nowhere."""
+    """The source of each task, in order. Raises UserError for an unknown name."""
     own = {name: (folder, file) for folder in settings.task_folders for name, file in _names_in(folder).items()}
     sources = []
     for name in settings.tasks:
@@ -47,14 +47,14 @@ def find(settings: EvaluationSettings) -> list[TaskSource]:
 
 
 def reads_files(task: str, settings: EvaluationSettings) -> bool:
-    """Whether the task's data can be local files: its own, or as an overlay says."""
+    """True if the task's data can be read from local files: its own files, or through an overlay."""
     (source,) = find(replace(settings, tasks=(task,), data=settings.data or "."))
     return all(part.files for part in source.members or (source,))
 
 
 @functools.cache
 def unanswerable(task: str, folders: tuple[str, ...]) -> str | None:
-    """The subset of a task that has no answers, from its YAML in one of the folders or among our own overlays."""
+    """The subset of a task that has no answers, from its YAML in one of the folders or in our own overlays."""
     for folder in (*folders, str(OVERLAYS)):
         file = _names_in(folder).get(task) if Path(folder).is_dir() else None
         if file is not None:
@@ -63,7 +63,7 @@ def unanswerable(task: str, folders: tuple[str, ...]) -> str | None:
 
 
 def _own_source(name: str, folder: str, file: Path, config: Mapping[str, Any]) -> TaskSource:
-    if "group" in config:  # its members' data and settings would be missing in the key
+    if "group" in config:  # the key would not cover its members' data and settings
         raise UserError(f"eval.tasks: {name} ({file}) is a group; name its tasks instead")
     files = dict(data_files(config, file.parent))
     overrides: dict[str, Any] = {}
@@ -77,7 +77,7 @@ def _own_source(name: str, folder: str, file: Path, config: Mapping[str, Any]) -
 
 
 def _overlay_source(name: str, config: Mapping[str, Any], settings: EvaluationSettings) -> TaskSource:
-    """A task of the harness with the overlay's keys in place of its own, its rows from files where there are any."""
+    """A harness task with keys replaced by the overlay's; with `eval.data`, its rows come from files."""
     base = _harness_source(name if config["extends"] == "harness" else str(config["extends"]), settings)
     metadata = config.get("metadata") or {}
     kept = {k: v for k, v in config.items() if k not in ("task", "extends", "dataset_kwargs", "metadata")}
@@ -92,8 +92,9 @@ def _overlay_source(name: str, config: Mapping[str, Any], settings: EvaluationSe
 
 
 def _group_overlay(source: TaskSource, overlays: Iterable[Path]) -> Mapping[str, Any] | None:
-    """The overlay of a group of the harness that a task or a smaller group belongs to: of mmlu for mmlu_stem and
-    mmlu_anatomy. Its files are theirs; its sizes are of the whole group."""
+    """The overlay of a harness group that contains the task or smaller group: mmlu's for mmlu_stem and mmlu_anatomy.
+    Its files apply to them; its sizes are those of the whole group.
+    """
     members = set(_names_of_members(source.name))
     for file in overlays:
         overlay = read_yaml(file)
@@ -105,7 +106,7 @@ def _group_overlay(source: TaskSource, overlays: Iterable[Path]) -> Mapping[str,
 
 @functools.cache
 def _names_of_members(name: str) -> frozenset[str]:
-    """The tasks of a group of the harness; of a task, itself."""
+    """The tasks of a harness group; for a task, just itself."""
     file = _harness_names()[name]
     config = read_yaml(file)
     found = _members(config, file.parent) if "group" in config else [(name, file)]
@@ -117,7 +118,9 @@ def _folder(settings: EvaluationSettings) -> Path:
 
 
 def _with_files(source: TaskSource, overlay: Mapping[str, Any], folder: Path) -> TaskSource:
-    """`source` with its rows from files below `folder`; `{dataset_name}` in a path stands for a member's own."""
+    """`source` with its rows read from files below `folder`; `{dataset_name}` in a path is a member's own
+    dataset_name.
+    """
     if "group" in source.config:
         found = _members(source.config, _harness_names()[source.indexed_as].parent)
         members = tuple(_with_files(_from_harness(one, file), overlay, folder) for one, file in found)
@@ -134,7 +137,7 @@ def _named(overlay: Mapping[str, Any], dataset_name: Any) -> dict[str, Any]:
 
 
 def _with_answers(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The task's filters and, where its responses commit to an answer, ours behind them."""
+    """The task's filters, followed by ours if its responses commit to an answer."""
     if "answers" not in metadata:
         return {}
     reader = {
@@ -148,7 +151,7 @@ def _with_answers(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dic
 
 
 def _versions(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides samples and scores beside the YAML's keys: parts of the metadata, and how our filter reads."""
+    """What decides samples and scores apart from the YAML's keys: parts of the metadata, and our filter's version."""
     decides = {k: v for k, v in metadata.items() if k in ("cluster", "subset", "unanswerable")}
     ours = "answers" in metadata or any(name in str(config.get("filter_list")) for name in READER_NAMES)
     return {**decides, **({"answers_version": ANSWERS_VERSION} if ours else {})}
@@ -170,9 +173,10 @@ def _from_harness(name: str, file: Path) -> TaskSource:
 
 
 def _members(group: Mapping[str, Any], folder: Path) -> list[tuple[str, Path]]:
-    """The tasks of a group of the harness in its order, each with its YAML: subgroups and tags are followed.
+    """The tasks of a harness group in its order, each with its YAML; subgroups and tags are followed.
 
-    An entry is a name, of a task elsewhere too, or a mapping: `{task: gsm8k, num_fewshot: 5}`, or a group in place.
+    An entry is a name (possibly of a task in another folder) or a mapping: `{task: gsm8k, num_fewshot: 5}`, or an
+    inline group.
     """
     configs = [(file, read_yaml(file)) for file in sorted(folder.glob("*.yaml"))]
     groups = {config["group"]: config for _, config in configs if "group" in config}
@@ -192,7 +196,7 @@ def _members(group: Mapping[str, Any], folder: Path) -> list[tuple[str, Path]]:
 
 
 def _members_elsewhere(name: str) -> list[tuple[str, Path]]:
-    """A task or group of the harness that another folder holds; none where it is a tag there."""
+    """A task or group that is in another folder of the harness; empty if it is a tag there."""
     if name not in _harness_names():
         return []
     file = _harness_names()[name]

@@ -1,7 +1,7 @@
-"""Which prompts of log-likelihood requests a model cannot read whole.
+"""Counts the prompts of log-likelihood requests that exceed a model's context.
 
-In: the harness's requests, its own model. Out: counts, before anything is scored. (The harness cuts such prompts at
-their beginning, which only its debug log would say, and ends in an assertion over a choice longer than the context.)
+In: the harness's requests and its model. Out: counts, before anything is scored. (The harness cuts such prompts at the
+beginning and mentions it only in its debug log; a choice longer than the context ends in an assertion error.)
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from crescent.core.errors import UserError
 def count_cut(model: Any, requests: Sequence[Instance], title: str) -> tuple[int, int]:
     """(prompts that lose their beginning, prompts) for `model`, an HFLM; several choices may share a prompt.
 
-    Raises ValueError for a choice that is longer than the context.
+    Raises UserError for a choice that is longer than the context.
     """
     cut: dict[str, bool] = {}
     for request in requests:
@@ -25,13 +25,13 @@ def count_cut(model: Any, requests: Sequence[Instance], title: str) -> tuple[int
 
 
 def _fits(model: Any, context: str, choice: str, title: str) -> bool:
-    """The last token of the choice is predicted and not read."""
-    if len((context + choice).encode("utf-8", "replace")) < model.max_length:  # a token has a byte at least
+    """True if prompt and choice fit; the choice's last token is only predicted, not read."""
+    if len((context + choice).encode("utf-8", "replace")) < model.max_length:  # a token is at least one byte
         return True
     read, scored = model._encode_pair(context, choice) if context else ([0], model.tok_encode(choice))
     if len(scored) > model.max_length:
         raise UserError(
             f"{title}: a choice has {len(scored)} tokens, and the context of the model holds {model.max_length}; leave "
-            "the task out, or take a model with a longer context"
+            "the task out, or use a model with a longer context"
         )
     return len(read) + len(scored) <= model.max_length + 1

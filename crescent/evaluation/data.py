@@ -1,7 +1,7 @@
-"""What data a suite needs, what of it is on this machine, and a mirror of it for a machine without a network.
+"""The data a suite needs, what is on this machine, and a mirror for a machine without a network.
 
-In: an `EvaluationSettings`. Out: one `Need` for each data set, read from the same task YAMLs that scoring reads; files
-in the form that `eval.data` (CRESCENT_BENCHMARKS) expects. It scores nothing.
+In: an `EvaluationSettings`. Out: one `Need` per data set, read from the same task YAMLs that scoring reads; files in
+the form that `eval.data` (CRESCENT_BENCHMARKS) expects. Scores nothing.
 """
 
 import hashlib
@@ -26,10 +26,10 @@ MANIFEST = "manifest.json"  # in a mirror: where each file came from
 class Need:
     """The data of a task, or of one subject of a group.
 
-    `group` is the group it belongs to, or the task itself. `hub` are the data sets of the hub, none for tasks that
-    bring their own files, several for a group that no overlay takes apart. `files` are one for each split that is read,
-    in the folder of local files; empty where no overlay says how to read the task from files. `rows` are the published
-    sizes by split, of the whole group.
+    `group` is its group, or the task itself. `hub` lists the hub's data sets: none for tasks with their own files,
+    several for a group that no overlay splits. `files` maps each split that is read to its path in the folder of local
+    files; it is empty if no overlay says how to read the task from files. `rows` maps splits to published sizes, of the
+    whole group.
     """
 
     task: str
@@ -41,27 +41,27 @@ class Need:
 
     @property
     def missing(self) -> list[Path]:
-        """The local files that are not there."""
+        """The local files that do not exist."""
         return [path for path in self.files.values() if not path.is_file()]
 
     @property
     def cached(self) -> bool:
-        """Whether this machine keeps all of the hub's data sets."""
+        """True if the hub's data sets are all cached on this machine."""
         return all(data.cached() is not None for data in self.hub)
 
     @property
     def lacks_nltk(self) -> bool:
-        """Whether the task's code needs data of nltk that are not here."""
+        """True if nltk data that the task's code needs are missing."""
         return self.nltk is not None and not has_nltk(self.nltk)
 
     def there(self, uses_files: bool) -> bool:
-        """Whether the task can be scored without a network."""
+        """True if the task can be scored without a network."""
         here = not self.missing if uses_files and self.files else self.cached
         return here and not self.lacks_nltk
 
 
 def needs(settings: EvaluationSettings, folder: Path) -> list[Need]:
-    """The needs of every task, in order, local files below `folder`. Raises ValueError for a name that is nowhere."""
+    """The needs of every task, in order, with local files below `folder`. Raises UserError for an unknown name."""
     found = []
     for source in catalogue.find(replace(settings, data=str(folder))):
         for part in source.members or (source,):
@@ -72,10 +72,9 @@ def needs(settings: EvaluationSettings, folder: Path) -> list[Need]:
 
 
 def mirror(some: list[Need], folder: Path, say: Callable[[str], None]) -> tuple[int, list[str]]:
-    """Writes the files of every need that are not in `folder` yet, from the hub or its cache.
+    """Writes every needed file that is missing in `folder`, from the hub or its cache.
 
-    Returns how many were written, and a line for each task or group of which something cannot be had. A file appears
-    when it is complete.
+    Returns the number of files written, and one line per task or group with a failure. Files are written atomically.
     """
     written = 0
     failures: dict[str, list[str]] = {}
@@ -94,11 +93,11 @@ def mirror(some: list[Need], folder: Path, say: Callable[[str], None]) -> tuple[
 
 
 def _to_fetch(need: Need) -> dict[str, Path]:
-    """The splits that a mirror lacks, and their files. Raises ValueError where nothing says what the files are."""
+    """The splits that a mirror lacks, and their files. Raises UserError if no overlay names the files."""
     if need.hub and not need.files:
         raise UserError(
             f"task {need.task} has no overlay that reads it from files: write one as in crescent/evaluation/tasks, "
-            f"or copy the cache of datasets (HF_HOME) with {need.hub[0].path} in it"
+            f"or copy the cache of datasets (HF_HOME) that has {need.hub[0].path} in it"
         )
     return {split: path for split, path in need.files.items() if not path.is_file()}
 
@@ -110,11 +109,11 @@ def _fetch(need: Need, split: str, path: Path) -> int:
     datasets.disable_progress_bars()
     try:
         rows = datasets.load_dataset(data.path, data.config, split=split)
-    except Exception as error:  # the hub's client raises a different class for each of its reasons
+    except Exception as error:  # the hub's client raises many different classes
         reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         raise UserError(
-            f"task {need.task}: {data} cannot be had ({reason}). Run this where there is a network; a gated data set "
-            "needs `hf auth login` with an account that was given access."
+            f"task {need.task}: {data} cannot be fetched ({reason}). Run this where there is a network; for a gated "
+            "data set, log in first (`hf auth login`) with an account that has access."
         ) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
@@ -127,7 +126,7 @@ def _fetch(need: Need, split: str, path: Path) -> int:
 
 
 def _note(folder: Path, path: Path, origin: Mapping[str, Any]) -> None:
-    """Keeps in the mirror where a file came from, and its hash."""
+    """Records in the mirror's manifest where a file came from, and its hash."""
     manifest = folder / MANIFEST
     known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
     with open(path, "rb") as file:
@@ -145,7 +144,9 @@ def by_group(some: Sequence[Need]) -> dict[str, list[Need]]:
 
 
 def short(parts: Sequence[Need]) -> dict[str, tuple[int, int]]:
-    """{split: (rows in the files of a group, published rows)} where all the files are there and hold fewer."""
+    """{split: (rows in a group's files, published rows)} for splits with fewer rows than published, if all files
+    exist.
+    """
     held: dict[str, int] = {}
     for split, path in (item for part in parts for item in part.files.items()):
         if not path.is_file():
@@ -156,14 +157,14 @@ def short(parts: Sequence[Need]) -> dict[str, tuple[int, int]]:
 
 
 def state(parts: Sequence[Need], uses_files: bool) -> Literal["there", "PARTIAL", "MISSING"]:
-    """Whether a group can be scored without a network, and from whole files."""
+    """Whether a group can be scored without a network, and from complete files."""
     if not all(part.there(uses_files) for part in parts):
         return "MISSING"
     return "PARTIAL" if uses_files and short(parts) else "there"
 
 
 def describe(some: list[Need], folder: Path, uses_files: bool) -> list[str]:
-    """A block of lines for each task or group: is it there, where it comes from, its local files below `folder`."""
+    """Lines for each task or group: whether it is there, where it comes from, its local files below `folder`."""
     lines = []
     for group, parts in by_group(some).items():
         first, count = parts[0], f" ({len(parts)} data sets)" if len(parts) > 1 else ""
@@ -202,7 +203,7 @@ def _file_lines(parts: list[Need], folder: Path) -> list[str]:
             for split, path in parts[0].files.items()
         ]
     missing = [path for path in paths if not path.is_file()]
-    first = f"; the first that is missing: {missing[0].relative_to(folder)}" if missing else ""
+    first = f"; first missing file: {missing[0].relative_to(folder)}" if missing else ""
     partial = "".join(f"; {split}: {held:,} of {count:,} rows" for split, (held, count) in fewer.items())
     return [f"  files  {len(paths) - len(missing)} of {len(paths)}{first}{partial}"]
 

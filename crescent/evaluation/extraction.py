@@ -1,7 +1,7 @@
-"""Crescent's reading of answers as a filter of lm-evaluation-harness.
+"""Crescent's answer extraction as a filter of lm-evaluation-harness.
 
-In: responses and the items they answer. Out: the answer that `crescent.answers` reads from each, "[invalid]" where
-there is none. A task's YAML uses it by name after `register`, or anywhere, `lm_eval` run by hand included, as
+In: responses, and the items they answer. Out: the answer that `crescent.answers` extracts from each, or "[invalid]". A
+task's YAML can use it by name after `register`, or without that (also with a plain `lm_eval`) as
 
     filter_list:
       - name: crescent
@@ -9,7 +9,7 @@ there is none. A task's YAML uses it by name after `register`, or anywhere, `lm_
           - {function: !function crescent.evaluation.extraction.CrescentAnswers, kind: number, target: answer}
           - {function: take_first}
 
-It judges nothing: the task's own metric compares the answer with the target.
+It does not score: the task's own metric compares the answer with the target.
 """
 
 import re
@@ -22,16 +22,15 @@ from lm_eval.utils import apply_template
 
 from crescent.answers import equivalent, extract
 
-NO_ANSWER = "[invalid]"  # as the harness's own filters say it
+NO_ANSWER = "[invalid]"  # the same text as in the harness's own filters
 
 
 class CrescentAnswers(Filter):
-    """Reads answers of a `kind` of `crescent.answers`.
+    """Extracts answers of a `kind` of `crescent.answers`.
 
-    Metrics compare characters, and a target may be spelled in a way that no canonical form has ("1/4", "9.80"). Where
-    `target` (a field of the item, or a template) is given, an answer that is `equivalent` to it is therefore handed on
-    in the target's spelling. An item whose target is not of that kind ("Mrs. Hilt" among numbers) is read as
-    `otherwise`, where that is given.
+    Metrics compare characters, and a target may be spelled unlike any canonical form ("1/4", "9.80"). So if `target` (a
+    field of the item, or a template) is given, an answer `equivalent` to it is returned in the target's spelling. If
+    `otherwise` is given, it is the kind for items whose target is not of `kind` ("Mrs. Hilt" among numbers).
     """
 
     def __init__(self, kind: str = "number", otherwise: str | None = None, target: str | None = None) -> None:
@@ -46,7 +45,7 @@ class CrescentAnswers(Filter):
         ]
 
     def _spelled(self, doc: Mapping[str, Any]) -> str | None:
-        """What the metric compares with: the target behind its last "#### "."""
+        """The text that the metric compares with: the target after its last "#### "."""
         if self._target is None:
             return None
         target = doc[self._target] if self._target in doc else apply_template(self._target, dict(doc))
@@ -63,12 +62,14 @@ class CrescentAnswers(Filter):
 
 
 def _same(answer: str | None, target: str, kind: str) -> bool:
-    """Whether the whole target is meant: "40" is not "8; 40". Words may lack an article: "red team", "the red team"."""
+    """True if the answer is the whole target: "40" is not "8; 40". Words may lack an article: "red team", "the red
+    team".
+    """
     if answer is None or equivalent(answer, target):
         return answer is not None
     return kind != "number" and not any(map(str.isdigit, target)) and answer == extract(target, kind)
 
 
 def register() -> None:
-    """Makes the filter known to the harness as `crescent_answers`."""
+    """Registers the filter in the harness as `crescent_answers`."""
     filter_registry.register("crescent_answers", target=CrescentAnswers)

@@ -1,8 +1,7 @@
-"""One task at one number of worked examples, scored by lm-evaluation-harness.
+"""Scores one task at one number of worked examples with lm-evaluation-harness.
 
-In: a task source, settings, a loaded engine. Out: every (metric, filter) that the harness reports, and what the model
-said to each item. Values equal those of `lm_eval.simple_evaluate` with the same settings. It stores
-nothing.
+In: a task source, settings, a loaded engine. Out: every (metric, filter) that the harness reports, and the response to
+each item. Values equal those of `lm_eval.simple_evaluate` with the same settings. Stores nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +29,7 @@ NO_PROMPTING = Prompting()
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """Scores of one task at one number of shots, one sample for each item, and the conditions of both."""
+    """Scores of one task at one number of shots, one sample per item, and the conditions of both."""
 
     scores: list[TaskScore]
     samples: list[Sample]
@@ -38,7 +37,7 @@ class TaskResult:
 
 
 def check(settings: EvaluationSettings, prompting: Prompting = NO_PROMPTING) -> None:
-    """Raises ValueError of one line if a task cannot be scored: its name, its files, their lines. Loads no model."""
+    """Raises UserError of one line if a task cannot be scored: its name, its files, their lines. Loads no model."""
     if prompting.baselines and not settings.chat_template:
         raise UserError(f"prompting={prompting.name} needs eval.chat_template=true: baselines rewrite chat turns")
     for baseline in prompting.baselines.values():
@@ -60,10 +59,10 @@ def check(settings: EvaluationSettings, prompting: Prompting = NO_PROMPTING) -> 
 
 
 def plan(settings: EvaluationSettings, prompting: Plain | Baseline = PLAIN) -> list[tuple[TaskSource, int]]:
-    """What is to be scored: tasks by shots. A task that fixes 0 shots comes once, as 0-shot.
+    """The (task, shots) pairs to score. A task that fixes 0 shots appears once, as 0-shot.
 
-    A baseline leaves out tasks whose responses commit to no answer. A variant that is another task at 0 shots is left
-    to that one there.
+    A baseline skips tasks whose responses commit to no answer. A variant that equals another task at 0 shots
+    (`zero_shot_as`) is not scored at 0 shots.
     """
     return [
         (source, shots)
@@ -75,7 +74,7 @@ def plan(settings: EvaluationSettings, prompting: Plain | Baseline = PLAIN) -> l
 
 
 def applies(source: TaskSource) -> bool:
-    """Whether prompting baselines can be asked of a task: it generates, and its responses commit to an answer."""
+    """True if prompting baselines apply to the task: it generates, and its responses commit to an answer."""
     return source.generates and source.kind is not None
 
 
@@ -89,8 +88,9 @@ def score_task(
     work: Path | None = None,
     thinking_tokens: int = 0,
 ) -> TaskResult:
-    """Scores one task. `work` keeps log-likelihoods until they are committed; `thinking_tokens` are added to the limits
-    of new tokens. Raises ValueError if its data cannot be had."""
+    """Scores one task. `work` is the folder for log-likelihoods that are not committed yet; `thinking_tokens` are added
+    to the limits of new tokens. Raises UserError if the task's data cannot be loaded.
+    """
     from crescent.evaluation.loglikelihood_journal import Slices
     from crescent.evaluation.model import HarnessModel
 
@@ -116,7 +116,7 @@ def score_task(
 def _score_once(
     inner: Any, source: TaskSource, shots: int, settings: EvaluationSettings, prompting: Plain | Baseline
 ) -> tuple[list[Sample], list[TaskScore], dict[str, Any]]:
-    """One sample of each item: what was said, the harness's table, the conditions of both."""
+    """One sample per item: responses, the harness's table, and the conditions of both."""
     from lm_eval.evaluator import evaluate
 
     with quiet():
@@ -145,7 +145,7 @@ def _score_once(
 def _prompted(
     inner: Any, source: TaskSource, loaded: Mapping[str, Any], settings: EvaluationSettings, prompting: Plain | Baseline
 ) -> Any:
-    """The model as the harness is to see it."""
+    """The model to hand to the harness: `inner`, or `inner` behind a baseline."""
     if isinstance(prompting, Plain):
         return inner
     from crescent.prompting.conversations import PromptedModel
@@ -157,7 +157,7 @@ def _prompted(
 
 
 def _view(source: TaskSource, loaded: Mapping[str, Any], settings: EvaluationSettings) -> TaskView:
-    """What a baseline may know of the task."""
+    """What a baseline may know about the task."""
     kinds = tuple(kind for kind in (source.kind, source.metadata.get("answers_otherwise")) if kind)
     seed = source.metadata.get("cluster")
     examples, clusters = [], {}
@@ -175,8 +175,9 @@ def _view(source: TaskSource, loaded: Mapping[str, Any], settings: EvaluationSet
 
 
 def _spent(loaded: Mapping[str, Any], usage: Sequence[tuple[int, int]]) -> dict[tuple[str, int], tuple[int, int]]:
-    """The pairs of numbers of requests (prompt and new tokens) as those of each (task, item); empty where nothing was
-    generated."""
+    """Sums pairs of numbers per request (such as prompt and new tokens) to pairs per (task, item); empty if nothing was
+    generated.
+    """
     spent: dict[tuple[str, int], tuple[int, int]] = {}
     asked = [
         (name, one) for name, task in loaded["tasks"].items() for one in task.instances for _ in range(one.repeats)
@@ -190,7 +191,7 @@ def _spent(loaded: Mapping[str, Any], usage: Sequence[tuple[int, int]]) -> dict[
 def _conditions(
     model: Any, loaded: Mapping[str, Any], shots: int, settings: EvaluationSettings, prompting: Plain | Baseline
 ) -> dict[str, Any]:
-    """Under what a score was made, in full, to be kept beside it."""
+    """All conditions of a score, stored with it."""
     template = str(model.tokenizer.chat_template)
     generation = [
         {"max_gen_toks": settings.max_new_tokens, **(task.get_config("generation_kwargs") or {})}
@@ -211,15 +212,16 @@ def _conditions(
 
 
 def _sampled(settings: EvaluationSettings, thinking_tokens: int, count: int) -> dict[str, Any]:
-    """The conditions that only some scores have."""
+    """Conditions that only some scores have."""
     thinking = {"thinking_tokens": thinking_tokens} if thinking_tokens else {}
     return {**thinking, "samples": count, "temperature": settings.temperature} if settings.temperature else thinking
 
 
 def _bootstrap_iters(loaded: dict[str, Any]) -> int:
-    """1 where every standard error has a closed form (nothing is resampled), else 0: no standard error.
+    """1 if every standard error has a closed form (nothing is resampled), else 0: no standard error.
 
-    With 0 the harness gives no standard error at all, with more it would start a pool of processes for some metrics.
+    With 0 the harness gives no standard error at all; with more than 1 it would start a pool of processes for some
+    metrics.
     """
     from lm_eval.api.metrics import acc_all_stderr, mean_stderr, stderr_for_metric
 

@@ -1,6 +1,6 @@
-"""A data set of the Hugging Face hub, as a task's YAML names it: is it here, and which revision would be read.
+"""A Hugging Face data set as named by a task's YAML: whether it is cached, and which revision would be read.
 
-In: a name and a configuration. Out: a folder of the cache, a commit. It loads and fetches nothing.
+In: a name and a configuration. Out: a cache folder, a commit. Loads and downloads no data.
 """
 
 import functools
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-BUILDERS = ("json", "csv", "parquet", "text", "arrow")  # a dataset_path that is a format of files, no data set
+BUILDERS = ("json", "csv", "parquet", "text", "arrow")  # values of dataset_path that are file formats, not data sets
 
 
 @dataclass(frozen=True, slots=True)
 class HubData:
-    """`config` of None: the data set's only one. `path` may be a folder on this machine too."""
+    """`config` None: the data set's only configuration. `path` may also be a local folder."""
 
     path: str
     config: str | None = None
@@ -24,9 +24,9 @@ class HubData:
         return self.path if self.config is None else f"{self.path} ({self.config})"
 
     def cached(self) -> Path | None:
-        """Where this machine keeps this configuration, or None: what `datasets` (5.2) reads without a network.
+        """This machine's folder of the configuration, or None: what `datasets` (5.2) reads without a network.
 
-        Its cache is <owner>___<name>/<config>/<version>/<commit>; of several commits it takes the newest folder.
+        The cache is <owner>___<name>/<config>/<version>/<commit>; of several commits the newest folder is used.
         """
         from datasets import config
         from datasets.naming import camelcase_to_snakecase
@@ -40,9 +40,9 @@ class HubData:
         return max(whole, key=lambda folder: folder.stat().st_mtime, default=None)
 
     def revision(self) -> str | None:
-        """The commit that loading would read: the hub's newest, or the cached one where the hub does not answer.
+        """The commit that loading would read: the hub's newest, or the cached one if the hub does not answer.
 
-        None where neither is known, and for a folder.
+        None if neither is known, and for a folder.
         """
         if Path(self.path).exists():
             return None
@@ -51,13 +51,13 @@ class HubData:
 
 
 def named_in(config: Mapping[str, Any]) -> tuple[HubData, ...]:
-    """The data set that a task's configuration names; none where it names files."""
+    """The data set that a task's configuration names; empty if it names files."""
     path = config.get("dataset_path")
     return (HubData(path, config.get("dataset_name")),) if isinstance(path, str) and path not in BUILDERS else ()
 
 
 def ask(path: str) -> str | None:
-    """The newest commit of a data set. Raises what the hub's client raises where the hub does not answer or give it."""
+    """The newest commit of a data set. Raises what the hub's client raises if the hub does not answer or refuses."""
     from huggingface_hub import HfApi
 
     return HfApi().dataset_info(path, timeout=10).sha
@@ -65,8 +65,8 @@ def ask(path: str) -> str | None:
 
 @functools.cache
 def _newest(path: str) -> str | None:
-    """Asked once a process, so that base and student are scored on one revision under one key."""
+    """The hub's newest commit, queried once per process, so that base and student are scored on the same revision."""
     try:
         return ask(path)
-    except Exception:  # the hub's client raises a different class for each of its reasons
+    except Exception:  # the hub's client raises many different classes
         return None

@@ -1,7 +1,7 @@
-"""Tasks of lm-evaluation-harness with their data, ready to be scored.
+"""Loads tasks of lm-evaluation-harness with their data, ready to be scored.
 
-In: a task source. Out: the harness's own task objects, set to a number of worked examples, their items processed once.
-It scores nothing.
+In: a task source. Out: the harness's own task objects, set to a number of worked examples, with items processed once.
+Scores nothing.
 """
 
 import logging
@@ -19,7 +19,7 @@ from crescent.evaluation.task_config import TaskSource
 
 
 def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[str, Any]:
-    """The harness's task (or group) with its data, set to `shots`. Raises ValueError if it cannot be loaded."""
+    """The harness's task (or group) with its data, set to `shots`. Raises UserError if it cannot be loaded."""
     from lm_eval.tasks import TaskManager
 
     from crescent.evaluation import extraction
@@ -32,14 +32,14 @@ def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[s
     with _code_run_anew():
         try:
             loaded: dict[str, Any] = dict(manager.load([_spec(source)]))
-        except Exception as error:  # data sets, hub, YAML and task code raise what they like
+        except Exception as error:  # data sets, hub, YAML and task code may raise anything
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise UserError(f"task {source.name} cannot be loaded: {reason}") from error
         for task in loaded["tasks"].values():
             _freeze_items(task)
     if source.overrides or source.members:
         loaded["groups"] = {source.name: _group(source, loaded["tasks"])} if source.members else {}
-    if source.name != source.indexed_as and not source.members:  # a variant of a harness task under a name of its own
+    if source.name != source.indexed_as and not source.members:  # a variant of a harness task under its own name
         loaded["tasks"] = {source.name: _renamed(loaded["tasks"][source.indexed_as], source.name)}
     for name, task in loaded["tasks"].items():
         if task.get_config("num_fewshot") != 0:
@@ -52,11 +52,11 @@ def load(source: TaskSource, shots: int, settings: EvaluationSettings) -> dict[s
 
 @contextmanager
 def _code_run_anew() -> Iterator[None]:
-    """Has the Python beside tasks imported and run as in a new process, so that every load gives the same items.
+    """Imports and runs tasks' Python code as in a new process, so that every load gives the same items.
 
-    A module may keep a generator, as GPQA's does, which shuffles the choices with it. lm-eval keeps the modules, each
-    with the mark `__mtime__`, and so the generator where an earlier load left it (lm-eval 0.4.13). `datasets` keeps
-    what a module made of the items, and where it finds that again the generator stays where it was.
+    A module may hold a random generator; GPQA's uses one to shuffle the choices. lm-eval keeps such modules (marked
+    with `__mtime__`), and so the generator's state from an earlier load (lm-eval 0.4.13). `datasets` caches what a
+    module made of the items, and on a cache hit the generator does not advance.
     """
     import datasets
 
@@ -72,7 +72,7 @@ def _code_run_anew() -> Iterator[None]:
 
 
 def _spec(source: TaskSource) -> Any:
-    """A name, or what overrides it: in a group, because a bare dictionary would inherit nothing from a YAML."""
+    """A name, or a group with overridden members: outside a group, a bare dictionary inherits nothing from a YAML."""
     overridden = source.members or ((source,) if source.overrides else ())
     if overridden:
         return {"group": "with_files", "task": [{"task": one.indexed_as, **one.overrides} for one in overridden]}
@@ -80,7 +80,7 @@ def _spec(source: TaskSource) -> Any:
 
 
 def _group(source: TaskSource, tasks: Mapping[str, Any]) -> Any:
-    """The harness's group over its members, which adds up their scores as the harness's YAML says."""
+    """The harness's group over its members; it aggregates their scores as the harness's YAML says."""
     from lm_eval.api.group import Group
     from lm_eval.config.group import GroupConfig
 
@@ -96,23 +96,24 @@ def _renamed(task: Any, name: str) -> Any:
 
 
 def item_texts(source: TaskSource, settings: EvaluationSettings) -> list[str]:
-    """What the task asks about each item that is scored, without worked examples."""
+    """The prompt of each scored item, without worked examples."""
     with quiet():
         tasks = load(source, 0, settings)["tasks"].values()
         return [_item_text(task, doc) for task in tasks for doc in islice(task.eval_docs, settings.limit)]
 
 
 def _item_text(task: Any, doc: Mapping[str, Any]) -> str:
-    """The prompt, or where that is only the index of a choice (Winogrande), all text of the item."""
+    """The prompt, or if that is only the index of a choice (Winogrande), all text of the item."""
     text = task.doc_to_text(doc)
     return text if isinstance(text, str) else " ".join(value for value in doc.values() if isinstance(value, str))
 
 
 def _freeze_items(task: Any) -> None:
-    """Processes a task's items once.
+    """Processes a task's items only once.
 
-    lm-eval calls `process_docs` whenever items are read. GPQA's shuffles the choices with one generator for all calls,
-    so prompts and targets come from different shuffles and the score is chance (lm-eval 0.4.13, datasets 5.2).
+    lm-eval calls `process_docs` every time items are read. GPQA's shuffles the choices with one generator for all
+    calls, so prompts and targets come from different shuffles and the score is at chance level (lm-eval 0.4.13,
+    datasets 5.2).
     """
     process = getattr(task.config, "process_docs", None)
     if process is None:
@@ -128,7 +129,7 @@ def _freeze_items(task: Any) -> None:
 
 
 def seed_everything(seed: int) -> None:
-    """The generators that tasks may draw from, as `lm_eval.simple_evaluate` seeds them."""
+    """Seeds the generators that tasks may use, as `lm_eval.simple_evaluate` does."""
     import numpy as np
     import torch
 
@@ -139,7 +140,7 @@ def seed_everything(seed: int) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps the harness's log lines and progress bars from the terminal; errors still show."""
+    """Hides the harness's log lines and progress bars; errors are still shown."""
     import datasets
     import lm_eval.api.task as tasks
 

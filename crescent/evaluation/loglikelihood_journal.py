@@ -1,8 +1,8 @@
-"""Log-likelihoods of an evaluation that is not committed yet, kept on disk slice by slice.
+"""Write-ahead log of log-likelihoods for an uncommitted evaluation, slice by slice.
 
-In: slices of the harness's requests. Out: what each came to, from the file where an attempt that was ended has scored
-it already. Choices of a large benchmark are hours of a large model. (The harness's own cache, CachingLM, draws a bar of
-its own for each slice and hands no options on.) One JSON object a line:
+In: slices of the harness's requests. Out: their results, read from the file if an earlier, interrupted attempt scored
+them. Scoring the choices of a large benchmark takes a large model hours. (The harness's own cache, CachingLM, draws its
+own bar for each slice and passes no options on.) One JSON object per line:
 
     {"key": "0f…", "scored": [[-12.25, false], [-3.5, true]]}
 """
@@ -18,19 +18,19 @@ from crescent.core.store import make_key
 from crescent.engines.journal import RowWriter, read_rows
 
 Scored = list[Any]
-"""(log-probability in nats, whether greedy decoding gives it) of each request, or the log-probability alone."""
+"""For each request (log-probability in nats, True if greedy decoding gives it), or only the log-probability."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """The slices in the file `path`. One process at a time may use it: callers hold the lock of what they build."""
+    """The slices in the file `path`. Only one process at a time may use it: callers hold the lock of their artifact."""
 
     path: Path
 
     def scored(
         self, method: str, requests: Sequence[Instance], score: Callable[[list[Instance]], Scored | None]
     ) -> Scored | None:
-        """What the file holds for these requests, else what `score` makes of them; a None of it is not kept."""
+        """The results in the file for these requests, else those of `score`; None from `score` is not stored."""
         asked = {"method": method, "requests": [list(request.args) for request in requests]}
         key = make_key("loglikelihoods", 1, asked)
         kept = read_rows(self.path).get(key, {}).get("scored")

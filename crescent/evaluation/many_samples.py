@@ -1,12 +1,12 @@
-"""Several samples of each item as one: mean@k, pass@k and maj@k.
+"""Combines several samples of each item into one: mean@k, pass@k and maj@k.
 
-In: k lists of `Sample`, equal but for what the model said. Out: one list. A metric of an item is its mean over the
-samples, so that a task's score is mean@k with the standard error of items (samples of one item are no independent
-observations; Miller, arXiv 2411.00640). Beside each metric that is right or wrong stand, under names of their own,
+In: k lists of `Sample` that differ only in the model's responses. Out: one list. An item's metric is its mean over the
+samples, so a task's score is mean@k with the standard error over items (samples of one item are not independent
+observations; Miller, arXiv 2411.00640). For each metric that is right or wrong, these are added:
 
     exact_match_pass@8    whether any sample is right
-    exact_match_maj@8     whether the answer is that most samples agree on (the first of several); an invalid one has no
-                          vote. Only of tasks whose responses commit to an answer.
+    exact_match_maj@8     whether the answer most samples agree on is right (of several, the first); an invalid answer
+                          has no vote. Only for tasks whose responses commit to an answer.
 """
 
 import math
@@ -20,12 +20,12 @@ from crescent.core.records import TaskScore
 from crescent.evaluation.metrics import mean_and_error
 from crescent.evaluation.samples import Sample
 
-NO_VOTE = "[invalid]"  # as the filters of the harness and ours have it
+NO_VOTE = "[invalid]"  # written by the harness's filters and by ours
 _MEANS = ("prompt_tokens", "new_tokens", "thought_tokens", "cut_at_limit")
 
 
 def combine(runs: Sequence[Sequence[Sample]], has_answers: bool) -> list[Sample]:
-    """One sample for each item: texts and answers as lists, numbers as means."""
+    """One sample per item: texts and answers as lists, numbers as means."""
     if len(runs) == 1:
         return list(runs[0])
     values: dict[str, set[float]] = {}
@@ -37,7 +37,7 @@ def combine(runs: Sequence[Sequence[Sample]], has_answers: bool) -> list[Sample]
 
 
 def combine_scores(tables: Sequence[Sequence[TaskScore]], samples: Sequence[Sample]) -> list[TaskScore]:
-    """The harness's tables of the samples as one, with pass@k and maj@k behind it."""
+    """Combines the harness's tables of all samples into one, followed by pass@k and maj@k."""
     if len(tables) == 1:
         return list(tables[0])
     values: dict[str, list[float]] = {}
@@ -49,7 +49,7 @@ def combine_scores(tables: Sequence[Sequence[TaskScore]], samples: Sequence[Samp
     for same in zip(*tables, strict=True):
         first, value = same[0], fmean(one.value for one in same)
         mean, error, _ = of_items.get(f"{first.metric},{first.filter}", (math.nan, 0.0, 0))
-        if not abs(mean - value) < 1e-6:  # no mean over items: their error is not its own
+        if not abs(mean - value) < 1e-6:  # the metric is not a mean over items, so their error does not apply
             error = fmean(one.stderr for one in same)
         combined.append(replace(first, value=value, stderr=error))
     first = tables[0][0]
@@ -61,7 +61,7 @@ def combine_scores(tables: Sequence[Sequence[TaskScore]], samples: Sequence[Samp
 
 
 def _combined(some: Sequence[Sample], verdicts: Collection[str], has_answers: bool) -> Sample:
-    """The samples of one item. `verdicts` are the metrics that say right or wrong."""
+    """Combines the samples of one item. `verdicts` are the metrics that say right or wrong."""
     metrics, count = {}, len(some)
     for name in some[0]["metrics"]:
         found = [one["metrics"][name] for one in some]
@@ -79,7 +79,7 @@ def _combined(some: Sequence[Sample], verdicts: Collection[str], has_answers: bo
 
 
 def _of_majority(answers: Sequence[Any], verdicts: Sequence[float]) -> float:
-    """The verdict of the answer with the most votes, the first of several."""
+    """The verdict on the answer with the most votes; a tie goes to the first."""
     votes = Counter(str(answer) for answer in answers if answer != NO_VOTE)
     winner = votes.most_common(1)[0][0] if votes else NO_VOTE
     return verdicts[[str(answer) for answer in answers].index(winner)]

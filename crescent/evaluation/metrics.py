@@ -1,8 +1,8 @@
-"""The harness's table of one task as records.
+"""Converts the harness's table of one task to records.
 
 In: `{"exact_match,strict-match": 0.5, "exact_match_stderr,strict-match": 0.01, ...}`. Out: one `TaskScore` for each
-number in it. All that is computed here are means over parts of a task: its subsets, under names such as
-"gsm_plus_mini/digit expansion". Which score stands for a task or a part, `primaries` says when scores are read.
+number in it. Computes only means: those over parts of a task (subsets, under names such as "gsm_plus_mini/digit
+expansion") and mean costs. `primaries` decides which score stands for a task or part when scores are read.
 """
 
 import logging
@@ -17,14 +17,14 @@ from crescent.core.records import TaskScore
 log = logging.getLogger(__name__)
 COSTS = ("prompt_tokens", "new_tokens")
 THOUGHTS = ("thought_tokens", "cut_at_limit")
-"""Of models that think: mean tokens of a thought, and the share of responses that the limit of new tokens cut off."""
+"""For thinking models: mean tokens per thought, and the share of responses cut off at the limit of new tokens."""
 ANSWERABLE = "answerable"
 
 
 def task_scores(task: str, shots: int, reported: Mapping[str, Any]) -> list[TaskScore]:
-    """All finite numbers of a task. Raises ValueError for a task without any.
+    """All finite numbers of a task. Raises UserError if there are none.
 
-    A value that is no finite number is left out and named in the log; `stderr` is 0 where the harness gives none.
+    Other values are skipped and logged; `stderr` is 0 if the harness gives none.
     """
     values = {}
     for key, value in reported.items():
@@ -32,7 +32,7 @@ def task_scores(task: str, shots: int, reported: Mapping[str, Any]) -> list[Task
             continue
         number = as_number(value)
         if number is None:
-            log.warning("%s, %d-shot: %s is %r and is left out", task, shots, key, value)
+            log.warning("%s, %d-shot: %s is %r; skipped", task, shots, key, value)
         else:
             values[key] = number
     if not values:
@@ -49,9 +49,9 @@ def task_scores(task: str, shots: int, reported: Mapping[str, Any]) -> list[Task
 def subset_scores(
     task: str, shots: int, samples: Sequence[Mapping[str, Any]], unanswerable: str | None
 ) -> list[TaskScore]:
-    """Means over the samples of each subset, with the harness's standard error (that of a mean of independent items).
+    """Means over the samples of each subset, with the harness's standard error (for a mean of independent items).
 
-    Where one subset is `unanswerable` the others together are the subset "answerable". Nothing where samples name none.
+    If one subset is `unanswerable`, the others together form the subset "answerable". Empty if samples name no subset.
     """
     subsets: dict[str, list[Mapping[str, Any]]] = {}
     for sample in samples:
@@ -69,8 +69,9 @@ def subset_scores(
 
 
 def cost_scores(task: str, shots: int, samples: Sequence[Mapping[str, Any]]) -> list[TaskScore]:
-    """Mean tokens of an item, `prompt_tokens` read and `new_tokens` written, and for a model that thinks what its
-    thoughts took; nothing where nothing was generated."""
+    """Mean tokens per item: `prompt_tokens` read and `new_tokens` generated, and for a thinking model its thoughts;
+    empty if nothing was generated.
+    """
     scores = []
     for metric in (*COSTS, *THOUGHTS):
         values = [sample[metric] for sample in samples if sample.get(metric) is not None]
@@ -95,9 +96,9 @@ def _means(task: str, shots: int, verdicts: Sequence[Mapping[str, float]]) -> li
 
 
 def primaries(scores: Sequence[TaskScore], preference: Sequence[str]) -> list[bool]:
-    """Which of `scores`, all at one number of shots, stand for their task or part: one of each, and never a cost.
+    """Marks which of `scores`, all at one number of shots, stand for their task or part: one each, and never a cost.
 
-    Raises ValueError if `preference` names none of what a task reports.
+    Raises UserError if `preference` names none of the metrics that a task reports.
     """
     reported: dict[str, list[str]] = {}
     for score in scores:
@@ -108,16 +109,16 @@ def primaries(scores: Sequence[TaskScore], preference: Sequence[str]) -> list[bo
 
 
 def _first_wish(task: str, reported: Sequence[str], preference: Sequence[str]) -> str:
-    """The "metric,filter" that comes first in `preference`; an entry without a filter takes any."""
+    """The "metric,filter" that comes first in `preference`; an entry without a filter matches any filter."""
     for wanted in preference:
         for key in reported:
             if wanted in (key, key.split(",", 1)[0]):
                 return key
-    raise UserError(f"eval.primary names none of what task {task} reports ({', '.join(reported)}); add one of these")
+    raise UserError(f"eval.primary names none of the metrics of task {task} ({', '.join(reported)}); add one of these")
 
 
 def as_number(value: Any) -> float | None:
-    """A finite float, or None for text, NaN, arrays and whatever else metrics may give."""
+    """A finite float; None for text, NaN, arrays and other values that metrics may return."""
     try:
         number = float(value) if not isinstance(value, str) else math.nan
     except (TypeError, ValueError):

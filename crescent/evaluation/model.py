@@ -1,7 +1,7 @@
-"""An engine as lm-evaluation-harness sees a model.
+"""Wraps an engine as a model of lm-evaluation-harness.
 
 In: the harness's requests. Out: texts from `engine.generate`, which batches and is deterministic; log-likelihoods from
-the harness's own `HFLM` around the same loaded model. Greedy texts equal those of `HFLM`. It scores nothing.
+the harness's own `HFLM` around the same loaded model. Greedy texts equal those of `HFLM`. Scores nothing.
 """
 
 import logging
@@ -28,13 +28,13 @@ from crescent.evaluation.loglikelihood_journal import Slices
 
 log = logging.getLogger(__name__)
 REQUESTS_BETWEEN_MARKS = 1024
-HINT = "Use a smaller model or model.dtype=bfloat16, or end what else uses the memory."
+HINT = "Use a smaller model or model.dtype=bfloat16, or stop other processes that use the memory."
 KNOWN_ARGUMENTS = {"until", "max_gen_toks", "do_sample", "temperature", "top_p"}
 
 
 @runtime_checkable
 class LocalEngine(Protocol):
-    """What evaluation needs of an engine beyond `generate`: the loaded model and its tokenizer."""
+    """What evaluation needs from an engine apart from `generate`: the loaded model and its tokenizer."""
 
     model: Any
     tokenizer: Any
@@ -43,14 +43,14 @@ class LocalEngine(Protocol):
 class HarnessModel(LM):
     """`lm_eval.evaluate(HarnessModel(engine, console, "gsm8k, 5-shot"), ...)`.
 
-    `max_new_tokens` holds where a task states no `max_gen_toks`. A prompt that leaves no room for that many tokens, or
-    for a choice, loses its beginning, as with `HFLM`; the log tells how many did. `stop` ends answers beside what the
-    task says. `slices` keeps log-likelihoods over a kill, as the engine's journal keeps texts.
+    `max_new_tokens` applies if a task sets no `max_gen_toks`. A prompt that leaves no room for that many tokens, or for
+    a choice, loses its beginning, as with `HFLM`; the log counts such prompts. `stop` adds to a task's stop strings.
+    `slices` keeps log-likelihoods if the run is killed, as the engine's journal keeps texts.
 
-    `thinking_tokens` are added to each limit, for thoughts before an answer; stop strings, filters and metrics see the
-    answer alone. `temperature` holds where a task does not sample itself. `samples` of each request are drawn together;
-    `sample` is the one that is handed out. `completions` are those of the last `generate_until`, in its order and
-    without their thoughts; `thoughts` are (tokens, whether the limit cut it off) of each.
+    `thinking_tokens` are added to each limit, for thoughts before an answer; stop strings, filters and metrics see only
+    the answer. `temperature` applies if a task does not sample itself. `samples` of each request are drawn together;
+    `sample` selects the one that is returned. `completions` are those of the last `generate_until`, in its order and
+    without thoughts; `thoughts` holds (tokens, 1 if cut off at the limit, else 0) for each.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class HarnessModel(LM):
 
     @property
     def tokenizer_name(self) -> str:
-        """Name of the tokenizer, without slashes."""
+        """The tokenizer's name, without slashes."""
         return self.tokenizer.name_or_path.replace("/", "__")
 
     def chat_template(self, chat_template: bool | str = False) -> str | None:
@@ -97,11 +97,11 @@ class HarnessModel(LM):
 
     @property
     def usage(self) -> list[tuple[int, int]]:
-        """(prompt tokens, new tokens) of each request of the last `generate_until`."""
+        """(prompt tokens, new tokens) for each request of the last `generate_until`."""
         return [(completion.prompt_tokens, completion.new_tokens) for completion in self.completions]
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """Rendered turns; a template that refuses system turns is not given those of a task, as in the harness."""
+        """Renders turns. If the template refuses system turns, they are left out, as in the harness."""
         try:
             return self._render(chat_history, add_generation_prompt)
         except TemplateError:
@@ -116,7 +116,7 @@ class HarnessModel(LM):
             return self._render(turns, add_generation_prompt)
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        """One text for each request, cut at its stop strings. Repeats of a request are independent draws."""
+        """One text per request, cut at its stop strings. Repeats of a request are independent draws."""
         asked, seen = [], Counter()
         for request in requests:
             context, arguments = cast(tuple[str, dict[str, Any]], request.args[:2])
@@ -134,11 +134,12 @@ class HarnessModel(LM):
         ]
         if self._samples == 1:
             self._drawn = {}
-        # What was cut off is scored as it is, as the harness does; what the engine gave up on is no answer.
+        # A response cut off at the limit is scored as it is, as in the harness; if the engine gave up, there is no
+        # answer.
         return [one.text if one.finish_reason in ("stop", "length") else "" for one in self.completions]
 
     def _draw(self, asked: Sequence[tuple[str, Sampling, int]], repeats: Mapping[str, int]) -> list[list[Completion]]:
-        """The samples of each request."""
+        """Draws the samples of each request."""
         prompts, groups = [], {}
         cut = 0
         for context, sampling, repeat in asked:
@@ -164,11 +165,11 @@ class HarnessModel(LM):
         return [[made[at + sample] for sample in range(self._samples)] for at in range(0, len(prompts), self._samples)]
 
     def _count(self, thought: str) -> int:
-        """Tokens of a thought."""
+        """The number of tokens in a thought."""
         return len(self.tokenizer(thought, add_special_tokens=False)["input_ids"]) if thought else 0
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """(log-probability in nats, whether greedy decoding gives it) of each continuation."""
+        """For each continuation (log-probability in nats, True if greedy decoding gives it)."""
         return self._delegated(requests, "loglikelihood")
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
@@ -186,11 +187,12 @@ class HarnessModel(LM):
         )
 
     def _delegated(self, requests: Sequence[Instance], method: str) -> list[Any]:
-        """In slices, so that progress can be shown; a slice keeps the choices of an item together or nearly so. Where
-        memory runs out, a slice is scored again with half the batch."""
+        """Scores with HFLM in slices, so that progress can be shown; a slice almost always keeps an item's choices
+        together. After an out-of-memory error a slice is scored again with half the batch size.
+        """
         scored: list[Any] = []
         inner = self._inner()
-        if method == "loglikelihood":  # of rolling ones nothing is lost: the harness takes a text in windows
+        if method == "loglikelihood":  # rolling requests lose nothing: the harness reads a text in windows
             self._tell_cut(*count_cut(inner, requests, self._title))
         with self._console.progress(self._title, len(requests), "choices") as tally:
             while len(scored) < len(requests):
@@ -235,7 +237,9 @@ class HarnessModel(LM):
         )
 
     def _fit(self, context: str, max_new_tokens: int) -> str:
-        """The prompt with one begin-of-sequence token where the tokenizer adds one; of a long prompt, its end."""
+        """The prompt with one begin-of-sequence token if the tokenizer adds one; a prompt that is too long keeps its
+        end.
+        """
         room = self._max_length - max_new_tokens
         if room < 1:
             raise UserError(
@@ -245,7 +249,7 @@ class HarnessModel(LM):
         text = context if context.startswith(self._bos) else self._bos + context
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         keep = min(room, len(ids))
-        while len(ids) > room:  # text cut inside a word may come back as more tokens than were kept
+        while len(ids) > room:  # text cut inside a word may encode to more tokens than were kept
             text = self.tokenizer.decode(ids[-keep:], skip_special_tokens=False, clean_up_tokenization_spaces=False)
             if len(self.tokenizer(text, add_special_tokens=False)["input_ids"]) <= room:
                 break
@@ -254,7 +258,7 @@ class HarnessModel(LM):
 
 
 def _unless_out_of_memory(score: Any, part: list[Instance]) -> list[Any] | None:
-    """What the harness's own model makes of requests; None where memory ran out."""
+    """The harness model's results for the requests; None after an out-of-memory error."""
     try:
         return score(part, disable_tqdm=True)
     except (MemoryError, RuntimeError) as error:
@@ -264,6 +268,6 @@ def _unless_out_of_memory(score: Any, part: list[Instance]) -> list[Any] | None:
 
 
 def _added_bos(tokenizer: Any) -> str:
-    """The begin-of-sequence text if the tokenizer puts one before every text, else ""."""
+    """The begin-of-sequence text if the tokenizer adds one to every text, else ""."""
     ids = tokenizer("a")["input_ids"]
     return tokenizer.bos_token if ids and ids[0] == tokenizer.bos_token_id is not None else ""

@@ -1,12 +1,12 @@
-"""What a model said to each item of a task, one JSON object a line.
+"""Samples: a model's responses to the items of a task, one JSON object per line.
 
-In: the harness's samples, one for each (item, filter). Out: one `Sample` for each item. The prompt's text is kept for
-the first item of a task and as a hash for all: with worked examples it is long, and nearly the same in every line.
+In: the harness's samples, one per (item, filter). Out: one `Sample` per item. The prompt is stored as text only for a
+task's first item, and as a hash for all: with worked examples it is long, and nearly the same in every line.
 
     {"task": "gsm_plus_mini", "doc_id": 3, "item": "5be1...", "cluster": "90c2...", "subset": "digit expansion", ...}
 
-`item` names the same item in every run, whatever the limit or the order of the file; `cluster` is equal for items that
-were made from one seed question, so that standard errors need not take them for independent.
+`item` identifies the same item in every run, whatever the limit or the order of the file. `cluster` is equal for items
+made from the same seed question, so that standard errors need not assume that they are independent.
 """
 
 import json
@@ -22,15 +22,16 @@ from crescent.evaluation.metrics import as_number
 
 Sample = dict[str, Any]
 """task, doc_id, item, cluster, subset (text or None), doc_hash, doc (the item's own fields), prompt, prompt_hash,
-target, response, filtered (by filter), metrics (by "metric,filter"), prompt_tokens and new_tokens (None where nothing
-was generated), prompting (the baseline, or none); of a model that thinks, thought_tokens and cut_at_limit (0 or 1).
-`response` is text without thoughts, or [log-probability, is greedy] of choices; with several samples of an item,
-response and filtered are lists of what each said, and numbers are means over them."""
+target, response, filtered (by filter), metrics (by "metric,filter"), prompt_tokens and new_tokens (None if nothing was
+generated), prompting (the baseline, or none); for a thinking model also thought_tokens and cut_at_limit (0 or 1).
+`response` is text without thoughts, or for choices [log-probability, is greedy]; with several samples per item,
+response and filtered are lists with one entry per sample, and numbers are means over samples.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """The fields of an item that say what it belongs to: `cluster` its seed question, `subset` its kind. None: none."""
+    """The fields that group items: `cluster` holds an item's seed question, `subset` its kind. None: no such field."""
 
     cluster: str | None = None
     subset: str | None = None
@@ -42,10 +43,10 @@ def merge(
     costs: Mapping[tuple[str, int], tuple[int, int]] | None = None,
     thoughts: Mapping[tuple[str, int], tuple[int, int]] | None = None,
 ) -> list[Sample]:
-    """One sample for each item, tasks in order of name, items in order of doc_id.
+    """One sample per item, tasks in order of name, items in order of doc_id.
 
-    `costs` are (prompt tokens, new tokens) of each (task, doc_id), `thoughts` (tokens of thought, whether the
-    limit cut it off).
+    `costs` maps (task, doc_id) to (prompt tokens, new tokens), `thoughts` to (tokens of thought, 1 if cut off at the
+    limit, else 0).
     """
     merged = []
     for task in sorted(samples):
@@ -70,20 +71,18 @@ def merge(
 
 
 def write(samples: Iterable[Sample], path: Path) -> None:
-    """Writes JSONL."""
     with open(path, "w", encoding="utf-8") as file:
         for sample in samples:
             file.write(json.dumps(sample, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read(path: Path) -> list[Sample]:
-    """Reads what `write` wrote."""
     with open(path, encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
 def _new(task: str, seen: Mapping[str, Any], grouping: Grouping, copies: Counter[str], first: bool) -> Sample:
-    """`copies` counts equal items: the second has the same cluster and an id of its own, "5be1...-2"."""
+    """A new sample. `copies` counts equal items: the second has the same cluster but its own id, "5be1...-2"."""
     doc, own = seen["doc"], seen["doc_hash"][:16]
     copies[own] += 1
     return {
@@ -106,12 +105,12 @@ def _new(task: str, seen: Mapping[str, Any], grouping: Grouping, copies: Counter
 
 
 def _only(values: Sequence[Any]) -> Any:
-    """The single value of a request that was made once, else all values."""
+    """The value of a request made once, else all values."""
     return values[0] if len(values) == 1 else list(values)
 
 
 def _plain(value: Any) -> Any:
-    """`value` as JSON can hold it; what is not finite becomes None, what is no data becomes text."""
+    """`value` as JSON can represent it: numbers that are not finite become None, other objects become text."""
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

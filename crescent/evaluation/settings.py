@@ -1,7 +1,7 @@
-"""What is scored, and how: the `eval` choice of a run.
+"""The `eval` choice of a run: what is scored, and how.
 
-In: one YAML of conf/eval. Out: `EvaluationSettings`, whose values are possible on their own; whether the tasks and
-their files exist is checked in `harness.check`. It opens no file.
+In: one YAML of conf/eval. Out: `EvaluationSettings` with valid values. `harness.check` checks whether the tasks and
+their files exist. Opens no file.
 """
 
 from dataclasses import dataclass
@@ -18,24 +18,24 @@ PRIMARY = (
     "acc_norm",
     "acc",
 )
-"""Which (metric, filter) stands for a task: the first that it reports. Without a filter: under any filter."""
+"""The (metric, filter) that stands for a task: the first one that it reports. Without a filter: with any filter."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
     """The tasks of one suite. `none` is the suite without tasks.
 
-    `task_folders` hold lm-eval task YAMLs of our own; other names are the harness's. `data` is a folder of benchmark
-    files: harness tasks with an overlay in a task folder (`extends: harness`) read them instead of the hub's.
-    `max_new_tokens` holds for a task that states no `max_gen_toks` itself (the harness would take 256). Without
-    `chat_template` the model reads plain text, as the harness asks base models. With
-    `fewshot_as_multiturn` worked examples are turns of a conversation, else text in one user turn. `limit` scores the
-    first items only. `stop` are texts that end an answer beside those of the task: a model that was never chat-tuned
-    goes on with the next question. `seed` draws the worked examples.
+    `task_folders` contain lm-eval task YAMLs of our own; other names are the harness's. `data` is a folder of benchmark
+    files: harness tasks with an overlay in a task folder (`extends: harness`) read them instead of the hub's data.
+    `max_new_tokens` applies to tasks that set no `max_gen_toks` (the harness would use 256). Without `chat_template`
+    the model reads plain text, as the harness prompts base models. With `fewshot_as_multiturn` worked examples are
+    turns of a conversation, else text in one user turn. `limit` scores only the first items. `stop` adds stop strings
+    to those of the task: a model that was never chat-tuned continues with the next question. `seed` draws the worked
+    examples.
 
-    `models` are scored: the teacher (where another model is trained), the base before training, the student after it.
-    `temperature` holds where a task does not sample itself; above 0, `samples` of each item are drawn and scored as
-    their mean, beside pass@k and maj@k.
+    `models` are the scored models: the teacher (if another model is trained), the base before training, the student
+    after it. `temperature` applies to tasks that do not sample themselves; if it is above 0, `samples` responses per
+    item are drawn and scored as their mean, with pass@k and maj@k in addition.
     """
 
     name: str
@@ -69,13 +69,13 @@ class EvaluationSettings:
         if not self.models or len(set(self.models)) < len(self.models) or not set(self.models) <= set(MODELS):
             raise UserError(
                 f"eval.models is {list(self.models)}; it must be some of {', '.join(MODELS)}, each once. "
-                "eval=none scores none."
+                "eval=none scores nothing."
             )
         if not 0 <= self.temperature < float("inf"):
             raise UserError(f"eval.temperature is {self.temperature}; it must be 0 (greedy) or more")
         if self.samples > 1 and self.temperature == 0:
             raise UserError(
-                f"eval.samples is {self.samples}, but greedy samples are all alike: set eval.temperature, such as 0.6"
+                f"eval.samples is {self.samples}, but greedy samples are all equal: set eval.temperature, such as 0.6"
             )
         for key in ("max_new_tokens", "loglikelihood_batch", "samples"):
             if getattr(self, key) < 1:

@@ -1,9 +1,9 @@
 """Scores a model on a suite of tasks, before or after training.
 
-In: an engine that may not be loaded yet. Out: one artifact for each (task, shots), with `TaskScore` records and a
-`samples.jsonl`. A model is scored once for each task and its settings, whoever asks; a killed evaluation goes on with
-the first pair that has no artifact, and of that one with the first item it has not answered or the first slice of
-choices it has not scored. It compares nothing.
+In: an engine that may not be loaded yet. Out: one artifact per (task, shots), with `TaskScore` records and a
+`samples.jsonl`. A model is scored only once per task and settings, also across runs. A killed evaluation resumes with
+the first (task, shots) that has no artifact, at its first unanswered item or unscored slice of choices. Compares
+nothing.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,9 @@ SAMPLES = "samples.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Evaluate(Stage):
-    """Scores the context's engine on every task, as one model and one way of asking. `thinking_tokens` is the model's
-    room for thoughts, beside each task's limit."""
+    """Scores the context's engine on every task, as one `model` with one `prompting`. `thinking_tokens` is the model's
+    token budget for thoughts, added to each task's limit.
+    """
 
     NAME: ClassVar[str] = "evaluate"
     VERSION: ClassVar[int] = 3
@@ -42,7 +43,9 @@ class Evaluate(Stage):
     thinking_tokens: int = 0
 
     def key(self, models: ModelKeys, *inputs: str) -> Key | None:
-        """Of the suite as a whole, None for one without tasks. What is stored has a key for each (task, shots)."""
+        """The key of the whole suite; None for a suite without tasks. Artifacts have their own keys, one per (task,
+        shots).
+        """
         if not self.settings.tasks:
             return None
         thinking = {"thinking_tokens": self.thinking_tokens} if self.thinking_tokens else {}
@@ -50,12 +53,13 @@ class Evaluate(Stage):
         return Key(self.NAME, self.VERSION, how, (models.engine,))
 
     def title(self, *inputs: object, **options: object) -> str:
-        """The same for all models."""
+        """The same heading for all models."""
         return f"5 Evaluate: eval={self.settings.name}, before and after, by lm-evaluation-harness"
 
     def run(self, context: StageContext) -> Scored:
-        """The artifacts of all (task, shots), in order, and the scores in them. The engine is loaded only if one of
-        them is missing. Raises ValueError if `eval.primary` names none of what a task reports."""
+        """The artifacts of all (task, shots), in order, and their scores. The engine is loaded only if an artifact is
+        missing. Raises UserError if `eval.primary` names none of the metrics that a task reports.
+        """
         engine, console, prompting = context.engine, context.console, self.prompting
         console.say(self._about(engine.name))
         artifacts = []
@@ -79,7 +83,7 @@ class Evaluate(Stage):
         return scored
 
     def _scores(self, artifacts: Sequence[Artifact], iteration: int) -> list[Score]:
-        """The records of evaluations as scores of the model, with the primary of each task."""
+        """Converts the records of evaluations to scores of the model, and marks each task's primary score."""
         return [
             Score(self.model, iteration, self.prompting.name, one.task, one.shots, one.metric, one.filter, primary,
                   one.value, one.stderr, one.n)
@@ -89,8 +93,9 @@ class Evaluate(Stage):
         ]  # fmt: skip
 
     def _about(self, name: str) -> str:
-        """Who is scored, how it is asked, and what is not asked in that way: tasks whose responses commit to no answer,
-        or for which the baseline has no such shots."""
+        """The model, its prompting, and the tasks it skips: their responses commit to no answer, or the baseline is not
+        scored at their shots.
+        """
         planned = {source.name for source, _ in plan(self.settings, self.prompting)}
         left_out = [task for task in self.settings.tasks if task not in planned]
         how = "" if isinstance(self.prompting, Plain) else f", prompting={self.prompting.name}"
@@ -98,13 +103,13 @@ class Evaluate(Stage):
         return f"{self.model}: {name}{how}{without}"
 
     def task_key(self, models: ModelKeys, source: TaskSource, shots: int) -> Key:
-        """All that decides the scores of one task. The suite's name, its other tasks and `primary` do not."""
+        """Everything that decides the scores of one task; not the suite's name, its other tasks, or `primary`."""
         settings = self.settings
         baseline = {} if isinstance(self.prompting, Plain) else {"prompting": self.prompting}
         stop = {"stop": settings.stop} if settings.stop else {}
         thinking = {"thinking_tokens": self.thinking_tokens} if self.thinking_tokens else {}
         drawn: dict[str, Any] = {"temperature": settings.temperature} if settings.temperature else {}
-        if settings.samples > 1 and isinstance(self.prompting, Plain):  # baselines are asked once
+        if settings.samples > 1 and isinstance(self.prompting, Plain):  # baselines are sampled once
             drawn["samples"] = settings.samples
         decides = {
             **baseline,
@@ -125,5 +130,5 @@ class Evaluate(Stage):
 
 
 def read_samples(artifact: Artifact) -> list[samples.Sample]:
-    """What the model said to each item; see `crescent.evaluation.samples`."""
+    """The model's responses to the items; see `crescent.evaluation.samples`."""
     return samples.read(artifact.path / SAMPLES)

@@ -1,8 +1,7 @@
-"""One task as its YAML says it, with its local files, and what of both belongs in a key.
+"""One task's YAML and local files, and the parts of both that belong in a key.
 
-In: a YAML file. Out: a configuration, a `TaskSource`. It opens nothing but that file, what it includes, and (for a key)
-the data files; for the key of a hub data set it asks the hub for its revision. Where tasks are looked for is decided in
-`catalogue`.
+In: a YAML file. Out: a configuration, a `TaskSource`. Opens only that file, its includes, and (for a key) the data
+files; for the key of a hub data set it asks the hub for the revision. `catalogue` decides where tasks are looked up.
 """
 
 import hashlib
@@ -27,17 +26,17 @@ SCORING = (
 class TaskSource:
     """One task, or a group with its `members`.
 
-    `root` is the folder to index it from, `base` the name it has there where that is another; `overrides` replace keys
-    of its YAML; `files` hold its data, `hub` are the data sets that are read where there are none (several only for a
-    group). `metadata` is what Crescent's own YAML says about it:
+    `root` is the folder to index it from, `base` its name there if that differs; `overrides` replace keys of its YAML;
+    `files` contain its data, `hub` lists the data sets that are read if there are no files (several only for a group).
+    `metadata` is from Crescent's own YAML:
 
         answers: number            # the kind of answer that the filter `crescent` reads (crescent.answers)
-        answers_otherwise: name    # the kind where the target is not of that kind
+        answers_otherwise: name    # the kind if the target is not of that kind
         cluster: seed_question     # the field that is equal for items made from one seed
         subset: perturbation_type  # the field by which sub-scores are reported
         unanswerable: critical thinking  # the subset without an answer: the sub-score "answerable" leaves it out
         zero_shot_as: gsm_plus_mini  # the task that it equals at 0 shots, where it is therefore not scored
-        nltk: tokenizers/punkt_tab # data of nltk that the task's code needs
+        nltk: tokenizers/punkt_tab # nltk data that the task's code needs
         rows: {test: 1319}         # known sizes
     """
 
@@ -54,27 +53,28 @@ class TaskSource:
 
     @property
     def indexed_as(self) -> str:
-        """Its name in `root`."""
+        """The task's name in `root`."""
         return self.base or self.name
 
     @property
     def fixes_zero_shots(self) -> bool:
-        """Whether the task allows no worked examples, whatever is asked (IFEval, TruthfulQA)."""
+        """True if the task never uses worked examples, whatever eval.shots says (IFEval, TruthfulQA)."""
         return self.config.get("num_fewshot") == 0
 
     @property
     def kind(self) -> str | None:
-        """The kind of answer that responses are read for, None where a response commits to no answer."""
+        """The kind of answer extracted from responses; None if responses commit to no answer."""
         return self.metadata.get("answers")
 
     @property
     def generates(self) -> bool:
-        """Whether the model writes text, rather than being asked how likely given texts are."""
+        """True if the model generates text; False if it scores the likelihood of given texts."""
         return self.config.get("output_type") == "generate_until"
 
     def key(self) -> dict[str, Any]:
-        """What decides the items and their scoring, equal on every machine: configuration, and contents of the files or
-        revisions of the hub's data sets."""
+        """What decides the items and their scoring, equal on every machine: the configuration, and contents of the
+        files or revisions of the hub's data sets.
+        """
         data = {split: [sha256(path) for path in paths] for split, paths in self.files.items()}
         key = {"name": self.name, "definition": self.definition, "data": data}
         if self.members:
@@ -84,7 +84,7 @@ class TaskSource:
         return key
 
     def items_key(self) -> dict[str, Any]:
-        """What decides the items alone: not how replies are drawn, read and counted."""
+        """What decides the items alone, without how responses are drawn, read and counted."""
         key = self.key()
         return {**key, "definition": _without_scoring(key["definition"])}
 
@@ -98,7 +98,7 @@ def _without_scoring(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """A task's YAML with its includes; `!function utils.f` is left as the text of an absolute path, /tasks/utils.f."""
+    """A task's YAML with its includes; `!function utils.f` becomes the text of an absolute path, /tasks/utils.f."""
 
     class Loader(yaml.SafeLoader):
         pass
@@ -107,13 +107,13 @@ def read_yaml(file: Path) -> dict[str, Any]:
     try:
         config = yaml.load(file.read_text(encoding="utf-8"), Loader)
     except yaml.YAMLError as error:
-        raise UserError(f"{file} is no valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
     except UnicodeDecodeError:
         raise UserError(f"{file} is not UTF-8; save it as UTF-8") from None
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror}); a task's YAML includes it") from None
     if not isinstance(config, dict):
-        raise UserError(f"{file} is no task: it holds no keys")
+        raise UserError(f"{file} is not a task: it has no keys")
     includes = config.pop("include", [])
     for include in reversed([includes] if isinstance(includes, str) else includes):
         config = {**read_yaml(file.parent / include), **config}
@@ -131,7 +131,7 @@ def data_files(config: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, t
 
 
 def portable(value: Any, root: Path) -> Any:
-    """A configuration without machine paths: `!function utils.f`, by now an absolute path, gets its module's hash."""
+    """A configuration without machine paths: `!function utils.f`, here an absolute path, becomes its module's hash."""
     if isinstance(value, Mapping):
         return {str(name): portable(item, root) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: the terminal, summary.json and W&B."""
+"""Reports of a run while it works: the terminal, summary.json and W&B."""
 
 from crescent.observers.tracking import NoTracking, WandbTracking
 

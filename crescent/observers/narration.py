@@ -1,6 +1,6 @@
-"""What a run says about itself while it works: a heading for each step, a real example from it.
+"""Terminal output of a run: a heading for each step, its counts, and a real example from it.
 
-In: the events of a run, with artifacts. Out: printed lines. It computes nothing that is stored.
+In: the events of a run, with artifacts. Out: printed lines. Computes nothing that is stored.
 """
 
 import logging
@@ -25,18 +25,18 @@ log = logging.getLogger(__name__)
 
 
 def tell_formats(console: Console, configured: Sequence[Weights], device: Callable[[], str]) -> None:
-    """The number format of each model where it was left to us, and a warning where a slow one was asked for by name."""
+    """Prints the format that dtype=auto chose for each model; warns if an explicitly chosen format is slow here."""
     for weights in dict.fromkeys(one for one in configured if one.dtype != "float32"):
-        where = device()  # asked of torch, which a run that reuses everything does not load
+        where = device()  # queries torch, which a run that reuses everything does not load
         dtype = weights.on(where).dtype
         if weights.dtype == AUTO:
             console.say(f"{weights.name}: dtype=auto is {dtype} on this machine's {where}")
         elif reason := slow_because(dtype, where):
-            log.warning("%s: dtype=%s is slow here (%s); dtype=auto takes float32", weights.name, dtype, reason)
+            log.warning("%s: dtype=%s is slow here (%s); dtype=auto uses float32", weights.name, dtype, reason)
 
 
 def tell_thinking(console: Console, models: Sequence[Weights]) -> None:
-    """Which models think before they answer, and what is done with that."""
+    """Reports which models think before they answer, and what happens to their thoughts."""
     for weights in dict.fromkeys(models):
         why = why_it_thinks(weights)
         if why is None:
@@ -47,34 +47,34 @@ def tell_thinking(console: Console, models: Sequence[Weights]) -> None:
         )
         if not weights.thinking_tokens:
             log.warning(
-                "%s: thinking_tokens=0 leaves its thoughts only the limits of its answers; what ends in one has no "
-                "answer. Set it (4096 or more), or switch thinking off (where its template has the switch: "
+                "%s: thinking_tokens=0 makes its thoughts share the answers' token limits; a response cut off inside a "
+                "thought has no answer. Set it (4096 or more), or switch thinking off (if its template has the switch: "
                 "chat_template_kwargs={enable_thinking: false})",
                 weights.name,
             )
 
 
 class Narrator(Events):
-    """Prints what happens: a heading for each step, its counts, and a real example from it."""
+    """Prints each event: a heading for each step, its counts, and a real example from it."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._heading = ""
 
     def iteration_started(self, iteration: int, iterations: int) -> None:
-        """Its number, where there are several."""
+        """Prints the iteration's number, if there are several."""
         self._heading = ""
         if iterations > 1:
             self._console.heading(f"iteration {iteration} of {iterations}")
 
     def stage_started(self, stage: str, title: str, inputs: Sequence[StageOutput], iteration: int) -> None:
-        """The heading, once for stages that share it."""
+        """Prints the heading; only once for stages that share it."""
         if title and title != self._heading:
             self._console.heading(title)
             self._heading = title
 
     def stage_finished(self, report: StageReport, made: StageOutput, inputs: Sequence[StageOutput]) -> None:
-        """What the stage came to: in words of its own, or its counts."""
+        """Prints the stage's result: in its own words, or as counts."""
         if not isinstance(made, Artifact):
             return
         told = TOLD.get(report.stage)
@@ -84,14 +84,14 @@ class Narrator(Events):
             told(self._console, made)
 
     def labels_measured(self, labels: Labels, iteration: int) -> None:
-        """Where the truth is known: how right one draw is, how right the labels are, and whether agreement tells."""
-        right = f", training label right {labels.labels_right:.1%}" if labels.pairs else ", no training label"
+        """If true answers are known: accuracy of single draws and of the labels, and accuracy by agreement."""
+        right = f", training label correct {labels.labels_right:.1%}" if labels.pairs else ", no training label"
         known = counted(labels.known, "question")
-        self._console.say(f"of {known} whose true answer is known: first draw right {labels.one_draw:.1%}{right}")
+        self._console.say(f"of {known} with a known true answer: first draw correct {labels.one_draw:.1%}{right}")
         if not labels.bins:
             return
         curve = ", ".join(f"{one.agreement:.0%}: {one.right:.0%} of {one.questions}" for one in labels.bins)
-        self._console.say(f"agreement of the draws, and how many of those labels are right: {curve}")
+        self._console.say(f"labels correct, by agreement of the draws: {curve}")
 
 
 def _seeds(console: Console, seeds: Artifact) -> None:
@@ -99,7 +99,7 @@ def _seeds(console: Console, seeds: Artifact) -> None:
 
 
 def _diversified(console: Console, questions: Artifact) -> None:
-    """Counts, one question, and one rejection with its rewrite."""
+    """Prints counts, one question, and one rejection with its rewrite."""
     info = questions.info
     verdicts = f"{info['rewritten']} kept after a rewrite, {info['dropped']} dropped, {info['invalid']} invalid"
     drawn = f"{counted(info['candidates'], 'raw question')} in {counted(info['rounds'], 'round')}"
@@ -110,7 +110,7 @@ def _diversified(console: Console, questions: Artifact) -> None:
     if reasons:
         console.say(f"not kept: {reasons}")
     console.say(
-        f"diversity, as asked and as kept: mean cosine to the nearest other {info['before/nearest_mean']:.2f} and "
+        f"diversity before and after: mean cosine to the nearest other {info['before/nearest_mean']:.2f} and "
         f"{info['after/nearest_mean']:.2f}; effective number of different questions (Vendi) "
         f"{info['before/vendi']:.1f} and {info['after/vendi']:.1f}; largest cluster "
         f"{info['before/largest_cluster']:.0%} and {info['after/largest_cluster']:.0%}"
@@ -130,7 +130,7 @@ def _diversified(console: Console, questions: Artifact) -> None:
 
 
 def _decontaminated(console: Console, checked: Artifact) -> None:
-    """How many questions resemble benchmark items, and the closest such pair."""
+    """Prints how many questions resemble benchmark items, and the closest such pair."""
     info, hits = checked.info, read_hits(checked)
     console.say(
         f"contamination: {counted(info['hits'], 'question resembles', 'questions resemble')} one of {info['items']:,} "
@@ -140,16 +140,16 @@ def _decontaminated(console: Console, checked: Artifact) -> None:
     if hits:
         worst = max(hits, key=lambda hit: hit.cosine)
         where = f"item {worst.item} of {worst.task}, cosine {worst.cosine:.2f}, {worst.reason}:"
-        console.example("the closest to a benchmark", f"{worst.question}\n\n{where}\n{worst.item_text}")
+        console.example("the question closest to a benchmark item", f"{worst.question}\n\n{where}\n{worst.item_text}")
 
 
 def _voted(console: Console, pairs: Artifact) -> None:
-    """Counts; of a vote, one that was not unanimous."""
+    """Prints counts, and for a vote one that was not unanimous."""
     info = pairs.info
     lost = ", ".join(f"{count} {reason}" for reason, count in info["without_pair"].items()) or "none lost"
     ended = f"{_unfinished(info, 'draws_unfinished')}{_reused(pairs)}"
     pairs_made = counted(info["pairs"], "training pair")
-    if "pairs_by_kind" in info:  # chosen by what the seed set knows, without a vote
+    if "pairs_by_kind" in info:  # selected by gold answer, without a vote
         kinds = ", ".join(f"{kind} {count}" for kind, count in info["pairs_by_kind"].items())
         console.say(f"{pairs_made} ({kinds}) from {counted(info['questions'], 'question')} ({lost}){ended}")
         return
@@ -169,7 +169,7 @@ def _voted(console: Console, pairs: Artifact) -> None:
 
 
 def _trained(console: Console, adapter: Artifact) -> None:
-    """What training came to."""
+    """Prints the result of training."""
     info = adapter.info
     console.say(
         f"{counted(info['steps'], 'step')} on {counted(info['pairs'] - info['dropped'], 'pair')}, "
@@ -179,7 +179,7 @@ def _trained(console: Console, adapter: Artifact) -> None:
 
 
 def _silent(console: Console, made: Artifact) -> None:
-    """The stage itself has logged what there is to say."""
+    """A no-op: the stage itself has printed its result."""
 
 
 TOLD: Mapping[str, Callable[[Console, Artifact], None]] = {
@@ -194,9 +194,9 @@ TOLD: Mapping[str, Callable[[Console, Artifact], None]] = {
 
 
 def _unfinished(info: Mapping[str, Any], key: str) -> str:
-    """Completions that did not end by themselves, by their finish reason; artifacts of earlier versions count none."""
+    """Completions that did not finish, by finish reason; artifacts of earlier versions have no such counts."""
     counts = ", ".join(f"{count} {reason}" for reason, count in info.get(key, {}).items())
-    return f"; did not end by themselves: {counts}" if counts else ""
+    return f"; unfinished: {counts}" if counts else ""
 
 
 def _reused(artifact: Artifact) -> str:

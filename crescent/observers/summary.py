@@ -1,7 +1,7 @@
-"""What a run leaves for other tools: `summary.json` in its folder.
+"""`summary.json` in the run folder: results of a run for other tools.
 
-In: the events of a run. Out: the file, written anew after every stage, so that a run that is
-cut off has said what it had. Its fields only grow.
+In: the events of a run. Out: the file, rewritten after every stage, so a killed run leaves what it had. Fields may be
+added to it but are never removed.
 """
 
 import json
@@ -27,7 +27,7 @@ PACKAGES = ("crescent-lm", "torch", "transformers", "peft", "pytorch-lightning",
 class Summary(Events):
     """Collects a run's results from its events. `folder` None keeps them in memory only.
 
-    `status` is running, finished, failed or stopped (asked to end); a run that was killed stays "running".
+    `status` is running, finished, failed or stopped (by a signal); a run that was killed stays "running".
     """
 
     experiment: str
@@ -45,7 +45,7 @@ class Summary(Events):
 
     @contextmanager
     def ends(self) -> Iterator[None]:
-        """Writes how the run ended, whatever ends it."""
+        """Writes how the run ended, whatever the reason."""
         try:
             yield
             self.status = "finished"
@@ -59,7 +59,7 @@ class Summary(Events):
             self.write()
 
     def stage_finished(self, report: StageReport, made: StageOutput, inputs: Sequence[StageOutput]) -> None:
-        """Adds the report, and the path of an artifact that others look for."""
+        """Adds the report, and the artifact's path if `StageInfo.yields` names it."""
         self.stages.append(report)
         yields = stage_info(report.stage).yields
         if yields is not None and isinstance(made, Artifact):
@@ -69,7 +69,7 @@ class Summary(Events):
         self.write()
 
     def scored(self, scored: Scored) -> None:
-        """Adds the scores, and where their samples are, so that runs can be compared question by question."""
+        """Adds the scores and the paths of their samples, so that runs can be compared question by question."""
         self.scores += scored.scores
         about = {"model": scored.model, "iteration": scored.iteration, "prompting": scored.prompting}
         self.evaluations += [
@@ -88,13 +88,13 @@ class Summary(Events):
         self.labels.append({"iteration": iteration, **asdict(labels)})
 
     def iteration_measured(self, figures: Mapping[str, Any]) -> None:
-        """Adds the figures of an iteration, in place of those it had before it was scored."""
+        """Adds the figures of an iteration; they replace those from before it was scored."""
         kept = [row for row in self.iterations if row["iteration"] != figures["iteration"]]
         self.iterations = [*kept, dict(figures)]
         self.write()
 
     def write(self) -> None:
-        """Puts what there is into summary.json."""
+        """Writes the current state to summary.json."""
         if self.folder is not None:
             write_atomic(self.folder / "summary.json", json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n")
 
@@ -118,7 +118,7 @@ class Summary(Events):
 
 
 def git_commit() -> str | None:
-    """The commit of the source tree that runs, with "-dirty" where files differ from it; None from a wheel."""
+    """The commit of the running source tree, with "-dirty" if files differ from it; None in a wheel."""
     folder = Path(__file__).parents[1]
     try:
         command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]

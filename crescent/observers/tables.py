@@ -1,6 +1,6 @@
-"""What a run prints when it ends: scores of its models, its iterations, prompting baselines, and where things are.
+"""The tables a run prints when it ends: scores, iterations, prompting baselines, and paths.
 
-In: scores and their paired differences. Out: tables on stdout. It computes no score.
+In: scores and their paired differences. Out: tables on stdout. Computes no score.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,10 @@ from crescent.statistics.paired import Difference
 
 
 def score_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], Difference]) -> Table:
-    """Primary scores of the models that were scored, in percent; of base and student their difference with its paired
-    standard error and interval.
+    """Primary scores of the scored models in percent; for base and student the difference with its paired standard
+    error and interval.
 
-    "MDE": minimum detectable effect (80 % power, corrected for all tasks), shown where the difference is smaller. An
+    "MDE" is the minimum detectable effect (80 % power, corrected for all tasks), shown if the difference is smaller. An
     unpaired difference has no error here.
     """
     primary = {(one.model, one.task, one.shots): one for one in _of_last_models(scores) if one.primary}
@@ -44,9 +44,10 @@ def score_table(scores: Sequence[Score], differences: Mapping[tuple[str, int], D
 
 
 def sample_table(scores: Sequence[Score]) -> Table | None:
-    """A line for each model of which more is known than a score: of several samples the mean with its standard error,
-    pass@k and maj@k, in percent; of a model that thinks the mean tokens of a thought and the percentage of responses
-    that the limit cut off. None where there is no such model."""
+    """A row for each model with more than a score: for several samples the mean with its standard error, pass@k and
+    maj@k, in percent; for a thinking model the mean tokens per thought and the percentage of responses cut off at the
+    limit. None if there is no such model.
+    """
     by_place: dict[tuple[str, int, str], list[Score]] = {}
     for one in sorted(_of_last_models(scores), key=lambda one: MODELS.index(one.model)):
         by_place.setdefault((one.task, one.shots, one.model), []).append(one)
@@ -66,14 +67,14 @@ def sample_table(scores: Sequence[Score]) -> Table | None:
 
 
 def _of_last_models(scores: Sequence[Score]) -> list[Score]:
-    """Scores of whole tasks, plainly asked; of students those of the last."""
+    """Scores of whole tasks without prompting baseline; for students only the last iteration."""
     last = max((score.iteration for score in scores), default=0)
     plain = (score for score in scores if score.prompting == "none" and "/" not in score.task)
     return [score for score in plain if score.model != "student" or score.iteration == last]
 
 
 def _sampled(found: Sequence[Score]) -> dict[str, str]:
-    """What is known of one model in one task beside its score, by the name of the column."""
+    """One model's values in one task apart from its score, by column name."""
     named = {(one.metric, one.filter): one for one in found}
     values: dict[str, str] = {}
     for primary in (one for one in found if one.primary):
@@ -96,7 +97,7 @@ def _compared(base: Score | None, student: Score | None, found: Difference | Non
 
 
 def iteration_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """One line for each iteration of self-improvement: what went in, how varied and how right it was, what came out."""
+    """One row per iteration of self-improvement: data, variety and accuracy, mean score, signs of collapse."""
     table = Table(box=box.SIMPLE_HEAD, title="by iteration; shares in percent", title_justify="left")
     names = ("iteration", "pairs", "trained on", "diversity", "largest cluster", "valid", "agreement", "labels right",
              "mean score", "collapse")  # fmt: skip
@@ -112,7 +113,7 @@ def iteration_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _errors(found: Difference | None) -> tuple[str, str, str]:
-    """Standard error, interval, and what could have been shown."""
+    """Standard error, interval, and MDE (if the difference is smaller)."""
     if found is None:
         return "", "", ""
     shows = _percent(found.detectable) if abs(found.value) < found.detectable else ""
@@ -124,7 +125,7 @@ def print_table(
     differences: Mapping[tuple[str, int], Difference],
     iterations: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """The result tables on stdout."""
+    """Prints the result tables on stdout."""
     if scores:
         RichConsole(width=110).print(score_table(scores, differences))
     if (more := sample_table(scores)) is not None:
@@ -136,7 +137,7 @@ def print_table(
 
 
 def prompting_table(scores: Sequence[Score]) -> Table:
-    """The base model under each prompting baseline and the student without any: accuracy and tokens per question."""
+    """The base model under each prompting baseline, and the student without one: accuracy and tokens per question."""
     table = Table(
         box=box.SIMPLE_HEAD, title="prompting the base model, or training it; tokens per question", title_justify="left"
     )
@@ -165,7 +166,7 @@ def prompting_table(scores: Sequence[Score]) -> Table:
 
 
 def print_paths(paths: Mapping[str, object]) -> None:
-    """Where to find what the run left, on stdout."""
+    """Prints the paths of the run's outputs on stdout."""
     width = max(map(len, paths))
     for name, path in paths.items():
         print(f"  {name:<{width}}  {path}")

@@ -1,18 +1,18 @@
-"""The W&B run of an experiment: every name that is logged stands in this file.
+"""The W&B run of an experiment: this file contains every name that is logged.
 
-In: the composed configuration, and results as they are made. Out: a run, online where there is a login and offline
-where not. A failing job still finishes its run, so that the next job of a sweep gets one of its own.
+In: the composed configuration, and results as they are made. Out: a W&B run, online if the user is logged in, else
+offline. A failing job still finishes its run, so that the next job of a sweep gets its own.
 
     stage/<stage>/{records,reused_records,tokens,new_tokens,seconds, and its counters}
-    stage/diversify/thrown_away/<reason>       candidates that were not kept; the table "decisions" holds their texts
+    stage/diversify/thrown_away/<reason>       candidates that were not kept; the table "decisions" contains their texts
     train/{loss,learning_rate,grad_norm,...}   over train/step
-    labels/{label_accuracy,...,calibration}    where an oracle knows the truth
-    iteration/{diversity,valid,agreement,label_accuracy,score,...}; collapse, where a figure fell too far
-    score/<model>/<task>/<shots>               the primary metric; others as .../<metric>,<filter>; a base model that
-                                               is prompted as base+<prompting>
-    difference/<task>/<shots>                      student - base of the last iteration; .../stderr, low, high, and
-                                               p_uncorrected (of this difference alone)
-    report                                         report.html
+    labels/{label_accuracy,...,calibration}    if an oracle knows the truth
+    iteration/{diversity,valid,agreement,label_accuracy,score,...}; collapse, if a figure fell too far
+    score/<model>/<task>/<shots>               the primary metric; others as .../<metric>,<filter>; a base model with a
+                                               prompting baseline is base+<prompting>
+    difference/<task>/<shots>                  student - base of the last iteration; .../stderr, low, high, and
+                                               p_uncorrected (for this difference alone)
+    report                                     report.html
     questions, decisions, contamination, votes, samples/<model>/<task>/<shots>     tables; the items of a group of tasks
                                                (MMLU's subjects) together under its name
     artifacts  <name>-pairs (dataset) -> <name>-adapter (model)
@@ -43,15 +43,17 @@ Mode = Literal["auto", "online", "offline"]
 
 
 class Tracker(Events):
-    """A subscriber that logs to a service; this one, of `tracking=none`, to nothing. No method changes a result."""
+    """A subscriber that logs to a service. This base class, used by `tracking=none`, logs nothing. No method changes a
+    result.
+    """
 
     @property
     def place(self) -> str:
-        """Where the tracked run is, for people."""
+        """The location of the tracked run, for display."""
         return "none"
 
     def report(self, differences: Mapping[tuple[str, int], Difference], page: Path | None) -> None:
-        """The differences between student and base, and the report of the run."""
+        """Logs the differences between student and base, and the report of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,13 @@ class NoTracking:
 
     @contextmanager
     def start(self, folder: Path, config: Mapping[str, Any], group: str, job: str) -> Iterator[Tracker]:
-        """A tracker that does nothing."""
+        """Yields a tracker that does nothing."""
         yield Tracker()
 
 
 @dataclass(frozen=True, slots=True)
 class WandbTracking:
-    """The settings of `tracking=wandb`. `max_table_rows` bounds tables; the artifacts hold all rows."""
+    """The settings of `tracking=wandb`. `max_table_rows` limits tables; the artifacts contain all rows."""
 
     name: str = "wandb"
     project: str = "crescent"
@@ -78,18 +80,18 @@ class WandbTracking:
 
     @contextmanager
     def start(self, folder: Path, config: Mapping[str, Any], group: str, job: str) -> Iterator[Tracker]:
-        """One W&B run for one job, its files below `folder`, finished whatever happens; a failure is marked as one, a
-        run that was asked to end as pre-empted.
+        """One W&B run for one job, its files below `folder`. It is always finished: a failed job's run is marked as
+        failed, a stopped one's as pre-empted.
 
-        The id is derived from folder and configuration: a job that a cluster queues again goes on with its run where
-        W&B is online. Offline runs cannot be resumed; the newest of its folder is the whole one.
+        The id is derived from folder and configuration, so a job that a cluster requeues resumes its run if W&B is
+        online. Offline runs cannot be resumed; the newest in a folder is the complete one.
         """
         with self.start_run(folder, config, group, job, "experiment") as run:
             yield WandbTracker(run, self.max_table_rows)
 
     @contextmanager
     def start_run(self, folder: Path, config: Mapping[str, Any], group: str, job: str, kind: str) -> Iterator[Any]:
-        """The W&B run itself."""
+        """The W&B run itself, without a tracker."""
         os.environ["WANDB_DATA_DIR"] = os.environ["WANDB_CACHE_DIR"] = str(folder / "wandb")
         os.environ.setdefault("WANDB_SILENT", "true")
         import wandb
@@ -114,7 +116,7 @@ class WandbTracking:
 
 
 def _mode(mode: Mode) -> Literal["online", "offline"]:
-    """auto: online only where the user has logged in, and nothing else has been asked for in WANDB_MODE."""
+    """Resolves auto: online only if the user is logged in and WANDB_MODE does not say otherwise."""
     if mode != "auto":
         return mode
     if os.environ.get("WANDB_MODE") in ("offline", "dryrun", "disabled"):
@@ -135,13 +137,13 @@ class WandbTracker(Tracker):
 
     @property
     def place(self) -> str:
-        """The URL, or for an offline run its folder and the command that uploads it."""
+        """The URL; for an offline run its folder and the command that uploads it."""
         if self._run.offline:
             return f"{Path(self._run.dir).parent}  (upload: wandb sync {Path(self._run.dir).parent})"
         return str(self._run.url)
 
     def stage_finished(self, report: StageReport, made: StageOutput, inputs: Sequence[StageOutput]) -> None:
-        """Counts, tokens and seconds of a stage with its counters, its tables, and what was trained as an artifact."""
+        """Logs a stage's counts, tokens, seconds, counters and tables; for training also the artifacts."""
         self._count(report)
         if isinstance(made, Artifact):
             for name, records in _tables(made, self._max_rows):
@@ -163,12 +165,12 @@ class WandbTracker(Tracker):
             self._run.log({"stage/diversify/acceptance": share, "stage/diversify/round": round_index})
 
     def training_step(self, metrics: Mapping[str, float], step: int, iteration: int) -> None:
-        """A step's metrics."""
+        """Logs a step's metrics."""
         values = {f"train/{name}": value for name, value in metrics.items()}
         self._run.log({**values, "train/step": step, "iteration": iteration})
 
     def labels_measured(self, labels: Labels, iteration: int) -> None:
-        """Label accuracy, and the curve of agreement against it, where an oracle knows the truth."""
+        """Logs label accuracy, and its curve over agreement."""
         import wandb
 
         logged = {f"labels/{name}": value for name, value in labels.info.items()}
@@ -180,7 +182,9 @@ class WandbTracker(Tracker):
         self._run.summary.update(logged)
 
     def iteration_measured(self, figures: Mapping[str, Any]) -> None:
-        """An iteration in figures; the signs of a collapse, of all iterations, as one text of the summary."""
+        """Logs the figures of an iteration; signs of collapse, of all iterations, become one text in the run's
+        summary.
+        """
         numbers = {f"iteration/{name}": value for name, value in figures.items() if isinstance(value, int | float)}
         self._run.log({**numbers, "iteration": figures["iteration"]})
         signs = [f"iteration {figures['iteration']}: {line}" for line in figures["collapse"]]
@@ -189,17 +193,18 @@ class WandbTracker(Tracker):
             self._run.summary["collapse"] = "; ".join(self._collapse)
 
     def _adapter(self, iteration: int, adapter: Artifact, pairs: Artifact) -> None:
-        """The data set trained on and the adapter, as artifacts of which one was made from the other."""
+        """Logs the training data and the adapter as artifacts, with the data as the adapter's input."""
         about = {**pairs.info, "key": pairs.key, "iteration": iteration}
         dataset = self._log_artifact("pairs", "dataset", pairs.path, about)
         if not self._run.offline:
-            self._run.use_artifact(dataset)  # offline W&B cannot: there the metadata tell the lineage
+            self._run.use_artifact(dataset)  # impossible offline; there only the metadata record the lineage
         metadata = {**adapter.info, "key": adapter.key, "pairs_key": pairs.key, "iteration": iteration}
         self._log_artifact("adapter", "model", adapter.path, metadata)
 
     def scored(self, scored: Scored) -> None:
-        """What the model said to each item of each task; scores as summary values, so that runs are compared and
-        grouped by them."""
+        """Logs the responses to each task's items, and scores as summary values, so that runs can be compared and
+        grouped by them.
+        """
         self._samples(asked_as(scored.model, scored.prompting), scored.artifacts)
         values = {}
         for score in scored.scores:
@@ -227,7 +232,7 @@ class WandbTracker(Tracker):
             self._run.log({f"samples/{model}/{artifact.info['task']}/{artifact.info['shots']}": table})
 
     def report(self, differences: Mapping[tuple[str, int], Difference], page: Path | None) -> None:
-        """Differences as summary values, to be compared and grouped by any setting; the report as a page."""
+        """Logs differences as summary values, to compare and group runs by any setting, and the report as a page."""
         import wandb
 
         values: dict[str, Any] = {}
@@ -265,11 +270,11 @@ TABLES = (
     ("votes", ("vote",), BALLOTS, Ballot),
     ("pairs", ("vote",), RECORDS, QAPair),
 )
-"""(name, stages, file, kind of record). Of other stages the counts are logged."""
+"""(name, stages, file, kind of record). Other stages have no table, only counts."""
 
 
 def _tables(made: Artifact, count: int) -> Iterator[tuple[str, list[Any]]]:
-    """The first `count` records of an artifact's files, with the names of their tables."""
+    """The first `count` records of each of an artifact's files, with the names of their tables."""
     for name, stages, file, kind in TABLES:
         if made.stage in stages and (made.path / file).exists():
             with open(made.path / file, encoding="utf-8") as lines:
@@ -281,7 +286,7 @@ def _cell(value: Any) -> Any:
 
 
 def asked_as(model: str, prompting: str) -> str:
-    """The model in names: base, or base+zero_shot_cot."""
+    """A model's name in logged names: base, or base+zero_shot_cot."""
     return model if prompting == "none" else f"{model}+{prompting}"
 
 

@@ -1,7 +1,7 @@
-"""What a run will take: work, tokens and time of each stage, from a short probe of the real models.
+"""Forecasts a run's cost: work, tokens and time of each stage, from a short probe on the real models.
 
-In: an `Experiment`. Out: one `Forecast` per stage, over all iterations. Times are those of this machine and of a run
-that finds nothing in the store; rewrites and rejected questions come on top of elicitation.
+In: an `Experiment`. Out: one `Forecast` per stage, over all iterations. Times are for this machine and an empty store.
+Rewrites and rejected questions come on top of the elicitation forecast.
 """
 
 import math
@@ -19,7 +19,7 @@ from crescent.prompting.baselines import Baseline, Plain
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`tokens` are new tokens; in training, those of the pairs, over all epochs."""
+    """`tokens` are generated tokens; for training, the tokens of the pairs over all epochs."""
 
     stage: str
     work: str
@@ -27,23 +27,23 @@ class Forecast:
     seconds: float
 
     def line(self) -> str:
-        """For people."""
+        """The forecast as one printed line."""
         return f"{self.stage:<9} {self.work:<58} {self.tokens:>14,} tokens {duration(self.seconds):>10}"
 
 
 def forecast(experiment: Experiment, console: Console) -> list[Forecast]:
-    """Forecasts of all stages. Raises ValueError where the model writes no question at all."""
+    """Forecasts of all stages. Raises UserError if none of the model's texts is a question."""
     if not experiment.source.elicits:
-        console.say(f"source={experiment.source.name}: its work is not forecast; it has no bait to be probed")
+        console.say(f"source={experiment.source.name}: no forecast of its work; it has no bait to probe")
         return []
     store = Store(Path(experiment.store).absolute())
     probe = measure(experiment, store, console)
     workers = getattr(experiment.runtime, "workers", 1)
     if workers > 1:
-        console.say(f"questions and answers: each of {workers} workers is taken to be as fast as this process")
+        console.say(f"questions and answers: each of {workers} workers is assumed to be as fast as this process")
     console.say(
-        f"probe: {probe.tokens_per_second:,.0f} new tokens/s; {probe.questions:.0%} of the raw texts are questions of "
-        f"{probe.round_tokens:.0f} tokens, answers have {probe.answer_tokens:.0f}"
+        f"probe: {probe.tokens_per_second:,.0f} new tokens/s; {probe.questions:.0%} of the raw texts are questions; a "
+        f"raw text has {probe.round_tokens:.0f} tokens, an answer {probe.answer_tokens:.0f}"
     )
     made = [*_generation(experiment, probe, workers), _training(experiment, probe, console)]
     if experiment.eval.tasks:
@@ -51,7 +51,7 @@ def forecast(experiment: Experiment, console: Console) -> list[Forecast]:
     for one in made:
         console.say(one.line())
     total = duration(sum(one.seconds for one in made))
-    console.say(f"together about {total} on this machine, less what the store holds already")
+    console.say(f"total: about {total} on this machine, minus what is already in the store")
     return made
 
 
@@ -87,7 +87,7 @@ def _training(experiment: Experiment, probe: Probe, console: Console) -> Forecas
 
 
 def _evaluation(experiment: Experiment, probe: Probe) -> Forecast:
-    """Of generated answers, as long as those of the probe; choices that are only scored take less."""
+    """Forecast for generated answers as long as the probe's; multiple-choice items, only scored, take less."""
     sources = {source.name: source for source, _ in plan(experiment.eval)}
     items = {name: len(item_texts(source, experiment.eval)) for name, source in sources.items()}
 

@@ -1,8 +1,8 @@
-"""Measures the real models for a few seconds: how fast they write and are trained, and how long their texts are.
+"""Measures the real models for a few seconds: generation and training speed, and the length of their texts.
 
-In: an `Experiment`. Out: a `Probe`. Each part has a budget of `SECONDS` once its model is loaded. A first batch of a
-few tokens shows what the budget can pay for; texts are cut there, and their mean length is then estimated from the
-tokens written for each text that ended. Nothing is kept.
+In: an `Experiment`. Out: a `Probe`. Each part has a time budget of `SECONDS` once its model is loaded. A first batch of
+a few tokens shows how many rows and tokens the budget allows; longer texts are cut there, and the mean length is
+estimated as tokens per finished text. Nothing is stored.
 """
 
 import gc
@@ -123,7 +123,7 @@ def _questions(experiment: Experiment, raw: Written, console: Console) -> tuple[
     if raw.limit == raw.full_limit:
         raise UserError(
             f"none of {len(raw.ended)} answers to the bait is a question ({_reasons(cleaned, raw.ended)}). Look at "
-            "domain.bait, or take another model."
+            "domain.bait, or use another model."
         )
     console.say(
         f"probe: no text ended as a question within {raw.limit} tokens, all that {SECONDS:.0f} s pay for. The forecast "
@@ -133,7 +133,7 @@ def _questions(experiment: Experiment, raw: Written, console: Console) -> tuple[
 
 
 def _reasons(cleaned: Sequence[Cleaned], raw: Sequence[Completion]) -> str:
-    """Why texts are no questions, the most frequent reason first, and how many of them did not end by themselves."""
+    """Why texts are not questions, the most frequent reason first, and how many did not finish, by finish reason."""
     counts = Counter(one.reason for one in cleaned).most_common(3)
     ended = [f"finish_reason {reason}: {count}" for reason, count in unfinished(r.finish_reason for r in raw).items()]
     return ", ".join([f"{reason}: {count}" for reason, count in counts] + ended)

@@ -1,8 +1,8 @@
-"""Before a long run: can it work here?
+"""Checks before a long run whether it can work here.
 
-In: an `Experiment`. Out: what it needs against what there is, printed, or a ValueError that names every shortage and
-its fix before anything long has begun. Sizes are read from files; no weights are loaded. How long a run will take is
-told by `forecast.py`.
+In: an `Experiment`. Out: printed requirements and what is available, or a UserError that names every shortage and its
+fix before anything long begins. Sizes are read from files; no weights are loaded. `forecast.py` estimates how long a
+run takes.
 """
 
 import shutil
@@ -31,16 +31,18 @@ if TYPE_CHECKING:
 
     from crescent.training.estimate import Estimate
 
-LONG = 500_000_000  # parameters from which a run is checked without being asked
-LONG_WORK = 10**14  # the same, of parameters times new tokens: an hour or more of a CPU
-BYTES_PER_TOKEN = 12  # of a row on disk, with its fields
+LONG = 500_000_000  # parameters; a run of a larger model is checked without being asked
+LONG_WORK = 10**14  # the same for parameters times new tokens: an hour or more on a CPU
+BYTES_PER_TOKEN = 12  # of a row on disk, including its other fields
 VECTOR_BYTES = 1600  # of a question's vector on disk
-CHECKPOINT_BYTES = 12  # of a trained parameter: itself and two moments
+CHECKPOINT_BYTES = 12  # per trained parameter: the parameter and two moments
 _PROBE = QAPair("probe", "What is 1 + 1?", "1 + 1 = 2. The answer is 2.", "2", 1, 1, 1.0)
 
 
 def is_long(experiment: Experiment) -> bool:
-    """Whether a run is checked unasked: its models are large, not here yet, elsewhere, or have much to write."""
+    """True if a run is checked without being asked: its models are large, not downloaded, served elsewhere, or must
+    generate much.
+    """
     models = experiment.models_here
     if experiment.engine.scoring != experiment.engine or any(download_need(model) for model in models):
         return True
@@ -49,29 +51,29 @@ def is_long(experiment: Experiment) -> bool:
 
 
 def expected_tokens(experiment: Experiment) -> int:
-    """New tokens of questions and answers. A completion is taken to be a quarter of what it may be at most."""
+    """Expected tokens of questions and answers. A completion is assumed to use a quarter of its token limit."""
     thinking, draws = experiment.model.thinking_tokens, experiment.vote.draws
     asked = experiment.elicit.max_new_tokens + draws * experiment.answer.max_new_tokens + (1 + draws) * thinking
     return experiment.iterations * experiment.num_questions * (asked // 4)
 
 
 def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
-    """Checks all that can be known without loading weights. `folder` is the run's.
+    """Checks everything that can be known without loading weights. `folder` is the run's.
 
-    Raises ValueError of one line for each shortage, with a suggested fix.
+    Raises UserError with one line per shortage, each with a suggested fix.
     """
     models = experiment.models_here
     _demand([need for model in models if (need := download_need(model)) is not None], console)
-    from crescent.training.data import encode_pairs  # here, because a run that reuses its artifacts loads no torch
+    from crescent.training.data import encode_pairs  # imported late: a run that reuses its artifacts loads no torch
 
-    experiment.check_tokens()  # of what may have been fetched just now
+    experiment.check_tokens()  # again, for models that were just downloaded
     for weights in sorted(models, key=lambda one: one.name):
         tokenizer = _tokenizer_of(weights, experiment)
         encode_pairs([_PROBE], tokenizer, experiment.train.max_length)
         _compare_ends(weights, tokenizer, console)
         if is_date_read(weights, local_folder(weights)):
-            console.say(f"{weights.name}: its chat template prints a date, always {weights.date_string} (date_string)")
-    console.say("settings, benchmark files, tokenizers, chat templates and training masks: fit for this run")
+            console.say(f"{weights.name}: its chat template prints a date, fixed: {weights.date_string} (date_string)")
+    console.say("settings, benchmark files, tokenizers, chat templates and training masks: checked, fit for this run")
     if about := experiment.train.about_learning_rate(experiment.distill.student):
         console.say(about)
     generation = experiment.engine.needs(experiment.model)
@@ -81,7 +83,9 @@ def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
 
 
 def _tokenizer_of(weights: Weights, experiment: Experiment) -> "PreTrainedTokenizerBase":
-    """A tokenizer. Raises ValueError where it cannot be had; a teacher that only a server has may do without."""
+    """Loads a tokenizer. Raises ValueError if that fails; if only the scoring of a served teacher needs it, the message
+    suggests not to score the teacher.
+    """
     try:
         return load_tokenizer(weights)
     except ValueError as error:
@@ -91,14 +95,14 @@ def _tokenizer_of(weights: Weights, experiment: Experiment) -> "PreTrainedTokeni
 
 
 def _compare_ends(weights: Weights, tokenizer: "PreTrainedTokenizerBase", console: Console) -> None:
-    """Says where a chat template ends turns with a token at which the model alone would not stop."""
+    """Reports a chat template that ends turns with a token at which the model's own configuration would not stop."""
     end, listed = end_of_turn(tokenizer), listed_ends(local_folder(weights))
     if end is not None and end not in listed:
         names = [str(tokenizer.convert_ids_to_tokens(token)) for token in (end, *listed)]
         console.say(
             f"{weights.name}: its chat template ends a turn with {names[0]}, its generation config lists "
-            f"{', '.join(names[1:]) or 'no end'}: answers end at either here, and the student's generation config will "
-            "list both"
+            f"{', '.join(names[1:]) or 'no end'}: answers end at either token here, and the student's generation "
+            "config will list both"
         )
 
 
@@ -111,7 +115,7 @@ def _demand(needs: Sequence[Need], console: Console) -> None:
 
 
 def training_estimate(experiment: Experiment) -> "Estimate":
-    """Training on one sequence of `train.max_length` at a time: what no smaller micro-batch can do without."""
+    """Memory to train on one sequence of `train.max_length` at a time: the minimum, whatever the micro-batch."""
     from transformers import AutoConfig
 
     from crescent.training.estimate import Corpus, estimate
@@ -124,27 +128,27 @@ def training_estimate(experiment: Experiment) -> "Estimate":
 
 
 def training_need(experiment: Experiment, taken: int) -> Need:
-    """Memory where `taken` bytes are needed on each device; processes without GPUs share the machine's."""
+    """The memory requirement if each device needs `taken` bytes; processes without GPUs share the machine's memory."""
     import torch
 
     student, settings, device = experiment.distill.student, experiment.train, _training_device()
     needed = taken * settings.devices if device == "cpu" else taken
     return Need(
         f"memory to train {student.name} (train={settings.name}) on {device}", needed, free_bytes(torch.device(device)),
-        "Take train=qlora, train.gradient_checkpointing=true, a smaller train.max_length, or a smaller student.",
+        "Use train=qlora, train.gradient_checkpointing=true, a smaller train.max_length, or a smaller student.",
     )  # fmt: skip
 
 
 def _training_device() -> Literal["cpu", "cuda"]:
-    """Training takes the first GPU that the process sees, as generation does: CUDA_VISIBLE_DEVICES says which."""
+    """Like generation, training uses the first GPU that the process sees: CUDA_VISIBLE_DEVICES selects it."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def disk_needs(experiment: Experiment, trained: int, folder: Path) -> Iterator[Need]:
-    """Room for rows, vectors and what training of `trained` parameters writes, in the store; and for the tracked run in
-    its folder. A checkpoint is there twice while a new one is written.
+    """Disk for the store (rows, vectors, and what training of `trained` parameters writes) and for the tracked run in
+    the run's folder. Two checkpoints exist while a new one is being written.
     """
     rows = expected_tokens(experiment) * BYTES_PER_TOKEN
     vectors = experiment.iterations * experiment.num_questions * VECTOR_BYTES

@@ -1,4 +1,4 @@
-"""Prompting baselines: what a model can be brought to by words alone, without any training."""
+"""Prompting baselines: how much better a model scores with other prompts, without any training."""
 
 from crescent.prompting.baselines import FewShot, Prompting, SelfConsistency, SelfRefine, Trigger
 

@@ -1,9 +1,9 @@
-"""Prompting baselines: what a model can be brought to by words alone, without any training.
+"""Prompting baselines: how much better a model scores with other prompts, without any training.
 
-In: settings, from conf/prompting. Out: a model of the harness around another one, so that tasks and metrics stay the
-same. They hold for tasks whose responses commit to an answer (a task's `answers`), not for log-likelihoods, which no
-prompt of this kind applies to, nor for IFEval, whose checks a request to think aloud would break. Cheap: the harness is
-imported when a model is wrapped. How each of them talks to the model is in `conversations`.
+In: settings, from conf/prompting. Out: a harness model that wraps another one, so that tasks and metrics stay the same.
+Baselines apply to tasks whose responses commit to an answer (a task's `answers`). They do not apply to log-likelihoods,
+nor to IFEval, whose checks would fail if the model is asked to reason. Cheap: the harness is imported when a model is
+wrapped. `conversations` defines how each baseline talks to the model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ Turns = list[Turn]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A worked example as turns, and the seed question it stems from (None: from none)."""
+    """A worked example as turns, and the seed question it is derived from (None if there is none)."""
 
     turns: tuple[Turn, ...]
     cluster: str | None
@@ -29,9 +29,9 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """What a baseline may know of a task: the kinds of answer, its worked examples, the seed question of each prompt.
+    """What a baseline may know about a task: the kinds of answer, worked examples, the seed question of each prompt.
 
-    `clusters` maps the text of an item's last user turn to its seed question. It knows no target.
+    `clusters` maps the text of an item's last user turn to its seed question. Contains no targets.
     """
 
     kinds: tuple[str, ...] = ("number",)
@@ -48,16 +48,16 @@ class Plain:
     name: str = "none"
 
     def scored_at(self, shots: int) -> bool:
-        """Whether it is scored at this number of worked examples."""
+        """True if it is scored with this number of worked examples."""
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """Words behind the question that make a model reason before it answers.
+    """Words after the question that make a model reason before it answers.
 
     "Let's think step by step." is zero-shot chain-of-thought (Kojima et al., arXiv 2205.11916); plan-and-solve (Wang et
-    al., arXiv 2305.04091) asks for a plan first. Both papers then let the model go on from "Therefore, the answer
+    al., arXiv 2305.04091) asks for a plan first. Both papers then let the model continue after "Therefore, the answer
     (arabic numerals) is": `answer_trigger`, null for models that end with their answer.
     """
 
@@ -71,15 +71,15 @@ class Trigger:
 
     @property
     def most_answers(self) -> int:
-        """Completions for an item, at most."""
+        """Maximum number of completions per item."""
         return 1 if self.answer_trigger is None else 2
 
     def scored_at(self, shots: int) -> bool:
-        """Whether it is scored at this number of worked examples."""
+        """True if it is scored with this number of worked examples."""
         return shots in self.shots
 
     def method(self, task: TaskView) -> "Method":
-        """How it talks to the model."""
+        """The conversation that this baseline has with the model."""
         from crescent.prompting.conversations import Reason
 
         return Reason(self.trigger, self.answer_trigger)
@@ -89,8 +89,8 @@ class Trigger:
 class FewShot:
     """The same `examples` worked examples before every question, drawn once from the task's own split of shots.
 
-    (Brown et al., arXiv 2005.14165. The harness's n-shot scores draw new ones for every item.) An example that is the
-    item itself, or stems from its seed question, gives way to the next.
+    (Brown et al., arXiv 2005.14165. The harness's n-shot scores draw new examples for every item.) An example that is
+    the item itself, or derived from the same seed question, is replaced by the next.
     """
 
     name: str = "few_shot"
@@ -103,15 +103,15 @@ class FewShot:
 
     @property
     def most_answers(self) -> int:
-        """Completions for an item, at most."""
+        """Maximum number of completions per item."""
         return 1
 
     def scored_at(self, shots: int) -> bool:
-        """Whether it is scored at this number of worked examples."""
+        """True if it is scored with this number of worked examples."""
         return shots in self.shots
 
     def method(self, task: TaskView) -> "Method":
-        """How it talks to the model. Raises ValueError where the task has too few examples."""
+        """The conversation that this baseline has with the model. Raises UserError if the task has too few examples."""
         from crescent.prompting.conversations import Exemplify
 
         return Exemplify.drawn(self.examples, task)
@@ -121,7 +121,7 @@ class FewShot:
 class SelfConsistency:
     """Several reasoned draws, and the answer most of them agree on (Wang et al., arXiv 2203.11171).
 
-    The response is the first draw with that answer; of equal votes the answer that came first wins.
+    The response is the first draw with that answer; a tie goes to the answer that came first.
     """
 
     name: str = "self_consistency"
@@ -138,15 +138,15 @@ class SelfConsistency:
 
     @property
     def most_answers(self) -> int:
-        """Completions for an item, at most."""
+        """Maximum number of completions per item."""
         return self.draws
 
     def scored_at(self, shots: int) -> bool:
-        """Whether it is scored at this number of worked examples."""
+        """True if it is scored with this number of worked examples."""
         return shots in self.shots
 
     def method(self, task: TaskView) -> "Method":
-        """How it talks to the model."""
+        """The conversation that this baseline has with the model."""
         from crescent.prompting.conversations import Agree
 
         return Agree(self.draws, self.temperature, self.top_p, self.trigger, task.kinds)
@@ -156,7 +156,7 @@ class SelfConsistency:
 class SelfRefine:
     """An answer, the model's own criticism of it, a better answer: up to `rounds` times (Madaan et al., 2303.17651).
 
-    It ends where the criticism says `stop` (letter case aside).
+    It ends when the criticism contains `stop` (ignoring case).
     """
 
     name: str = "self_refine"
@@ -174,15 +174,15 @@ class SelfRefine:
 
     @property
     def most_answers(self) -> int:
-        """Completions for an item, at most."""
+        """Maximum number of completions per item."""
         return 1 + 2 * self.rounds
 
     def scored_at(self, shots: int) -> bool:
-        """Whether it is scored at this number of worked examples."""
+        """True if it is scored with this number of worked examples."""
         return shots in self.shots
 
     def method(self, task: TaskView) -> "Method":
-        """How it talks to the model."""
+        """The conversation that this baseline has with the model."""
         from crescent.prompting.conversations import Refine
 
         return Refine(self.rounds, self.trigger, self.feedback, self.refine, self.stop)
@@ -193,7 +193,7 @@ Baseline = Trigger | FewShot | SelfConsistency | SelfRefine
 
 @dataclass(frozen=True, slots=True)
 class Prompting:
-    """The `prompting` choice: the baselines that the base model is scored with, beside its plain scores."""
+    """The `prompting` choice: the baselines that the base model is scored with, in addition to its plain scores."""
 
     name: str = "none"
     baselines: Mapping[str, Baseline] = field(default_factory=dict)

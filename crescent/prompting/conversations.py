@@ -1,7 +1,7 @@
-"""How each prompting baseline talks to a model, behind lm-evaluation-harness's own model interface.
+"""How each prompting baseline talks to a model, through lm-evaluation-harness's model interface.
 
-In: the harness's requests. Out: for each the text that the task's filters then read, and what it cost. A baseline is a
-`Method`: it rewrites the turns of a request and may ask again with what came back. All open conversations are asked
+In: the harness's requests. Out: for each, the text that the task's filters read, and its cost. A baseline is a
+`Method`: it rewrites the turns of a request and may ask again about the responses. All open conversations are asked
 together, so that batches stay full. Nothing here knows a target.
 """
 
@@ -21,7 +21,7 @@ from crescent.voting.majority import vote
 
 
 class Ask(Protocol):
-    """Asks the model: one completion for each conversation, or for each of them `draws` at a temperature."""
+    """Asks the model for `draws` completions of each conversation (sampled if `temperature` is above 0)."""
 
     def __call__(
         self, chats: Mapping[int, Turns], draws: int = 1, temperature: float = 0.0, top_p: float = 1.0
@@ -29,19 +29,19 @@ class Ask(Protocol):
 
 
 class Method(Protocol):
-    """A prompting baseline at work."""
+    """The conversation of a prompting baseline with the model."""
 
     def opening(self, turns: Turns) -> Turns:
-        """The turns that are asked first, made from those of the task."""
+        """The first prompt, made from the task's turns."""
         ...
 
     def answer(self, chats: Mapping[int, Turns], ask: Ask) -> dict[int, str]:
-        """The response to each conversation, which begins with its opening."""
+        """The final response to each conversation; each begins with its opening."""
         ...
 
 
 class PromptedModel(LM):
-    """`inner` under a baseline. `usage` holds (prompt tokens, new tokens) of each request, all its calls together."""
+    """`inner` with a baseline. `usage` holds (prompt tokens, new tokens) per request, summed over all its calls."""
 
     def __init__(self, inner: Any, method: Method) -> None:
         super().__init__()
@@ -51,22 +51,22 @@ class PromptedModel(LM):
 
     @property
     def tokenizer_name(self) -> str:
-        """The inner model's."""
+        """The inner model's tokenizer name."""
         return self._inner.tokenizer_name
 
     def chat_template(self, chat_template: bool | str = False) -> str | None:
-        """The inner model's."""
+        """The inner model's chat template."""
         return self._inner.chat_template(chat_template)
 
     def apply_chat_template(self, chat_history: Turns, add_generation_prompt: bool = True) -> str:
-        """The rendered opening, remembered so that a later step can go on from its turns."""
+        """Renders the opening, and remembers its turns so that a later step can continue from them."""
         turns = self._method.opening(chat_history)
         text = self._inner.apply_chat_template(turns, add_generation_prompt)
         self._turns[text] = turns
         return text
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        """One response for each request."""
+        """One response per request."""
         arguments = [cast(tuple[str, dict[str, Any]], request.args[:2]) for request in requests]
         used = [[0, 0] for _ in requests]
 
@@ -93,11 +93,11 @@ class PromptedModel(LM):
         return [answers[index] for index in range(len(requests))]
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """Raises: no baseline applies to log-likelihoods, and none is planned for them."""
+        """Raises UserError: no baseline applies to log-likelihoods, and `plan` schedules none."""
         raise UserError("prompting baselines apply to generative tasks only; score this one with prompting=none")
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
-        """Raises, as `loglikelihood`."""
+        """Raises UserError, like `loglikelihood`."""
         raise UserError("prompting baselines apply to generative tasks only; score this one with prompting=none")
 
     def _request(self, turns: Turns, options: dict[str, Any], index: int) -> Instance:
@@ -107,17 +107,17 @@ class PromptedModel(LM):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Words behind the question; then, where there is an `answer_trigger`, the model goes on from it."""
+    """Words after the question; then, if there is an `answer_trigger`, the model continues after it."""
 
     trigger: str
     answer_trigger: str | None = None
 
     def opening(self, turns: Turns) -> Turns:
-        """The trigger on a line of its own."""
+        """Adds the trigger on its own line."""
         return append_text(turns, self.trigger)
 
     def answer(self, chats: Mapping[int, Turns], ask: Ask) -> dict[int, str]:
-        """The reasoning, and behind it the answer that was asked for."""
+        """The reasoning, followed by the requested answer if there is an `answer_trigger`."""
         reasoned = {index: some[0].text for index, some in ask(chats).items()}
         if self.answer_trigger is None:
             return reasoned
@@ -128,7 +128,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Exemplify:
-    """The first `count` of `examples` that are no relatives of the item, as turns or as text in the one user turn."""
+    """The first `count` of `examples` not related to the item, as turns or as text in the single user turn."""
 
     count: int
     examples: tuple[Example, ...]
@@ -137,7 +137,9 @@ class Exemplify:
 
     @classmethod
     def drawn(cls, count: int, task: TaskView) -> "Exemplify":
-        """In an order drawn with the task's seed, one example of each seed question. Raises ValueError for too few."""
+        """Shuffles with the task's seed and takes one example per seed question. Raises UserError if there are
+        too few.
+        """
         order = list(task.examples)
         random.Random(task.seed).shuffle(order)
         seen: dict[str, Example] = {}
@@ -167,13 +169,15 @@ class Exemplify:
         return [*before, said("user", "\n\n".join([*solved, text]))]
 
     def answer(self, chats: Mapping[int, Turns], ask: Ask) -> dict[int, str]:
-        """What the model says next."""
+        """The model's next turn."""
         return {index: some[0].text for index, some in ask(chats).items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Agree:
-    """`draws` responses; the first that reached the answer most of them agree on. A draw that was cut off is silent."""
+    """Takes `draws` responses and returns the first that reached the majority answer. Draws that were cut off have no
+    vote.
+    """
 
     draws: int
     temperature: float
@@ -182,11 +186,11 @@ class Agree:
     kinds: tuple[str, ...]
 
     def opening(self, turns: Turns) -> Turns:
-        """The trigger, where there is one, on a line of its own."""
+        """Adds the trigger, if any, on its own line."""
         return append_text(turns, self.trigger)
 
     def answer(self, chats: Mapping[int, Turns], ask: Ask) -> dict[int, str]:
-        """The response that speaks for the majority; the first draw where none commits to an answer."""
+        """The first response with the majority answer; the first draw if none commits to an answer."""
         return {
             index: self._chosen(some) for index, some in ask(chats, self.draws, self.temperature, self.top_p).items()
         }
@@ -202,7 +206,7 @@ class Agree:
 
 @dataclass(frozen=True, slots=True)
 class Refine:
-    """Answer, criticism, better answer, with the whole conversation in view; ends where the criticism says `stop`."""
+    """Answer, criticism, better answer, within one conversation; ends when the criticism contains `stop`."""
 
     rounds: int
     trigger: str
@@ -211,7 +215,7 @@ class Refine:
     stop: str
 
     def opening(self, turns: Turns) -> Turns:
-        """The trigger, where there is one, on a line of its own."""
+        """Adds the trigger, if any, on its own line."""
         return append_text(turns, self.trigger)
 
     def answer(self, chats: Mapping[int, Turns], ask: Ask) -> dict[int, str]:
@@ -232,7 +236,7 @@ class Refine:
         return answers
 
     def _say(self, talk: dict[int, Turns], some: Sequence[int], ask: Ask) -> dict[int, str]:
-        """The model's next turn in `some` of the conversations, added to them."""
+        """Asks for the model's next turn in `some` of the conversations and appends it."""
         got = {index: made[0].text for index, made in ask({index: talk[index] for index in some}).items()}
         for index, text in got.items():
             talk[index].append(said("assistant", text))
@@ -240,11 +244,10 @@ class Refine:
 
 
 def said(role: str, text: str) -> dict[str, str]:
-    """One turn."""
     return {"role": role, "content": text}
 
 
 def append_text(turns: Turns, words: str) -> Turns:
-    """The turns with `words` on a line of their own at the end of the last one."""
+    """The turns with `words` appended on a new line of the last turn."""
     *before, last = turns
     return [*before, said(last["role"], f"{last['content']}\n{words}")] if words else list(turns)

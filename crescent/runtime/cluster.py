@@ -1,8 +1,8 @@
-"""A Ray cluster as far as Crescent needs one: some processes, each with one piece of work at a time.
+"""A minimal interface to a Ray cluster: worker processes, each with one piece of work at a time.
 
-In: how many processes, with how much each. Out: results as they come, or `Lost` where a process or its machine is gone;
-a new process has then taken its place. It knows neither engines nor texts. Only this module imports Ray, and only when
-a cluster is needed.
+In: the number of processes and the resources of each. Out: results as they arrive, or `Lost` if a process or its
+machine is gone; a new process then replaces it. Knows neither engines nor texts. Only this module imports Ray, and only
+when a cluster is needed.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ from typing import Any
 from crescent.core.errors import UserError
 
 log = logging.getLogger(__name__)
-OBJECT_STORE_BYTES = 128 << 20  # texts and vectors in flight; Ray would take a third of the memory
-SECONDS_UNTIL_TOLD = 60.0  # without any result, before a word about it
-MOST_FAILED_STARTS = 3  # in a row: the next would fail too
+OBJECT_STORE_BYTES = 128 << 20  # texts and vectors in flight; by default Ray would take a third of the memory
+SECONDS_UNTIL_TOLD = 60.0  # time without any result until that is logged
+MOST_FAILED_STARTS = 3  # in a row; after that another attempt is assumed to fail too
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """`address` None: a cluster of this machine, started for the occasion."""
+    """`address` None: a cluster on this machine, started for this run."""
 
     address: str | None
     workers: int
@@ -38,7 +38,7 @@ class ClusterSettings:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """What a worker builds once, under a name, and is then asked for shards of work."""
+    """What a worker builds once, under a name, and then uses for shards of work."""
 
     name: str
     build: Callable[[], Any]
@@ -48,13 +48,13 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A worker that is gone, with what Ray knows of why."""
+    """A lost worker, with the reason if Ray knows it."""
 
     reason: str
 
 
 class Worker:
-    """Runs in a process of its own: builds tools once, and uses them."""
+    """Runs in its own process: builds tools once, and uses them."""
 
     def __init__(self) -> None:
         self._built: dict[str, Any] = {}
@@ -62,26 +62,26 @@ class Worker:
         logging.getLogger("crescent").addHandler(self._heard)
 
     def ready(self) -> None:
-        """Answers as soon as the cluster has had room for this process."""
+        """Returns once the cluster has started this process."""
 
     def use(self, tool: Tool, shard: Any) -> tuple[Any, list[str]]:
-        """The result, and the warnings that were said meanwhile."""
+        """The result, and the warnings logged meanwhile."""
         if tool.name not in self._built:
             self._built[tool.name] = tool.build()
         result = tool.use(self._built[tool.name], shard)
         return result, self._heard.taken()
 
     def drop(self, tool: Tool) -> None:
-        """Closes what was built under this name."""
+        """Closes the tool of this name if it was built."""
         built = self._built.pop(tool.name, None)
         if built is not None:
             tool.close(built)
 
 
 class Cluster:
-    """Connects, or starts a cluster of this machine, and keeps `workers` processes. `close` ends them.
+    """Connects to a cluster, or starts one on this machine, and keeps `workers` processes. `close` ends them.
 
-    A process is given work only once it has started: where a joined cluster has room for fewer, those do it all.
+    A process gets work only once it has started: if a joined cluster has room for fewer, those do all the work.
     """
 
     def __init__(self, settings: ClusterSettings) -> None:
@@ -97,13 +97,14 @@ class Cluster:
             self._start()
 
     def submit(self, index: int, tool: Tool, shard: Any) -> None:
-        """Gives an idle worker a shard, known by `index`."""
+        """Gives an idle worker a shard, identified by `index`."""
         worker = self.idle.popleft()
         self.busy[worker.use.remote(tool, shard)] = worker, index
 
     def next(self) -> tuple[int, Any] | None:
-        """(index, result) of the next shard that is back, or (index, Lost); None where a worker has become idle
-        meanwhile. Raises what the tool raised, and ValueError where workers cannot start."""
+        """(index, result) of the next finished shard, or (index, Lost); None if a worker has become idle instead.
+        Raises what the tool raised, and UserError if workers cannot start or cannot read their work.
+        """
         errors, told = self._ray.exceptions, False
         while True:
             ready, _ = self._ray.wait([*self.busy, *self._starting], num_returns=1, timeout=SECONDS_UNTIL_TOLD)
@@ -136,7 +137,7 @@ class Cluster:
         return index, result
 
     def tell(self, tool: Tool) -> None:
-        """Every worker drops a tool. One that is gone, or has not started yet, has none."""
+        """Tells every worker to close a tool. Workers that are lost or not started yet have none."""
         there = [worker for worker in self._all if worker not in self._starting.values()]
         with contextlib.suppress(self._ray.exceptions.RayError):
             self._ray.get([worker.drop.remote(tool) for worker in there])
@@ -158,7 +159,9 @@ class Cluster:
         self._starting[worker.ready.remote()] = worker
 
     def _welcome(self, reference: Any) -> None:
-        """A worker that has started is idle; one that could not is replaced, but not for ever."""
+        """Adds a started worker to the idle ones. One that failed to start is replaced, but only a few times in a
+        row.
+        """
         worker = self._starting.pop(reference)
         try:
             self._ray.get(reference)
@@ -180,7 +183,9 @@ class Cluster:
         self._start()
 
     def _check_room(self) -> None:
-        """Raises ValueError where this machine has no room for all workers: some would wait for ever."""
+        """Raises UserError if this machine has no room for all workers, because some would wait for ever; a joined
+        cluster may grow, so there it only logs a warning.
+        """
         settings, there = self._settings, self._ray.cluster_resources()
         needs = {"CPU": settings.cpus_per_worker, "GPU": settings.gpus_per_worker}
         rooms = (int(there.get(kind, 0) / need + 1e-6) for kind, need in needs.items() if need)
@@ -199,9 +204,9 @@ class Cluster:
 
 
 def _connect(settings: ClusterSettings) -> Any:
-    """Ray, connected and quiet. Raises ValueError where no cluster answers."""
+    """Ray, connected and quiet. Raises UserError if no cluster answers."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray will do anyway, and warns of till then
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future default; without it Ray warns
     import ray
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
@@ -222,7 +227,7 @@ def _connect(settings: ClusterSettings) -> Any:
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"runtime.address={settings.address}: no Ray cluster can be had there ({reason}). Start one with "
+            f"runtime.address={settings.address}: no Ray cluster can be reached there ({reason}). Start one with "
             "`ray start --head`, or leave runtime.address out for a cluster of this machine"
         ) from error
     _silence(ray)
@@ -230,21 +235,21 @@ def _connect(settings: ClusterSettings) -> Any:
 
 
 def _knock(address: str | None) -> None:
-    """Raises OSError at once where nobody listens: Ray would try for minutes."""
+    """Raises OSError at once if nothing listens at the address: Ray would try for minutes."""
     if address is not None and ":" in address:
         host, _, port = address.partition(":")
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _silence(ray: Any) -> None:
-    """Ray prints a page on stdout for each worker that dies, which no option turns off; a line of ours tells of it."""
+    """Suppresses the page that Ray prints on stdout for each dead worker; no option turns it off, and we log a line."""
     if hasattr(ray._private.worker, "print_to_stdstream"):
         ray._private.worker.print_to_stdstream = lambda *arguments, **options: None
 
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Ray takes SIGTERM for itself: the handler that was there is put back."""
+    """Restores our SIGTERM handler after Ray has replaced it."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -254,7 +259,7 @@ def _own_signals() -> Iterator[None]:
 
 
 class _Heard(logging.Handler):
-    """Collects warnings, for the driver to repeat."""
+    """Collects warnings in a worker, for the driver to log."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -264,7 +269,7 @@ class _Heard(logging.Handler):
         self._said.append(record.getMessage())
 
     def taken(self) -> list[str]:
-        """What was said since the last look."""
+        """The warnings since the last call."""
         said, self._said = self._said, []
         return said
 

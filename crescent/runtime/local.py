@@ -1,8 +1,8 @@
 """Where generation and embedding run: in this process, or in the workers of a Ray cluster.
 
-In: the `runtime` choice. Out: a place that builds engines and embedders. What they give does not depend on the place,
-and no key does. Training and evaluation run in the process of the run, wherever it generates. Ray is imported when its
-first worker is needed: `runtime=local` needs no Ray.
+In: the `runtime` choice. Out: a `Backend` that builds engines and embedders. Their results do not depend on the
+backend, nor do keys. Training and evaluation always run in the process of the run. Ray is imported when the first
+worker is needed: `runtime=local` needs no Ray.
 """
 
 import importlib.util
@@ -21,11 +21,11 @@ from crescent.runtime.cluster import ClusterSettings
 from crescent.runtime.workers import EngineBuilder, RemoteEncoder, RemoteEngine, Workers
 from crescent.similarity import Embedder, EmbedderSettings
 
-SHARDS_AHEAD = 4  # for each worker: while the last shards of a batch run out, few workers stand idle
+SHARDS_AHEAD = 4  # per worker: few workers are idle while the last shards of a batch finish
 
 
 class Backend(Protocol):
-    """A running place. `preferred_batch` is what it has beside that of the engine: see `LazyEngine`."""
+    """A running backend. The engine batch is the larger of its `preferred_batch` and the engine's: see `LazyEngine`."""
 
     preferred_batch: int
 
@@ -35,16 +35,16 @@ class Backend(Protocol):
 
 
 class LocalBackend:
-    """This process."""
+    """Runs everything in this process."""
 
     preferred_batch = 0
 
     def engine(self, settings: EngineBuilder, weights: Weights, identity: str) -> Engine:
-        """The engine itself."""
+        """Builds the engine in this process."""
         return settings.build(weights, identity)
 
     def embedder(self, settings: EmbedderSettings, folder: Path) -> Embedder:
-        """The embedder itself."""
+        """Builds the embedder in this process."""
         return settings.build(folder)
 
 
@@ -55,11 +55,11 @@ class LocalRuntime:
     name: str = "local"
 
     def check(self) -> None:
-        """Nothing is needed."""
+        """A no-op: nothing is needed."""
 
     @contextmanager
     def start(self) -> Iterator[Backend]:
-        """This process."""
+        """Yields the backend of this process."""
         yield LocalBackend()
 
 
@@ -87,13 +87,13 @@ class RayRuntime:
             raise UserError(f"runtime.address is {self.address!r}; it may be null, auto or HOST:PORT, as in node1:6379")
 
     def check(self) -> None:
-        """Raises ConfigError where Ray is not installed."""
+        """Raises ConfigError if Ray is not installed."""
         if importlib.util.find_spec("ray") is None:
             raise ConfigError("runtime=ray needs Ray: pip install 'crescent-lm[ray]', or choose runtime=local")
 
     @contextmanager
     def start(self) -> Iterator[Backend]:
-        """A cluster that starts at the first thing asked of it, and whose workers end with the block."""
+        """Yields a backend whose cluster starts on first use and whose workers end with the block."""
         settings = ClusterSettings(self.address, self.workers, self.cpus_per_worker, self.gpus_per_worker)
         workers = Workers(settings, self.shard, self.max_losses)
         try:
@@ -103,15 +103,15 @@ class RayRuntime:
 
 
 class RayBackend:
-    """The workers of a cluster."""
+    """Runs engines and embedders in the workers of a cluster."""
 
     def __init__(self, workers: Workers, preferred_batch: int) -> None:
         self._workers, self.preferred_batch = workers, preferred_batch
 
     def engine(self, settings: EngineBuilder, weights: Weights, identity: str) -> Engine:
-        """An engine whose prompts are shared out among the workers."""
+        """An engine that distributes prompts over the workers."""
         return RemoteEngine(self._workers, settings, weights, identity)
 
     def embedder(self, settings: EmbedderSettings, folder: Path) -> Embedder:
-        """An embedder whose new texts are shared out among the workers."""
+        """An embedder that distributes new texts over the workers."""
         return settings.build(folder, RemoteEncoder(self._workers, settings.resolved()))

@@ -1,9 +1,9 @@
 """An engine and an embedder over the workers of a Ray cluster.
 
-In: prompts or texts. Out: what one engine or one embedder would give, in order. The work is cut into shards; each is
-named by what it asks for and gives the same wherever it is done, so the shard of a lost worker is done again elsewhere
-and nothing comes twice. A shard's completions are handed out as soon as it is back: the caller keeps them (see
-`engines/journal.py`), so a driver that is killed loses what its workers had in hand.
+In: prompts or texts. Out: the results of a single engine or embedder, in order. The work is split into shards. A shard
+is identified by what it asks for and gives the same result on any worker, so a lost worker's shard is redone elsewhere
+and nothing arrives twice. A shard's completions are handed out as soon as it is finished, and the caller keeps them
+(see `engines/journal.py`): if the driver is killed, only its workers' in-flight shards are lost.
 """
 
 import logging
@@ -30,13 +30,13 @@ Rows = tuple[list[int], NDArray[np.float32]]
 
 
 class EngineBuilder(Protocol):
-    """What a worker needs of the `engine` choice: cheap settings that build an engine late."""
+    """What a worker needs from the `engine` choice: cheap settings that build an engine late."""
 
     def build(self, weights: Weights, identity: str) -> Engine: ...
 
 
 class Workers:
-    """Processes that are started when first needed. A shard of completions is `shard` of them."""
+    """Worker processes, started when first needed. A shard contains `shard` completions."""
 
     def __init__(self, settings: ClusterSettings, shard: int, max_losses: int) -> None:
         self.count, self.shard = settings.workers, shard
@@ -44,9 +44,9 @@ class Workers:
         self._cluster: Cluster | None = None
 
     def each(self, tool: Tool, shards: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """(index, result) of every shard, as they come.
+        """Yields (index, result) of every shard, in order of completion.
 
-        Raises what the tool raises, and ValueError for a shard whose workers are lost again and again.
+        Raises what the tool raises, and UserError if `max_losses` workers are lost over the same shard.
         """
         if self._cluster is None:
             self._cluster = Cluster(self._settings)
@@ -66,13 +66,13 @@ class Workers:
             if losses[index] >= self._max_losses:
                 raise UserError(
                     f"{losses[index]} workers were lost over the same work ({result.reason}). Give each more memory "
-                    "(fewer runtime.workers on a machine, a smaller runtime.shard); the same command then goes on."
+                    "(fewer runtime.workers on a machine, a smaller runtime.shard); the same command then resumes."
                 )
-            log.warning("a worker was lost (%s); what it had in hand is done again by another", result.reason)
+            log.warning("a worker was lost (%s); another worker repeats its shard", result.reason)
             waiting.append(index)
 
     def drop(self, tool: Tool) -> None:
-        """Lets every worker close what it built."""
+        """Tells every worker to close the tool."""
         if self._cluster is not None:
             self._cluster.tell(tool)
 
@@ -90,7 +90,7 @@ class RemoteEngine:
         self.identity, self._workers = identity, workers
         build = partial(settings.build, _anywhere(weights), identity)
         self._tool = Tool(f"engine-{identity}", build, _complete, _close)
-        asking = replace(self._tool, use=_is_deterministic)  # loads the model in all workers at once
+        asking = replace(self._tool, use=_is_deterministic)  # also loads the model in all workers at once
         self.deterministic = all(result for _, result in workers.each(asking, [None] * workers.count))
 
     def generate(
@@ -109,19 +109,19 @@ class RemoteEngine:
         return [completion for completion in completions if completion is not None]
 
     def close(self) -> None:
-        """Lets the workers' models go."""
+        """Unloads the workers' models."""
         self._workers.drop(self._tool)
 
 
 class RemoteEncoder:
-    """See `crescent.similarity.embedding.Encoder`. `settings` are resolved: workers may have other processors."""
+    """See `crescent.similarity.embedding.Encoder`. `settings` must be resolved: workers may have other processors."""
 
     def __init__(self, workers: Workers, settings: EmbedderSettings) -> None:
         self._workers = workers
         self._tool = Tool("embedder", partial(LocalEncoder, settings), _encode, LocalEncoder.release)
 
     def batches(self, texts: Sequence[str]) -> Iterator[Rows]:
-        """(rows, their vectors), a shard at a time."""
+        """Yields (rows, their vectors), shard by shard."""
         parts = _parts(len(texts), self._workers.count, TEXTS_IN_A_SHARD)
         shards = [list(texts[part.start : part.stop]) for part in parts]
         for index, made in self._workers.each(self._tool, shards):
@@ -129,7 +129,7 @@ class RemoteEncoder:
                 yield [parts[index][row] for row in rows], vectors
 
     def release(self) -> None:
-        """Lets the workers' models go."""
+        """Unloads the workers' models."""
         self._workers.drop(self._tool)
 
 
@@ -150,11 +150,13 @@ def _encode(encoder: LocalEncoder, texts: list[str]) -> list[Rows]:
 
 
 def _parts(count: int, workers: int, most: int) -> list[range]:
-    """`count` things in parts of at most `most`, and not fewer parts than workers."""
+    """Ranges of `count` items, each of at most `most`, and at least as many ranges as workers if there are enough
+    items.
+    """
     size = max(1, min(most, -(-count // workers)))
     return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _anywhere(weights: Weights) -> Weights:
-    """A path that means the same from any folder."""
+    """The same weights with an absolute path, valid in any working directory."""
     return replace(weights, path=str(Path(weights.path).expanduser().absolute())) if weights.is_local else weights

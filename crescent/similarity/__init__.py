@@ -1,7 +1,7 @@
-"""How alike two questions are: texts become unit vectors, a pool knows what was kept, a threshold decides.
+"""Similarity of questions: texts become unit vectors, and a pool finds nearest neighbours among the kept ones.
 
-In: texts. Out: cosines (-1 to 1, rounded to 4 decimals so that a decision on a threshold does not depend on the order
-in which floats were added). `Embedder` is the one part that holds a model; it loads it at the first text it is given.
+In: texts. Out: cosines (-1 to 1, rounded to 4 decimals so that a threshold decision does not depend on the order of
+float additions). Only `Embedder` holds a model; it loads it when it gets its first text.
 """
 
 from crescent.similarity.embedding import Embedder, EmbedderSettings

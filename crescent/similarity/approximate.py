@@ -1,9 +1,9 @@
 """Nearest neighbours in pools too large for exact search: inverted lists over unit vectors (FAISS, IVF-Flat).
 
-In: float32 unit rows. Out: ids and cosines of neighbours that are almost always the nearest: the cosines themselves are
-exact, but only the lists nearest to a query are searched. Memory: 4 bytes x dimensions + 8 a vector, 1.55 GB per
-million at 384, and up to half as much again while lists grow (2.3 GB measured). Source: Jegou et al., "Product
-quantization for nearest neighbor search", section IV (without codes).
+In: float32 unit rows. Out: ids and cosines of neighbours that are almost always the nearest: cosines are exact, but
+only the lists nearest to a query are searched. Memory: 4 bytes x dimensions + 8 per vector, 1.55 GB per million at 384,
+and up to half as much again while lists grow (2.3 GB measured). Source: Jegou et al., "Product quantization for nearest
+neighbor search", section IV (without codes).
 """
 
 import hashlib
@@ -16,16 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
-PROBES = 32  # lists that a query looks into
+PROBES = 32  # lists searched per query
 _MOST_LISTS = 4096
-_PER_LIST = 40  # training vectors a list: FAISS asks for 39
-_EQUALS = 8  # neighbours fetched, so that the lowest id among equal cosines is found
+_PER_LIST = 40  # training vectors per list: FAISS asks for 39
+_EQUALS = 8  # neighbours fetched, to find the lowest id among equal cosines
 
 
 class InvertedLists:
-    """Lists around centroids that are trained once, from the first vectors, and kept in `folder` for later runs.
+    """Lists around centroids, trained once from the first vectors and kept in `folder` for later runs.
 
-    Training draws no other centroids from the same vectors on the same machine; a kept file makes it so on all.
+    Training is deterministic for the same vectors on the same machine; the kept file makes centroids equal on all
+    machines.
     """
 
     def __init__(self, vectors: NDArray[np.float32], folder: Path | None = None) -> None:
@@ -37,11 +38,11 @@ class InvertedLists:
         return self._index.ntotal
 
     def add(self, vectors: NDArray[np.float32]) -> None:
-        """Ids go on from the last."""
+        """Adds vectors; ids continue from the last."""
         self._index.add(np.ascontiguousarray(vectors))
 
     def nearest(self, vectors: NDArray[np.float32], decimals: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """(ids, cosines rounded to `decimals`); -1 and 0.0 where every list that was searched is empty."""
+        """(ids, cosines rounded to `decimals`); -1 and 0.0 if all searched lists are empty."""
         cosines, ids = self._index.search(np.ascontiguousarray(vectors), _EQUALS)
         cosines = np.where(ids < 0, -np.inf, np.round(cosines, decimals)).astype(np.float32)
         best = cosines.max(axis=1, initial=-np.inf)
@@ -51,7 +52,7 @@ class InvertedLists:
 
 
 def _opened(vectors: NDArray[np.float32], folder: Path | None) -> Any:
-    """The empty index: from its file where there is a sound one, else trained, and kept."""
+    """The empty index: read from its file if that is valid, else trained and saved."""
     import faiss
 
     if folder is None:
@@ -65,7 +66,7 @@ def _opened(vectors: NDArray[np.float32], folder: Path | None) -> Any:
             reason = "it is of other vectors"
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
-        log.warning("%s cannot be used (%s); it is made again", path, reason)
+        log.warning("%s cannot be used (%s); rebuilding it", path, reason)
     index = _trained(vectors)
     folder.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")

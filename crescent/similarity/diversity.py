@@ -1,7 +1,7 @@
-"""How different a set of questions is.
+"""Measures how diverse a set of questions is.
 
-In: texts and their unit vectors. Out: a `Diversity`. All measures but `distinct_*` are of cosines, so they depend on
-the embedder; compare sets of equal size only, because most of them move with it.
+In: texts and their unit vectors. Out: a `Diversity`. All measures except `distinct_*` use cosines, so they depend on
+the embedder. Compare only sets of equal size, because most measures depend on it.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ _BLOCK = 2048
 
 @dataclass(frozen=True, slots=True)
 class Diversity:
-    """Of `texts` texts.
+    """Diversity of a set of `texts` texts.
 
-    `nearest_*`: cosine of each to its nearest other (mean and quantiles; lower is more diverse). `distinct_n`:
-    different word n-grams / all of them (Li et al., arXiv 1510.03055, section 5). `vendi`: the effective number of
+    `nearest_*`: cosine of each text to its nearest other (mean and quantiles; lower is more diverse). `distinct_n`:
+    different word n-grams / all word n-grams (Li et al., arXiv 1510.03055, section 5). `vendi`: the effective number of
     different texts, from 1 to `texts` (Vendi score, Friedman & Dieng, arXiv 2210.02410, definition 3.1, with cosines as
-    the kernel). `largest_cluster`: share of the texts in the largest of the groups that form when each text joins the
-    nearest group leader at a cosine of at least 0.8, or becomes one.
+    the kernel). `largest_cluster`: share of texts in the largest cluster, when each text joins its nearest cluster
+    leader at a cosine of at least 0.8, or else becomes a leader.
     """
 
     texts: int
@@ -39,12 +39,14 @@ class Diversity:
     largest_cluster: float
 
     def named(self, prefix: str) -> dict[str, float]:
-        """{prefix/measure: value}, for logs."""
+        """{prefix/measure: value}, for logging."""
         return {f"{prefix}/{name}": value for name, value in asdict(self).items()}
 
 
 def measure(texts: Sequence[str], vectors: NDArray[np.float32]) -> Diversity:
-    """Raises ValueError for no texts. Time grows with n squared (cosines) in blocks of little memory."""
+    """Measures a set. Raises ValueError if it is empty. Time is quadratic in the number of texts; memory stays
+    small.
+    """
     if not texts:
         raise ValueError("diversity needs at least one text")
     nearest = nearest_other(vectors)
@@ -63,7 +65,7 @@ def measure(texts: Sequence[str], vectors: NDArray[np.float32]) -> Diversity:
 
 
 def nearest_other(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The cosine of each row to its nearest other row; 0 for a single row."""
+    """Each row's cosine to its nearest other row; 0 for a single row."""
     nearest = np.zeros(len(vectors), np.float32)
     if len(vectors) < 2:
         return nearest
@@ -76,13 +78,13 @@ def nearest_other(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def distinct(words: Sequence[Sequence[str]], n: int) -> float:
-    """Different n-grams / all n-grams; 0 where there are none."""
+    """Different n-grams / all n-grams; 0 if there are none."""
     grams = [tuple(said[at : at + n]) for said in words for at in range(len(said) - n + 1)]
     return len(set(grams)) / len(grams) if grams else 0.0
 
 
 def vendi(vectors: NDArray[np.float32]) -> float:
-    """exp of the entropy of the eigenvalues of K / n, K the cosines: those of the d x d covariance are the same."""
+    """exp of the entropy of the eigenvalues of K / n (K: cosines), which are those of the d x d covariance."""
     scaled = vectors.astype(np.float64)
     eigenvalues = np.linalg.eigvalsh(scaled.T @ scaled / len(scaled))
     positive = eigenvalues[eigenvalues > 1e-12]
@@ -90,7 +92,7 @@ def vendi(vectors: NDArray[np.float32]) -> float:
 
 
 def largest_cluster(vectors: NDArray[np.float32], min_cosine: float = CLUSTER_COSINE) -> float:
-    """The share of rows in the largest group."""
+    """The share of rows in the largest cluster."""
     found = Pool(vectors.shape[1]).admit(vectors, min_cosine)
     leaders = np.where(found.admitted, found.ids, found.nearest)
     return float(np.bincount(leaders).max() / len(vectors))

@@ -1,7 +1,7 @@
-"""Texts to unit vectors with a sentence-transformers model, each text once.
+"""Embeds texts as unit vectors with a sentence-transformers model, each text once.
 
 In: texts. Out: float32 [n, dimensions], rows of length 1. Nothing is loaded before the first new text. The default
-model, all-MiniLM-L6-v2 (384 dimensions, reads 256 tokens at once), comes inside an installed package and needs no
+model, all-MiniLM-L6-v2 (384 dimensions, reads 256 tokens at a time), is inside an installed package and needs no
 network. Longer texts are read in windows.
 """
 
@@ -28,16 +28,16 @@ Progress = Callable[[int, int], None]  # texts embedded so far, texts to embed
 PACKAGED = "all-MiniLM-L6-v2"
 _HINT = f"Give the folder of a sentence-transformers model, or leave path out for the packaged {PACKAGED}."
 STEP = 32  # tokens
-LEAST_TOKENS = 512  # in a batch: below about 400, bfloat16 is multiplied in another way that moves a cosine by 0.001
-COMMIT_EVERY = 2048  # vectors between two commits to disk: what a kill can cost
+LEAST_TOKENS = 512  # in a batch: below about 400, bfloat16 uses another algorithm, which moves a cosine by 0.001
+COMMIT_EVERY = 2048  # vectors between two commits to disk: the most that a kill can lose
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedderSettings:
-    """Which model embeds. `path` (a folder, or a Hugging Face id) is read instead of the packaged `name`.
+    """Which model embeds. `path` (a folder, or a Hugging Face id) replaces the packaged `name`.
 
-    `dtype`: bfloat16 is about 2.5 times as fast where a processor computes in it, and moves a cosine by less than 0.01;
-    elsewhere it is slower than float32. "auto" takes what is faster here (see `resolved`).
+    `dtype`: bfloat16 is about 2.5 times as fast on processors that support it, and moves a cosine by less than 0.01; on
+    others it is slower than float32. "auto" takes the faster one (see `resolved`).
     """
 
     name: str = PACKAGED
@@ -53,19 +53,19 @@ class EmbedderSettings:
             raise UserError(f"embedder.batch_size is {self.batch_size}; it must be at least 1")
 
     def resolved(self) -> "EmbedderSettings":
-        """With "auto" replaced by what it means on this machine: what a key is made of."""
+        """A copy with "auto" replaced by the format for this machine; keys are made from it."""
         if self.dtype != "auto":
             return self
         dtype: Any = resolved_dtype(self.dtype, self.device)
         return replace(self, dtype=dtype)
 
     def check(self) -> None:
-        """Raises ValueError with a suggested fix where `path` is a folder that is not there. Loads nothing."""
+        """Raises UserError with a suggested fix if `path` looks like a folder that does not exist. Loads nothing."""
         if self.path and self.path.startswith(("/", ".", "~")) and not Path(self.path).expanduser().is_dir():
             raise UserError(f"embedder.path: there is no folder {self.path}. {_HINT}")
 
     def build(self, folder: Path | None = None, encoder: "Encoder | None" = None) -> "Embedder":
-        """An embedder that loads its model at the first text that is not kept in `folder` (None: in memory only).
+        """An embedder that loads its model at the first text not cached in `folder` (None: cached in memory only).
 
         `encoder` computes new vectors; None: the model in this process.
         """
@@ -73,21 +73,21 @@ class EmbedderSettings:
 
 
 class Encoder(Protocol):
-    """Computes vectors. Those of a text depend on nothing but the text."""
+    """Computes vectors. A text's vector must depend only on the text."""
 
     def batches(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """(rows, their vectors as the model gives them), in any order."""
+        """Yields (rows, their vectors as the model gives them), in any order."""
         ...
 
     def release(self) -> None:
-        """Lets the model go."""
+        """Unloads the model."""
         ...
 
 
 class Embedder:
-    """Embeds texts, and keeps every vector by its text: a text is computed once however often it is asked for.
+    """Embeds texts and caches every vector by its text, so that each text is computed once.
 
-    Memory: 4 bytes x dimensions a text and the same again in keys and the dictionary, about 2 GB per million.
+    Memory: 4 bytes x dimensions per text and the same again for keys and the dictionary, about 2 GB per million.
     """
 
     def __init__(self, folder: Path | None, encoder: Encoder) -> None:
@@ -98,7 +98,7 @@ class Embedder:
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """float32 [len(texts), dimensions], unit rows.
 
-        Raises ValueError for a model that cannot be loaded, suggesting a fix.
+        Raises UserError with a suggested fix if the model cannot be loaded.
         """
         if isinstance(texts, str):
             raise UserError("embed needs a list of texts, not one text")
@@ -112,18 +112,20 @@ class Embedder:
         return np.stack([kept[key] for key in keys])
 
     def release(self) -> None:
-        """Lets the model go; vectors stay. The next new text loads it again."""
+        """Unloads the model but keeps the vectors. The next new text loads it again."""
         self._encoder.release()
 
     def _dimensions(self, kept: Vectors) -> int:
-        """The length of a vector. Loads the model where none is known."""
+        """The length of a vector. Loads the model if no vector is cached."""
         for vector in kept.values():
             return len(vector)
         _, batch = next(self._encoder.batches([""]))
         return batch.shape[1]
 
     def _compute(self, missing: dict[bytes, str], kept: Vectors, progress: Progress | None) -> None:
-        """Texts of like length together, longest first: little padding, and memory is refused at once or never."""
+        """Groups texts of similar length, longest first: little padding, and an out-of-memory error comes at once or
+        never.
+        """
         ordered = sorted(missing.items(), key=lambda item: (-len(item[1]), item[1]))
         for start in range(0, len(ordered), COMMIT_EVERY):
             chunk = ordered[start : start + COMMIT_EVERY]
@@ -143,18 +145,18 @@ class Embedder:
 
 
 class LocalEncoder:
-    """The model in this process."""
+    """Runs the model in this process."""
 
     def __init__(self, settings: EmbedderSettings) -> None:
         self.settings = settings
         self._model: SentenceTransformer | None = None
 
     def batches(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """(rows, their vectors), a batch at a time.
+        """Yields (rows, their vectors), batch by batch.
 
-        A window is padded to a length that depends on nothing but itself, and shares its batch only with others of that
-        length; a small batch is filled up with copies of its first text. What surrounds it then changes nothing in its
-        arithmetic, in bfloat16 too.
+        A window is padded to a length that depends only on the window, and shares its batch only with windows of that
+        padded length; a small batch is filled up with copies of its first text. So its vector does not depend on the
+        other texts, not even in bfloat16.
         """
         model = self._loaded()
         tokenizer: Any = model.tokenizer
@@ -181,7 +183,7 @@ class LocalEncoder:
                 yield places, made[: len(places)].float().cpu().numpy()
 
     def release(self) -> None:
-        """Lets the model go. The next text loads it again."""
+        """Unloads the model. The next text loads it again."""
         self._model = None
 
     def _loaded(self) -> "SentenceTransformer":
@@ -191,7 +193,7 @@ class LocalEncoder:
 
 
 def padded(tokens: int) -> int:
-    """The length that a text is padded to: coarse enough that a round of 100 questions makes a few full batches."""
+    """The length a window is padded to: coarse enough that 100 questions make a few full batches."""
     return -(-tokens // STEP) * STEP
 
 
@@ -200,7 +202,7 @@ def _key(text: str) -> bytes:
 
 
 def _readable(text: str) -> str:
-    """Tokenizers refuse lone surrogates; nothing else is changed."""
+    """Replaces lone surrogates, which tokenizers refuse; nothing else changes."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -213,14 +215,14 @@ def _load(settings: EmbedderSettings) -> "SentenceTransformer":
         model = SentenceTransformer(
             source, device=settings.device, model_kwargs={"dtype": getattr(torch, settings.dtype)}
         )
-    except Exception as error:  # whatever a library raises over a folder it cannot read, the user's fix is one
+    except Exception as error:  # whatever a library raises for an unreadable folder, the suggested fix is the same
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"embedder.path: the model at {source} cannot be loaded ({reason}). {_HINT}") from error
     return model.eval()
 
 
 def _packaged(name: str) -> str:
-    """The folder of the model inside the installed package."""
+    """The model's folder inside the installed package."""
     if name != PACKAGED:
         raise UserError(f"embedder {name!r} is not packaged: use {PACKAGED}, or give the folder of a model as path")
     try:

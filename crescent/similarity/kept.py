@@ -1,8 +1,8 @@
-"""Vectors on disk: a text is embedded once, by whichever run comes first.
+"""Vectors on disk: each text is embedded once, by the first run that needs it.
 
 In: rows of (16-byte key, float32 vector). Out: the same rows after a restart. One append-only file of fixed-size rows,
-each with a checksum: a torn last row (a killed writer) is cut off, a damaged one is left out and computed again. It
-knows no text and no model.
+each with a checksum: a torn last row (from a killed writer) is cut off, a damaged row is skipped and computed again.
+Knows no texts and no model.
 """
 
 import logging
@@ -20,16 +20,16 @@ Vectors = dict[bytes, NDArray[np.float32]]
 
 
 class KeptVectors:
-    """The file `texts-<dimensions>.bin` in `folder`. 1.56 GB per million vectors of 384 dimensions.
+    """The file `texts-<dimensions>.bin` in `folder`: 1.56 GB per million vectors of 384 dimensions.
 
-    (`vectors-<dimensions>.bin` is not read: there a long text has the vector of its beginning.)
+    (An old `vectors-<dimensions>.bin` is not read: it embeds only the beginning of long texts.)
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def read(self) -> Vectors:
-        """All whole rows. Rows whose bytes are not those that were written are counted in a warning and left out."""
+        """All complete rows. Rows with a wrong checksum are counted in a warning and skipped."""
         vectors: Vectors = {}
         for path in sorted(self._folder.glob("texts-*.bin")):
             rows = np.fromfile(path, _row(int(path.stem.partition("-")[2])))
@@ -41,11 +41,11 @@ class KeptVectors:
                 else:
                     damaged += 1
             if damaged:
-                log.warning("%s: %d of %d vectors are damaged; they are computed again", path, damaged, len(rows))
+                log.warning("%s: %d of %d vectors are damaged; they will be recomputed", path, damaged, len(rows))
         return vectors
 
     def append(self, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
-        """Adds rows, on disk when this returns. Parallel runs take turns."""
+        """Appends rows; they are on disk when this returns. Parallel runs take turns."""
         if not vectors:
             return
         dimensions = len(next(iter(vectors.values())))

@@ -1,7 +1,7 @@
-"""Numbers hidden from a text, for `numbers=mask`: questions that differ only in their numbers become one.
+"""Masks numbers in a text, for `mask_numbers`: questions that differ only in their numbers become equal.
 
-With `numbers=keep` "Tom has 12 apples" and "Tom has 15 apples" are two texts with a cosine of 0.91 to 0.98, so a strict
-threshold may keep both; with `mask` both read "Tom has N apples".
+Unmasked, "Tom has 12 apples" and "Tom has 15 apples" are two texts with a cosine of 0.91 to 0.98, so a strict threshold
+may keep both; masked, both read "Tom has N apples".
 """
 
 import re

@@ -1,8 +1,8 @@
-"""A growing pool of unit vectors and nearest neighbours in it.
+"""A growing pool of unit vectors with nearest-neighbour search.
 
-In: float vectors [n, dimensions], of any length but zero. Out: ids (the order of adding, from 0) and cosines. In
-memory: 4 bytes x dimensions a vector, 1.5 GB per million at 384, and up to twice that while the buffer is doubled.
-Search is exact up to `exact_up_to` vectors; from there on it looks into the likeliest lists only (`approximate.py`).
+In: float vectors [n, dimensions], of any length but zero. Out: ids (in order of adding, from 0) and cosines. Memory: 4
+bytes x dimensions per vector, 1.5 GB per million at 384, and up to twice that while the buffer is doubled. Search is
+exact up to `exact_up_to` vectors; beyond that only the most promising lists are searched (`approximate.py`).
 """
 
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from threadpoolctl import ThreadpoolController
 
 from crescent.similarity.approximate import InvertedLists
 
-EXACT_UP_TO = 200_000  # vectors; deciding on one then costs about as much as embedding it
-DECIMALS = 4  # of a cosine: below what padding or the order of additions can change
-_BLOCK_BYTES = 64 * 2**20  # of a block of similarities
-_SMALL = 4e9  # operations: some hundredths of a second on one thread
-_CHUNK = 1024  # vectors that `admit` compares among themselves
+EXACT_UP_TO = 200_000  # vectors; there, searching for one costs about as much as embedding it
+DECIMALS = 4  # of a cosine: coarser than the effects of padding or the order of additions
+_BLOCK_BYTES = 64 * 2**20  # size of a block of similarities
+_SMALL = 4e9  # operations: a few hundredths of a second on one thread
+_CHUNK = 1024  # vectors that `admit` compares with each other
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What `Pool.admit` did with each vector of a batch; arrays of the batch's length.
+    """The result of `Pool.admit` for each vector of a batch; arrays of the batch's length.
 
-    `ids` is the id an admitted vector got, -1 for one that was not; `nearest` and `cosine` are its neighbour when it
-    was judged (an earlier vector of its own batch included), -1 and 0.0 where the pool was empty.
+    `ids` is an admitted vector's id, -1 if it was not admitted; `nearest` and `cosine` describe its neighbour when it
+    was judged (possibly an earlier vector of the same batch), -1 and 0.0 if the pool was empty.
     """
 
     admitted: NDArray[np.bool_]
@@ -37,9 +37,9 @@ class Admission:
 
 
 class Pool:
-    """Vectors kept so far. Equal cosines (to 4 decimals) go to the lowest id.
+    """The vectors kept so far. Equal cosines (to 4 decimals) are resolved to the lowest id.
 
-    `folder` keeps what approximate search learns, so that a run that is started again decides as before.
+    `folder` stores what approximate search learns, so that a rerun makes the same decisions.
     """
 
     def __init__(self, dimensions: int = 384, exact_up_to: int = EXACT_UP_TO, folder: Path | None = None) -> None:
@@ -55,11 +55,11 @@ class Pool:
 
     @property
     def is_exact(self) -> bool:
-        """Whether every kept vector is looked at."""
+        """True while search compares with every kept vector."""
         return self._lists is None
 
     def add(self, vectors: ArrayLike) -> NDArray[np.int64]:
-        """Adds vectors [n, dimensions] and returns their ids. Raises ValueError for what has no direction."""
+        """Adds vectors [n, dimensions] and returns their ids. Raises ValueError for vectors without a direction."""
         rows = unit_rows(vectors, self.dimensions)
         ids = np.arange(self._size, self._size + len(rows), dtype=np.int64)
         self._size += len(rows)
@@ -74,14 +74,14 @@ class Pool:
         return ids
 
     def nearest(self, vectors: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The nearest kept vector of each: (ids, cosine), -1 and 0.0 while the pool is empty."""
+        """The nearest kept vector of each: (ids, cosines); -1 and 0.0 while the pool is empty."""
         return self._nearest(unit_rows(vectors, self.dimensions))
 
     def admit(self, vectors: ArrayLike, min_cosine: float) -> Admission:
-        """Judges vectors one after the other and adds those whose cosine to all kept so far is below `min_cosine`.
+        """Judges vectors in order and adds those whose cosine to all kept so far is below `min_cosine`.
 
-        The same decisions as `nearest` then `add` for each vector in turn, from two matrix products a chunk. Raises
-        ValueError for a threshold outside -1 to 1.
+        Makes the same decisions as `nearest` then `add` for each vector in turn, with two matrix products per chunk.
+        Raises ValueError for a threshold outside -1 to 1.
         """
         if not -1.0 <= min_cosine <= 1.0:
             raise ValueError(f"min_cosine={min_cosine} must lie between -1 and 1")
@@ -110,7 +110,7 @@ class Pool:
         return Admission(ids >= 0, ids, nearest, cosine)
 
     def _nearest(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """In blocks of rows whose similarities fit `_BLOCK_BYTES`; argmax takes the first of equals."""
+        """Searches in blocks whose similarities fit `_BLOCK_BYTES`; argmax takes the first of equal values."""
         if self._lists is not None:
             return self._lists.nearest(rows, DECIMALS)
         ids = np.full(len(rows), -1, np.int64)
@@ -124,7 +124,7 @@ class Pool:
         return ids, cosine
 
     def _reserve(self) -> None:
-        """Room for `_size` vectors, doubling: n vectors added one by one cost n copies, not n squared."""
+        """Makes room for `_size` vectors by doubling: adding n vectors one by one costs O(n) copies, not O(n^2)."""
         if self._size > len(self._buffer):
             grown = np.empty((max(self._size, 2 * len(self._buffer), 1024), self.dimensions), np.float32)
             grown[: len(self._buffer)] = self._buffer
@@ -132,20 +132,23 @@ class Pool:
 
 
 def unit_rows(vectors: ArrayLike, dimensions: int | None = None) -> NDArray[np.float32]:
-    """`vectors` as float32 [n, dimensions] of length 1. Raises ValueError for a wrong shape, NaN, infinity and zero."""
+    """`vectors` as float32 [n, dimensions] of length 1. Raises ValueError for a wrong shape, NaN, infinity or zero."""
     rows = np.asarray(vectors, np.float32)
     if rows.ndim != 2 or (dimensions is not None and rows.shape[1] != dimensions):
         raise ValueError(f"vectors of shape {rows.shape} do not fit: [n, {dimensions or 'dimensions'}] is needed")
     lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
     bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
     if len(bad):
-        raise ValueError(f"vector {bad[0]} (of {len(bad)} such) has no direction: it is zero, or holds NaN or infinity")
+        raise ValueError(
+            f"vector {bad[0]} (one of {len(bad)}) has no direction: it is zero, or contains NaN or infinity"
+        )
     return (rows / lengths[:, None]).astype(np.float32)
 
 
 def _product(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """a @ b; a small one on one thread. A linear algebra library's other threads keep spinning for a while after it,
-    and would slow the embedder that comes next by far more than they saved."""
+    """a @ b, a small product on one thread: the other threads of a linear algebra library keep spinning for a while
+    after it, and would slow down the embedder that runs next by far more than they saved.
+    """
     if 2 * a.shape[0] * a.shape[1] * b.shape[1] > _SMALL:
         return a @ b
     with _threads().limit(limits=1, user_api="blas"):

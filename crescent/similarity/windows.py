@@ -1,8 +1,8 @@
-"""Long texts in windows: an embedder reads 256 tokens or so, and what is beyond them would count for nothing.
+"""Splits long texts into windows: an embedder reads only about 256 tokens and would ignore the rest.
 
 In: texts, or vectors of windows. Out: the tokens of each window with the row of its text; vectors of texts. A text that
-fits is one window, whose vector is the text's. A longer one is cut into as few as it needs, of equal length, because a
-short last one would weigh as much as the others; its vector is their mean.
+fits is one window, with its vector. A longer text is cut into as few windows as possible, of equal length because a
+short last window would weigh as much as the others; its vector is their mean.
 """
 
 from collections import Counter, defaultdict
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from crescent.similarity.pool import unit_rows
 
 Fields = dict[str, Any]
-"""The input of a model for one window: input_ids, attention_mask ..."""
+"""A model's input for one window: input_ids, attention_mask ..."""
 Batch = tuple[list[int], NDArray[np.float32]]
-"""Rows, and their vectors."""
+"""Row indices, and their vectors."""
 
 
 def windows(tokenizer: Any, texts: Sequence[str], longest: int) -> list[tuple[int, Fields]]:
-    """(row of its text, its fields) of each window of at most `longest` tokens, texts and windows in order.
+    """(row of its text, its fields) for each window of at most `longest` tokens, texts and windows in order.
 
-    A tokenizer without windows of its own (one that is written in Python) gives the beginning of each text.
+    A tokenizer written in Python cannot split into windows; with one, only the beginning of each text is read.
     """
     if not tokenizer.is_fast:
         tokens = tokenizer(list(texts), truncation=True, max_length=longest)
@@ -41,7 +41,7 @@ def windows(tokenizer: Any, texts: Sequence[str], longest: int) -> list[tuple[in
 
 
 def of_texts(rows: Sequence[int], made: Iterable[Batch]) -> Iterator[Batch]:
-    """Batches of window vectors as batches of text vectors; `rows` are the texts that the windows belong to."""
+    """Combines batches of window vectors into batches of text vectors; `rows` maps each window to its text."""
     counts = Counter(rows)
     waiting: dict[int, dict[int, NDArray[np.float32]]] = defaultdict(dict)
     for places, vectors in made:

@@ -1,8 +1,7 @@
-"""Score intervals of shares and of paired differences of shares, for an effective number of questions.
+"""Score intervals for shares and for paired differences of shares, with an effective number of questions.
 
-In: shares, an effective number of questions, a quantile. Out: limits. They stay inside what is possible and do not
-shrink to nothing where no question changed, as the mean plus or minus errors does. Which number of questions is
-effective is decided in `paired.py`.
+In: shares, an effective number of questions, a quantile. Out: limits. Unlike mean plus or minus errors, they stay
+within the possible range and keep a width if no question changed. `paired.py` computes the effective number.
 """
 
 import math
@@ -16,7 +15,7 @@ EDGE = 1 - 1e-9
 def share_interval(share: float, questions: float, quantile: float) -> tuple[float, float]:
     """Wilson's interval of a share (1927; Brown, Cai & DasGupta 2001, equation 4).
 
-    `questions` need not be a whole number: correlated ones count for less (Rao & Scott 1992).
+    `questions` need not be a whole number: correlated questions count for less (Rao & Scott 1992).
     """
     square = quantile**2
     centre = (share + square / (2 * questions)) / (1 + square / questions)
@@ -33,7 +32,7 @@ def difference_interval(gained: float, lost: float, questions: float, quantile: 
     value = gained - lost
 
     def distance(difference: float, target: float) -> float:
-        """Standard errors, under this true difference, from it to the one seen; less `target`."""
+        """Standard errors between this true difference and the observed one, computed under it, minus `target`."""
         linear = -(gained + lost) + (2 - value) * difference
         root = math.sqrt(max(linear**2 + 8 * lost * difference * (1 - difference), 0.0))
         nuisance = (root - linear) / 4

@@ -1,12 +1,11 @@
-"""How sure a difference of two evaluations is.
+"""Paired differences of two evaluations: how certain is a difference?
 
-In: the values of the same questions under two models, of one seed or of several; which questions belong together. Out:
-the difference with its standard error, interval, p-value, and the smallest difference that would have been found. Pure:
-it opens no file. Two models are compared question by question (Miller, arXiv 2411.00640, section 4): what makes
-a question hard falls out of the difference.
+In: values of the same questions under two models, from one seed or several, and groups of dependent questions. Out: the
+difference with standard error, interval, p-value and minimum detectable effect. Pure: opens no file. Models are
+compared question by question (Miller, arXiv 2411.00640, section 4), so that the difficulty of questions cancels out.
 
-Where values are 0 or 1 the interval is Tango's, with the questions counted at their effective number. Seeds are a
-second sample, crossed with the questions: see `_variance`.
+If values are 0 or 1, the interval is Tango's with the effective number of questions. Seeds are a second sample, crossed
+with the questions: see `_variance`.
 """
 
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ Interval = Literal["analytic", "bootstrap"]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean over questions with its interval. `seeds` of 0: what is known has no seed."""
+    """A mean over questions with its interval. `seeds` is 0 for a value that depends on no seed."""
 
     value: float
     stderr: float
@@ -41,7 +40,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The variance of a mean in two parts, each with its degrees of freedom: of questions, and of seeds."""
+    """The variance of a mean in two parts, each with its degrees of freedom: from questions, and from seeds."""
 
     questions: float
     questions_df: int
@@ -53,13 +52,13 @@ class Spread:
         return float(np.sqrt(self.questions + self.seeds))
 
     def half_width(self, level: float) -> float:
-        """Half of an interval: each part with its own t (modified large-sample; Graybill & Wang 1980)."""
+        """Half the width of an interval: each part with its own t (modified large-sample; Graybill & Wang 1980)."""
         tail = (1 + level) / 2
         t_questions, t_seeds = stats.t.ppf(tail, self.questions_df), stats.t.ppf(tail, self.seeds_df)
         return float(np.sqrt(t_questions**2 * self.questions + t_seeds**2 * self.seeds))
 
     def quantile(self, level: float) -> float:
-        """`half_width` in standard errors; that of the questions alone where nothing varies."""
+        """`half_width` in standard errors; if nothing varies, the t quantile for the questions alone."""
         if self.stderr == 0:
             return float(stats.t.ppf((1 + level) / 2, self.questions_df))
         return self.half_width(level) / self.stderr
@@ -67,11 +66,10 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A paired difference: mean, standard error, interval, two-sided p-value of no difference.
+    """A paired difference: mean, standard error, interval, two-sided p-value for no difference.
 
-    `gained` and `lost` count questions that became right and wrong (means over the seeds; 0 where values are no
-    shares).
-    `detectable` is the smallest true difference that such a comparison finds in 80 % of all cases at the level of 5 %;
+    `gained` and `lost` count questions that became right and wrong (means over seeds; 0 if values are not 0 or 1).
+    `detectable` is the MDE: the smallest true difference that such a comparison finds with 80 % power at the 5 % level;
     `corrected_for` gives it at the level that a correction for several differences leaves.
     """
 
@@ -89,7 +87,7 @@ class Difference:
     spread: Spread
 
     def corrected_for(self, count: int) -> "Difference":
-        """The same with `detectable` at the level of 5 % / `count`, which Holm asks of the smallest p-value."""
+        """A copy with `detectable` at the level 5 % / `count`, which Holm requires of the smallest p-value."""
         here, there = (self.spread.quantile(1 - alpha) for alpha in (1 - LEVEL, (1 - LEVEL) / count))
         power = float(stats.norm.ppf(POWER))
         return replace(self, detectable=self.detectable * (there + power) / (here + power))
@@ -99,10 +97,11 @@ def paired_difference(
     after: ArrayLike, before: ArrayLike, clusters: Sequence[str] | None = None, level: float = LEVEL,
     interval: Interval = "analytic",
 ) -> Difference:  # fmt: skip
-    """`after` - `before`, each [questions] or [seeds, questions]; one seed of `before` serves all of `after`.
+    """`after` - `before`, each [questions] or [seeds, questions]; a single seed of `before` is compared with every seed
+    of `after`.
 
-    `clusters` names for each question the group whose members are not independent (perturbations of one seed question).
-    Raises ValueError for fewer than two groups, because nothing tells then how questions vary.
+    `clusters` names each question's group of dependent questions (perturbations of one seed question). Raises
+    ValueError for fewer than two groups, which cannot show how questions vary.
     """
     differences = _table(after) - _table(before)
     group = _groups(clusters, differences.shape[1])
@@ -129,7 +128,7 @@ def paired_difference(
 
 
 def mean_estimate(values: ArrayLike, clusters: Sequence[str] | None = None, level: float = LEVEL) -> Estimate:
-    """The mean of [questions] or [seeds, questions] with its interval; Wilson's where values are 0 or 1."""
+    """The mean of [questions] or [seeds, questions] with its interval (Wilson's if all values are 0 or 1)."""
     table = _table(values)
     group = _groups(clusters, table.shape[1])
     value, variance = float(table.mean()), _variance(table, group)
@@ -142,7 +141,7 @@ def mean_estimate(values: ArrayLike, clusters: Sequence[str] | None = None, leve
 
 
 def score_estimate(values: Sequence[float], errors: Sequence[float], questions: int, level: float = LEVEL) -> Estimate:
-    """The mean of scores, one a seed, of which no more is known than their standard errors over `questions`."""
+    """The mean of scores, one per seed, if only their standard errors over `questions` are known."""
     value, spread = float(np.mean(values)), _score_spread(values, errors, questions)
     half = spread.half_width(level)
     return Estimate(value, spread.stderr, value - half, value + half, questions, questions, len(values))
@@ -154,10 +153,10 @@ def unpaired_difference(
     questions: int,
     level: float = LEVEL,
 ) -> Difference | None:
-    """The difference of two scores, each (values, standard errors) over seeds, whose questions are not known.
+    """The difference of two scores, each (values, standard errors) over seeds, whose per-question values are unknown.
 
-    As if they were different questions, each independent of the others, and so less sure. None where a standard error
-    is 0 or not given: no interval can be formed then.
+    Treats the questions as different and independent, so it is less certain. None if a standard error is 0 or missing:
+    then no interval can be formed.
     """
     if not all((*after[1], *before[1])):
         return None
@@ -174,16 +173,17 @@ def unpaired_difference(
 
 
 def _score_spread(values: Sequence[float], errors: Sequence[float], questions: int) -> Spread:
-    """Seeds answer the same questions: what questions add is not divided by the number of seeds; how seeds differ is.
+    """All seeds answer the same questions, so the questions' part is not divided by the number of seeds; the seeds'
+    part is.
 
-    A little too wide: chance within one (seed, question) is in both parts.
+    Slightly too wide: chance within one (seed, question) is in both parts.
     """
     between = float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
     return Spread(float(np.mean(np.square(errors))), max(questions - 1, 1), between, max(len(values) - 1, 1))
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """The exact two-sided p-value: of the questions that changed, is one direction more frequent? (McNemar 1947)"""
+    """Exact two-sided p-value that among changed questions both directions are equally frequent (McNemar 1947)."""
     return float(stats.binomtest(min(gained, lost), gained + lost, 0.5).pvalue) if gained + lost else 1.0
 
 
@@ -195,7 +195,7 @@ def bootstrap_interval(
     resamples: int = 9999,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile limits of the paired difference over resampled groups of questions, the seeds held as they are."""
+    """Percentile limits of the paired difference over resampled groups of questions, with the seeds fixed."""
     differences = (_table(after) - _table(before)).mean(axis=0)
     group = _groups(clusters, len(differences))
     sums, sizes = np.bincount(group, weights=differences), np.bincount(group).astype(float)
@@ -213,7 +213,7 @@ def bootstrap_interval(
 def adjust(p_values: Sequence[float], correction: Correction = "holm") -> list[float]:
     """p-values corrected for their number.
 
-    `holm` bounds the chance of any false finding (Holm 1979), `bh` the expected share of false ones among the
+    `holm` bounds the chance of any false finding (Holm 1979), `bh` the expected share of false findings among all
     findings (Benjamini & Hochberg 1995).
     """
     if correction == "none" or not p_values:
@@ -226,14 +226,14 @@ def adjust(p_values: Sequence[float], correction: Correction = "holm") -> list[f
 
 
 def _variance(table: NDArray[np.float64], group: NDArray[np.intp]) -> Spread:
-    """The variance of the mean of [seeds, questions], groups of questions and seeds both drawn at random.
+    """The variance of the mean of [seeds, questions], with groups of questions and seeds both drawn at random.
 
-    Groups enter by the sums of their deviations from the mean (cluster-robust: Miller, equation 4). With one seed the
-    result is the cluster-robust variance with the factor G / (G - 1); how seeds vary is unknown then, not in it. With
-    several, groups x seeds is a crossed two-way layout without replication, whose mean has the variance (MS_groups +
-    MS_seeds - MS_rest) / cells (the method of moments; Hillis 2014 for readers x cases). MS_seeds - MS_rest cannot be
-    less than 0. The two-way cluster-robust estimator (Cameron, Gelbach & Miller 2011) was not taken: with S seeds it
-    leaves out 1/S of the variance between questions.
+    Groups enter as sums of their deviations from the mean (cluster-robust: Miller, equation 4). With one seed the
+    result is the cluster-robust variance with the factor G / (G - 1); the variation over seeds is then unknown and not
+    included. With several, groups x seeds is a crossed two-way layout without replication, whose mean has the variance
+    (MS_groups + MS_seeds - MS_rest) / cells (method of moments; Hillis 2014 for readers x cases), with MS_seeds -
+    MS_rest at least 0. The two-way cluster-robust estimator (Cameron, Gelbach & Miller 2011) is not used: with S seeds
+    it misses 1/S of the variance between questions.
     """
     seeds, questions = table.shape
     count = int(group.max()) + 1
@@ -255,9 +255,9 @@ def _variance(table: NDArray[np.float64], group: NDArray[np.intp]) -> Spread:
 def _effective(
     naive: float, variance: Spread, table: NDArray[np.float64], group: NDArray[np.intp], level: float
 ) -> tuple[float, float]:
-    """How many independent questions would be as sure, n / design effect (Rao & Scott 1992), and the quantile to use.
+    """The effective number of independent questions, n / design effect (Rao & Scott 1992), and the quantile to use.
 
-    Score intervals of independent questions are made with the normal quantile; an estimated design effect asks for t.
+    Score intervals of independent questions use the normal quantile; an estimated design effect requires t.
     """
     if _independent(table, group):
         return float(table.shape[1]), float(stats.norm.ppf((1 + level) / 2))
@@ -267,25 +267,25 @@ def _effective(
 
 
 def _independent(table: NDArray[np.float64], group: NDArray[np.intp]) -> bool:
-    """One seed, and each question a group of its own."""
+    """True for one seed with each question in its own group."""
     return len(table) == 1 and int(group.max()) + 1 == table.shape[1]
 
 
 def _p_value(value: float, variance: Spread) -> float:
-    """The level at which the interval of the half width just reaches 0."""
+    """The p-value: the level at which the interval just reaches 0."""
     if value == 0 or variance.stderr == 0:
         return 1.0 if value == 0 else 0.0
 
     def reach(log_p: float) -> float:
         return variance.half_width(1 - 10**log_p) - abs(value)
 
-    smallest = -15.0  # beyond it, 1 - p is 1 in double precision
+    smallest = -15.0  # below it, 1 - p rounds to 1 in double precision
     found: Any = brentq(reach, smallest, 0.0) if reach(smallest) > 0 else smallest
     return float(10**found)
 
 
 def _detectable(limits: tuple[float, float], variance: Spread) -> float:
-    """Half of the interval, and as many standard errors again as separate the middle from the power."""
+    """The MDE: half the interval plus as many standard errors as the power requires."""
     half = (limits[1] - limits[0]) / 2
     return half * (1 + float(stats.norm.ppf(POWER)) / variance.quantile(LEVEL))
 
@@ -297,7 +297,7 @@ def _table(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def _groups(clusters: Sequence[str] | None, questions: int) -> NDArray[np.intp]:
-    """A number from 0 for each question's group; without clusters each question is its own."""
+    """Each question's group as a number from 0; without clusters each question is its own group."""
     if clusters is None:
         return np.arange(questions)
     assert len(clusters) == questions, (len(clusters), questions)

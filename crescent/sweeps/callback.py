@@ -1,9 +1,9 @@
-"""A sweep: its plan before the first job, a status file for each job, and at the end what became of them.
+"""A sweep: its plan before the first job, a status file for each job, and a report at the end.
 
-What a sweep will do is in `jobs.py`, what its jobs share in `shared_work.py`, how long they take in `estimates.py`.
+`jobs.py` lists the jobs, `shared_work.py` finds what they share, `estimates.py` how long they take.
 
 In: Hydra's multirun and the jobs it starts, in this process, in others, or on other machines. Out: lines on stderr and,
-in each job's folder, `status.json`. A job that fails stops no other. Nothing is scheduled here: that is the launcher's.
+in each job's folder, `status.json`. A failed job stops no other. Scheduling is left to the launcher.
 
     {"job": 2, "overrides": ["vote.draws=5"], "state": "failed", "message": "...", "seconds": 41.2, "host": "node7"}
 
@@ -40,7 +40,7 @@ FILE = "status.json"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A message for people, its kind (config or error), and the exit status."""
+    """A message for the user, its kind (config or error), and the exit status."""
 
     kind: str
     message: str
@@ -49,30 +49,30 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A sweep of this process: its plan, the work items of each job, and the runtimes that finished jobs tell."""
+    """The sweep of this process: its plan, each job's work items, and an estimator that learns from finished jobs."""
 
     plan: Plan
     work: "Sequence[Sequence[WorkItem]]"
     estimator: "RuntimeEstimator"
 
     def forecast(self) -> list[str]:
-        """What the jobs share and how long they will take, as far as it is known before the first of them."""
+        """What the jobs share and how long they will take, as far as known before the first job."""
         from crescent.sweeps.shared_work import shared
 
         if not self.work:
             return []
-        rests_on = f"from what {_jobs(self.estimator.jobs)} in {self.plan.folder.parent} took"
+        rests_on = f"estimated from {_jobs(self.estimator.jobs)} ({self.plan.folder.parent})"
         if self.estimator.jobs:
-            of_work = "" if self.plan.in_turn else " of work, shared out by the launcher"
+            of_work = "" if self.plan.in_turn else " of work, distributed by the launcher"
             expected = f"expected: {self.estimator.estimate(self.work).text()}{of_work}; {rests_on}"
         elif self.plan.in_turn:
-            expected = "minutes: known after the first job"
+            expected = "expected: known after the first job"
         else:
-            expected = f"minutes: not known, no finished job in {self.plan.folder.parent} tells"
+            expected = f"expected: unknown, no finished job in {self.plan.folder.parent} yet"
         return [f"shared: {shared(self.work)}", expected]
 
     def progress(self, job: int) -> str:
-        """What is said after each job where they run in turn."""
+        """The line printed after each job if jobs run one after another."""
         status = json.loads((self.plan.folder / str(job) / FILE).read_text(encoding="utf-8"))
         self.estimator.learn(self.plan.folder / str(job))
         said = f"job {job} {status['state']} in {duration(status['seconds'])}; {job + 1} of {len(self.work)} done"
@@ -81,10 +81,10 @@ class Sweep:
 
 
 class SweepPlan(Callback):
-    """Hydra tells of a sweep before it starts. A copy in another process can compose there."""
+    """Hydra calls this callback before a sweep starts. A copy unpickled in another process registers our resolvers."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Composes every job, prints the plan, and remembers it for the report. Raises UnfitJob."""
+        """Composes every job, prints the plan, and keeps it for the report. Raises UnfitJob."""
         from crescent.sweeps.estimates import RuntimeEstimator
         from crescent.sweeps.shared_work import work_items
 
@@ -92,8 +92,8 @@ class SweepPlan(Callback):
         composed = list(experiments(jobs, config))
         try:
             work = [work_items(one) for one in composed]
-        except Exception as error:  # of a class that is not ours, say: a sweep needs no forecast to run
-            log.warning("what the jobs share cannot be told: %s: %s", type(error).__name__, error)
+        except Exception as error:  # for example in a user's class; a sweep can run without a forecast
+            log.warning("cannot determine what the jobs share: %s: %s", type(error).__name__, error)
             work = []
         sweep = Sweep(jobs, work, RuntimeEstimator.of_sweeps(jobs.folder.parent))
         _running.append(sweep)
@@ -103,7 +103,7 @@ class SweepPlan(Callback):
             console.say(line)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Tells how far the sweep is, in the process that holds it."""
+        """Prints the sweep's progress, in the process that holds the sweep."""
         if _running and _running[0].work and _running[0].plan.in_turn:
             Console().say(_running[0].progress(config.hydra.job.num))
 
@@ -112,7 +112,7 @@ class SweepPlan(Callback):
 
 
 _running: list[Sweep] = []
-"""The sweep of this process: Hydra makes the callback, the command's end reads it."""
+"""The sweep of this process: set by Hydra's callback, read when the command ends."""
 
 
 def _received() -> SweepPlan:
@@ -124,7 +124,7 @@ def _received() -> SweepPlan:
 def recorded(
     folder: Path, number: int, overrides: Sequence[str], explain: Callable[[Exception], Failure | None]
 ) -> Iterator[None]:
-    """One job of a sweep. An error ends the job and goes into its status; that of a bug is printed in full as well."""
+    """Runs one job of a sweep. An error ends the job and goes into its status; a bug's traceback is printed as well."""
     start, state, message = time.time(), "stopped", ""
 
     def write(now: str) -> None:
@@ -150,7 +150,7 @@ def recorded(
 
 @contextmanager
 def reported(console: Console, command: str) -> Iterator[None]:
-    """The command. After a sweep it tells what became of the jobs; where one failed the exit status is 1."""
+    """Runs the command. After a sweep it prints what became of the jobs; the exit status is 1 if any job failed."""
     _running.clear()
     fault = ""
     try:
@@ -171,7 +171,7 @@ def reported(console: Console, command: str) -> Iterator[None]:
 
 
 def _report(plan: Plan, console: Console) -> bool:
-    """Prints what became of each job; whether all of them finished."""
+    """Prints what became of each job. True if all finished."""
     statuses = {status["job"]: status for status in _statuses(plan.folder)}
     jobs = range(max(len(plan.jobs), 1 + max(statuses, default=-1)))
     states = [_state(statuses.get(job)) for job in jobs]
@@ -184,7 +184,7 @@ def _report(plan: Plan, console: Console) -> bool:
 def _state(status: Mapping[str, Any] | None) -> str:
     if status is None:
         return "not started"
-    return "cut off" if status["state"] == "running" else status["state"]
+    return "killed" if status["state"] == "running" else status["state"]
 
 
 def _line(plan: Plan, job: int, status: Mapping[str, Any] | None) -> str:
@@ -197,7 +197,7 @@ def _line(plan: Plan, job: int, status: Mapping[str, Any] | None) -> str:
 
 
 def _reuse(folder: Path) -> str:
-    """How much of a job came out of the store."""
+    """How much of a job was reused from the store."""
     try:
         stages = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["stages"]
     except (OSError, ValueError, KeyError):

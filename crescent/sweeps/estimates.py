@@ -1,8 +1,8 @@
-"""How long work items take, learned from jobs that are finished; so, how long is left.
+"""Estimates how long work items take, from finished jobs, and so how much time is left.
 
-In: the folders of finished jobs (`summary.json`, `status.json`). Out: an `Estimate` for jobs that are still to come,
-summed over distinct work items, because what two jobs share is done once. A item counts as done where a finished
-job did it and its artifacts are still there. Nothing is tried out: where no job tells, that is said.
+In: the folders of finished jobs (`summary.json`, `status.json`). Out: an `Estimate` for jobs to come, summed over
+distinct work items, because work that jobs share is done once. An item counts as done if a finished job did it and its
+artifacts still exist. Nothing is measured by a trial: stages that no finished job ran are reported as unknown.
 """
 
 import json
@@ -17,42 +17,42 @@ from crescent.core.console import duration
 from crescent.experiment import Experiment
 from crescent.sweeps.shared_work import WorkItem, work_items
 
-MOST_JOBS = 200  # earlier ones that are read, the newest
+MOST_JOBS = 200  # read at most this many earlier jobs, the newest first
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Seconds of work, but for the stages in `unknown`, of which no finished job tells."""
+    """Seconds of work, excluding the stages in `unknown`, for which no finished job has a measurement."""
 
     seconds: float
     unknown: tuple[str, ...]
 
     def text(self) -> str:
-        """For people: about 12 min."""
+        """For display: about 12 min."""
         if not self.unknown:
             return f"about {duration(self.seconds)}"
         return f"at least {duration(self.seconds)} ({', '.join(self.unknown)} not known yet)"
 
 
 class RuntimeEstimator:
-    """Seconds per unit of work, learned from finished jobs; `jobs` is how many of them could be used."""
+    """Seconds per unit of work, learned from finished jobs; `jobs` is how many were usable."""
 
     def __init__(self) -> None:
         self.jobs = 0
         self._paces: dict[tuple[str, str], list[float]] = defaultdict(list)  # (stage, like) -> seconds per unit
-        self._rest: list[float] = []  # of a job beside its stages: loading libraries, writing the report
+        self._rest: list[float] = []  # seconds of a job outside its stages: loading libraries, writing the report
         self._done: dict[str, list[WorkItem]] = defaultdict(list)
 
     @classmethod
     def of_sweeps(cls, folder: Path) -> "RuntimeEstimator":
-        """What the sweeps below `folder` tell: <folder>/<sweep>/<job>/summary.json."""
+        """Learns from the sweeps in `folder`: <folder>/<sweep>/<job>/summary.json."""
         estimator = cls()
         for file in sorted(folder.glob("*/*/summary.json"), reverse=True)[:MOST_JOBS]:
             estimator.learn(file.parent)
         return estimator
 
     def learn(self, folder: Path) -> None:
-        """Takes in one job, where it is finished and can be read."""
+        """Learns from one job if it finished and can be read; otherwise it is ignored."""
         try:
             summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
             status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
@@ -64,13 +64,15 @@ class RuntimeEstimator:
             self._rest.append(max(0.0, status["seconds"] - sum(report["seconds"] for report in stages)))
             there = all(Path(path).exists() for path in summary["artifacts"].values())
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError):
-            return  # of another release, or damaged: it tells nothing
+            return  # damaged, or written by another release
         self.jobs += 1
         for item in did if there else ():
             self._done[item.key].append(item)
 
     def estimate(self, jobs: Sequence[Sequence[WorkItem]]) -> Estimate:
-        """Of all items that are not done, each once: the longest wish for it less what is done of it."""
+        """Sums over distinct unfinished items; each takes the most that any job needs of it, less what is already
+        done.
+        """
         left: dict[str, float] = {}
         unknown: dict[str, None] = {}
         for item in (item for job in jobs for item in job):
@@ -85,7 +87,7 @@ class RuntimeEstimator:
         return Estimate(rest + sum(left.values()), tuple(unknown))
 
     def _time(self, item: WorkItem, report: Mapping[str, Any]) -> None:
-        """Notes what a unit took, if most of the item was not in the store."""
+        """Records the seconds per unit, if at most half of the item was in the store."""
         fresh = report["records"] - report["reused_records"]
         if fresh > 0 and 2 * fresh >= report["records"]:
             seconds = report["seconds"] * report["records"] / fresh / item.units
@@ -100,7 +102,7 @@ class RuntimeEstimator:
 def _paired(
     did: Sequence[WorkItem], reports: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[WorkItem, Mapping[str, Any]]]:
-    """Each report with the item it tells of: the n-th of its stage."""
+    """Pairs each report with its item: the n-th report of a stage with the n-th item of that stage."""
     waiting: dict[str, list[WorkItem]] = defaultdict(list)
     for item in did:
         waiting[item.stage].append(item)

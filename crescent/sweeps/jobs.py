@@ -1,7 +1,7 @@
-"""What a sweep will do: its jobs, composed before the first of them starts, and what varies.
+"""The jobs of a sweep, composed before the first one starts, and the keys that vary.
 
-In: Hydra's configuration of a multirun. Out: a `Plan`, and the configuration of each job as its launcher will compose
-it; a job that cannot be composed raises `UnfitJob`. What the jobs share is found in `shared_work.py`.
+In: Hydra's configuration of a multirun. Out: a `Plan`, and each job's configuration as its launcher will compose it; a
+job that cannot be composed raises `UnfitJob`. `shared_work.py` finds what the jobs share.
 """
 
 import copy
@@ -27,8 +27,9 @@ MOST_LINES = 40
 
 
 class UnfitJob(BaseException):
-    """A job of a sweep that does not compose, or has an impossible value. No Exception: Hydra makes a warning of those
-    where a callback raises them, and goes on."""
+    """A job of a sweep does not compose, or has an invalid value. Not an Exception: Hydra turns those into warnings
+    when a callback raises them, and continues.
+    """
 
     def __init__(self, name: str, error: Exception) -> None:
         super().__init__(name, error)
@@ -37,7 +38,7 @@ class UnfitJob(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The jobs of a sweep, each as its overrides, in order; empty where its sweeper decides as it goes."""
+    """The jobs of a sweep in order, each as its overrides; empty if the sweeper chooses jobs while it runs."""
 
     folder: Path
     jobs: tuple[tuple[str, ...], ...]
@@ -45,18 +46,18 @@ class Plan:
 
     @property
     def in_turn(self) -> bool:
-        """Whether the jobs run in this process, one after another."""
+        """True if the jobs run in this process, one after another."""
         return self.launcher == "BasicLauncher"
 
     def lines(self, forecast: Sequence[str] = ()) -> list[str]:
-        """What is said before the first job."""
-        count = counted(len(self.jobs), "job") if self.jobs else "jobs as the sweeper asks for them"
+        """The lines printed before the first job."""
+        count = counted(len(self.jobs), "job") if self.jobs else "jobs chosen by the sweeper as it runs"
         axes = [f"varied: {key} = {', '.join(values)}" for key, values in self._axes().items()]
         jobs = [f"{number:3}  {self.name(job)}" for number, job in enumerate(self.jobs)]
         return [f"{count}, launcher {self.launcher}, in {self.folder}", *axes, *forecast, *shortened(jobs)]
 
     def name(self, overrides: Sequence[str]) -> str:
-        """What tells a job from the others."""
+        """The overrides that distinguish a job from the others."""
         axes = self._axes()
         return " ".join(one for one in overrides if not self.jobs or one.partition("=")[0] in axes)
 
@@ -70,7 +71,7 @@ class Plan:
 
 
 def plan(config: DictConfig) -> Plan:
-    """The jobs as Hydra's own sweeper will make them. What it cannot parse it will say itself."""
+    """The jobs as Hydra's own sweeper will make them. Errors in overrides are left for Hydra to report."""
     launcher, sweeper = (str(config.hydra[name]._target_).split(".")[-1] for name in ("launcher", "sweeper"))
     folder = Path(config.hydra.sweep.dir)
     if sweeper != "BasicSweeper":
@@ -80,37 +81,38 @@ def plan(config: DictConfig) -> Plan:
     texts = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
     try:
         overrides = OverridesParser.create().parse_overrides(texts)
-        axes = {override.get_key_element(): _values(override) for override in overrides}  # the last of a key counts
+        axes = {override.get_key_element(): _values(override) for override in overrides}  # the last of a key wins
     except HydraException:
         return Plan(folder, (), launcher)
     return Plan(folder, tuple(product(*axes.values())), launcher)
 
 
 def _values(override: Override) -> list[str]:
-    """The overrides that one override of a sweep stands for: a=1,2 for a=1 and a=2."""
+    """The overrides that a sweep override expands to: a=1,2 gives a=1 and a=2."""
     key = override.get_key_element()
     if not override.is_sweep_override():
         return [f"{key}={override.get_value_element_as_str()}"]
     if override.is_discrete_sweep():
         return [f"{key}={value}" for value in override.sweep_string_iterator()]
-    raise HydraException(f"{key} sweeps over an interval: that needs a sweeper of its own")
+    raise HydraException(f"{key} sweeps over an interval, which Hydra's basic sweeper cannot do")
 
 
 def experiments(of: Plan, config: DictConfig) -> "Iterator[Experiment]":
-    """The experiment of each job. Raises UnfitJob at the first that cannot be."""
+    """The experiment of each job. Raises UnfitJob at the first job that is invalid."""
     from crescent.experiment import Job
 
     frames: dict[tuple[str, ...], DictConfig] = {}
     for number, job in enumerate(of.jobs):
         try:
             yield Job.from_node(_node(_composed(config, job, frames), number, of.folder)).experiment
-        except Exception as error:  # the command knows which are the user's
+        except Exception as error:  # the command decides whether it is the user's mistake
             raise UnfitJob(f"job {number} ({of.name(job) or ' '.join(job)})", error) from error
 
 
 def _composed(config: DictConfig, job: Sequence[str], frames: dict[tuple[str, ...], DictConfig]) -> DictConfig:
-    """The configuration of a job. Hydra takes 0.1 s for one, so the choices of groups that several jobs have in common
-    are composed once, and values (vote.draws=5, seed=1) put into a copy; all else is left to Hydra."""
+    """The configuration of a job. Hydra takes 0.1 s to compose one, so group choices that several jobs share are
+    composed once, and values (vote.draws=5, seed=1) are set in a copy; everything else is left to Hydra.
+    """
     loader = GlobalHydra.instance().config_loader()
     overrides = OverridesParser.create().parse_overrides(list(job))
     values = [one for one in overrides if _is_value(one)]
@@ -127,21 +129,23 @@ def _composed(config: DictConfig, job: Sequence[str], frames: dict[tuple[str, ..
 
 
 def _is_value(override: Override) -> bool:
-    """Whether an override may set one value (`_is_leaf` decides): seed=1, iterate.start=last, but not dedup=none."""
+    """True if an override may set a single value (`_is_leaf` decides): seed=1, iterate.start=last, but not
+    dedup=none.
+    """
     key, value = override.key_or_group, override.value()
     plain = override.type == OverrideType.CHANGE and override.package is None and "/" not in key
     return plain and not isinstance(value, dict | list) and ("." in key or not isinstance(value, str))
 
 
 def _is_leaf(config: DictConfig, key: str) -> bool:
-    """Whether a configuration has a value of this name, and not a node."""
+    """True if the configuration has a value, not a node, under this key."""
     parent, _, name = key.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
     return isinstance(node, DictConfig) and name in node and not OmegaConf.is_config(node[name])
 
 
 def _node(config: DictConfig, number: int, folder: Path) -> dict[str, Any]:
-    """The configuration as the job will see it: resolved, with Hydra's own values at hand but not in it."""
+    """The configuration as the job will see it: resolved with Hydra's own values, which are then left out."""
     with open_dict(config):
         config.hydra.job.num, config.hydra.job.id = number, str(number)
         config.hydra.runtime.output_dir = str(folder.absolute() / str(number))

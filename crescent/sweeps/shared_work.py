@@ -1,8 +1,8 @@
 """Predicts each run's cache keys so that a sweep can report shared work before it starts.
 
-In: an `Experiment`. Out: its `WorkItem`s, by running `pipeline.run` with a `Planner` that only notes the key of each
-stage. Keys are those of the store but for the weights, which count as what they are configured to be: no model file is
-read or fetched. So runs that will find each other's work in the store have items of equal keys.
+In: an `Experiment`. Out: its `WorkItem`s, from running `pipeline.run` with a `Planner` that only records each stage's
+key. The keys are the store's, except that weights are identified by their configuration: no model file is read or
+downloaded. Runs that will reuse each other's work have items with equal keys.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,14 @@ from crescent.pipeline import engine_key, run
 from crescent.training.stage import Learner
 
 AMOUNTS = ("draws", "num_questions", "max_rounds")
-"""Settings that say how much of a thing is done; what one of it costs does not depend on them, nor on a seed."""
+"""Settings for the amount of work. The cost of one unit depends neither on them nor on a seed."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """`stage` is the name it is reported under in summary.json, `key` what decides it, `role` who is scored. Its time
-    grows with `units`; what a unit takes depends on `like`, and a little less exactly on `roughly`."""
+    """`stage` is its name in summary.json, `key` its cache key, `role` the model that is scored. Its time grows with
+    `units`; the time per unit depends on `like`, and a little less exactly on `roughly`.
+    """
 
     stage: str
     key: str
@@ -36,14 +37,16 @@ class WorkItem:
 
 
 def work_items(experiment: Experiment) -> list[WorkItem]:
-    """All that a run does, if no collapse ends it early. The n-th item of a stage is the n-th that it reports."""
+    """All the work of a run, if no collapse ends it early. The n-th item of a stage is the n-th that the run
+    reports.
+    """
     planner = Planner(experiment.resolved())
     run(planner.experiment, planner)
     return planner.items
 
 
 def shared(jobs: Sequence[Sequence[WorkItem]]) -> str:
-    """What the jobs have in common, in a line: 20 jobs have 5 streams of questions, 10 pools, ..."""
+    """What the jobs have in common, in one line: 20 jobs have 5 streams of questions, 10 pools, ..."""
     everything = [item for job in jobs for item in job]
     parts = []
     for stage in in_order([item.stage for item in everything]):
@@ -59,7 +62,7 @@ def shared(jobs: Sequence[Sequence[WorkItem]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """Stands for an artifact; `records` is how many it will hold at most."""
+    """Stands for an artifact; `records` is the maximum number it will hold."""
 
     key: str
     records: int
@@ -69,7 +72,7 @@ class _Planned:
 
 @dataclass(slots=True)
 class _PlannedEngine:
-    """Stands for an engine that is never loaded; `like` is what its speed depends on."""
+    """Stands for an engine that is never loaded; its speed depends on `like`."""
 
     identity: str
     name: str
@@ -80,11 +83,11 @@ class _PlannedEngine:
         raise NotImplementedError("a plan loads no model")
 
     def close(self) -> None:
-        """Nothing is loaded."""
+        """A no-op: nothing is loaded."""
 
 
 class Planner:
-    """An executor of `pipeline.run` that runs nothing."""
+    """An executor of `pipeline.run` that runs nothing and records work items."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
@@ -94,15 +97,15 @@ class Planner:
         self._roughly = _like(experiment.engine, self._identity(experiment.model), self._student)
 
     def start(self, iteration: int) -> None:
-        """Nothing is reported."""
+        """A no-op: the planner reports nothing."""
 
     def do(self, stage: Stage, *inputs: Any, engine: EngineHandle | None = None, **options: Any) -> Any:
-        """Notes an item and returns what stands for its artifact."""
+        """Records an item and returns a placeholder for its artifact."""
         models = ModelKeys(engine.identity if engine else "", self._embedder)
         key = stage.key(models, *(one.key for one in inputs))
         if key is None:
             return inputs[0] if inputs else None
-        # the draws of a question are decided by ledger and questions together: "ledger/questions"
+        # the draws of a question are identified by ledger and questions together: "ledger/questions"
         apart = [one.key for one in inputs if not any(one.key in part for part in key.inputs)]
         records, until = self._records(stage, inputs), options.get("until")
         units = 1 if stage.NAME == "evaluate" else records * (until.draws if until is not None else 1)
@@ -115,11 +118,11 @@ class Planner:
         return _Planned(key.digest, records, Path(key.digest))
 
     def engine(self, weights: Weights) -> _PlannedEngine:
-        """The engine that asks and answers."""
+        """A placeholder for the engine that generates."""
         return self._engine(self.experiment.engine, weights, self.experiment.model)
 
     def scorer(self, weights: Weights) -> _PlannedEngine:
-        """The engine that scores."""
+        """A placeholder for the engine that scores."""
         size = self.experiment.model if weights == self.experiment.model else self.experiment.distill.student
         return self._engine(self.experiment.engine.scoring, weights, size)
 
@@ -128,23 +131,23 @@ class Planner:
         return Learner(weights, self._identity(weights))
 
     def unload(self, engine: EngineHandle) -> None:
-        """Nothing is loaded."""
+        """A no-op: nothing is loaded."""
 
     def collapses(self, questions: Any, training: Any) -> bool:
-        """No figure is known."""
+        """False: no figures are known."""
         return False
 
     def scores_collapse(self) -> bool:
-        """No score is known."""
+        """False: no scores are known."""
         return False
 
     def _engine(self, settings: EngineSettings, weights: Weights, size: Weights) -> _PlannedEngine:
-        """The engine of `weights`, as fast as that of `size`, which they were trained from."""
+        """The engine of `weights`, assumed to be as fast as that of `size`, which they were trained from."""
         key = engine_key(settings, self._identity(weights))
         return _PlannedEngine(key, weights.name, [canonical(settings), self._identity(size)])
 
     def _records(self, stage: Stage, inputs: Sequence[Any]) -> int:
-        """How many records a stage makes at most; of seed data that is not known before it is read."""
+        """The maximum number of records that a stage makes; for seed data it is unknown until the file is read."""
         if not inputs:
             wanted = (
                 self.experiment.num_questions if self.experiment.source.elicits else self.experiment.source.num_pairs
@@ -154,7 +157,7 @@ class Planner:
         return min(made, getattr(stage, "num_pairs", None) or made)
 
     def _identity(self, weights: Weights) -> str:
-        """What stands for the hash of the weights' files. Runs with stores of their own share nothing."""
+        """Stands for the hash of the weights' files. Includes the store: runs with different stores share nothing."""
         about = {**asdict(replace(weights, name="", thinking_tokens=0)), "adapter": str(weights.adapter)}
         return make_key("weights", 1, about, [str(Path(self.experiment.store).absolute())])
 

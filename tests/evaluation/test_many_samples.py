@@ -130,7 +130,7 @@ def test_a_task_is_scored_over_its_samples_under_a_key_of_its_own(
 @pytest.mark.parametrize(
     ("setting", "reason"),
     [
-        ({"samples": 4}, "greedy samples are all alike: set eval.temperature"),
+        ({"samples": 4}, "greedy samples are all equal: set eval.temperature"),
         ({"samples": 0}, "eval.samples is 0; it must be at least 1"),
         ({"temperature": -1.0}, "eval.temperature is -1.0"),
         ({"models": ()}, r"eval.models is \[\]; it must be some of teacher, base, student"),

@@ -29,12 +29,12 @@ def test_a_standard_error_that_is_not_given_is_zero() -> None:
 def test_a_value_that_is_no_number_is_left_out_and_named(caplog: pytest.LogCaptureFixture) -> None:
     scores = task_scores("t", 5, {**TABLE, "f1,none": math.nan})
     assert [score.metric for score in scores] == ["acc", "acc_norm"]
-    assert "t, 5-shot: f1,none is nan and is left out" in caplog.text
+    assert "t, 5-shot: f1,none is nan; skipped" in caplog.text
 
 
 def test_a_task_that_reports_none_of_the_wishes_says_what_it_reports() -> None:
     with pytest.raises(
-        ValueError, match=r"eval\.primary names none of what task t reports \(acc,none, acc_norm,none\)"
+        ValueError, match=r"eval\.primary names none of the metrics of task t \(acc,none, acc_norm,none\)"
     ):
         primaries(task_scores("t", 0, TABLE), ("exact_match",))
 

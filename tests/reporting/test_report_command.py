@@ -59,7 +59,7 @@ def test_latex_escapes_what_latex_would_read(sweep: Path, capsys: pytest.Capture
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("nowhere", "there is no file or folder"), (".", "holds no summary.json")]
+    ("name", "message"), [("nowhere", "there is no file or folder"), (".", "contains no summary.json")]
 )
 def test_paths_without_any_run_are_named_and_refused(
     name: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -71,7 +71,7 @@ def test_paths_without_any_run_are_named_and_refused(
 def test_nothing_left_to_compare_is_said_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "summary.json").write_text("[]")
     said = refused(capsys, tmp_path)
-    assert "is no summary of a run" in said and "no run is left to compare" in said
+    assert "is not a valid summary of a run" in said and "no run is left to compare" in said
 
 
 def test_the_command_loads_no_model_library(sweep: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_path_without_a_run_is_named_and_the_rest_is_compared(
     (tmp_path / "multirun.yaml").write_text("hydra: {}")
     printed, said = output(capsys, sweep, tmp_path / "multirun.yaml", tmp_path / "nowhere")
     assert "dedup=none" in printed and said.count("\n") == 2
-    assert "multirun.yaml holds no summary.json" in said and "there is no file or folder" in said
+    assert "multirun.yaml contains no summary.json" in said and "there is no file or folder" in said
 
 
 def test_a_label_with_brackets_is_shown_as_it_is(
@@ -156,7 +156,8 @@ def test_what_was_asked_and_answered_stands_beside_the_scores_by_iteration(
         seen = [{"diversity": 20.0 + seed, "label_accuracy": None}, {"diversity": 10.0, "label_accuracy": 0.9}]
         copy(two_iterations / str(seed), tmp_path / str(seed), iterations=seen)
     lines = output(capsys, tmp_path, "--iterations", "--format", "md")[0].splitlines()
-    [diversity], [labels] = ([line for line in lines if name in line] for name in ("Vendi as asked", "labels right"))
+    names = ("Vendi as generated", "labels right")
+    [diversity], [labels] = ([line for line in lines if name in line] for name in names)
     assert diversity.endswith("| – | 21.0 ± 1.0 | 10.0 ± 0.0 | – |") and labels.endswith("| – | – | 90.0 ± 0.0 | – |")
 
 

@@ -82,7 +82,7 @@ def test_before_is_the_base_asked_plainly_and_not_a_baseline(prompted: Path) -> 
 def test_baselines_are_listed_with_their_gain_and_their_cost(prompted: Path) -> None:
     [table] = page._prompted(compared(prompted))
     names, tokens = ([row[what] for row in table["rows"]] for what in ("name", "tokens"))
-    assert names == ["asked plainly", "zero_shot_cot", "few_shot", "after training"]
+    assert names == ["plain prompt", "zero_shot_cot", "few_shot", "after training"]
     assert tokens == ["130", "170", "3,080", "130"]
     assert [bool(row["difference"]) for row in table["rows"]] == [False, True, True, True]
 

@@ -77,7 +77,7 @@ def test_only_common_items_are_compared_and_that_is_said(sweep: Path, tmp_path: 
     found = compared(sweep / "0", store=moved)
     difference = found.students[0].cells[Column("gsm", 0)].difference
     assert difference is not None and difference.questions == 150
-    assert any("gsm, 0-shot is compared on the 150 questions that all have, of 200" in note for note in found.notes)
+    assert any("gsm, 0-shot is compared on the 150 shared questions, of 200" in note for note in found.notes)
 
 
 def test_a_moved_store_is_named_and_differences_are_unpaired(sweep: Path, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_moved_store_is_named_and_differences_are_unpaired(sweep: Path, tmp_pa
 
 def test_an_old_summary_is_compared_unpaired_with_one_line(sweep: Path, tmp_path: Path) -> None:
     found = compared(copy(sweep / "0", tmp_path / "old", evaluations=[]))
-    assert len(found.notes) == 1 and "did not say where the samples are" in found.notes[0]
+    assert len(found.notes) == 1 and "did not record where the samples are" in found.notes[0]
     assert not found.students[0].cells[Column("gsm", 0)].paired
 
 
@@ -105,7 +105,7 @@ def test_runs_without_scores_and_corrupt_summaries_are_named_and_the_rest_compar
     found = compared(tmp_path)
     assert len(found.students) == 1 and len(found.notes) == 2
     assert any("b has no scores" in note for note in found.notes)
-    assert any("c/summary.json is no summary of a run" in note for note in found.notes)
+    assert any("c/summary.json is not a valid summary of a run" in note for note in found.notes)
 
 
 def test_fields_that_a_later_version_adds_are_passed_over(sweep: Path, tmp_path: Path) -> None:
@@ -151,9 +151,9 @@ def test_a_base_asked_otherwise_can_be_the_reference(reasoned: Path) -> None:
     assert found["zero_shot_cot"] is None and found["none"] is not None and against is not None
     assert found["none"].value == pytest.approx(-gained.value)
     assert against.value == pytest.approx(student.value - gained.value)
-    assert "under zero_shot_cot" in otherwise.reference.label
-    assert otherwise.reference.of_baselines == "the same model under zero_shot_cot"
-    with pytest.raises(ValueError, match=r"prompting=cot: no base was asked so; there are: none, zero_shot_cot"):
+    assert "with zero_shot_cot" in otherwise.reference.label
+    assert otherwise.reference.of_baselines == "the same model with zero_shot_cot"
+    with pytest.raises(ValueError, match=r"prompting=cot: no base was scored with it; there are: none, zero_shot_cot"):
         compared(reasoned, reference="prompting=cot")
 
 

@@ -65,7 +65,7 @@ def test_two_suites_of_one_configuration_and_seed_are_taken_together(sweep: Path
     then = copy(sweep / "0", tmp_path / "b", **only(sweep / "0", "plus"))
     found, whole = compared(first, then), compared(sweep / "0")
     assert found.students[0].cells == whole.students[0].cells and set(whole.students[0].cells) == {GSM, PLUS}
-    assert found.notes == (f"{first} and {then} have one configuration and one seed; their scores are taken together",)
+    assert found.notes == (f"{first} and {then} have one configuration and one seed; their scores are merged",)
 
 
 def test_suites_that_clash_are_named_and_nothing_else_is_lost(sweep: Path, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_different_seeds_that_are_set_against_each_other_are_named(sweep: Path, 
     config = config_of(sweep / "6", vote__seed=7, train__seed=7)
     other = copy(sweep / "6", tmp_path / "seven", seed=7, config=config)
     found = compared(sweep / "0", other, reference="dedup=none")
-    assert any("gsm, 0-shot is compared on seeds 7 set against 0" in note for note in found.notes)
+    assert any("gsm, 0-shot is compared on seeds 7 against 0" in note for note in found.notes)
     assert not any("both have" in note for note in found.notes)
 
 

@@ -19,7 +19,7 @@ BIN = {"agreement": 1.0, "right": "all", "questions": 3}
         ({"scores": [{"value": None}]}, "scores[0].value is None; it must be a number"),
         ({"scores": [{"value": "0.5"}]}, "scores[0].value is '0.5'; it must be a number"),
         ({"scores": [{"value": float("nan")}]}, "must be a finite number"),
-        ({"scores": {"a": 1}}, "scores is no list of groups"),
+        ({"scores": {"a": 1}}, "scores is not a list of groups"),
         ({"stages": [{"iteration": 1, "records": 1}]}, "stages[0].stage is missing"),
         ({"stages": [{"stage": "vote", "iteration": 1}]}, "stages[0].records is missing"),
         ({"stages": [{"stage": "vote", "iteration": 1, "records": 1, "info": None}]}, "info of the stage vote is None"),
@@ -33,7 +33,7 @@ def test_what_is_no_summary_is_one_line(sweep: Path, tmp_path: Path, changes: di
     if isinstance(changes.get("scores"), list):
         changes = {"scores": [summary(sweep / "0")["scores"][0] | changes["scores"][0]]}
     run = copy(sweep / "0", tmp_path / "run", **changes)
-    with pytest.raises(ValueError, match="is no summary of a run") as refused:
+    with pytest.raises(ValueError, match="is not a valid summary of a run") as refused:
         read(run)
     assert message in str(refused.value) and "\n" not in str(refused.value)
     assert compared(sweep / "0", run).students  # the rest is compared

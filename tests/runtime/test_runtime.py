@@ -134,7 +134,7 @@ def test_a_run_on_ray_ends_with_the_bytes_of_one_in_this_process(tmp_path: Path)
     ("override", "message"),
     [
         ("runtime.gpus_per_worker=64", "this machine has room for 0 of runtime.workers=2"),
-        ("runtime.address=127.0.0.1:1", "no Ray cluster can be had there"),
+        ("runtime.address=127.0.0.1:1", "no Ray cluster can be reached there"),
     ],
 )
 def test_a_cluster_that_cannot_be_had_ends_in_one_line(override: str, message: str, tmp_path: Path) -> None:

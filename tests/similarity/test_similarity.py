@@ -99,7 +99,7 @@ def test_a_damaged_vector_is_named_and_left_out(tmp_path: Path, caplog: pytest.L
     data[100] ^= 1
     path.write_bytes(bytes(data))
     assert list(kept.read()) == [bytes(16), bytes([2]) * 16]
-    assert "1 of 3 vectors are damaged; they are computed again" in caplog.text
+    assert "1 of 3 vectors are damaged; they will be recomputed" in caplog.text
 
 
 def test_ten_thousand_words_empty_text_and_lone_surrogates_are_embedded(embedder: Embedder):
@@ -245,7 +245,7 @@ def test_a_damaged_index_file_is_named_and_made_again(
     file.write_bytes(file.read_bytes()[:300] if damage is None else damage)
     again = Pool(16, 1000, tmp_path).admit(vectors, 0.97)
     assert np.array_equal(first.admitted, again.admitted)
-    assert "cannot be used" in caplog.text and "it is made again" in caplog.text
+    assert "cannot be used" in caplog.text and "rebuilding it" in caplog.text
 
 
 def test_an_admission_reports_the_ids_given_and_an_empty_batch_is_one():

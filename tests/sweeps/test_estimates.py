@@ -110,12 +110,12 @@ def test_a_sweep_says_its_minutes_where_an_earlier_one_tells(tmp_path: Path) -> 
     mine, cluster = (
         running(tmp_path, name, of("seed=1")).forecast()[-1] for name in ("BasicLauncher", "SlurmLauncher")
     )
-    assert mine == f"expected: about 2 min; from what 1 finished job in {tmp_path} took"
-    assert cluster.startswith("expected: about 2 min of work, shared out by the launcher; ")
+    assert mine == f"expected: about 2 min; estimated from 1 finished job ({tmp_path})"
+    assert cluster.startswith("expected: about 2 min of work, distributed by the launcher; ")
 
 
 def test_a_sweep_without_an_earlier_one_says_when_its_minutes_will_be_known(tmp_path: Path) -> None:
-    assert running(tmp_path, "BasicLauncher", of()).forecast()[-1] == "minutes: known after the first job"
+    assert running(tmp_path, "BasicLauncher", of()).forecast()[-1] == "expected: known after the first job"
 
 
 def test_after_each_job_it_is_said_how_long_is_left(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ SIZES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def model_of(config: Any) -> Any:
+def model_of(config: Any, attention: str = "sdpa") -> Any:
     torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(config).train()
+    return AutoModelForCausalLM.from_config(config, attn_implementation=attention).train()
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_chunks_give_the_loss_and_the_gradients_of_one_piece(
 
 
 def test_a_model_that_caps_its_logits_behind_the_head_keeps_them_in_one_piece(small_chunks: list[int]) -> None:
-    capped = model_of(Gemma2Config(**SIZES, head_dim=8, final_logit_softcapping=0.1, attn_implementation="eager"))
+    capped = model_of(Gemma2Config(**SIZES, head_dim=8, final_logit_softcapping=0.1), "eager")
     torch.nn.init.normal_(capped.lm_head.weight, std=3.0)
     expected = PaddedLayout().summed_loss(capped, EXAMPLES, 0, "cpu")
     layout = PaddedLayout()

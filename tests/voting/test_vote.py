@@ -46,7 +46,7 @@ def test_draws_that_gave_up_give_no_pair(store: Store) -> None:
 def test_what_did_not_end_by_itself_is_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     drawn = draws("#### 7", "#### 7") + draws("#### 7", finish_reason="abort")
     run(Majority(draws=3), drawn, store, Narrator(Console()))
-    assert "did not end by themselves: 1 abort" in " ".join(capsys.readouterr().err.split())
+    assert "unfinished: 1 abort" in " ".join(capsys.readouterr().err.split())
 
 
 def test_draws_that_the_rule_would_not_have_made_do_not_vote(store: Store) -> None:

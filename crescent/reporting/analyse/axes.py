@@ -1,7 +1,7 @@
-"""Which settings tell runs apart: the axes of an ablation, found in the configurations themselves.
+"""Finds the axes of an ablation: the settings in which runs differ.
 
-In: runs. Out: the dotted keys that differ, without those that follow from another and those that change no result, and
-groups of runs that differ in the seed alone.
+In: runs. Out: the dotted keys that differ, without those that follow from another key or change no result, and groups
+of runs that differ only in the seed.
 """
 
 from collections import defaultdict
@@ -20,13 +20,15 @@ from crescent.training.settings import TrainSettings
 
 SEED_AXIS = "seed"
 NO_AXES = ("name", "store", "check", "seed_data", "seeds", "tracking.", "eval.", "prompting.", "oracle.", "runtime.")
-"""Keys (or, with a dot, groups) that say where and how a run ran, what of it was measured, or what others refer to."""
+"""Keys (or, ending in a dot, groups) for where and how a run ran, what of it was measured, or what other keys
+refer to.
+"""
 SETTINGS = {"engine": (TransformersSettings, VllmSettings, ServerSettings), "train": (TrainSettings,)}
 _SUITE = ("name", "tasks", "shots", "task_folders", "data", "loglikelihood_batch", "models")
 OF_A_SUITE = tuple(f"eval.{name}" for name in _SUITE)
-"""What is scored, from where, and how fast: a task at a number of shots means the same whatever these are."""
+"""What is scored, from where, and how fast. None of these changes the score of a task at a number of shots."""
 WEIGHTS = {"model.path": "teacher", "distill.student.path": "base"}
-"""Where the weights of a role lie. The same weights may lie elsewhere on another machine."""
+"""Paths of each role's weights. The same weights may have another path on another machine."""
 ABSENT = None
 _GROUPS = {"model": Weights, "distill.student": Weights, "eval": EvaluationSettings, "train": TrainSettings}
 _BEFORE = {
@@ -35,24 +37,26 @@ _BEFORE = {
     for one in fields(kind)
     if "omit_at" in one.metadata
 }
-"""What runs of releases that did not have a setting did."""
+"""Values that apply to runs of releases that did not have the setting."""
 LOG_FROM = 4
-"""The ratio of the largest to the smallest value from which a scale of ratios serves better."""
+"""Ratio of largest to smallest value from which a logarithmic scale is used."""
 
 Axes = tuple[str, ...]
 Point = tuple[Any, ...]
-"""The values of the axes."""
+"""One value per axis."""
 
 
 def find_axes(runs: Sequence[Run]) -> Axes:
-    """The keys in which runs differ. `dedup.name` stands for all that differs with it (`dedup.max_rewrites` ...)."""
+    """The keys in which runs differ. `dedup.name` stands for everything that differs with it (`dedup.max_rewrites`
+    ...).
+    """
     differing = [key for key in _keys(runs) if len({_value(run, key) for run in runs}) > 1]
     candidates = [key for key in differing if key != SEED_AXIS and not _changes_nothing(runs, key)]
     axes: list[str] = []
     for key in sorted(candidates, key=lambda key: (not key.endswith(".name"), key.count("."), candidates.index(key))):
         is_seed = key.rpartition(".")[2] == SEED_AXIS
         if is_seed and _follows([run for run in runs if key in run.settings], key, [SEED_AXIS]):
-            continue  # train.seed and vote.seed take the run's, where a run has them
+            continue  # train.seed and vote.seed follow the run's seed
         named = [axis for axis in axes if axis.endswith(".name") and key.startswith(axis.removesuffix("name"))]
         if key.startswith("distill.student."):  # with distill=self the student is the teacher
             named += [axis for axis in axes if axis.startswith("model.")]
@@ -62,13 +66,13 @@ def find_axes(runs: Sequence[Run]) -> Axes:
 
 
 def differing_evaluation(runs: Sequence[Run]) -> list[str]:
-    """Settings of the evaluation in which runs differ: their scores mean different things."""
+    """Evaluation settings in which runs differ, so that their scores are not comparable."""
     keys = [key for key in _keys(runs) if key.startswith("eval.") and key not in OF_A_SUITE]
     return [key for key in keys if len({_value(run, key) for run in runs}) > 1]
 
 
 def group(runs: Sequence[Run], axes: Axes) -> dict[Point, list[Run]]:
-    """Runs by their point on the axes, points in order, runs in order of seed."""
+    """Runs grouped by their point on the axes; points in order, runs in order of seed."""
     groups: dict[Point, list[Run]] = defaultdict(list)
     for run in runs:
         groups[tuple(_value(run, axis) for axis in axes)].append(run)
@@ -77,32 +81,32 @@ def group(runs: Sequence[Run], axes: Axes) -> dict[Point, list[Run]]:
 
 
 def order(point: Point) -> list[tuple[int, float, str]]:
-    """What points are sorted by: numbers by size, names behind them."""
+    """The sort key of points: numbers by size, then names."""
     return [_order(value) for value in point]
 
 
 def are_numbers(values: Sequence[Any]) -> bool:
-    """Whether the values of an axis are numbers; True and False are names."""
+    """True if all values of an axis are numbers; booleans count as names."""
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
 def are_ratios(values: Sequence[float]) -> bool:
-    """Whether numbers reach so far that doublings serve better than steps."""
+    """True if the range of numbers calls for a logarithmic scale."""
     return min(values) > 0 and max(values) >= LOG_FROM * min(values)
 
 
 def short(axis: str) -> str:
-    """dedup.name is called dedup."""
+    """The displayed name of an axis: dedup.name is shown as dedup."""
     return axis.removesuffix(".name")
 
 
 def label(axes: Axes, point: Point) -> str:
-    """A point as one would write it on the command line: dedup=none vote.draws=3."""
+    """A point in command-line syntax: dedup=none vote.draws=3."""
     return " ".join(f"{short(axis)}={text(value)}" for axis, value in zip(axes, point, strict=True))
 
 
 def text(value: Any) -> str:
-    """A value as one would write it."""
+    """A value in command-line syntax; "-" if absent."""
     if value is ABSENT:
         return "-"
     if isinstance(value, tuple):
@@ -111,7 +115,7 @@ def text(value: Any) -> str:
 
 
 def parse_point(wanted: str, axes: Axes, points: Sequence[Point]) -> Point:
-    """The one point that `KEY=VALUE,...` names. Raises ValueError with what there is."""
+    """The only point that matches `KEY=VALUE,...`. Raises UserError with the choices if there is not exactly one."""
     parts = (part.strip().partition("=") for part in wanted.split(",") if part.strip())
     asked = {key: value for key, _, value in parts}
     for key in asked:
@@ -133,7 +137,7 @@ def parse_point(wanted: str, axes: Axes, points: Sequence[Point]) -> Point:
 
 
 def _changes_nothing(runs: Sequence[Run], key: str) -> bool:
-    """Whether a key says where and how a run ran, and not what came of it."""
+    """True if a key concerns where and how a run ran, not its results."""
     group, _, name = key.partition(".")
     if any(key.startswith(one) if one.endswith(".") else key == one for one in NO_AXES):
         return True
@@ -141,11 +145,13 @@ def _changes_nothing(runs: Sequence[Run], key: str) -> bool:
         return _one_model_a_name(runs, key)
     settings = [one for kind in SETTINGS.get(group, ()) for one in fields(kind)]
     out_of_key = {one.name for one in settings if not one.metadata.get("key", True)}
-    return name in out_of_key - {"name"}  # a name stands for the settings beside it
+    return name in out_of_key - {"name"}  # a name stands for the other settings of its group
 
 
 def _one_model_a_name(runs: Sequence[Run], key: str) -> bool:
-    """Whether runs with one name of a model have the same weights, wherever these lie; by the path where none says."""
+    """True if runs with the same model name have the same weights, wherever they are; by path if the weights are
+    unknown.
+    """
     found: dict[Any, set[Any]] = defaultdict(set)
     for run in runs:
         found[_value(run, key.replace("path", "name"))].add(run.weights(WEIGHTS[key]) or _value(run, key))
@@ -153,7 +159,7 @@ def _one_model_a_name(runs: Sequence[Run], key: str) -> bool:
 
 
 def _follows(runs: Sequence[Run], key: str, from_keys: Sequence[str]) -> bool:
-    """Whether the values of `from_keys` decide that of `key`."""
+    """True if the values of `from_keys` determine that of `key`."""
     values: dict[Point, set[Any]] = defaultdict(set)
     for run in runs:
         values[tuple(_value(run, one) for one in from_keys)].add(_value(run, key))

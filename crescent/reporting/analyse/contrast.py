@@ -1,7 +1,7 @@
-"""Any weighted sum of scores, with the interval of a paired difference.
+"""Weighted sums of scores, with the interval of a paired difference.
 
-In: rows of a `Comparison`, or single iterations of them, with weights that sum to 0. Out: the sum, formed question by
-question and seed by seed. What is summed and why, others decide (`effects.py`, `explain.py`).
+In: rows of a `Comparison`, or single iterations of them, with weights that sum to 0. Out: the sum, computed question by
+question and seed by seed. `effects.py` and `explain.py` decide what is summed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from crescent.statistics.paired import Difference, paired_difference
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A row's students count `weight`: those of an iteration, or of each run's last."""
+    """The students of a row with a weight: those of one iteration, or each run's last."""
 
     row: Row
     weight: float
@@ -26,9 +26,10 @@ class Term:
 
 
 def contrast(comparison: Comparison, terms: Sequence[Term], column: Column) -> Difference | None:
-    """Over the seeds and questions that all terms have; None where a term has none, or samples are missing.
+    """The weighted sum over the seeds and questions that all terms share; None if a term has none or samples are
+    missing.
 
-    Where too few seeds are shared, runs are set against each other in order, as in the comparison itself.
+    If too few seeds are shared, runs are paired in order, as in the comparison itself.
     """
     options = comparison.options
     runs = _paired([_scored(term, column, options.metric) for term in terms])
@@ -49,18 +50,18 @@ def contrast(comparison: Comparison, terms: Sequence[Term], column: Column) -> D
         return None
     weights = np.array([term.weight for term in terms])
     sums = np.tensordot(weights, values.reshape(len(terms), len(runs[0]), -1), axes=1)
-    sums = sums.round(12)  # equal answers of many rows sum to 0, and not to 1e-16 with certainty
+    sums = sums.round(12)  # so that equal answers in many rows sum to 0, not to 1e-16 with an interval of zero width
     return paired_difference(sums, np.zeros(sums.shape[1]), groups, interval=options.interval)
 
 
 def _scored(term: Term, column: Column, metric: str | None) -> dict[int, Run]:
-    """By seed, the runs that have a score there."""
+    """The runs of a term that have a score in the column, by seed."""
     at = term.iteration
     return {run.seed: run for run in term.row.runs if score_of(run, term.row, column, metric, at) is not None}
 
 
 def _paired(found: Sequence[Mapping[int, Run]]) -> list[list[Run]]:
-    """The same number of runs of each, by seed or in order."""
+    """The same number of runs for each term, paired by seed, or in order if too few seeds are shared."""
     shared = sorted(set(found[0]).intersection(*found))
     count = min(map(len, found))
     if len(shared) == count or len(shared) > 1:

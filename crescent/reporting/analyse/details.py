@@ -1,8 +1,8 @@
-"""What a reader can browse: questions, rejections with their rewrites, votes, and answers that changed.
+"""Entries to browse: questions, rejections with their rewrites, votes, and changed answers.
 
-In: a comparison, and how many entries of each kind a configuration may have. Out: lists of plain dictionaries. Of each
-configuration the first seed's run is shown, entries spread evenly over all there are. It decides nothing and counts on
-nothing being there: a store that was moved leaves its lists empty.
+In: a comparison, and the maximum number of entries per kind and configuration. Out: lists of plain dictionaries. For
+each configuration the first seed's run is used, with entries spread evenly over all there are. Missing files, for
+example in a moved store, only leave lists empty.
 """
 
 import json
@@ -21,12 +21,12 @@ from crescent.reporting.read.items import SAMPLES
 Entry = dict[str, Any]
 TEXT_FIELDS = ("question", "problem", "body", "input", "query", "ctx", "sentence", "prompt")
 LONGEST = 4000
-"""Characters of a text that are shown; the store holds all."""
+"""Maximum characters shown of a text; the store has all of it."""
 
 
 @dataclass(slots=True)
 class Details:
-    """Lists by kind, and how many entries there were in all by (kind, row)."""
+    """Lists by kind, and the total number of entries by kind."""
 
     questions: list[Entry] = field(default_factory=list)
     rejections: list[Entry] = field(default_factory=list)
@@ -35,13 +35,13 @@ class Details:
     totals: dict[str, int] = field(default_factory=dict)
 
     def add(self, kind: str, entries: Sequence[Entry], at_most: int) -> None:
-        """Some of `entries`, spread evenly."""
+        """Adds at most `at_most` of `entries`, spread evenly."""
         self.totals[kind] = self.totals.get(kind, 0) + len(entries)
         getattr(self, kind).extend(spread(entries, at_most))
 
 
 def collect(comparison: Comparison, at_most: int) -> Details:
-    """At most so many entries of each kind, configuration and (for changes) task and direction."""
+    """At most `at_most` entries per kind and configuration; for changes, a share of it per task and direction."""
     details = Details()
     samples = _Reader()
     for row in comparison.students:
@@ -63,32 +63,32 @@ def collect(comparison: Comparison, at_most: int) -> Details:
 
 
 def spread(entries: Sequence[Entry], at_most: int) -> list[Entry]:
-    """`at_most` of the entries, at even distances, in order."""
+    """`at_most` of the entries, evenly spaced, in order."""
     if len(entries) <= at_most:
         return list(entries)
     return [entries[index * len(entries) // at_most] for index in range(at_most)]
 
 
 def question_text(doc: Mapping[str, Any]) -> str:
-    """What an item asks: its fields of text that benchmarks use for that, else all of it."""
+    """The question in an item: the text fields that benchmarks use for it, else the whole item."""
     parts = [doc[name] for name in TEXT_FIELDS if isinstance(doc.get(name), str) and doc[name].strip()]
     return "\n".join(parts) or json.dumps(doc, ensure_ascii=False)
 
 
 def response_text(sample: Sample) -> str:
-    """What the model said; of log-likelihoods, which choice was likeliest."""
+    """The model's response; for log-likelihoods, the most likely choice."""
     response = sample["response"]
     if isinstance(response, str):
         return response
     if isinstance(response, list) and response and all(isinstance(one, list) and one for one in response):
         values = [one[0] if isinstance(one[0], int | float) else float("-inf") for one in response]
         best = max(range(len(values)), key=values.__getitem__)
-        return f"choice {best + 1} of {len(values)} is the likeliest (log-probability {values[best]:.2f})"
+        return f"choice {best + 1} of {len(values)} is the most likely (log-probability {values[best]:.2f})"
     return json.dumps(response, ensure_ascii=False)
 
 
 class _Reader:
-    """Samples of an evaluation by item; the last file is kept, because a base model is read for every row."""
+    """Reads samples of an evaluation by item; caches the files of untrained baselines, which every row needs."""
 
     def __init__(self) -> None:
         self._kept: dict[Path, dict[str, Sample]] = {}
@@ -121,9 +121,9 @@ def _questions(row: Row, questions: Sequence[Question], decisions: Sequence[Deci
 
 
 def _rejections(row: Row, questions: Sequence[Question], decisions: Sequence[Decision]) -> list[Entry]:
-    """Rewritten and dropped candidates; invalid ones with the reason.
+    """Rewritten and dropped candidates, and invalid ones with the reason.
 
-    The neighbour is that of the last judgement: of a rewritten candidate, what its rewrite lies nearest to.
+    The neighbour is that of the last judgement: for a rewritten candidate, the nearest neighbour of its rewrite.
     """
     texts = {question.id: question.text for question in questions}
     entries = []
@@ -197,7 +197,7 @@ def _changes(row: Row, column: Column, reader: _Reader, metric: str | None) -> d
 
 
 def _entry(row: Row, **values: Any) -> Entry:
-    """Texts shortened, what is None left out."""
+    """An entry with long texts shortened and None values left out."""
     shown = {name: _short(value) for name, value in values.items() if value is not None}
     return {"row": row.label, **shown}
 
@@ -207,7 +207,7 @@ def _short(value: Any) -> Any:
 
 
 def lines_of(folder: Path | None, name: str, kind: type[R]) -> list[R]:
-    """The records of a file, none where it is not there or from another version."""
+    """The records of a file; empty if it is missing or was written by another version."""
     if folder is None:
         return []
     reading: Callable[..., Any] = decode_lines

@@ -1,8 +1,8 @@
-"""What one setting does where all others are equal: main effects of an ablation, and trends over numbers.
+"""Main effects of an ablation, and trends over numbers: the effect of one setting with all others equal.
 
-In: a `Comparison`. Out: an `Effect` for each value of an axis over another, and a trend where they are three numbers or
-more. Rows that are alike in every other setting are a stratum. An effect is a weighted sum of rows, within strata and
-averaged over them, formed question by question and seed by seed: its interval is that of a paired difference.
+In: a `Comparison`. Out: an `Effect` for each value of an axis over another, and a trend if there are three or more
+numbers. Rows that agree in every other setting form a stratum. An effect is a weighted sum of rows, within strata and
+averaged over them, computed question by question and seed by seed: its interval is that of a paired difference.
 """
 
 from collections import defaultdict
@@ -19,15 +19,16 @@ from crescent.reporting.analyse.rows import Column, Row
 from crescent.statistics.paired import Difference
 
 Stratum = Mapping[Any, Point]
-"""Points that differ in one setting, by its value; two at least."""
+"""At least two points that differ in one setting, by its value."""
 Weights = Mapping[Point, float]
-"""What each row counts, by its point; the weights of a stratum sum to 0."""
+"""The weight of each row, by its point; the weights of a stratum sum to 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """`what` is "dedup: none over rejection" or "vote.draws: each doubling from 1 to 15"; `strata`: at how many places
-    of the other settings it was tried. A column is missing where too little was scored, or samples are not there."""
+    """`what` is "dedup: none over rejection" or "vote.draws: each doubling from 1 to 15"; `strata` is the number of
+    strata used. A column is missing if too little was scored or samples are missing.
+    """
 
     axis: str
     what: str
@@ -36,7 +37,7 @@ class Effect:
 
 
 def effects(comparison: Comparison) -> list[Effect]:
-    """Those of every axis whose values were tried with all else equal; of each column from the rows that have it."""
+    """The effects of every axis whose values were tried with all else equal; each column uses the rows that have it."""
     found: dict[tuple[int, str], Effect] = {}
     for column in comparison.columns:
         rows = {row.point: row for row in _students(comparison) if column in row.cells}
@@ -50,7 +51,7 @@ def effects(comparison: Comparison) -> list[Effect]:
 
 
 def never_varied_alone(comparison: Comparison) -> tuple[str, ...]:
-    """The axes that change, but never alone: nothing tells what they do."""
+    """The axes that vary, but never alone, so that their effects are unknown."""
     points = [row.point for row in _students(comparison)]
     return tuple(
         axis.short(name)
@@ -60,19 +61,19 @@ def never_varied_alone(comparison: Comparison) -> tuple[str, ...]:
 
 
 def last_over_first(comparison: Comparison, row: Row, column: Column) -> Difference | None:
-    """The student of the last iteration minus that of the first, for runs with both; None for a single iteration."""
+    """The student of the last iteration minus that of the first, over runs with both; None for a single iteration."""
     last = max(run.last_iteration for run in row.runs)
     return contrast(comparison, [Term(row, 1.0, last), Term(row, -1.0, 1)], column) if last > 1 else None
 
 
 def _students(comparison: Comparison) -> list[Row]:
-    """Students asked in one way."""
+    """Students with the same prompting."""
     students = [row for row in comparison.students if row.cells]
     return [row for row in students if row.prompting == students[-1].prompting]
 
 
 def _contrasts(comparison: Comparison, points: Sequence[Point]) -> Iterator[tuple[int, str, Weights]]:
-    """The place of the axis, what is contrasted, and the weights."""
+    """Yields the index of the axis, the contrast's name, and its weights."""
     reference = comparison.reference.row
     for place, name in enumerate(comparison.axes):
         first = [] if reference is None else [reference.point[place]]
@@ -81,7 +82,9 @@ def _contrasts(comparison: Comparison, points: Sequence[Point]) -> Iterator[tupl
 
 
 def _of_axis(strata: Sequence[Stratum], place: int, first: Sequence[Any]) -> Iterator[tuple[str, Weights]]:
-    """Of numbers the trend, and each over the next smaller; of names each over `first`, or the first that it can be."""
+    """For numbers the trend, and each over the next smaller; for names each over `first`, or the first possible
+    other.
+    """
     numbered = _where_set(strata)
     numbers = _values(numbered)
     pairs: list[tuple[Any, Any] | None] = []
@@ -100,7 +103,7 @@ def _of_axis(strata: Sequence[Stratum], place: int, first: Sequence[Any]) -> Ite
 
 
 def _strata(points: Sequence[Point], place: int) -> list[Stratum]:
-    """Points by their value on one axis, for each way the other axes stand; those with two values or more."""
+    """Points by their value on one axis, for each combination of the other axes with at least two values."""
     strata: dict[Point, dict[Any, Point]] = defaultdict(dict)
     for point in points:
         strata[_rest(point, place)][point[place]] = point
@@ -108,33 +111,32 @@ def _strata(points: Sequence[Point], place: int) -> list[Stratum]:
 
 
 def _where_set(strata: Sequence[Stratum]) -> list[Stratum]:
-    """Without the points that have no such setting."""
+    """The strata without the points that lack the setting."""
     left = [{value: point for value, point in stratum.items() if value is not axis.ABSENT} for stratum in strata]
     return [stratum for stratum in left if len(stratum) > 1]
 
 
 def _values(strata: Sequence[Stratum]) -> list[Any]:
-    """All values, in order."""
     return sorted({value for stratum in strata for value in stratum}, key=lambda value: axis.order((value,)))
 
 
 def _pair(strata: Sequence[Stratum], value: Any, others: Sequence[Any]) -> tuple[Any, Any] | None:
-    """The first of `others` that was tried beside the value, and the value."""
+    """(other, value) with the first of `others` that shares a stratum with the value; None if there is none."""
     found = (other for other in others if any(other in stratum and value in stratum for stratum in strata))
     other = next(found, value)
     return None if other is value else (other, value)
 
 
 def _step(strata: Sequence[Stratum], before: Any, after: Any) -> Weights:
-    """The mean over the strata that have both values of the one minus the other."""
+    """Weights for the mean of `after` - `before` over the strata that have both values."""
     both = [stratum for stratum in strata if before in stratum and after in stratum]
     return {stratum[value]: sign / len(both) for stratum in both for value, sign in ((after, 1.0), (before, -1.0))}
 
 
 def _slope(strata: Sequence[Stratum], place: int, by_ratio: bool) -> Weights:
-    """Least squares with one slope for all strata and a level for each: the weights whose sum is that slope.
+    """Weights whose sum is the least-squares slope, with one slope for all strata and one level per stratum.
 
-    Of ratios it is a doubling's; of others what the line rises by from the smallest to the largest.
+    On a logarithmic scale the unit is a doubling, else the range from the smallest to the largest value.
     """
     at = {point: log2(point[place]) if by_ratio else float(point[place]) for one in strata for point in one.values()}
     centred = {

@@ -1,7 +1,7 @@
-"""What explains a row: its labels, votes, questions and costs, and its student's scores by iteration.
+"""Explains a row: its labels, votes, questions and costs, and its student's scores by iteration.
 
-In: a row of a comparison. Out: means over its seeds, with their standard deviation. All of it stands in summary.json; a
-measure that no run has is None.
+In: a row of a comparison. Out: means over its seeds, with their standard deviation, all from summary.json. A measure
+that no run has is None.
 """
 
 import statistics
@@ -14,7 +14,7 @@ from crescent.reporting.read.runs import Run
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """Over so many seeds; `deviation` is the standard deviation of the seeds, None of a single one."""
+    """A mean over `seeds` seeds; `deviation` is their standard deviation, None for a single seed."""
 
     value: float
     deviation: float | None
@@ -48,20 +48,21 @@ MEASURES: Mapping[str, Callable[[Run], float | None]] = {
     "generated": _total("tokens", without="finetune"),
     "new_tokens": _total("new_tokens"),
 }
-"""Of a run: shares in 0..1 (the last iteration), the effective number of questions kept, pairs trained on, draws of a
-question, rewrites asked for, questions given up, and over all iterations the tokens of its data and training, whichever
-run paid for them, those of them that were generated, and those that this run paid for."""
+"""Measures of a run: shares in 0..1 (of the last iteration), the effective number of questions kept, pairs trained on,
+draws per question, rewrites requested, questions dropped; and over all iterations the tokens of its data and training,
+whichever run paid for them, the generated ones among those, and those this run paid for.
+"""
 PER_ITERATION = ("diversity", "valid", "label_accuracy", "agreement", "trained_on")
 """Per iteration: the effective number of different questions as generated, shares in 0..1, pairs trained on."""
 
 
 def explain(row: Row) -> dict[str, Mean | None]:
-    """Each of `MEASURES` over the row's runs."""
+    """Each of `MEASURES`, averaged over the row's runs."""
     return {name: mean_of([measure(run) for run in row.runs]) for name, measure in MEASURES.items()}
 
 
 def by_iteration(row: Row, column: Column, metric: str | None) -> list[Mean | None]:
-    """The score before training, and that of the student after each iteration."""
+    """The score before training, and the student's after each iteration."""
     base = replace(row, role="base")
     last = max(run.last_iteration for run in row.runs)
     scored = [[score_of(run, base, column, metric) for run in row.runs]]
@@ -70,7 +71,7 @@ def by_iteration(row: Row, column: Column, metric: str | None) -> list[Mean | No
 
 
 def measures_by_iteration(row: Row) -> dict[str, list[Mean | None]]:
-    """Each of `PER_ITERATION` at each iteration, the first at 0."""
+    """Each of `PER_ITERATION` at each iteration; index 0 is the first iteration."""
     made = max(len(run.iterations) for run in row.runs)
     return {
         name: [mean_of([_number(run, at, name) for run in row.runs]) for at in range(made)] for name in PER_ITERATION
@@ -83,7 +84,7 @@ def _number(run: Run, at: int, name: str) -> float | None:
 
 
 def mean_of(values: Sequence[float | None]) -> Mean | None:
-    """Of those that are known."""
+    """The mean of the known values; None if there are none."""
     known = [value for value in values if value is not None]
     if not known:
         return None

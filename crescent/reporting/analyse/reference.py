@@ -1,7 +1,7 @@
 """What the rows of a comparison are compared with.
 
-In: the text of `--reference`, and the rows. Out: for each row the one that its differences are taken to, or none. It
-reads no scores.
+In: the text of `--reference`, and the rows. Out: for each row the row that it is compared with, or None. Reads no
+scores.
 """
 
 from collections.abc import Sequence
@@ -19,26 +19,28 @@ PLAINLY = "none"
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """`row`: the configuration that all are compared with; None: each student's own base, asked in the way `asked`."""
+    """`row` is the configuration that all are compared with; None: each student's own base, with the prompting
+    `asked`.
+    """
 
     asked: str = PLAINLY
     row: Row | None = None
 
     @property
     def label(self) -> str:
-        """What students differ from."""
+        """What students are compared with."""
         if self.row is not None:
             return self.row.label
-        under = "" if self.asked == PLAINLY else f", under {self.asked}"
+        under = "" if self.asked == PLAINLY else f", with {self.asked}"
         return f"each student's own base, before training{under}"
 
     @property
     def of_baselines(self) -> str:
-        """What prompting baselines differ from."""
-        return "the same model asked plainly" if self.asked == PLAINLY else f"the same model under {self.asked}"
+        """What prompting baselines are compared with."""
+        return "the same model with the plain prompt" if self.asked == PLAINLY else f"the same model with {self.asked}"
 
     def of(self, row: Row) -> Row | None:
-        """What the row is compared with; None for the reference itself, and for what has none."""
+        """The row that `row` is compared with; None for the reference itself and for rows without one."""
         if row.role == "teacher":
             return None
         if row.role == "student" and self.row is not None:
@@ -48,19 +50,19 @@ class Reference:
             return replace(row, role="base", iteration=0, label="base", prompting=prompting)
         if self.row is not None or row.prompting == self.asked:
             return None
-        # a prompting baseline: what does it gain over asking the same model otherwise?
-        return replace(row, prompting=self.asked, label="plainly asking" if self.asked == PLAINLY else self.asked)
+        # a prompting baseline: compared with another prompting of the same model
+        return replace(row, prompting=self.asked, label="the plain prompt" if self.asked == PLAINLY else self.asked)
 
 
 def find(wanted: str, axes: Axes, rows: Sequence[Row]) -> Reference:
-    """What `wanted` names: "base", "prompting=NAME", or KEY=VALUE,... Raises ValueError with what there is."""
+    """Parses "base", "prompting=NAME", or KEY=VALUE,... Raises UserError with the available choices."""
     if wanted == BASE:
         return Reference()
     if wanted.startswith(PROMPTING):
         asked = wanted.removeprefix(PROMPTING)
         there = sorted({row.prompting for row in rows if row.role == "base"})
         if asked not in there:
-            raise UserError(f"--reference {wanted}: no base was asked so; there are: {', '.join(there)}")
+            raise UserError(f"--reference {wanted}: no base was scored with it; there are: {', '.join(there)}")
         return Reference(asked)
     students = {row.point: row for row in rows if row.role == "student" and row.prompting == rows[-1].prompting}
     return Reference(row=students[axis.parse_point(wanted, axes, list(students))])

@@ -1,9 +1,9 @@
-"""What runs came to, side by side: for each configuration and task a score, and its difference to a reference.
+"""Compares runs: for each configuration and task a score, and its difference to a reference.
 
-In: runs of any number of configurations, tasks and seeds. Out: a `Comparison`. Seeds of one configuration are one row;
+In: runs of any number of configurations, tasks and seeds. Out: a `Comparison`. Seeds of one configuration form one row;
 a difference pairs every question with itself under the reference. Stars come from p-values corrected for all
-differences of whole tasks, and those of parts for all of parts, so that looking at parts costs the tasks no power. It
-prints nothing.
+differences of whole tasks; parts of tasks are corrected separately, so that they cost the tasks no power. Prints
+nothing.
 """
 
 from collections.abc import Sequence
@@ -34,10 +34,10 @@ from crescent.statistics.paired import (
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to compare. `reference`: "base" (each student with its own base), "prompting=NAME" (with its own base, asked
-    in that way), or KEY=VALUE,... of a row.
+    """What to compare. `reference`: "base" (each student with its own base), "prompting=NAME" (with its own base under
+    that prompting), or KEY=VALUE,... of a row.
 
-    `parts`: parts of tasks are columns too. A part that `tasks` names is one in any case.
+    `parts`: parts of tasks are columns too. A part named in `tasks` always is.
     """
 
     reference: str = BASE
@@ -68,32 +68,32 @@ class Comparison:
 
     @property
     def differences(self) -> int:
-        """How many differences of whole tasks there are: the correction is for so many."""
+        """Number of differences of whole tasks; p-values are corrected for it."""
         return len(_family(self.rows, parts=False))
 
     @property
     def part_differences(self) -> int:
-        """How many differences of parts there are, which are corrected among themselves."""
+        """Number of differences of parts, which are corrected separately."""
         return len(_family(self.rows, parts=True))
 
     @property
     def has_promptings(self) -> bool:
-        """Whether models are compared that were asked in several ways."""
+        """True if several promptings are compared."""
         return len({row.prompting for row in self.rows}) > 1
 
 
 def compare(runs: Sequence[Run], options: Options, console: Console, notes: Sequence[str] = ()) -> Comparison:
-    """Raises ValueError where the reference or a filter names nothing."""
+    """Compares runs. Raises UserError if the reference or a filter matches nothing."""
     found = axis.find_axes(runs)
     remarks = list(notes)
     for key in axis.differing_evaluation(runs):
         values = ", ".join(sorted({axis.text(run.settings.get(key)) for run in runs}))
-        remarks.append(f"{key} differs between runs ({values}): scores of one task do not mean the same")
+        remarks.append(f"{key} differs between runs ({values}): their scores of a task are not comparable")
     columns = _columns(runs, options)
     rows = [row for point, group in axis.group(runs, found).items() for row in rows_of(found, point, group, remarks)]
     rows = dedupe_rows(rows)
     if any(row.role == "student" and len(row.seeds) == 2 for row in rows):
-        remarks.append("two seeds tell little of how seeds vary: such intervals are wide; three or more narrow them")
+        remarks.append("two seeds say little about the variation over seeds: intervals are wide; use three or more")
     reference = find(options.reference, found, rows)
     reader = SampleReader()
     work, filled = _Work(options, reference, reader, remarks), []
@@ -142,11 +142,11 @@ class _Work:
         before = [self._items(run, other, column) for _, run in pairs]
         difference = self._paired(row, column, after, before, metric)
         if difference is not None or all(isinstance(one, Items) for one in (*after, *before)):
-            return replace(cell, difference=difference)  # None: different items, no difference can be formed
+            return replace(cell, difference=difference)  # None: items differ, so no difference can be formed
         return replace(cell, difference=self._unpaired(row, other, column, pairs), paired=False)
 
     def _unpaired(self, row: Row, other: Row, column: Column, pairs: Sequence[tuple[Run, Run]]) -> Difference | None:
-        """What the scores alone say of the difference; None where they have no standard errors."""
+        """The difference from the scores alone; None if they have no standard errors."""
         sides = []
         for which, runs in ((row, [run for run, _ in pairs]), (other, [run for _, run in pairs])):
             found = [(run, score) for run in runs if (score := score_of(run, which, column, self._options.metric))]
@@ -161,9 +161,9 @@ class _Work:
     def _paired(
         self, row: Row, column: Column, after: Sequence[Items | None], before: Sequence[Items | None], metric: str
     ) -> Difference | None:
-        """The paired difference, or None where samples are missing or no question is shared."""
+        """The paired difference; None if samples are missing or no questions are shared."""
         different = {(id(one), id(other)): (one, other) for one, other in zip(after, before, strict=True)}
-        after, before = zip(*different.values(), strict=True)  # seeds share both sides of a prompting baseline
+        after, before = zip(*different.values(), strict=True)  # for a prompting baseline seeds share both sides
         tables = [table for table in (*after, *before) if table is not None]
         if len(tables) < len(after) + len(before):
             return None
@@ -174,19 +174,21 @@ class _Work:
             return None
         if values.shape[1] < largest:
             self._notes.append(
-                f"{row.label}: {column.name} is compared on the {values.shape[1]} questions that all have, of {largest}"
+                f"{row.label}: {column.name} is compared on the {values.shape[1]} shared questions, of {largest}"
             )
         after_values, before_values = values[: len(after)], values[len(after) :]
         return paired_difference(after_values, before_values, groups, interval=self._options.interval)
 
     def _estimate(self, row: Row, column: Column, scored: Sequence[tuple[Run, Score]], metric: str) -> Estimate:
-        """The score with its interval; from the summaries alone where questions do not average to it."""
+        """The score with its interval; from the summaries alone if the mean over questions is not the reported
+        score.
+        """
         scores = _different(row, column, scored)
         reported = score_estimate([one.value for one in scores], [one.stderr for one in scores], scores[0].n)
         tables = [self._items(run, row, column) for run, _ in scored]
         if any(table is None for table in tables):
             return reported
-        known = list({id(table): table for table in tables if table is not None}.values())  # a base is shared by seeds
+        known = list({id(table): table for table in tables if table is not None}.values())  # seeds may share a base
         values, groups = align(known, metric)
         if len(set(groups)) < 2:
             return reported
@@ -194,8 +196,9 @@ class _Work:
         return found if abs(found.value - reported.value) < 1e-6 else reported
 
     def _pairs(self, row: Row, other: Row, column: Column) -> list[tuple[Run, Run]]:
-        """Runs to pair: a run with its own base; with another configuration by seed, and where fewer than two
-        seeds are shared, in order (independent runs may be paired in any way)."""
+        """Runs to pair: a run with its own base; with another configuration by seed, or in order if fewer than two
+        seeds are shared (independent runs may be paired in any way).
+        """
         mine = [run for run in row.runs if score_of(run, row, column, self._options.metric)]
         theirs = [run for run in other.runs if score_of(run, other, column, self._options.metric)]
         if other.role == "base":
@@ -206,7 +209,7 @@ class _Work:
         if len(shared) == count or len(shared) > 1:
             pairs, how = shared, "{0}, which both have"
         else:
-            pairs, how = list(zip(mine, theirs, strict=False)), "{0} set against {1}, as too few are shared"
+            pairs, how = list(zip(mine, theirs, strict=False)), "{0} against {1}, as too few are shared"
         if pairs is not shared or len(pairs) < max(len(mine), len(theirs)):
             seeds = (", ".join(str(pair[side].seed) for pair in pairs) for side in (0, 1))
             self._notes.append(f"{row.label}: {column.name} is compared on seeds {how.format(*seeds)}")
@@ -224,7 +227,7 @@ class _Work:
 
 
 def _columns(runs: Sequence[Run], options: Options) -> tuple[Column, ...]:
-    """Every (task, shots), in the order of the runs, that the filters leave."""
+    """Every (task, shots) that passes the filters, in the order of the runs."""
     there = dict.fromkeys(Column(score.task, score.shots) for run in runs for score in run.scores)
     for what, wanted, known in (
         ("--task", options.tasks, {column.task for column in there}),
@@ -257,7 +260,7 @@ def _family(rows: Sequence[Row], parts: bool) -> list[tuple[Row, Column, Differe
 
 
 def _corrected(rows: Sequence[Row], correction: Correction) -> list[Row]:
-    """p-values, and what can be shown, corrected over all differences of a family."""
+    """Corrects p-values and MDEs over all differences of a family."""
     for parts in (False, True):
         family = _family(rows, parts)
         count = 1 if correction == "none" else len(family)
@@ -268,7 +271,7 @@ def _corrected(rows: Sequence[Row], correction: Correction) -> list[Row]:
 
 
 def _different(row: Row, column: Column, scored: Sequence[tuple[Run, Score]]) -> list[Score]:
-    """The scores, those of one evaluation once: all seeds share that of an untrained baseline."""
+    """The scores, counting each evaluation once: all seeds share that of an untrained baseline."""
     found: dict[object, Score] = {}
     for run, score in scored:
         evaluation = evaluation_of(run, row, column)
@@ -278,6 +281,6 @@ def _different(row: Row, column: Column, scored: Sequence[tuple[Run, Score]]) ->
 
 
 def _tokens(runs: Sequence[Run], row: Row, column: Column, metric: str) -> float | None:
-    """The mean over runs of tokens of a question."""
+    """Mean tokens per question, over runs; None if no run has them."""
     found = [value for run in runs if (value := tokens_of(run, row, column, metric)) is not None]
     return sum(found) / len(found) if found else None

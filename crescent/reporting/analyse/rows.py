@@ -1,7 +1,7 @@
 """The rows and columns of a comparison, before anything is compared.
 
-In: runs. Out: a `Row` for each configuration (its seeds together) and for each untrained baseline, a `Column` for each
-task and number of shots, and the look-up of a run's scores for them. Nothing is computed here.
+In: runs. Out: a `Row` for each configuration (all its seeds) and each untrained baseline, a `Column` for each task and
+number of shots, and the lookup of a run's scores for them. Computes nothing.
 """
 
 from collections.abc import Sequence
@@ -28,12 +28,12 @@ class Column:
 
     @property
     def whole(self) -> str:
-        """The task whose samples hold the items."""
+        """The task whose samples contain the items."""
         return self.task.partition("/")[0]
 
     @property
     def part(self) -> str:
-        """The name of the part; "" of a whole task."""
+        """The name of the part; "" for a whole task."""
         return self.task.partition("/")[2]
 
     @property
@@ -43,11 +43,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The score of a row in a column, and what it gained over the reference.
+    """The score of a row in a column, and its difference to the reference.
 
-    `p` is the corrected p-value. `paired` tells whether questions were compared with themselves. `seeds` are those that
-    were averaged. Tokens are means over questions and seeds, None where nothing was generated; `thought_tokens` and the
-    share of responses that was `cut_at_limit` are None too where the model does not think.
+    `p` is the corrected p-value. `paired` is False if questions could not be compared with themselves. `seeds` are
+    those averaged over. Tokens are means over questions and seeds, None if nothing was generated; `thought_tokens` and
+    `cut_at_limit` (the share of responses cut off) are also None if the model does not think.
     """
 
     score: Estimate
@@ -62,18 +62,18 @@ class Cell:
 
     @property
     def stars(self) -> str:
-        """One for p < 0.05, two for 0.01, three for 0.001, after correction."""
+        """One star for p < 0.05, two for 0.01, three for 0.001, after correction."""
         return "" if self.p is None else "*" * sum(self.p < bound for bound in (0.05, 0.01, 0.001))
 
     @property
     def too_small(self) -> bool:
-        """Whether the difference is smaller than what such a comparison finds in four of five cases, corrected."""
+        """True if the difference is smaller than the corrected MDE (80 % power)."""
         return self.difference is not None and abs(self.difference.value) < self.difference.detectable
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One configuration under one prompting: its runs (one a seed), and what was scored."""
+    """One configuration under one prompting: its runs (one per seed), and its scores."""
 
     label: str
     point: Point
@@ -89,14 +89,14 @@ class Row:
 
     @property
     def is_model_as_found(self) -> bool:
-        """Base or teacher: nothing was trained, no seed decides it."""
+        """True for base or teacher: untrained, so it depends on no seed."""
         return self.role != "student"
 
 
 def rows_of(axes: Axes, point: Point, group: Sequence[Run], notes: list[str]) -> list[Row]:
-    """The models of one configuration: teacher and base as found, and the last student of each run that has made it."""
+    """The models of one configuration: teacher and base, untrained, and the last student of each run that has one."""
     runs = one_for_each_seed(group, notes)
-    if not any(run.scores for run in runs):  # its data and its training are still there to be seen
+    if not any(run.scores for run in runs):  # a row is still needed to show its data and its training
         return [Row(axis.label(axes, point) or runs[0].experiment, point, "student", 1, "none", runs)]
     rows: list[Row] = []
     places = dict.fromkeys((score.model, score.prompting) for run in runs for score in run.scores)
@@ -114,9 +114,11 @@ def rows_of(axes: Axes, point: Point, group: Sequence[Run], notes: list[str]) ->
 
 
 def one_for_each_seed(group: Sequence[Run], notes: list[str]) -> tuple[Run, ...]:
-    """Runs of one configuration, in order of their seeds: of two with one seed the one that has its student, or both.
+    """Runs of one configuration, one per seed, in the order of `group`. Of two runs with the same seed, the one that
+    has its student counts.
 
-    Where both do, their scores are taken together: they may be of different suites. The later counts where they clash.
+    If both or neither have it, their scores are merged, because they may be of different suites; the later run wins
+    conflicts.
     """
     found: dict[int, Run] = {}
     for run in group:
@@ -131,7 +133,7 @@ def one_for_each_seed(group: Sequence[Run], notes: list[str]) -> tuple[Run, ...]
 
 
 def _together(first: Run, then: Run, notes: list[str]) -> Run:
-    """Both runs' scores as those of `then`."""
+    """Both runs merged into `then`."""
     keys, new_keys = ({_place(one): one.key for one in run.evaluations} for run in (first, then))
     there = {_place(score) for score in then.scores}
     scores = tuple(score for score in first.scores if _place(score) not in there)
@@ -139,7 +141,7 @@ def _together(first: Run, then: Run, notes: list[str]) -> Run:
     clash = sorted({f"{place[3]}, {place[4]}-shot" for place, key in keys.items() if new_keys.get(place, key) != key})
     if clash:
         notes.append(f"{both}, but their suites differ in {', '.join(clash)}: there the latter counts")
-    notes.append(f"{both}; {'their scores are taken together' if scores else 'the latter counts'}")
+    notes.append(f"{both}; {'their scores are merged' if scores else 'the latter counts'}")
     evaluations = tuple(one for one in first.evaluations if _place(one) not in there)
     return replace(
         then, scores=(*scores, *then.scores), evaluations=(*evaluations, *then.evaluations),
@@ -148,7 +150,7 @@ def _together(first: Run, then: Run, notes: list[str]) -> Run:
 
 
 def _shortfall(run: Run) -> str | None:
-    """What a run lacks of what it set out to do."""
+    """A note if a run did not complete all its iterations; None otherwise."""
     made, asked = run.last_iteration, run.asked_iterations
     ended = f" (status: {run.status})" if run.status else ""
     if "student" not in run.settings.get("eval.models", MODELS):
@@ -162,7 +164,7 @@ def _shortfall(run: Run) -> str | None:
 
 
 def dedupe_rows(rows: Sequence[Row]) -> list[Row]:
-    """Untrained baselines come first, each once: rows that have the same evaluations are one."""
+    """Puts untrained baselines first and merges those with the same evaluations."""
     found: dict[object, Row] = {}
     for row in rows:
         if row.is_model_as_found:
@@ -174,8 +176,9 @@ def dedupe_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def score_of(run: Run, row: Row, column: Column, metric: str | None, iteration: int | None = None) -> Score | None:
-    """The run's score of the row in the column: its primary one, or that of "metric,filter"; of a student that of the
-    last iteration unless one is named."""
+    """The run's score for the row and column: the primary score, or that of "metric,filter"; for a student of the last
+    iteration unless one is given.
+    """
     for score in _scores(run, row, column, _iteration(run, row.role) if iteration is None else iteration):
         if score.primary if metric is None else f"{score.metric},{score.filter}" == metric:
             return score
@@ -183,13 +186,13 @@ def score_of(run: Run, row: Row, column: Column, metric: str | None, iteration: 
 
 
 def tokens_of(run: Run, row: Row, column: Column, metric: str) -> float | None:
-    """Mean tokens of a question ("prompt_tokens", "new_tokens", "thought_tokens"), or the share "cut_at_limit"."""
+    """Mean tokens per question ("prompt_tokens", "new_tokens", "thought_tokens"), or the share "cut_at_limit"."""
     scores = _scores(run, row, column, _iteration(run, row.role))
     return next((score.value for score in scores if score.metric == metric), None)
 
 
 def evaluation_of(run: Run, row: Row, column: Column, iteration: int | None = None) -> Evaluation | None:
-    """Where the run says that the samples behind that score are: those of the whole task."""
+    """The evaluation that has the samples behind that score: that of the whole task."""
     at = _iteration(run, row.role) if iteration is None else iteration
     wanted = (row.role, at, row.prompting, column.whole, column.shots)
     return next((one for one in run.evaluations if _place(one) == wanted), None)
@@ -201,7 +204,7 @@ def _scores(run: Run, row: Row, column: Column, iteration: int) -> list[Score]:
 
 
 def _iteration(run: Run, role: str) -> int:
-    """The iteration whose model counts: of a student the run's last, of an untrained baseline none."""
+    """The iteration of the scored model: the run's last for a student, 0 for an untrained baseline."""
     return run.last_iteration if role == "student" else 0
 
 
@@ -210,6 +213,6 @@ def _place(one: Score | Evaluation) -> tuple[str, int, str, str, int]:
 
 
 def weights_name(run: Run, role: str) -> str:
-    """What the configuration calls the model of that role."""
+    """The configured name of the role's model."""
     key = "model.name" if role == "teacher" else "distill.student.name"
     return str(run.settings.get(key, "?"))

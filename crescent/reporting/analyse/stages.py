@@ -1,6 +1,6 @@
-"""What the stages of runs made, and what it cost: one line a stage, in the order of the method.
+"""Totals by stage: what the stages of runs made and what it cost, in the order of the method.
 
-In: runs as read from their summaries. Out: `StageTotals`. Stages that Crescent does not know are listed as well.
+In: runs as read from their summaries. Out: `StageTotals`, also for stages that Crescent does not know.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from crescent.reporting.read.runs import Run
 
 @dataclass(frozen=True, slots=True)
 class StageTotals:
-    """Sums over runs and iterations. `counts` are the last report's whole-number counters, where there is one run."""
+    """Sums over runs and iterations. `counts` are integer counters of the last report, only for a single run."""
 
     label: str
     unit: str
@@ -26,7 +26,7 @@ class StageTotals:
 
 
 def stage_totals(runs: Sequence[Run]) -> list[StageTotals]:
-    """One for each stage that any of the runs reported."""
+    """Totals for each stage that any run reported."""
     reports = [report for run in runs for report in run.stages]
     totals = []
     for name in in_order([report["stage"] for report in reports]):

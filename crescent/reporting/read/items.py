@@ -1,8 +1,8 @@
-"""What each question of an evaluation came to, ready to be paired with the same questions of another.
+"""Per-question results of an evaluation, ready to be paired with the same questions of another.
 
-In: the samples of an evaluation. Out: identities, groups and values of its questions, or of those of one part of a
-task, as arrays. A question is known by its item, not by its place: two suites with different limits share their common
-items.
+In: the samples of an evaluation. Out: identities, groups and values of its questions, or of one part of a task, as
+arrays. A question is identified by its item, not its position, so suites with different limits can be compared on their
+common items.
 """
 
 import json
@@ -23,12 +23,12 @@ from crescent.reporting.read.runs import Evaluation, Run
 
 SAMPLES = "samples.jsonl"
 GROUP_FIELDS = ("seed_question",)
-"""Fields of an item that name what it is a variant of, where its sample names no cluster."""
+"""Fields of an item that name what it is a variant of, used if its sample has no cluster."""
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """`ids`, `groups` and `subsets` of the questions, in the order of the file; `values` by "metric,filter"."""
+    """`ids`, `groups` and `subsets` of the questions, in file order; `values` by "metric,filter"."""
 
     ids: tuple[str, ...]
     groups: tuple[str, ...]
@@ -51,12 +51,12 @@ class SampleReader:
     parts: dict[tuple[Path, str], Items | str] = field(default_factory=dict)
 
     def items(self, run: Run, evaluation: Evaluation, part: str = "") -> Items | str:
-        """The items of an evaluation, or of a part of its task, or in one line why there are none."""
+        """The items of an evaluation, or of a part of its task; if there are none, the reason in one line."""
         folder = run.artifact("evaluate", evaluation.key)
         if folder is None:
             return (
                 f"{run.folder}: samples of {evaluation.task}, {evaluation.shots}-shot, {evaluation.model}, are not at "
-                f"{evaluation.path}; say with --store where the store is. Without them differences are unpaired"
+                f"{evaluation.path}; give the store's folder with --store. Without them differences are unpaired"
             )
         path = folder / SAMPLES
         if path not in self.read:
@@ -73,16 +73,18 @@ class SampleReader:
 
 
 def _part(whole: Items, part: str, run: Run, evaluation: Evaluation, path: Path) -> Items | str:
-    """Those of one subset; "answerable" are those of all but the unanswerable one."""
+    """The items of one subset; "answerable" is all but the unanswerable subset."""
     found = whole.part(lambda subset: subset == part)
     if part == ANSWERABLE and not found.ids:
         without = unanswerable(evaluation.task, tuple(map(str, run.settings.get("eval.task_folders") or ())))
         found = whole.part(lambda subset: without is not None and subset != without)
-    return found if found.ids else f"{path} does not say which questions are {part}; differences of it are unpaired"
+    return found if found.ids else f"{path} does not say which questions are {part}; its differences are unpaired"
 
 
 def read_items(path: Path) -> Items:
-    """All items of a samples file. Samples of early versions name no item: equal ones are told apart by their order."""
+    """All items of a samples file. Early versions have no item ids: there, equal items are distinguished by their
+    order.
+    """
     ids, groups, subsets, rows = [], [], [], []
     seen: Counter[str] = Counter()
     names: dict[str, None] = {}
@@ -103,7 +105,7 @@ def read_items(path: Path) -> Items:
 
 
 def group_of(doc: Any) -> str | None:
-    """What the item is a variant of, if it says so."""
+    """An identity of what the item is a variant of, if a field names it."""
     if isinstance(doc, Mapping):
         for name in GROUP_FIELDS:
             if isinstance(doc.get(name), str) and doc[name].strip():
@@ -112,8 +114,9 @@ def group_of(doc: Any) -> str | None:
 
 
 def align(tables: Sequence[Items], metric: str) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """The values of the questions that all have, [tables, questions], and their groups; a question without a finite
-    value in any of them is left out."""
+    """The values of the questions that all tables share, [tables, questions], and their groups; questions without a
+    finite value in some table are left out.
+    """
     first = tables[0]
     if all(one.ids == first.ids for one in tables):
         values, groups = np.stack([_values(one, metric) for one in tables]), first.groups

@@ -1,7 +1,8 @@
 """Finds runs on disk and reads their summaries.
 
-In: files and folders. Out: `Run`s, and one line for each thing that cannot be used. A store that was moved is looked
-for again: where the summary says, in a folder that is given, and beside the run. It reads no samples.
+In: files and folders. Out: `Run`s, and a line for everything that cannot be used. Artifacts are looked for in a given
+store, at the recorded path, and in the configured store relative to the current folder and to the run's parent folders,
+so a moved store can be found. Reads no samples.
 """
 
 import json
@@ -25,7 +26,7 @@ PASSED_BY = {"wandb", ".hydra", "artifacts", "ledgers", "work", "embeddings", "l
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Where the samples of one (model, iteration, prompting, task, shots) are: an artifact's key, and its folder."""
+    """The samples of one (model, iteration, prompting, task, shots): an artifact's key and folder."""
 
     model: str
     iteration: int
@@ -38,10 +39,11 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One summary.json. `settings` is its configuration with dotted keys; `stores` are roots to look for artifacts.
+    """One summary.json. `settings` is its configuration with dotted keys; `stores` are the roots to search for
+    artifacts.
 
-    `status` is how it ended ("running" where it was killed), None where an early version did not say. `iterations` are
-    the figures of the collapse monitor, one entry per iteration.
+    `status` is how the run ended ("running" if it was killed), None in early versions. `iterations` are the figures of
+    the collapse monitor, one entry per iteration.
     """
 
     folder: Path
@@ -60,13 +62,13 @@ class Run:
 
     @property
     def last_iteration(self) -> int:
-        """The last iteration whose student was scored; 0 where none was."""
+        """The last iteration whose student was scored; 0 if none was."""
         return max((score.iteration for score in self.scores if score.model == "student"), default=0)
 
     def weights(self, role: str) -> str:
-        """What tells the model of that role (teacher or base) from others: the key of its engine; "" where none says.
+        """Identifies the role's model (teacher or base) by the key of its engine; "" if unknown.
 
-        Models are scored in the order of their scores. In self-improvement the teacher is the base.
+        The evaluate stages are in the same order as the scores. In self-improvement the teacher is the base.
         """
         keys = [str(stage["key"]) for stage in self.stages if stage["stage"] == "evaluate"]
         if not self.scores:
@@ -79,22 +81,22 @@ class Run:
 
     @property
     def asked_iterations(self) -> int:
-        """The iterations that the configuration asks for."""
+        """The configured number of iterations."""
         asked = self.settings.get("iterations")
         return asked if isinstance(asked, int) else 1
 
     @property
     def has_its_student(self) -> bool:
-        """Whether the student it set out to make is scored; a run that a collapse ended has made its last one."""
+        """True if its final student is scored; a run that a collapse ended has made its final one."""
         return self.last_iteration >= (1 if self.status == FINISHED else self.asked_iterations)
 
     def stage(self, name: str, iteration: int | None = None) -> Mapping[str, Any] | None:
-        """The report of a stage, of the last iteration unless one is named."""
+        """The report of a stage, from the last iteration unless one is given."""
         found = [one for one in self.stages if one["stage"] == name and iteration in (None, one["iteration"])]
         return found[-1] if found else None
 
     def info(self, stage: str, name: str) -> float | None:
-        """A counter of a stage's last report, where there is one and it is a number."""
+        """A counter in a stage's last report; None if it is missing or not a number."""
         report = self.stage(stage)
         found = report["info"].get(name) if report else None
         return float(found) if isinstance(found, int | float) else None
@@ -111,7 +113,7 @@ class Run:
 
 
 def find(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """The folders with a summary.json at or below `paths`, each once, and a line for each path without any."""
+    """The folders with a summary.json at or below `paths`, without duplicates, and a line for each path without any."""
     found: dict[Path, Path] = {}
     notes = []
     for path in paths:
@@ -120,13 +122,13 @@ def find(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
             continue
         here = list(_below(path.parent if path.name == SUMMARY else path))
         if not here:
-            notes.append(f"{path} holds no {SUMMARY}; it is passed over")
+            notes.append(f"{path} contains no {SUMMARY}; skipped")
         found.update({folder.resolve(): folder for folder in here if folder.resolve() not in found})
     return sorted(found.values(), key=lambda folder: _natural(folder)), notes
 
 
 def read(folder: Path, store: Path | None = None) -> Run:
-    """One run. Raises ValueError of one line if its summary is not what a run writes."""
+    """Reads one run. Raises UserError of one line if its summary is not valid."""
     path = folder / SUMMARY
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -147,16 +149,16 @@ def read(folder: Path, store: Path | None = None) -> Run:
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no summary of a run ({type(error).__name__}: {error})") from None
+        raise UserError(f"{path} is not a valid summary of a run ({type(error).__name__}: {error})") from None
     return Run(
         folder, name, seed, settings, scores, evaluations, stages, labels, git, versions, roots, status, iterations
     )
 
 
 def read_all(paths: Sequence[Path], store: Path | None = None) -> tuple[list[Run], list[str]]:
-    """All runs with scores at or below `paths`, and a line for each that cannot be compared.
+    """All runs with scores at or below `paths`, and a line for each run that cannot be compared.
 
-    A path that does not exist or holds no run has a line too.
+    There is also a line for each path that does not exist or contains no run.
     """
     folders, notes = find(paths)
     runs = []
@@ -171,15 +173,15 @@ def read_all(paths: Sequence[Path], store: Path | None = None) -> tuple[list[Run
             continue
         if not run.evaluations:
             notes.append(
-                f"{folder} was written by a version that did not say where the samples are: its differences are "
-                "unpaired. The same `crescent` command again takes everything from the store and says it."
+                f"{folder} was written by a version that did not record where the samples are: its differences are "
+                "unpaired. Run the same `crescent` command again: it reuses the store and records the paths."
             )
         runs.append(run)
     return runs, notes
 
 
 def flatten(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """{"vote": {"draws": 3}} as ("vote.draws", 3). Lists stay whole."""
+    """Yields {"vote": {"draws": 3}} as ("vote.draws", 3). Lists stay whole."""
     for name, value in node.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{path}{name}.")
@@ -189,7 +191,7 @@ def flatten(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What every stage's report must hold, and what early ones did not."""
+    """Fields of every stage's report; those with defaults are missing in early versions."""
 
     stage: str
     iteration: int
@@ -208,11 +210,11 @@ class _Labels:
 
 
 def _all(kind: type[T], raw: Mapping[str, Any], name: str, path: str = "") -> tuple[T, ...]:
-    """The rows of a list, their types checked. A summary's fields only grow, so a later version's are passed over."""
+    """The rows of a list, type-checked. Unknown fields are ignored: later versions only add fields."""
     known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
     rows = raw[name] if name in ("scores", "stages", "bins") else raw.get(name, ())
     if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) for row in rows):
-        raise UserError(f"{path}{name} is no list of groups")
+        raise UserError(f"{path}{name} is not a list of groups")
     return tuple(
         build(kind, {key: value for key, value in row.items() if key in known}, f"{path}{name}[{at}]")
         for at, row in enumerate(rows)
@@ -231,7 +233,7 @@ def _ended(run: Run) -> str:
 
 
 def _frozen(value: Any) -> Any:
-    """Lists as tuples, so that values can be told apart by their hash."""
+    """Lists become tuples, so that values are hashable."""
     if isinstance(value, Mapping):
         return tuple(flatten(value))
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
@@ -247,7 +249,7 @@ def _below(root: Path) -> Iterator[Path]:
 def _roots(
     folder: Path, store: Path | None, raw: Mapping[str, Any], evaluations: Sequence[Evaluation]
 ) -> tuple[Path, ...]:
-    """Where artifacts may be, likeliest first: a given store, the recorded place, the configured one from here up."""
+    """Roots to search for artifacts, most likely first: a given store, recorded paths, the configured store."""
     recorded = [Path(place) for place in (*(one.path for one in evaluations), *raw.get("artifacts", {}).values())]
     roots = [store] if store else []
     roots += [place.parents[2] for place in recorded if len(place.parents) > 2]
@@ -257,5 +259,5 @@ def _roots(
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sorts 2 before 10."""
+    """A sort key that puts 2 before 10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in path.parts]

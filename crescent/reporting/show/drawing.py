@@ -1,7 +1,7 @@
-"""Small SVG figures that follow the page: its colours in light and dark, its typeface, its width.
+"""Draws small SVG figures that follow the page's light and dark colours, typeface and width.
 
-In: a function that draws on matplotlib axes. Out: an SVG element as text, the same for the same data. Colours are
-written as CSS variables, text stays text. What is drawn is decided in `figures/`.
+In: a function that draws on matplotlib axes. Out: an SVG element as text, equal for equal data. Colours are CSS
+variables, text stays text. `figures/` decides what is drawn.
 """
 
 import io
@@ -20,7 +20,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 
 INK, MUTED, GRID, PAPER = "#010101", "#020202", "#030303", "#040404"
 SERIES = ("#050501", "#050502", "#050503", "#050504", "#050505", "#050506")
-"""Stand-ins that no drawing would choose; the page gives them their colours."""
+"""Placeholder colours that no drawing would use; the page supplies the real ones."""
 VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} | {
     color: f"--series-{number}" for number, color in enumerate(SERIES)
 }
@@ -55,19 +55,17 @@ STYLE: dict[str, Any] = {
     "lines.linewidth": 1.6,
 }
 WIDTH = 3.5
-"""Inches: shown 330 to 360 pixels wide, three beside each other on a desk and one on a phone, letters of 12 pixels."""
+"""Inches: shown 330 to 360 pixels wide, three side by side on a desktop and one on a phone, with 12-pixel letters."""
 
 WIDE = 4.0
-"""Inches, for a figure of one panel."""
+"""Inches, for a figure with one panel."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 LINES = {"-": "", "--": "5 2.5", ":": "1.5 2", "-.": "6 2 1.5 2"}
-"""matplotlib's line styles and what SVG calls them."""
+"""matplotlib's line styles and their SVG dash patterns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """How a series is drawn."""
-
     color: str
     line: str
     marker: str
@@ -85,18 +83,18 @@ class Interval(Protocol):
 
 
 def series(number: int) -> str:
-    """The colour of the n-th series; after six they begin again."""
+    """The colour of the n-th series; colours repeat after six."""
     return SERIES[number % len(SERIES)]
 
 
 def stroke(number: int) -> Stroke:
-    """The n-th of 48 pairs of colour and marker; colour and line are a pair of their own for the first 24."""
+    """The n-th of 48 pairs of colour and marker; pairs of colour and line repeat after 24."""
     turn = number // len(SERIES)
     return Stroke(series(number), tuple(LINES)[turn % len(LINES)], MARKERS[(number + turn) % len(MARKERS)])
 
 
 def swatch(of: Stroke) -> str:
-    """A stroke in small, for a key: an SVG that is read out as nothing."""
+    """A small sample of a stroke for a key: an SVG that screen readers skip."""
     marker = MarkerStyle(of.marker)
     outline = marker.get_path().transformed(marker.get_transform()).to_polygons()[0]
     points = " ".join(f"{14 + 8 * x:.1f},{6 - 8 * y:.1f}" for x, y in np.asarray(outline))
@@ -110,20 +108,21 @@ def swatch(of: Stroke) -> str:
 def interval(
     axes: Axes, found: Interval, at: float, factor: float, color: str, face: str, name: str | None = None
 ) -> None:
-    """A value in the row `at`, `factor` times as large, with its interval."""
+    """Draws a value, times `factor`, in row `at`, with a horizontal interval."""
     axes.plot([factor * found.low, factor * found.high], [at, at], color=color, linewidth=1.3)
     axes.plot(factor * found.value, at, "o", mfc=face, mec=color, ms=5.5, label=name)
 
 
 def interval_at(axes: Axes, found: Interval, x: float, factor: float, how: Stroke, size: float) -> None:
-    """A value over `x`, with its interval upright."""
+    """Draws a value, times `factor`, at `x`, with a vertical interval."""
     axes.plot([x, x], [factor * found.low, factor * found.high], color=how.color, linewidth=1.3)
     axes.plot(x, factor * found.value, how.marker, color=how.color, ms=size)
 
 
 def draw(name: str, paint: Callable[[Any], None], height: float = 2.2, columns: int = 1, width: float = WIDTH) -> str:
-    """An SVG of `paint(axes)`, or of `paint([axes, ...])` for more than one column. `name` is read out to those who
-    cannot see it."""
+    """An SVG of `paint(axes)`, or of `paint([axes, ...])` for more than one column. `name` is its label for screen
+    readers.
+    """
     style: Any = {**STYLE, "svg.hashsalt": name}  # matplotlib types the keys one by one
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -135,19 +134,21 @@ def draw(name: str, paint: Callable[[Any], None], height: float = 2.2, columns: 
 
 
 def few_ticks(axes: Axes) -> None:
-    """At most five numbers on the horizontal scale: more would run into each other on a phone."""
+    """Limits the horizontal scale to five numbers: more would overlap on a phone."""
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
 
 
 def legend_above(axes: Axes) -> None:
-    """The names of what is drawn, over the whole width: rows with long names leave little of it to the axes."""
+    """Puts the legend above the axes, over the whole width: long row names leave the axes little of it."""
     figure = axes.get_figure()
     assert figure is not None
     figure.legend(loc="outside upper left", ncols=2, borderaxespad=0.2, columnspacing=0.9, handlelength=1)
 
 
 def token_scale(axes: Axes) -> None:
-    """Plain numbers on the horizontal scale; one of ratios, at 1, 2 and 5 of each power of 10, where they reach far."""
+    """Plain numbers on the horizontal scale; for a wide range a logarithmic scale with 1, 2 and 5 of each power
+    of 10.
+    """
     axes.margins(x=0.12)
     low, high = axes.dataLim.intervalx
     if not 0 < 4 * low < high:
@@ -159,7 +160,7 @@ def token_scale(axes: Axes) -> None:
 
 
 def label_rows(axes: Axes, names: list[str]) -> None:
-    """Names of horizontal rows, the first on top."""
+    """Labels horizontal rows, the first on top."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
@@ -167,8 +168,9 @@ def label_rows(axes: Axes, names: list[str]) -> None:
 
 
 def _themed(svg: str, name: str) -> str:
-    """The element alone, with variables for colours, without ids that several figures would share, and without the
-    style sheet that matplotlib puts in (it would hold for the whole page)."""
+    """The SVG element alone, with variables for colours, without ids that would clash between figures, and without
+    matplotlib's style sheet (it would apply to the whole page).
+    """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<defs>\s*</defs>|<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
@@ -184,7 +186,7 @@ def _themed(svg: str, name: str) -> str:
 
 
 def _font(found: str) -> str:
-    """The size and weight of a font; the face is the page's."""
+    """Keeps size and weight of a font; the face is the page's."""
     size = re.search(r"[\d.]+px", found)
     assert size is not None, found
     return f"font-size: {size[0]}; font-weight: {'600' if '700' in found or 'bold' in found else '400'}"

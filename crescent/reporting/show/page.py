@@ -1,7 +1,7 @@
 """report.html: a comparison, or a single run, as one page that needs no other file and no network.
 
-In: a `Comparison`. Out: the page. What a model wrote is data: the template escapes it, the browsable samples travel as
-JSON in which no tag can begin, the script only ever sets text, and a content security policy forbids any other script.
+In: a `Comparison`. Out: the page. Model text is treated as data: the template escapes it, browsable samples are JSON in
+which no tag can begin, the script only sets text, and a content security policy forbids any other script.
 """
 
 import base64
@@ -32,9 +32,9 @@ from crescent.reporting.show.thoughts import thought_lines
 
 ASSETS = Path(__file__).parent / "assets"
 MAX_DETAIL_BYTES = 4_000_000
-"""Of browsable samples, so that a page stays below 8 MB."""
+"""Maximum size of browsable samples, so that a page stays below 8 MB."""
 MOST_ENTRIES = 400
-"""Of each kind and configuration; halved until they fit."""
+"""Per kind and configuration; reduced until they fit."""
 SAMPLE_KINDS = (
     ("questions", "Questions", "What the model asked and diversification kept."),
     ("rejections", "Rejections", "Candidates too similar to a kept question, with their rewrites, and invalid ones."),
@@ -51,7 +51,6 @@ def write_page(comparison: Comparison, path: Path, console: Console) -> Path:
 
 
 def render(comparison: Comparison, console: Console) -> str:
-    """The page as text."""
     with console.progress("report drawn", len(figures.ALL) + 1, "parts") as tally:
         drawn = []
         for make in figures.ALL:
@@ -85,7 +84,7 @@ def render(comparison: Comparison, console: Console) -> str:
         thoughts=thought_lines(comparison),
         effects=main_effects(comparison),
         axes=[axis.short(one) for one in comparison.axes],
-        # panels are our own SVG, script and style our own files; the data cannot leave its element (safe_json)
+        # panels are our own SVG, script and style our own files; data cannot escape its element (safe_json)
         figures=[_shown(one) for one in drawn],
         kinds=[(kind, name, what, details.totals.get(kind, 0)) for kind, name, what in SAMPLE_KINDS],
         data=Markup(safe_json(data)),
@@ -104,12 +103,12 @@ def _shown(figure: figures.Figure) -> dict[str, Any]:
 
 
 def breakable(name: str) -> Markup:
-    """A name that a narrow column may break behind / _ . and =; the rest of it is escaped."""
+    """A name with possible line breaks after / _ . and =; the rest is escaped."""
     return Markup(re.sub(r"([/_.=])", r"\1<wbr>", str(escape(name))))
 
 
 def safe_json(value: Any) -> str:
-    """JSON that can stand in a script element: no character in it can begin a tag, a comment or an entity."""
+    """JSON that is safe inside a script element: no character can begin a tag, a comment or an entity."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
@@ -117,7 +116,7 @@ def safe_json(value: Any) -> str:
 
 
 def _fitting(comparison: Comparison) -> tuple[Details, dict[str, Any]]:
-    """As many browsable entries as fit."""
+    """As many browsable entries as fit into MAX_DETAIL_BYTES."""
     at_most = MOST_ENTRIES
     details = collect(comparison, at_most)
     while True:
@@ -135,7 +134,7 @@ def _title(comparison: Comparison) -> str:
 
 
 def _models(comparison: Comparison) -> str:
-    """Who teaches whom, where that is one pair."""
+    """Who teaches whom, if all runs have the same two models."""
     pairs = {(run.settings.get("model.name"), run.settings.get("distill.student.name")) for run in comparison.runs}
     if len(pairs) > 1 or None in next(iter(pairs)):
         return ""
@@ -144,7 +143,7 @@ def _models(comparison: Comparison) -> str:
 
 
 def _facts(comparison: Comparison) -> list[tuple[str, str]]:
-    """The few numbers that a reader wants first."""
+    """The few numbers shown first."""
     students = comparison.students
     cells = [cell for row in students for at, cell in row.cells.items() if cell.difference is not None and not at.part]
     up = sum(bool(cell.stars) and cell.difference.value > 0 for cell in cells if cell.difference)
@@ -166,7 +165,7 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def _data_stages(run: Run) -> list[tuple[str, Any]]:
-    """The last stages that made questions, and pairs."""
+    """The last stages that made questions and pairs."""
     made = {info.yields: stage for info in STAGES if (stage := run.stage(info.name)) is not None}
     named = (("questions kept", "questions"), ("training pairs", "pairs"))
     return [(name, made[what]) for name, what in named if what in made]
@@ -179,19 +178,19 @@ def _duration(seconds: float) -> str:
 
 
 def _other_units(comparison: Comparison) -> str:
-    """Which scores are no percentages."""
+    """Names the scores that are not percentages."""
     units = {column.name: unit(comparison, column) for column in comparison.columns}
     others = [f"{name} counts {what}" for name, what in units.items() if what != "percent right"]
     return f" {'; '.join(others)}." if others else ""
 
 
 def _ordered(columns: Sequence[Column]) -> list[Column]:
-    """Whole tasks first, then parts of them."""
+    """Whole tasks first, then parts."""
     return sorted(columns, key=lambda column: is_part(column, columns))
 
 
 def _matrix(comparison: Comparison) -> list[dict[str, Any]]:
-    """Rows of the overview: a point, and one short cell for each task."""
+    """Rows of the overview: a point, and one short cell per task."""
     lines = []
     for row in comparison.rows:
         names = [axis.text(value) for value in row.point] if comparison.axes and row.role == "student" else [row.label]
@@ -211,7 +210,7 @@ def _short_cell(cell: Cell | None, factor: float) -> dict[str, str] | None:
 
 
 def _single(comparison: Comparison) -> list[dict[str, str]]:
-    """For one configuration: a line for each task, before and after side by side, both asked plainly."""
+    """For a single configuration: one line per task, with teacher, base and student, all with the plain prompt."""
     if len(comparison.students) != 1:
         return []
     [row] = comparison.students
@@ -229,7 +228,7 @@ def _single(comparison: Comparison) -> list[dict[str, str]]:
 
 
 def _prompted(comparison: Comparison) -> list[dict[str, Any]]:
-    """Where a baseline was scored: for each task base, baselines and students, with what a question costs."""
+    """For each task with a scored baseline: base, baselines and students, with the tokens per question."""
     tables = []
     for column in comparison.columns:
         rows = [row for row in comparison.rows if row.role != "teacher" and column in row.cells]
@@ -274,7 +273,7 @@ def _line(row: Row, cell: Cell, factor: float) -> dict[str, str]:
 
 
 def _origin(comparison: Comparison) -> list[str]:
-    """Where the numbers come from: code and packages."""
+    """Where the numbers come from: commits, packages, run folders."""
     commits: Sequence[str] = sorted({run.git for run in comparison.runs if run.git})
     versions = sorted({f"{name} {value}" for run in comparison.runs for name, value in run.versions.items()})
     folders = [str(run.folder) for run in comparison.runs]
@@ -287,5 +286,5 @@ def _origin(comparison: Comparison) -> list[str]:
 
 
 def _hash(text: str) -> str:
-    """The source expression of a content security policy for this inline text."""
+    """The content security policy's source expression for this inline text."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

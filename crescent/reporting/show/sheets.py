@@ -1,6 +1,6 @@
-"""Small tables beside the main one: what explains the rows, and scores by iteration.
+"""Small tables shown with the main one: what explains the rows, scores by iteration, main effects.
 
-In: a `Comparison`. Out: a `Sheet`, for the terminal and as Markdown. JSON holds the same numbers (`tables.as_json`).
+In: a `Comparison`. Out: a `Sheet`, for the terminal and as Markdown. JSON has the same numbers (`tables.as_json`).
 """
 
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ from crescent.statistics.paired import Difference
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A small table beside the main one. The first column is text, the others are numbers."""
+    """A small table shown with the main one. The first column is text, the others are numbers."""
 
     title: str
     header: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
 
     def rich(self) -> Table:
-        """For the terminal."""
+        """The table for the terminal."""
         table = Table(box=box.SIMPLE_HEAD, title=escape(self.title), title_justify="left", title_style="bold")
         for place, name in enumerate(self.header):
             table.add_column(escape(name), justify="right" if place else "left", overflow="fold")
@@ -47,20 +47,20 @@ EXPLAINED = (
     ("agreement", "agreement, %", 100, ".1f"),
     ("vendi", "Vendi", 1, ".1f"),
     ("pairs", "pairs", 1, ",.0f"),
-    ("draws", "draws of each", 1, ".1f"),
+    ("draws", "draws per question", 1, ".1f"),
     ("rewrites", "rewrites", 1, ",.0f"),
-    ("dropped", "given up", 1, ",.0f"),
+    ("dropped", "dropped", 1, ",.0f"),
     ("tokens", "thousand tokens", 1e-3, ",.0f"),
     ("generated", "of them generated", 1e-3, ",.0f"),
 )
 
 
 WHERE_THEY_DIFFER = ("draws", "rewrites", "dropped")
-"""Measures that are shown where rows differ in them."""
+"""Measures that are shown only if rows differ in them."""
 
 
 def explanation(comparison: Comparison) -> Sheet:
-    """What explains each row of students: means over the seeds, ± their standard deviation."""
+    """Explains each row of students: means over the seeds, ± their standard deviation."""
     found = [explain(row) for row in comparison.students]
     shown = [one for one in EXPLAINED if one[0] not in WHERE_THEY_DIFFER or len({row[one[0]] for row in found}) > 1]
     lines = []
@@ -69,13 +69,13 @@ def explanation(comparison: Comparison) -> Sheet:
         lines.append((row.label, str(len(row.seeds)), *values))
     title = (
         "What explains the rows: means over seeds ± standard deviation of the seeds. Vendi: effective number of "
-        "different questions kept; tokens: of data and training, those found in the store too"
+        "different questions kept; tokens: of data and training, including those found in the store"
     )
     return Sheet(title, ("", "seeds", *(name for _, name, _, _ in shown)), tuple(lines))
 
 
 PER_ITERATION = (
-    ("diversity", "Vendi as asked", 1, ".1f"),
+    ("diversity", "Vendi as generated", 1, ".1f"),
     ("valid", "valid, %", 100, ".1f"),
     ("label_accuracy", "labels right, %", 100, ".1f"),
     ("agreement", "agreement, %", 100, ".1f"),
@@ -84,20 +84,22 @@ PER_ITERATION = (
 
 
 def iterations(comparison: Comparison) -> Sheet:
-    """Each row's student after each iteration (0: its base before training), and what was asked and answered."""
+    """Each row's student after each iteration (0: its base before training), and measures of its questions and
+    labels.
+    """
     lines = [*_scores_by_iteration(comparison), *_measures_by_iteration(comparison)]
     most = max((len(values) for _, values, _ in lines), default=0)
     header = ("", *(f"iteration {at}" for at in range(most)), "last over first")
     title = (
-        "By iteration: score, percent, then what was asked and answered; means over seeds ± standard deviation of the "
-        "seeds. Last over first: points with the 95 % interval, paired by question"
+        "By iteration: score, percent, then measures of questions and labels; means over seeds ± standard deviation of "
+        "the seeds. Last over first: points with the 95 % interval, paired by question"
     )
     padded = ((name, *values, *["–"] * (most - len(values)), gained) for name, values, gained in lines)
     return Sheet(title, header, tuple(padded))
 
 
 def _scores_by_iteration(comparison: Comparison) -> Iterator[tuple[str, list[str], str]]:
-    """A label, a text for each iteration, and what the last gained over the first."""
+    """Yields a label, a text per iteration, and the gain of the last iteration over the first."""
     for column in comparison.columns:
         factor = scale(comparison, column)
         for row in comparison.students:
@@ -110,7 +112,7 @@ def _scores_by_iteration(comparison: Comparison) -> Iterator[tuple[str, list[str
 
 
 def _measures_by_iteration(comparison: Comparison) -> Iterator[tuple[str, list[str], str]]:
-    """The same of what no benchmark tells; there is none before the first iteration."""
+    """The same for measures that no benchmark gives; they have no value before the first iteration."""
     for name, title, factor, form in PER_ITERATION:
         for row in comparison.students:
             means = measures_by_iteration(row)[name]
@@ -119,7 +121,7 @@ def _measures_by_iteration(comparison: Comparison) -> Iterator[tuple[str, list[s
 
 
 def main_effects(comparison: Comparison) -> Sheet:
-    """What each setting does where all others are equal."""
+    """The effect of each setting with all others equal."""
     lines = []
     for effect in effects(comparison):
         most = max(effect.strata.values(), default=0)
@@ -130,8 +132,8 @@ def main_effects(comparison: Comparison) -> Sheet:
             cells.append(f"{text} at {effect.strata[column]}" if fewer else text)
         lines.append((effect.what, str(most or "–"), *cells))
     title = (
-        "What each setting does, all others equal: points with the 95 % interval of each by itself, averaged over so "
-        "many places of the other settings (at)"
+        "What each setting does, all others equal: points with each effect's own 95 % interval, averaged over that "
+        "many combinations of the other settings (at)"
     )
     if only_together := never_varied_alone(comparison):
         title += f". Never changed alone: {', '.join(only_together)}"
@@ -139,7 +141,7 @@ def main_effects(comparison: Comparison) -> Sheet:
 
 
 def difference_text(comparison: Comparison, difference: Difference | None, column: Column) -> str:
-    """+0.4 [-0.2, +1.0], with the number of seeds where others have more; a dash where nothing is known."""
+    """+0.4 [-0.2, +1.0], with the number of seeds if it is less than the maximum; a dash if unknown."""
     if difference is None:
         return "–"
     factor, most = scale(comparison, column), max(len(row.seeds) for row in comparison.students)
@@ -149,7 +151,7 @@ def difference_text(comparison: Comparison, difference: Difference | None, colum
 
 
 def mean_text(mean: Mean | None, factor: float, form: str) -> str:
-    """91.2 ± 0.4; without a deviation where there is one seed, a dash where nothing is known."""
+    """91.2 ± 0.4; without a deviation for one seed; a dash if unknown."""
     if mean is None:
         return "–"
     deviation = "" if mean.deviation is None else f" ± {factor * mean.deviation:{form}}"

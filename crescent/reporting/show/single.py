@@ -1,7 +1,7 @@
-"""What a run says of itself when it ends: its differences, and its report.html.
+"""The report of a single run, made when it ends: its differences and its report.html.
 
-In: the folder of a run whose summary is written. Out: a `RunReport`. Whatever goes wrong here is said in one line and
-loses nothing: the run is complete, and `crescent-compare RUN --html FILE` draws the page again.
+In: the folder of a run whose summary is written. Out: a `RunReport`. An error here is logged in one line and loses
+nothing: the run is complete, and `crescent-compare RUN --html FILE` draws the page again.
 """
 
 import logging
@@ -21,7 +21,7 @@ REPORT_FILE = "report.html"
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Student minus base by (task, shots), prompting "none"; the page, where it could be drawn."""
+    """Student minus base by (task, shots), without prompting baseline; the page, None if it could not be drawn."""
 
     differences: Mapping[tuple[str, int], Difference] = field(default_factory=dict)
     page: Path | None = None
@@ -34,7 +34,7 @@ def report_run(folder: Path) -> RunReport:
         comparison = compare([read(folder)], Options(parts=True), Console(quiet=True))
         differences = student_differences(comparison)
         return RunReport(differences, write_page(comparison, folder / REPORT_FILE, Console(quiet=True)))
-    except Exception as error:  # nothing that can go wrong in drawing is worth a run that is complete
+    except Exception as error:  # an error in drawing must not fail a run that is complete
         log.warning(
             "the report could not be drawn (%s: %s); crescent-compare %s --html FILE tries again",
             type(error).__name__, error, folder,
@@ -43,7 +43,7 @@ def report_run(folder: Path) -> RunReport:
 
 
 def student_differences(comparison: Comparison) -> dict[tuple[str, int], Difference]:
-    """The differences of the student without a prompting baseline."""
+    """The student's differences without a prompting baseline."""
     rows = [row for row in comparison.students if row.prompting == "none"] or list(comparison.students)
     return {
         (column.task, column.shots): cell.difference

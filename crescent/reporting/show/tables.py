@@ -1,8 +1,8 @@
 """A comparison as a table: for the terminal, Markdown, LaTeX, CSV, JSON.
 
-In: a `Comparison`. Out: text (or a rich table). Shares are in percent, differences in points; each difference stands
-with its 95 % interval, stars after correction, and where it is smaller than what can be shown, with that. CSV and JSON
-hold every number unrounded, one line for each row and task.
+In: a `Comparison`. Out: text (or a rich table). Shares are in percent, differences in points; each difference has its
+95 % interval, stars after correction, and its MDE if it is smaller than that. CSV and JSON have every number unrounded,
+one line per row and task.
 """
 
 import csv
@@ -30,9 +30,9 @@ PARTS = "Parts of tasks are corrected among themselves, for {count} differences.
 MDE = "minimum detectable effect (80 % power, after that correction), shown where the difference is smaller"
 SMALL = "(< x): smaller than x, the minimum detectable effect (80 % power, after that correction)."
 TOKENS = "Tokens: of a question, read + written."
-UNPAIRED = "†: unpaired, samples missing: as if each question stood alone."
+UNPAIRED = "†: unpaired, samples missing: computed as if all questions were independent."
 OF_TWO_ROWS = ("gained", "lost", "detectable")
-"""What a difference says that a weighted sum of rows does not."""
+"""Fields of a difference that a weighted sum of rows does not have."""
 CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "not corrected"}
 
 
@@ -43,7 +43,7 @@ def scale(comparison: Comparison, column: Column) -> float:
 
 
 def stars_legend(comparison: Comparison) -> str:
-    """What stars mean here, and the dagger where one stands."""
+    """Explains the stars, and the dagger and tokens if they appear."""
     lines = [STARS.format(count=comparison.differences, correction=CORRECTIONS[comparison.options.correction])]
     if comparison.part_differences:
         lines.append(PARTS.format(count=comparison.part_differences))
@@ -60,7 +60,7 @@ def legend(comparison: Comparison) -> str:
 
 
 def rich_table(comparison: Comparison) -> Table:
-    """One section for each task, one line for each row of it."""
+    """One section per task, with one line per row."""
     title = escape(TITLE.format(reference=comparison.reference.label))
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     table.add_column("", overflow="fold")
@@ -81,7 +81,7 @@ def rich_table(comparison: Comparison) -> Table:
 
 
 def _parts(row: Row, cell: Cell, factor: float) -> list[str]:
-    """seeds, n, score, difference, interval, p, smallest difference that can be shown."""
+    """seeds, n, score, difference, interval, p, MDE (if the difference is smaller)."""
     score, found = cell.score, cell.difference
     seeds = "" if row.is_model_as_found else str(len(cell.seeds))
     parts = [seeds, f"{score.questions:,}", f"{factor * score.value:.1f}"]
@@ -94,18 +94,18 @@ def _parts(row: Row, cell: Cell, factor: float) -> list[str]:
 
 
 def _tokens_text(cell: Cell) -> str:
-    """Read + written; empty where nothing was generated."""
+    """Tokens read + generated; empty if nothing was generated."""
     return f"{cell.prompt_tokens or 0:,.0f} + {cell.new_tokens:,.0f}" if cell.new_tokens is not None else ""
 
 
 def seeds_text(row: Row) -> str:
-    """How many seeds the row's scores average, "2-3" where tasks differ; empty for an untrained baseline."""
+    """The number of seeds averaged over, "2-3" if tasks differ; empty for an untrained baseline."""
     counts = sorted({len(cell.seeds) for cell in row.cells.values()} or {len(row.seeds)})
     return "" if row.is_model_as_found else "-".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
 
 
 def p_text(p: float) -> str:
-    """Two digits, and no more zeros than anyone reads."""
+    """Two or three digits; very small values as "< 0.001"."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
@@ -123,7 +123,7 @@ def cell_text(cell: Cell, factor: float) -> str:
 
 
 def markdown(comparison: Comparison) -> str:
-    """One line for each row, one column for each task."""
+    """One line per row, one column per task."""
     rows = [
         [name.replace("|", "\\|") for name in names] + [value.replace("|", "\\|") for value in values]
         for names, values in _matrix(comparison)
@@ -161,7 +161,7 @@ def latex(comparison: Comparison) -> str:
 
 
 def records(comparison: Comparison) -> list[dict[str, Any]]:
-    """Every number, one mapping for each row and task; values in the metric's own unit."""
+    """Every number, as one mapping per row and task; values in the metric's own unit."""
     found = []
     for row in comparison.rows:
         for column, cell in row.cells.items():
@@ -208,7 +208,7 @@ def as_csv(comparison: Comparison) -> str:
 
 
 def as_json(comparison: Comparison) -> str:
-    """The whole comparison for other programs."""
+    """The whole comparison, for other programs."""
     content = {
         "axes": list(comparison.axes),
         "reference": comparison.reference.label,
@@ -266,7 +266,7 @@ def _axis_names(comparison: Comparison) -> list[str]:
 
 
 def _matrix(comparison: Comparison) -> list[tuple[list[str], list[str]]]:
-    """For each row: its point (or its name), and seeds and cells."""
+    """For each row: its point (or its label), and its seeds and cells."""
     width = len(_axis_names(comparison))
     lines = []
     for row in comparison.rows:
@@ -283,12 +283,12 @@ def _matrix(comparison: Comparison) -> list[tuple[list[str], list[str]]]:
 
 
 def _latex_text(text: str) -> str:
-    """`text` with LaTeX's special characters written out."""
+    """`text` with LaTeX's special characters escaped."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "†": r"$\dagger$"}
     special |= {char: "\\" + char for char in "&%$#_{}"} | {"<": "$<$", ">": "$>$", "–": "--"}
     return "".join(special.get(char, char) for char in text)
 
 
 def notes_lines(notes: Sequence[str]) -> str:
-    """Remarks, one a line."""
+    """Notes, one per line."""
     return "".join(f"  note: {note}\n" for note in notes)

@@ -1,6 +1,6 @@
-"""What models wrote in thought beside each score: how long, and how often the limit cut a response off.
+"""Thoughts of models: their length, and how often the token limit cut a response off.
 
-In: a comparison, or one of its cells. Out: texts for tables and pages; nothing where no model thinks.
+In: a comparison, or one of its cells. Out: texts for tables and pages; empty if no model thinks.
 """
 
 from crescent.reporting.analyse.results import Comparison
@@ -8,7 +8,7 @@ from crescent.reporting.analyse.rows import Cell
 
 
 def has_thoughts(comparison: Comparison) -> bool:
-    """Whether a model of the comparison thinks."""
+    """True if a model of the comparison thinks."""
     return any(cell.thought_tokens is not None for row in comparison.rows for cell in row.cells.values())
 
 
@@ -20,7 +20,7 @@ def thought_text(cell: Cell) -> str:
 
 
 def thought_lines(comparison: Comparison) -> list[dict[str, str]]:
-    """A line for each whole task and model."""
+    """One line per whole task and model."""
     return [
         {"task": column.name, "model": row.label, "thought": thought_text(cell)}
         for column in comparison.columns

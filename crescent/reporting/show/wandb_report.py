@@ -1,8 +1,8 @@
-"""A comparison in W&B: a run that holds its table, charts and page, and a W&B report over the compared runs.
+"""A comparison in W&B: a run with its table, charts and page, and a W&B report over the compared runs.
 
-In: a `Comparison`, and the page if it was written. Out: lines that say where it is, or offline the exact command that
-uploads it. The report's specification is made without a login; only `publish` talks to W&B. Project and entity are
-those of the compared runs, unless others are given.
+In: a `Comparison`, and the page if it was written. Out: lines with its location, or offline the exact command that
+uploads it. The report's specification needs no login; only `publish` talks to W&B. Project and entity are those of the
+compared runs, unless others are given.
 """
 
 import shlex
@@ -20,7 +20,9 @@ from crescent.reporting.show.tables import markdown, records, stars_legend
 
 TITLE = "Crescent: {names}"
 FOLDER = "comparison"
-"""Beside the page: what W&B keeps of a comparison must not be taken for the run in whose folder the page is."""
+"""A folder next to the page, so that W&B's files of a comparison are not taken for those of the run in whose folder the
+page is.
+"""
 UNTRACKED = (
     "--wandb: none of these runs is tracked in W&B (tracking=none, or their wandb folders are gone), so a report over "
     "them would show every run of the project; leave --wandb out"
@@ -31,9 +33,9 @@ INSTALL = "the W&B report needs wandb-workspaces: pip install 'crescent-lm[repor
 def publish(
     comparison: Comparison, page: Path | None, project: str | None, entity: str | None, folder: Path
 ) -> list[str]:
-    """Logs the comparison below `folder`; makes the report where there is a login.
+    """Logs the comparison below `folder`; makes the report if the user is logged in.
 
-    Raises ValueError where no run is tracked, or runs are in several projects and none is given.
+    Raises UserError if no run is tracked, or if runs are in several projects and none is given.
     """
     project, entity = project or _the(comparison, "project"), entity or _the(comparison, "entity")
     if project is None or not run_filter(comparison):
@@ -52,7 +54,7 @@ def publish(
     if offline:
         pending = [directory, *(one for run in comparison.runs for one in offline_folders(run.folder))]
         return [
-            "offline: log in (wandb login), upload with the next line, then give the same command again for the report",
+            "offline: log in (wandb login), upload with the next line, then run the same command again for the report",
             shlex.join(["wandb", "sync", *map(str, pending)]),
         ]
     lines = [f"W&B run of the comparison: {place}"]
@@ -65,9 +67,9 @@ def publish(
 
 
 def specification(comparison: Comparison, project: str, entity: str) -> Any:
-    """The report: the table, bars grouped by each axis for each task, the runs. Needs wandb-workspaces, no login."""
+    """The report: the table, bars by axis for each task, the runs. Needs wandb-workspaces, but no login."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it still uses what its own dependency calls deprecated
+        warnings.simplefilter("ignore")  # it uses functions that its own dependency has deprecated
         from wandb_workspaces.reports import v2
 
         reports: Any = v2  # it exports more than it declares
@@ -97,18 +99,20 @@ def specification(comparison: Comparison, project: str, entity: str) -> Any:
 
 
 def run_filter(comparison: Comparison) -> str:
-    """The W&B runs that are compared, by id. It is empty, which W&B reads as every run, where none is tracked."""
+    """A filter for the W&B runs of the comparison, by id. Empty if none is tracked; W&B would read that as every
+    run.
+    """
     ids = [one for run in comparison.runs if (one := run_id(run.folder)) is not None]
     return f"ID in [{', '.join(repr(one) for one in ids)}]" if ids else ""
 
 
 def _the(comparison: Comparison, setting: str) -> str | None:
-    """The one project or entity of all runs that are tracked."""
+    """The project or entity of all tracked runs. Raises UserError if they differ."""
     tracked = [run for run in comparison.runs if run_id(run.folder) is not None]
     found = sorted({str(run.settings.get(f"tracking.{setting}") or "") for run in tracked} - {""})
     if len(found) > 1:
         several = f"--wandb: the runs are in several W&B {setting}s ({', '.join(found)})"
-        raise UserError(f"{several}; compare those of one, or choose by --{setting}")
+        raise UserError(f"{several}; compare those of one, or choose one with --{setting}")
     return found[0] if found else None
 
 
@@ -119,12 +123,12 @@ def run_id(folder: Path) -> str | None:
 
 
 def offline_folders(folder: Path) -> list[Path]:
-    """What of a run waits to be uploaded."""
+    """A run's W&B folders that are not uploaded yet."""
     return sorted((folder / "wandb").glob("offline-run-*"))
 
 
 def _logged(comparison: Comparison, page: Path | None, wandb: Any) -> Mapping[str, Any]:
-    """The table, one bar chart for each task, and the page."""
+    """The table, one bar chart per task, and the page."""
     rows = [{**row, "seeds": " ".join(map(str, row["seeds"]))} for row in records(comparison)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     logged: dict[str, Any] = {

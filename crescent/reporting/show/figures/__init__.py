@@ -1,6 +1,6 @@
-"""The figures of a report, each with one sentence that says what it means. One file for each thing that is drawn.
+"""The figures of a report, each with a one-sentence explanation. One file per kind of figure.
 
-In: a comparison. Out: `Figure`s: SVG, a title, a caption with units. A figure whose data are not there is left out.
+In: a comparison. Out: `Figure`s: SVG, a title, a caption with units. A figure without data is left out.
 """
 
 from crescent.reporting.show.figures.ballots import votes

@@ -1,4 +1,4 @@
-"""How the draws agreed, and whether agreement means being right. Of each configuration its first seed."""
+"""Agreement of the draws, and its calibration. Uses the first seed of each configuration."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,17 +11,17 @@ from crescent.reporting.show.drawing import MUTED, draw, stroke
 from crescent.reporting.show.figures.figure import Figure, key_of, short_labels
 
 CAPTION = (
-    "Of the first seed: how many questions reached which agreement (votes of the winner / draws made; with one draw "
-    "it is always 1)."
+    "First seed: how many questions reached which agreement (votes of the winner / draws made; with one draw it is "
+    "always 1)."
 )
 CALIBRATION = (
-    " Calibration, where the true answer is known: of the labels with that agreement, how many are right; on the "
-    "dotted line agreement is a probability."
+    " Calibration, if true answers are known: the share of right labels at each agreement; on the dotted line "
+    "agreement is a probability."
 )
 
 
 def votes(comparison: Comparison) -> list[Figure]:
-    """Agreement, and its calibration where an oracle knew the truth."""
+    """Agreement, and its calibration if an oracle knew the truth."""
     found = [(row, lines_of(row.runs[0].stage_folder("vote"), "ballots.jsonl", Ballot)) for row in comparison.students]
     voted = {row.label: ballots for row, ballots in found if ballots}
     rows = [row for row in comparison.students if row.label in voted or row.runs[0].labels]
@@ -36,7 +36,7 @@ def votes(comparison: Comparison) -> list[Figure]:
 
 
 def _agreement(axes: Any, rows: Sequence[Row], voted: dict[str, list[Ballot]]) -> None:
-    """Bars for one configuration, steps for several."""
+    """Bars for one configuration, step lines for several."""
     edges = [number / 10 for number in range(11)]
     for number, row in enumerate(rows):
         values = [min(ballot.agreement, 0.999) for ballot in voted.get(row.label, ())]

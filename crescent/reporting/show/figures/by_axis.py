@@ -1,4 +1,4 @@
-"""Scores by one axis of an ablation: a curve where its values are numbers, groups of marks where they are names."""
+"""Scores by one axis of an ablation: a curve for numbers, groups of marks for names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,23 +34,23 @@ MEANINGS = {
     "vote.min_agreement": "least agreement, share of draws",
 }
 """What the numbers of a setting count, with their unit."""
-NAMES = "Marks: configurations with 95 % intervals; bars: their mean. Where bars differ less than marks do, "
-NAMES += "the axis may do nothing."
-NUMBERS = "Marks: configurations with 95 % intervals; a line joins those that are alike in the other settings."
-ONE_BASE = " Dashed: the base before training, asked plainly."
-OWN_BASES = " Hollow: the own base of each before training, asked plainly."
+NAMES = "Marks: configurations with 95 % intervals; bars: their mean. If bars differ less than marks do, "
+NAMES += "the axis may have no effect."
+NUMBERS = "Marks: configurations with 95 % intervals; a line joins those with equal other settings."
+ONE_BASE = " Dashed: the base before training, with the plain prompt."
+OWN_BASES = " Hollow: each configuration's own base before training, with the plain prompt."
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where the values of an axis stand: numbers at their place, the logarithm of it, or names side by side."""
+    """Positions of an axis's values: numbers on a linear or logarithmic scale, or names side by side."""
 
     values: tuple[Any, ...]
     numeric: bool
     ratios: bool
 
     def place(self, value: Any, number: int, of: int) -> float:
-        """The place of a value, moved a little for the series `number` of `of`, so that intervals stay apart."""
+        """The position of a value, shifted slightly for series `number` of `of`, so that intervals do not overlap."""
         aside = (number + 0.5) / of - 0.5
         if not self.numeric:
             return self.values.index(value) + 0.6 * aside
@@ -63,13 +63,13 @@ class Scale:
 
 
 def scale_of(values: Sequence[Any]) -> Scale:
-    """`values` in order."""
+    """A scale for `values`, which are in order."""
     numeric = axis.are_numbers(values)
     return Scale(tuple(values), numeric, numeric and axis.are_ratios(values))
 
 
 def by_axis(comparison: Comparison, place: int) -> Figure:
-    """One panel for each task."""
+    """A figure with one panel per task."""
     name = axis.short(comparison.axes[place])
     students = comparison.students
     across = scale_of(list(dict.fromkeys(row.point[place] for row in students)))
@@ -117,7 +117,7 @@ def _panel(
 
 
 def _means(axes: Any, scores: Sequence[tuple[Any, float]], across: Scale) -> None:
-    """A bar over each name."""
+    """Draws a bar for the mean score of each name."""
     for at, value in enumerate(across.values):
         middle = mean([score for one, score in scores if one == value])
         if middle is not None:
@@ -125,7 +125,7 @@ def _means(axes: Any, scores: Sequence[tuple[Any, float]], across: Scale) -> Non
 
 
 def _ticks(axes: Any, key: str, across: Scale) -> None:
-    """A tick at each value, numbers with what they count."""
+    """Draws a tick at each value, and labels numbers with what they count."""
     labels = [axis.text(value) for value in across.values]
     axes.set_xticks(across.values if across.numeric else range(len(labels)), labels)
     axes.set_xticks([], minor=True)
@@ -135,14 +135,14 @@ def _ticks(axes: Any, key: str, across: Scale) -> None:
         return
     axes.set_xlim(-0.6, len(labels) - 0.4)
     axes.grid(axis="x", visible=False)
-    if len(labels) * max(map(len, labels)) > 36:  # they would run into each other
+    if len(labels) * max(map(len, labels)) > 36:  # they would overlap
         axes.tick_params(axis="x", labelrotation=30)
         for label in axes.get_xticklabels():
             label.set_horizontalalignment("right")
 
 
 def _bases(comparison: Comparison, column: Column) -> set[float]:
-    """The scores of the students' own bases, rounded: one where all began at the same model."""
+    """The scores of the students' own bases, rounded: a single value if all started from the same model."""
     found = (mean(values_of(comparison, base_of(row), column)) for row in comparison.students)
     return {round(value, 6) for value in found if value is not None}
 

@@ -1,7 +1,4 @@
-"""What all figures share: the figure itself, the names and units on it, the strokes that tell its series apart.
-
-In: rows and columns of a comparison. Out: `Figure`, labels, keys, means over seeds. It draws nothing.
-"""
+"""What all figures share: the `Figure` type, names and units, keys for strokes, means over seeds. Draws nothing."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +18,9 @@ Key = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One or more panels under a title, and `parts`: those of the parts of a task, which a reader may not want. `key`
-    names the strokes, where panels have no room to."""
+    """One or more panels under a title. `parts` are panels for parts of tasks, shown separately. `key` names the
+    strokes if panels have no room for it.
+    """
 
     title: str
     caption: str
@@ -32,7 +30,7 @@ class Figure:
 
 
 def short_labels(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
-    """Labels without the keys of names, which are clear without: "rejection · draws=3"."""
+    """Labels without keys that are clear from the value: "rejection · draws=3"."""
 
     def part(key: str, value: Any) -> str:
         name, text = axis.short(key), axis.text(value)
@@ -45,24 +43,24 @@ def short_labels(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
 
 
 def panels_of(columns: Sequence[Column], make: Callable[[Column], str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """A panel for each whole task, and one for each part of one."""
+    """A panel for each whole task, and one for each part of a task."""
     whole = [column for column in columns if not is_part(column, columns)]
     return tuple(map(make, whole)), tuple(make(column) for column in columns if column not in whole)
 
 
 def is_part(column: Column, columns: Sequence[Column]) -> bool:
-    """Whether it scores some of the items of another column: organism_plus/distractor_insertion of organism_plus."""
+    """True if it scores a part of another column's items, as organism_plus/distractor_insertion of organism_plus."""
     whole, _, part = column.task.partition("/")
     return bool(part) and Column(whole, column.shots) in columns
 
 
 def panel_title(column: Column) -> str:
-    """The task, broken where it would be wider than a panel."""
+    """The task, with a line break if it would be wider than a panel."""
     return column.name.replace("/", "/\n") if len(column.name) > 30 else column.name
 
 
 def column_labels(columns: Sequence[Column]) -> list[str]:
-    """Names of tasks, without what all share: the shots, and before a part the task that stands above it."""
+    """Names of tasks without what all share: the shots, and for a part its task, which is above it."""
     one_shots = len({column.shots for column in columns}) == 1
     names = []
     for column in columns:
@@ -72,24 +70,24 @@ def column_labels(columns: Sequence[Column]) -> list[str]:
 
 
 def asked_labels(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
-    """How each row was asked, without the model's name where that is one."""
+    """The prompting of each row, with the model's name only if there are several models."""
     bases = {weights_name(run, "base") for run in comparison.runs}
 
     def name(row: Row) -> str:
         if row.role == "base" and len(bases) == 1:
-            return "asked plainly" if row.prompting == "none" else row.prompting
+            return "plain prompt" if row.prompting == "none" else row.prompting
         return "after training" if len(comparison.students) == 1 and row.role == "student" else row.label
 
     return [name(row) for row in rows]
 
 
 def key_of(names: Sequence[str]) -> Key:
-    """The key of series that are drawn with `stroke(0)`, `stroke(1)`, ...; none where there is one."""
+    """The key of series drawn with `stroke(0)`, `stroke(1)`, ...; empty for a single series."""
     return tuple((swatch(stroke(number)), name) for number, name in enumerate(names)) if len(names) > 1 else ()
 
 
 def unit(comparison: Comparison, column: Column) -> str:
-    """What the scores of a column count: percent right, or the metric by its own name."""
+    """The unit of a column's scores: percent right, or the metric's name."""
     metric = _metric(comparison, column)
     if scale(comparison, column) != 100:
         return metric
@@ -97,12 +95,12 @@ def unit(comparison: Comparison, column: Column) -> str:
 
 
 def difference_unit(comparison: Comparison, column: Column) -> str:
-    """Points for shares."""
+    """Points for shares, else the metric's name."""
     return "points" if scale(comparison, column) == 100 else _metric(comparison, column)
 
 
 def base_of(row: Row) -> Row:
-    """The row's own model before training, asked plainly."""
+    """The row's own model before training, with the plain prompt."""
     return replace(row, role="base", iteration=0, prompting="none")
 
 
@@ -117,21 +115,20 @@ def mean(values: Sequence[float]) -> float | None:
 
 
 def info(row: Row, stage: str, name: str) -> float | None:
-    """Mean over the seeds of a counter of a stage's last iteration."""
+    """A counter of a stage's last iteration, mean over the seeds."""
     reports = [run.stage(stage) for run in row.runs]
     return mean([report["info"][name] for report in reports if report and name in report["info"]])
 
 
 def total(row: Row, stage: str, name: str) -> float:
-    """What all iterations of a stage came to, mean over the seeds that got as far as the furthest; 0 without such a
-    stage."""
+    """A stage's sum over all iterations, mean over the seeds with the most iterations; 0 without such a stage."""
     seen = [[one[name] for one in run.stages if one["stage"] == stage] for run in row.runs]
     furthest = max(map(len, seen))
     return mean([sum(values) for values in seen if values and len(values) == furthest]) or 0.0
 
 
 def tokens_per_question(row: Row, column: Column) -> float | None:
-    """Tokens read and written for one question, mean over the seeds; None where it was not counted."""
+    """Tokens read and generated per question, mean over the seeds; None if they were not counted."""
     return mean([value for run in row.runs if (value := _tokens(run, row, column)) is not None])
 
 

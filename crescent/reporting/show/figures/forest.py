@@ -1,4 +1,4 @@
-"""Differences with their intervals: of several configurations by task, of one configuration by unit."""
+"""Differences with their intervals: one panel per task for several configurations, or per unit for one."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ Line = tuple[str, Column, Row]
 
 
 def differences(comparison: Comparison) -> list[Figure]:
-    """All differences, one panel for each task, or for each unit where there is one configuration."""
+    """All differences, in one panel per task, or per unit if there is only one configuration."""
     if len(comparison.students) == 1:
         panels, parts = _of_one(comparison, comparison.students[0]), ()
     else:
@@ -30,13 +30,13 @@ def differences(comparison: Comparison) -> list[Figure]:
     caption = (
         f"Differences to {comparison.reference.label}, with 95 % intervals. Filled: significant after correction for "
         f"all {comparison.differences} differences of whole tasks, and for all {comparison.part_differences} of parts. "
-        "An interval that crosses the line allows no difference at all."
+        "An interval that crosses the line is compatible with no difference."
     )
     return [Figure("Differences", caption, panels, parts=parts)] if panels else []
 
 
 def _of_one(comparison: Comparison, row: Row) -> tuple[str, ...]:
-    """All tasks of one unit share a panel and its scale."""
+    """One panel per unit, shared by all its tasks."""
     groups: dict[str, list[Column]] = {}
     for column in comparison.columns:
         if column in row.cells and row.cells[column].difference:
@@ -58,7 +58,7 @@ def _of_several(comparison: Comparison, column: Column) -> str:
 
 
 def _forest(title: str, lines: Sequence[Line], comparison: Comparison, unit: str) -> str:
-    """One line for each difference, by name."""
+    """Draws one line per difference, labelled by name."""
 
     def paint(axes: Any) -> None:
         label_rows(axes, [name for name, _, _ in lines])

@@ -1,4 +1,4 @@
-"""Scores by iteration: the mean over seeds of each configuration, and the range of its seeds."""
+"""Scores by iteration: each configuration's mean over seeds, and their range."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,13 +20,13 @@ from crescent.reporting.show.figures.figure import (
 )
 from crescent.reporting.show.tables import scale
 
-SEVERAL = "Mean over the seeds after each iteration; the upright line spans from the lowest seed to the highest."
-ONE = "Scores after each iteration, with 95 % intervals of their own."
-CAPTION = " Iteration 0 is the model before training, asked plainly. The table compares the last iteration with it."
+SEVERAL = "Mean over the seeds after each iteration; the vertical line spans from the lowest seed to the highest."
+ONE = "Scores after each iteration, each with its own 95 % interval."
+CAPTION = " Iteration 0 is the model before training, with the plain prompt; the table compares the last one with it."
 
 
 def iterations(comparison: Comparison) -> list[Figure]:
-    """Nothing where all runs are of one iteration."""
+    """The figure; empty if all runs have a single iteration."""
     rows = [row for row in comparison.students if any(run.last_iteration > 1 for run in row.runs)]
     if not rows:
         return []
@@ -60,7 +60,7 @@ def _paint(axes: Any, comparison: Comparison, column: Column, rows: Sequence[Row
 
 
 def _spread(comparison: Comparison, row: Row, column: Column) -> tuple[float, float]:
-    """The range of the seeds; of one seed the 95 % interval of its score."""
+    """The range of the seeds; for one seed the 95 % interval of its score."""
     if len(values := values_of(comparison, row, column)) > 1:
         return min(values), max(values)
     score = next(found for run in row.runs if (found := score_of(run, row, column, comparison.options.metric)))

@@ -1,4 +1,4 @@
-"""The loss of every optimiser step."""
+"""Training loss by optimiser step."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from crescent.reporting.show.figures.figure import Figure, key_of, short_labels
 
 CAPTION = (
     "Training loss of each step over its own target tokens (the responses), first seed, last iteration. A "
-    "loss near zero from the start says that the student already writes such responses: there is little to learn from "
+    "loss near zero from the start means that the student already writes such responses: there is little to learn from "
     "them."
 )
 
 
 def training(comparison: Comparison) -> list[Figure]:
-    """One curve for each configuration."""
+    """One curve per configuration."""
     curves = [
         (row, lines_of(row.runs[0].stage_folder("finetune"), "records.jsonl", TrainStep)) for row in comparison.students
     ]
@@ -27,7 +27,7 @@ def training(comparison: Comparison) -> list[Figure]:
     def paint(axes: Any) -> None:
         for number, (_, steps) in enumerate(curves):
             xs, ys, own = [step.step for step in steps], [step.loss for step in steps], stroke(number)
-            every = (number * len(xs) // (8 * len(curves)), max(1, len(xs) // 8))  # curves that coincide still show
+            every = (number * len(xs) // (8 * len(curves)), max(1, len(xs) // 8))  # staggered: equal curves still show
             marker = own.marker if len(curves) > 1 else None
             axes.plot(xs, ys, linestyle=own.line, color=own.color, linewidth=1.2, marker=marker, markevery=every, ms=4)
         axes.set_xlabel("optimiser step")

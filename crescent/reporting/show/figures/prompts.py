@@ -1,4 +1,4 @@
-"""Words against training: accuracy beside the tokens of a question, for the base, each baseline and the student."""
+"""Prompting against training: accuracy by tokens per question, for the base, each baseline and the student."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +10,13 @@ from crescent.reporting.show.figures.figure import Figure, asked_labels, key_of,
 from crescent.reporting.show.tables import scale
 
 CAPTION = (
-    "Accuracy with 95 % intervals against the tokens read and written for one question, all draws together. Higher is "
-    "better, further left is cheaper to ask; what training cost stands under Pairs and tokens."
+    "Accuracy with 95 % intervals against the tokens read and generated per question, all draws together. Higher is "
+    "better, further left is cheaper to ask; the cost of training is under Pairs and tokens."
 )
 
 
 def prompting(comparison: Comparison) -> list[Figure]:
-    """One panel for each task that a baseline was scored on and whose tokens were counted."""
+    """One panel for each task with a scored baseline and counted tokens."""
     series = _series(comparison)
     columns = [column for column in comparison.columns if _asked(comparison, column)]
     panels = tuple(
@@ -37,12 +37,12 @@ def _asked(comparison: Comparison, column: Column) -> bool:
 
 
 def _series(comparison: Comparison) -> list[tuple[str, list[Row]]]:
-    """Each base as it was asked, and all students under one name."""
+    """Each base by its prompting, and all students as one series."""
     bases, students = [row for row in comparison.rows if row.role == "base"], list(comparison.students)
     named = list(zip(asked_labels(comparison, bases), ([row] for row in bases), strict=True))
     if not students:
         return named
-    return [*named, ("after training" if len(students) == 1 else "after training, one mark a configuration", students)]
+    return [*named, ("after training" if len(students) == 1 else "after training, one mark each", students)]
 
 
 def _paint(axes: Any, comparison: Comparison, column: Column, series: Sequence[Sequence[Row]]) -> None:

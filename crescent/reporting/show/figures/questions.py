@@ -1,4 +1,4 @@
-"""The diversity of the questions before and after diversification, in three measures."""
+"""Diversity of the questions before and after diversification, in three measures."""
 
 from typing import Any
 
@@ -28,8 +28,8 @@ def diversity(comparison: Comparison) -> list[Figure]:
             label_rows(axes, names)
             for at, (before, after) in enumerate(values):
                 axes.plot([before, after], [at, at], color=MUTED, linewidth=1)
-                axes.plot(before, at, "o", mfc=PAPER, mec=series(0), ms=8.5, label="as asked" if at == 0 else None)
-                axes.plot(after, at, "o", color=series(0), ms=6, label="as kept" if at == 0 else None)
+                axes.plot(before, at, "o", mfc=PAPER, mec=series(0), ms=8.5, label="before" if at == 0 else None)
+                axes.plot(after, at, "o", color=series(0), ms=6, label="after" if at == 0 else None)
             axes.margins(x=0.12)
             axes.set_xlabel(f"{label}\n{direction}")
             legend_above(axes)
@@ -37,6 +37,6 @@ def diversity(comparison: Comparison) -> list[Figure]:
         panels.append(draw(label, paint, 1.1 + ROW_HEIGHT * len(rows)))
     caption = (
         "The first questions that the model asked, and as many that were kept: hollow before, filled after. Cosines "
-        "are of sentence embeddings, so texts of one template lie close even where their numbers differ."
+        "are of sentence embeddings, so texts from one template are similar even if their numbers differ."
     )
     return [Figure("Diversity of the questions", caption, tuple(panels))]

@@ -1,4 +1,4 @@
-"""What goes with a better student: the accuracy of its labels, and the diversity of its questions."""
+"""What goes with a better student: accuracy of its labels, and diversity of its questions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,16 +10,18 @@ from crescent.reporting.show.figures.figure import Figure, info, key_of, mean, s
 from crescent.reporting.show.tables import scale
 
 MIN_POINTS = 3
-"""Configurations below which a scatter tells nothing."""
+"""Minimum number of configurations for a scatter plot."""
 CAPTION = (
-    "{task}: one mark a configuration, means over its seeds, with the 95 % interval of its accuracy. Where the marks "
+    "{task}: one mark per configuration, means over its seeds, with the 95 % interval of its accuracy. If the marks "
     "rise from left to right, better students go with better labels, or with more diverse questions. That is no proof "
     "of cause: a setting may change both, and other things with them."
 )
 
 
 def explanations(comparison: Comparison) -> list[Figure]:
-    """The first task over label accuracy, where an oracle measured it, and over the Vendi score of the questions."""
+    """The first task's scores over label accuracy (if an oracle measured it) and over the Vendi score of the
+    questions.
+    """
     if not comparison.columns:
         return []
     column = comparison.columns[0]
@@ -42,7 +44,7 @@ def explanations(comparison: Comparison) -> list[Figure]:
 
 
 def _labels_right(row: Row) -> float | None:
-    """Percent, of the last iteration, mean over the seeds."""
+    """Percent, for the last iteration, mean over the seeds."""
     found = mean([run.labels[-1]["labels_right"] for run in row.runs if run.labels])
     return None if found is None else 100 * found
 

@@ -12,7 +12,7 @@ from crescent.reporting.show.tables import scale
 
 
 def accuracy(comparison: Comparison) -> list[Figure]:
-    """By each axis, without axes before and after; then by iteration, where there are several."""
+    """Scores by each axis, or before and after if there is none; then by iteration if there are several."""
     if not comparison.columns or not comparison.students:
         return []
     by_axes = [by_axis(comparison, place) for place in range(len(comparison.axes))]
@@ -29,15 +29,15 @@ def _before_after(comparison: Comparison) -> list[Figure]:
         if column in base.cells and column in student.cells:
             groups.setdefault(unit(comparison, column), []).append(column)
     caption = (
-        "Each score with its own 95 % interval. Differences are surer than these intervals suggest, because the same "
-        "questions are compared: see the table."
+        "Each score with its own 95 % interval. Differences are more certain than these intervals suggest, because the "
+        "same questions are compared: see the table."
     )
     panels = tuple(_panel(comparison, base, student, columns, what) for what, columns in groups.items())
     return [Figure("Before and after", caption, panels)] if panels else []
 
 
 def _panel(comparison: Comparison, base: Row, student: Row, columns: list[Column], what: str) -> str:
-    """Tasks of one unit: they can share a scale."""
+    """A panel for tasks of one unit, which share a scale."""
 
     def paint(axes: Any) -> None:
         label_rows(axes, column_labels(columns))

@@ -1,4 +1,4 @@
-"""What the data of a configuration were, and what they cost in tokens."""
+"""Questions, pairs and token costs of each configuration."""
 
 from typing import Any
 
@@ -37,9 +37,9 @@ def cost(comparison: Comparison) -> list[Figure]:
         legend_above(axes)
 
     caption = (
-        "Questions kept after diversification and the pairs that the vote left of them; tokens that the model "
-        "generated for questions, rewrites and answers, and target tokens it was trained on. Work found in the store "
-        "counts too; seeds that did not get that far do not."
+        "Questions kept after diversification and the pairs left after the vote; tokens that the model generated for "
+        "questions, rewrites and answers, and target tokens it was trained on. Includes work found in the store, but "
+        "not seeds that did not get that far."
     )
     panels = (draw("Questions and pairs", paint_counts, height), draw("Tokens by stage", paint_tokens, height))
     return [Figure("Pairs and tokens", caption, panels)]
