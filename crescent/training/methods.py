@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from crescent.core.errors import UserError
 from crescent.engines.attention import needed_attention
 from crescent.engines.dates import without_date
+from crescent.engines.saving import save_like_base
 from crescent.engines.turns import list_end
 from crescent.engines.weights import Weights, load, load_tokenizer, local_folder
 from crescent.training.checks import is_real, is_whole, require
@@ -225,9 +226,9 @@ class Full:
         import torch
 
         list_end(model, tokenizer)
-        model.to(getattr(torch, weights.dtype)).save_pretrained(folder / MODEL)
-        tokenizer.chat_template = without_date(tokenizer.chat_template)
-        tokenizer.save_pretrained(folder / MODEL)
+        is_changed = weights.chat_template_kwargs or weights.template != "chat"
+        template = without_date(tokenizer.chat_template) if is_changed else None
+        save_like_base(model.to(getattr(torch, weights.dtype)), local_folder(weights), folder / MODEL, template)
         return {MODEL: folder / MODEL}
 
     def saved_bytes(self, trained: int, weights: Weights) -> int:
