@@ -115,16 +115,22 @@ class VllmEngine:
             ids = encode(first, self.tokenizer)
             limit = min(sampling.max_new_tokens, self.context - len(ids))
             if len(ids) + limit > self._most and limit > 0:
-                raise UserError(
-                    f"engine.max_model_len is {self._most}: a prompt of {len(ids)} tokens and {limit} new ones "
-                    f"need {len(ids) + limit}, which {self._name} has room for. Raise it, or set it to null."
-                )
+                raise UserError(self._too_long(len(ids), limit))
             if sampling.temperature == 0:
                 requests.append(_Request(first, ids, limit, (tuple(indices),)))
                 continue
             for run in _consecutive(sorted(indices, key=lambda index: prompts[index].draw), prompts):
                 requests.append(_Request(prompts[run[0][0]], ids, limit, tuple(run)))
         return requests
+
+    def _too_long(self, prompt: int, new: int) -> str:
+        needed = f"a prompt of {prompt} tokens and {new} new ones need {prompt + new}, which {self._name} has room for"
+        if self._capacity.max_model_len is not None:
+            return f"engine.max_model_len is {self._most}: {needed}. Raise it, or set it to null."
+        return (
+            f"vLLM's cache has room for {self._most} tokens: {needed}. Raise engine.gpu_memory_utilization (GPU) or "
+            "engine.kv_cache_gib, use more GPUs (engine.tensor_parallel_size), or lower max_new_tokens."
+        )
 
     def _run(
         self, requests: Sequence[_Request], sampling: Sampling

@@ -20,6 +20,8 @@ from crescent.engines.weights import Weights, local_folder
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, MAX_RANK)
 """What vLLM sizes its adapter buffers for; an adapter takes the next one up."""
+LONGEST_THAT_FITS = -1
+"""vLLM's word for the longest context whose cache fits in memory: without it, one that does not fit is refused."""
 _NEVER = 1 << 30  # tokens between two reports on an unfinished sample
 _ENVIRONMENT = {
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork would inherit the threads of the embedder, and hang
@@ -94,7 +96,8 @@ def _start(weights: Weights, capacity: Capacity) -> tuple[Any, Any]:
         kv_cache = kv_cache or _quarter_of_free_memory()  # its default is a share of all memory, free or not
     try:
         arguments = EngineArgs(
-            model=str(local_folder(weights)), dtype=weights.dtype, max_model_len=capacity.max_model_len,
+            model=str(local_folder(weights)), dtype=weights.dtype,
+            max_model_len=capacity.max_model_len or LONGEST_THAT_FITS,
             gpu_memory_utilization=capacity.gpu_memory_utilization, max_num_seqs=capacity.max_batch,
             kv_cache_memory_bytes=None if kv_cache is None else int(kv_cache * 2**30),
             tensor_parallel_size=capacity.tensor_parallel_size, enforce_eager=not capacity.compile,
