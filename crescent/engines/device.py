@@ -1,11 +1,11 @@
-"""The device that models run on where none is named.
+"""The default device for models.
 
-Out: cuda, mps or cpu. It loads torch, and no model library.
+Out: cuda, mps or cpu. Imports torch, but no model library.
 """
 
 
 def best_device() -> str:
-    """The first that is there."""
+    """Returns the first available of cuda, mps and cpu."""
     import torch
 
     if torch.cuda.is_available():

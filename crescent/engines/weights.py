@@ -1,7 +1,7 @@
-"""Which weights, and how they are loaded: any Hugging Face causal language model, by hub id or folder, or a GGUF file.
+"""Which weights to use and how to load them: any Hugging Face causal language model (hub id or folder), or a GGUF file.
 
-In: a `Weights`. Out: a model in eval mode with its tokenizer, the identity that belongs in keys, or a ValueError that
-names what is wrong before anything large is read. It generates nothing.
+In: a `Weights`. Out: a model in eval mode with its tokenizer, the identity that belongs in keys, or a UserError that
+names the problem before anything large is read. This module generates nothing.
 """
 
 import hashlib
@@ -31,15 +31,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Template = Literal["chat", "completion"]
-# How a model that was never chat-tuned is asked: the form of most questions with answers in its pretraining. A prompt
-# that begins with "Question:" is in that form already and is left as it is. Training adds the end of the answer.
+# Format in which a model without chat tuning is prompted: that of most questions with answers in its pretraining data.
+# A prompt that begins with "Question:" already has this format and is left unchanged. Training adds the end of the
+# answer.
 COMPLETION = (
     "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'assistant' %}"
     "{{ ' ' + message['content'] }}{% if loop.last %}{{ eos_token }}{% else %}{{ '\n\n' }}{% endif %}"
     "{% elif message['content'].startswith('Question:') %}{{ message['content'] }}"
     "{% else %}{{ 'Question: ' + message['content'] + '\nAnswer:' }}{% endif %}{% endfor %}"
 )
-# Files that decide what a model computes beside its weights; the rest of a repository (README, ONNX) does not.
+# Files besides the weights that determine what a model computes; others in a repository (README, ONNX) do not.
 _SMALL = ("*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _AS_LISTED = Turn(None, True, False)  # without a chat template: plain text ends with the tokenizer's own token
@@ -47,14 +48,14 @@ _AS_LISTED = Turn(None, True, False)  # without a chat template: plain text ends
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A model by hub id, folder or `.gguf` file, its number format in memory, and an adapter (a folder) to be merged.
+    """A model by hub id, folder or `.gguf` file, its dtype in memory, and an optional adapter (a folder) to merge.
 
-    `gguf_file` names the one to read in a hub repository or a folder of such files.
-    `dtype` "auto" is decided for a device (`on`) before anything is loaded or a key is made.
-    `template`: "chat" is the model's own chat template; "completion" asks a model without one in plain text, as
-    `COMPLETION` has it. `date_string` is the day that chat templates print which ask for today's (Llama 3.2).
-    `chat_template_kwargs` are given to the chat template wherever it renders anything ({"enable_thinking": False}).
-    `thinking_tokens` are added to every limit of new tokens, for what a model that thinks writes before it answers.
+    `gguf_file` names the file to read in a hub repository or in a folder of GGUF files.
+    `dtype` "auto" is resolved for a device by `on` before anything is loaded or a key is made.
+    `template`: "chat" is the model's own chat template; "completion" prompts a model without one in plain text
+    (`COMPLETION`). `date_string` is the date for chat templates that print today's date (Llama 3.2).
+    `chat_template_kwargs` are passed to the chat template wherever it is rendered ({"enable_thinking": False}).
+    `thinking_tokens` are added to every limit of new tokens, for what a thinking model writes before its answer.
     """
 
     name: str
@@ -83,18 +84,18 @@ class Weights:
         check_arguments(self.chat_template_kwargs or {})
         if self.chat_template_kwargs and self.template != "chat":
             raise UserError(
-                f"model.chat_template_kwargs are for a model's own chat template; {self.name} has model.template="
-                f"{self.template}, which reads none. Leave them out."
+                f"model.chat_template_kwargs needs a model's own chat template; {self.name} has model.template="
+                f"{self.template}. Remove them."
             )
         if self.thinking_tokens < 0:
             raise UserError(f"model.thinking_tokens is {self.thinking_tokens}; it must be 0 (no room) or more")
 
     def on(self, device: str) -> "Weights":
-        """The same with `dtype` decided for a device, as it belongs in keys: it changes results."""
+        """Resolves `dtype` "auto" for a device. Keys need the resolved dtype because it changes results."""
         return replace(self, dtype=resolved_dtype(self.dtype, device))
 
     def with_adapter(self, path: Path, key: str) -> "Weights":
-        """The same model with an adapter (a folder as `save_pretrained` of peft writes it) merged in."""
+        """The same model with an adapter merged in (a folder written by peft's `save_pretrained`)."""
         return replace(self, adapter=path, adapter_key=key)
 
     def in_folder(self, folder: Path) -> "Weights":
@@ -103,19 +104,19 @@ class Weights:
 
     @property
     def is_gguf(self) -> bool:
-        """Whether the weights are read from a GGUF file."""
+        """True if the weights are read from a GGUF file."""
         return self.gguf_file is not None or self.path.endswith(gguf.SUFFIX)
 
     @property
     def is_local(self) -> bool:
-        """Whether `path` is meant as a folder or file: it exists, or it is written as a path."""
+        """True if `path` means a folder or file: it exists, or is written like a path."""
         written = self.path.startswith(("/", ".", "~")) or self.path.endswith(gguf.SUFFIX)
         return written or Path(self.path).expanduser().exists()
 
 
 def check(weights: Weights) -> None:
-    """Raises ValueError with a suggested fix if a local model is not there, is not a chat model, or cannot be used; of
-    a hub id, what is on this machine is looked at. Reads no weights."""
+    """Raises UserError if a local model does not exist, is not a chat model, or cannot be used. For a hub id, checks
+    only what is on this machine. Reads no weights."""
     if not weights.is_local:
         check_tokens(weights)
         return
@@ -125,23 +126,23 @@ def check(weights: Weights) -> None:
             f"model.path: there is no folder {folder}. Give a Hugging Face id or the folder of a saved model."
         )
     if not (folder / "config.json").exists():
-        raise UserError(f"model.path: {folder} holds no config.json. Save a model there with save_pretrained().")
+        raise UserError(f"model.path: {folder} has no config.json. Save a model there with save_pretrained().")
     check_files(weights.name, folder)
     missing = [file.name for file in weight_files(folder) if not file.exists()]
     if missing:
-        raise UserError(f"model.path: {folder} lacks {missing[0]}, which its {_INDEX} names. Copy it there again.")
+        raise UserError(f"model.path: {folder} lacks {missing[0]}, which {_INDEX} lists. Copy it there again.")
     if weights.template == "chat" and not _has_chat_template(folder):
         raise UserError(
-            f"model {weights.name!r} has no chat template ({folder}): Crescent asks it in chat turns. Choose a chat "
-            "model, add a chat_template.jinja to the folder, or ask in plain text: model.template=completion "
+            f"model {weights.name!r} has no chat template ({folder}), but Crescent prompts in chat turns. Choose a "
+            "chat model, add a chat_template.jinja to the folder, or prompt in plain text: model.template=completion "
             "domain=math_completion."
         )
     check_tokens(weights)
 
 
 def check_tokens(weights: Weights) -> None:
-    """Raises ValueError with a suggested fix if a model's chat template does not read its arguments, or if it lacks
-    embeddings for its tokenizer. What is not on this machine is not looked at, and nothing is fetched."""
+    """Raises UserError if a model's chat template does not read its arguments, or if the model lacks embeddings for
+    tokens of its tokenizer. Files that are not on this machine are skipped; nothing is downloaded."""
     folder = folder_if_here(weights)
     if folder is None:
         return
@@ -151,15 +152,15 @@ def check_tokens(weights: Weights) -> None:
 
 
 def check_template_arguments(weights: Weights) -> None:
-    """Raises ValueError with a suggested fix if the chat template has no variable of an argument's name."""
+    """Raises UserError if the chat template has no variable with an argument's name."""
     folder = folder_if_here(weights)
     if folder is not None and weights.chat_template_kwargs:
         check_read(weights.name, weights.chat_template_kwargs, _chat_templates(folder))
 
 
 def why_it_thinks(weights: Weights) -> str | None:
-    """What shows that a model thinks before it answers, by its chat template and arguments; None for any other, and for
-    one that is not on this machine."""
+    """Returns the evidence in the chat template that a model thinks before it answers, given its arguments. None for
+    other models, and for models that are not on this machine."""
     folder = folder_if_here(weights)
     if weights.template != "chat" or folder is None or not any(map(may_think, _chat_templates(folder))):
         return None
@@ -168,10 +169,10 @@ def why_it_thinks(weights: Weights) -> str | None:
 
 
 def identity(weights: Weights, cache: Path | None = None, to_train: bool = False) -> str:
-    """What tells these weights from any other: a hash of their content, with dtype and adapter.
+    """Returns a hash that identifies these weights: their content, dtype and adapter.
 
-    A folder's files are hashed once and remembered in `cache` (JSON) by size and time of change. For a hub id not on
-    disk yet the files are fetched first. `to_train`: that of what training starts from.
+    A folder's files are hashed once and cached in `cache` (JSON) by path, size and modification time. For a hub id that
+    is not on disk, the files are downloaded first. `to_train`: the identity of what training starts from.
     """
     assert weights.dtype != AUTO, "which number format these weights have is decided by Weights.on"
     folder = local_folder(weights)
@@ -186,20 +187,20 @@ def identity(weights: Weights, cache: Path | None = None, to_train: bool = False
         about["template"] = COMPLETION
     if weights.chat_template_kwargs:
         about["chat_template_kwargs"] = weights.chat_template_kwargs
-    if turn.unlisted is not None:  # its answers end where they once ran on to the limit
+    if turn.unlisted is not None:  # these answers used to run on to the limit
         about["end_of_turn"] = turn.unlisted
-    if to_train and turn.is_followed:  # its responses once were trained on beyond their end
+    if to_train and turn.is_followed:  # training targets used to include text after the end of the turn
         about["is_cut_at_end_of_turn"] = True
     if is_date_read(weights, folder):
         about["date"] = weights.date_string
     attention = _attention(folder)
-    if attention is not None:  # the library's own choice has no part in keys
+    if attention is not None:  # the library's own choice is not in keys
         about["attention"] = attention
     return make_key("weights", 1, about)
 
 
 def _content(folder: Path, known: dict[str, str]) -> list[tuple[str, str]]:
-    """The files that decide what a model computes, each with its sha256, which is remembered in `known`."""
+    """Files that determine what a model computes, each with its sha256, which is cached in `known`."""
     content: list[tuple[str, str]] = []
     for file in sorted({*weight_files(folder), *(file for pattern in _SMALL for file in folder.glob(pattern))}):
         stat = file.stat()
@@ -212,19 +213,19 @@ def _content(folder: Path, known: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def _gguf_content(weights: Weights) -> list[tuple[str, str]]:
-    """The same of a GGUF file, whatever its name and whichever release of transformers read it."""
+    """`_content` of a GGUF file, independent of its name and of the transformers release that reads it."""
     return [("gguf", gguf.content_hash(_gguf_path(weights))), ("reading", str(gguf.READING))]
 
 
 def is_date_read(weights: Weights, folder: Path | None) -> bool:
-    """Whether what the model of a folder is asked depends on `date_string`."""
+    """True if the model's prompts depend on `date_string`."""
     if weights.template != "chat" or folder is None:
         return False
     return any(is_dated(template, weights.date_string) for template in _chat_templates(folder))
 
 
 def turn_end(weights: Weights) -> Turn:
-    """How turns of a model end, by its chat template and by what it lists."""
+    """How turns of a model end, according to its chat template and its list of end tokens."""
     folder = local_folder(weights)
     if weights.template != "chat" or not _has_chat_template(folder):
         return _AS_LISTED
@@ -232,7 +233,8 @@ def turn_end(weights: Weights) -> Turn:
 
 
 def turn_if_here(weights: Weights) -> Turn:
-    """`turn_end` of a model whose tokenizer is on this machine; of any other, nothing is known to be unlisted."""
+    """`turn_end` if the model's tokenizer is on this machine; otherwise assumes that the model lists its end of
+    turn."""
     folder = folder_if_here(weights)
     if folder is None or tokenizer_if_here(weights) is None:
         return _AS_LISTED
@@ -240,7 +242,7 @@ def turn_if_here(weights: Weights) -> Turn:
 
 
 def _turn(weights: Weights, folder: Path, content: list[tuple[str, str]], known: dict[str, str]) -> Turn:
-    """`turn_end`, remembered in `known` by the content of the files that decide it."""
+    """`turn_end`, cached in `known` by the content of the files that determine it."""
     if weights.template != "chat" or not _has_chat_template(folder):
         return _AS_LISTED
     small = [entry for entry in content if not entry[0].endswith((".safetensors", ".bin"))]
@@ -252,8 +254,8 @@ def _turn(weights: Weights, folder: Path, content: list[tuple[str, str]], known:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that `from_pretrained` reads weights from: many repositories hold them a second time in another form
-    (pytorch_model.bin, consolidated.safetensors)."""
+    """Files that `from_pretrained` reads weights from. Many repositories contain the weights a second time in another
+    format (pytorch_model.bin, consolidated.safetensors)."""
     names = [file.name for file in folder.iterdir() if file.suffix in (".safetensors", ".bin")]
     index = folder / _INDEX
     shards = set(json.loads(index.read_text())["weight_map"].values()) if index.exists() else set()
@@ -261,8 +263,9 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def _read_by_the_library(names: Collection[str], shards: Collection[str]) -> Collection[str]:
-    """Of the names of weight files. `shards` are those that the index names."""
-    adapters = {name for name in names if name.startswith("adapter_model.")}  # applied where they stand in the folder
+    """Selects among the names of weight files. `shards` are the files named in the index."""
+    # applied by the library where they are in the folder
+    adapters = {name for name in names if name.startswith("adapter_model.")}
     if _WHOLE in names:
         return {_WHOLE, *adapters}
     if shards:
@@ -272,8 +275,8 @@ def _read_by_the_library(names: Collection[str], shards: Collection[str]) -> Col
 
 
 def local_folder(weights: Weights) -> Path:
-    """The folder that holds the files; a hub id is resolved through the Hugging Face cache, fetched where needed, and a
-    GGUF file is read where it was not yet."""
+    """Returns the folder with the model's files. A hub id is resolved through the Hugging Face cache and downloaded if
+    necessary; a GGUF file is converted on first use."""
     if weights.is_gguf:
         return gguf.folder_of(_gguf_path(weights))
     if weights.is_local:
@@ -290,7 +293,7 @@ def local_folder(weights: Weights) -> Path:
         if (folder / _INDEX).exists():
             return fetch(*(file.name for file in weight_files(folder)))
         return fetch("*.safetensors", "*.bin")
-    except Exception as error:  # the hub's client raises a different class for each of its reasons
+    except Exception as error:  # the hub client raises a different class for each reason
         raise _not_fetched(weights, error) from error
 
 
@@ -298,13 +301,13 @@ def _not_fetched(weights: Weights, error: Exception) -> ValueError:
     what = f"{weights.path}/{weights.gguf_file}" if weights.gguf_file else weights.path
     reason = str(error).strip().splitlines()[0]
     return ValueError(
-        f"model.path: {what!r} is not on this machine and could not be fetched ({reason}). "
-        f"Fetch it where there is a network, then give its {'path' if weights.gguf_file else 'folder'}."
+        f"model.path: {what!r} is not on this machine and could not be downloaded ({reason}). "
+        f"Download it on a machine with network access, then give its {'path' if weights.gguf_file else 'folder'}."
     )
 
 
 def _gguf_path(weights: Weights, here: bool = False) -> Path:
-    """The GGUF file; one of a hub repository is fetched where needed, unless it must be `here`."""
+    """Path of the GGUF file. A file in a hub repository is downloaded if necessary; with `here`, raises instead."""
     if weights.is_local:
         return Path(weights.path, weights.gguf_file or "").expanduser()
     from huggingface_hub import hf_hub_download
@@ -317,7 +320,7 @@ def _gguf_path(weights: Weights, here: bool = False) -> Path:
 
 
 def number_count(folder: Path) -> int:
-    """How many numbers (parameters) the files of a model hold, from their headers alone."""
+    """Counts a model's parameters from the headers of its files."""
     from safetensors import safe_open
 
     count = 0
@@ -325,16 +328,18 @@ def number_count(folder: Path) -> int:
     for file in files if files and files[0].suffix == ".safetensors" else ():
         with safe_open(file, framework="numpy") as tensors:
             count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-    return count or sum(file.stat().st_size for file in files) // 2  # pickles tell only their size: two bytes a number
+    # pickles show only their size: assume 2 bytes per parameter
+    return count or sum(file.stat().st_size for file in files) // 2
 
 
 def download_need(weights: Weights) -> Need | None:
-    """Room for a model that is on the hub and not here yet; None if it is here, or if the hub does not tell."""
+    """Disk space for a model that must be downloaded from the hub; None if it is on disk, or if the hub does not
+    answer."""
     if weights.is_local:
         return None
     from huggingface_hub import HfApi, constants, snapshot_download
 
-    with suppress(Exception):  # not here, in whatever words
+    with suppress(Exception):  # not on disk: errors differ between releases
         if weights.is_gguf:
             _gguf_path(weights, here=True)
             return None
@@ -343,13 +348,13 @@ def download_need(weights: Weights) -> Need | None:
             return None
     try:
         files = HfApi().model_info(weights.path, revision=weights.revision, files_metadata=True).siblings or []
-    except Exception:  # `local_folder` tells why
+    except Exception:  # `local_folder` reports the reason
         return None
     if weights.is_gguf:
         wanted = [file for file in files if file.rfilename == weights.gguf_file]
     else:
         names = {file.rfilename for file in files if file.rfilename.endswith((".safetensors", ".bin"))}
-        # as the library names them
+        # names used by the library
         shards = {name for name in names if name.startswith("model-") and name.endswith(".safetensors")}
         read = _read_by_the_library(names, shards)
         small = [file for file in files if any(Path(file.rfilename).match(pattern) for pattern in _SMALL)]
@@ -357,13 +362,13 @@ def download_need(weights: Weights) -> Need | None:
     place = Path(constants.HF_HUB_CACHE)
     there = next(folder for folder in (place, *place.parents) if folder.exists())
     return Need(
-        f"disk to fetch {weights.path} ({place})", sum(file.size or 0 for file in wanted),
-        shutil.disk_usage(there).free, "Make room there, or set HF_HOME to a folder with more.",
+        f"disk to download {weights.path} ({place})", sum(file.size or 0 for file in wanted),
+        shutil.disk_usage(there).free, "Free space there, or set HF_HOME to a folder with more.",
     )  # fmt: skip
 
 
 def load(weights: Weights, device: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """The model in eval mode on `device`, adapter merged, and its tokenizer with a pad token set."""
+    """Returns the model in eval mode on `device`, adapter merged, and its tokenizer with a pad token set."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -371,8 +376,8 @@ def load(weights: Weights, device: str) -> "tuple[PreTrainedModel, PreTrainedTok
     folder = local_folder(weights)
     attention = _attention(folder)
     with oom_error_as(
-        f"out of memory while {weights.name} was loaded in {weights.dtype} on {device}. Use a smaller model, "
-        "model.dtype=bfloat16, another engine.device, or end what else uses the memory."
+        f"out of memory while loading {weights.name} in {weights.dtype} on {device}. Use a smaller model, "
+        "model.dtype=bfloat16, another engine.device, or close other programs."
     ):
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=getattr(torch, weights.dtype), attn_implementation=attention
@@ -386,12 +391,12 @@ def load(weights: Weights, device: str) -> "tuple[PreTrainedModel, PreTrainedTok
 
 
 def load_tokenizer(weights: Weights) -> "PreTrainedTokenizerBase":
-    """The tokenizer, padding on the left as decoding needs, the pad token falling back to the end token."""
+    """Returns the tokenizer, padding on the left as decoding requires; the pad token defaults to the end token."""
     tokenizer = read_tokenizer(weights.name, local_folder(weights))
     tokenizer.chat_template = asked_template(weights, tokenizer)
     if tokenizer.chat_template is None:
         raise UserError(
-            f"model {weights.name!r} has no chat template: Crescent asks it in chat turns. Choose a chat model."
+            f"model {weights.name!r} has no chat template, but Crescent prompts in chat turns. Choose a chat model."
         )
     if isinstance(tokenizer.chat_template, str):
         tokenizer.chat_template = with_date(tokenizer.chat_template, weights.date_string)
@@ -402,14 +407,15 @@ def load_tokenizer(weights: Weights) -> "PreTrainedTokenizerBase":
 
 
 def asked_template(weights: Weights, tokenizer: "PreTrainedTokenizerBase") -> Any:
-    """The template a model is asked with, arguments included, so that engines, masks and the harness ask in one way."""
+    """The chat template with its arguments applied, so that engines, training masks and the harness prompt
+    identically."""
     if weights.template == "completion":
         return COMPLETION
     return with_arguments(tokenizer.chat_template, weights.chat_template_kwargs or {})
 
 
 def tokenizer_if_here(weights: Weights) -> "PreTrainedTokenizerBase | None":
-    """The tokenizer where it is on this machine already; nothing is fetched."""
+    """Returns the tokenizer if it is on this machine already; downloads nothing."""
     folder = folder_if_here(weights)
     if folder is None:
         return None
@@ -420,8 +426,8 @@ def tokenizer_if_here(weights: Weights) -> "PreTrainedTokenizerBase | None":
 
 
 def folder_if_here(weights: Weights) -> Path | None:
-    """The folder that holds the small files of a model (config, tokenizer), if it is on this machine already. A GGUF
-    file that is here is read for it."""
+    """Returns the folder with a model's small files (config, tokenizer) if it is on this machine already. A local GGUF
+    file is converted for it."""
     if weights.is_gguf:
         try:
             file = _gguf_path(weights, here=True)
@@ -439,12 +445,12 @@ def folder_if_here(weights: Weights) -> Path | None:
                 weights.path, revision=weights.revision, allow_patterns=list(_SMALL), local_files_only=True
             )
         )
-    except Exception:  # not there, or no name of the hub's at all: the client has a class for each
+    except Exception:  # not on disk, or not a valid hub id: the client has a class for each
         return None
 
 
 def _attention(folder: Path) -> str | None:
-    """The attention implementation that the model in a folder needs, from its config.json as it is written."""
+    """The attention implementation required by a model's config.json; None for the library's default."""
     file = folder / "config.json"
     return needed_attention(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
@@ -454,7 +460,7 @@ def _has_chat_template(folder: Path) -> bool:
 
 
 def _chat_templates(folder: Path) -> list[str]:
-    """The chat templates of a folder, as text: in a file of their own, or in the tokenizer's config, where several are
+    """The chat templates of a folder: in a file of their own, or in the tokenizer's config, where several templates are
     a list of {"name": "default", "template": "..."}."""
     file = folder / "chat_template.jinja"
     found: list[Any] = [file.read_text(encoding="utf-8")] if file.exists() else []

@@ -96,7 +96,9 @@ def test_a_loaded_tokenizer_has_the_date_in_its_template(tiny_llama: Path, tmp_p
 
 
 def test_what_is_no_date_is_named() -> None:
-    with pytest.raises(ValueError, match=r"model\.date_string is 'today', which is no date; write it as 26 Jul 2024"):
+    with pytest.raises(
+        ValueError, match=r"model\.date_string is 'today', which is not a date; write it as 26 Jul 2024"
+    ):
         Weights("m", "x", date_string="today")
 
 
