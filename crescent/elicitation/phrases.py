@@ -1,7 +1,7 @@
-"""The phrases that talk is known by, one a line.
+"""Phrases that identify talk, one per line.
 
-In: nothing. Out: patterns made of them. `opening` phrases begin a sentence, `within` phrases stand anywhere in it; both
-are whole words, without regard to case. NOUN is what a problem is called, MAKES what a writer does with one.
+Out: patterns made of these phrases. `opening` phrases begin a sentence, `within` phrases occur anywhere in it; both
+match whole words and ignore case. NOUN: what a problem is called; MAKES: what a writer does with one.
 """
 
 import re
@@ -167,7 +167,7 @@ SPEAKS_OF_MAKING = _within([
     rf"{NOUN} (?:that )?(?:you|we|i)(?:'re|'ve| are| have|'m| am)? (?:writ|creat|mak|design|ask|want)\w*",
 ])  # fmt: skip
 
-# "Write a word problem about a family that ...": what the model was told, said again
+# "Write a word problem about a family that ...": repeats the model's instructions
 SUGGESTS_A_PROBLEM = re.compile(rf"\W*(?:how|what) about (?:an?|some) (?:[\w-]+,? ){{0,6}}?{NOUN}\b", re.IGNORECASE)
 ORDERS_A_PROBLEM = re.compile(
     r"\W*(?:please |now,? |first,? |let's |your task is to |the task is to |you (?:need|have|are asked) "
@@ -245,7 +245,7 @@ BEGINS_AS_SPEAKER = re.compile(
     rf"(?:{SPEAKER}\b|here(?:'s)?\b|below\b|this is\b|the following\b|welcome\b|these\b|as requested\b)",
     re.IGNORECASE,
 )
-# "A student wrote the following claim:", "Mia asks this riddle:": somebody in the problem's world speaks
+# "A student wrote the following claim:", "Mia asks this riddle:": someone in the problem's world speaks
 NARRATES = re.compile(
     rf"(?!\W*(?:{SPEAKER}|here|below|this|these|that|the following|one|another|my|our|your|to|now|so|sure)\b)"
     rf"(?:(?!\b{NOUN}\b)[^:]){{1,120}}?\b(?:wrote|writes?|asks?|asked|says?|said|poses?|posed|tells?|told|gives?"
@@ -253,7 +253,7 @@ NARRATES = re.compile(
     r"|claims?)\b",
     re.IGNORECASE,
 )
-# "This question refers to the following information.": what follows are facts
+# "This question refers to the following information.": facts follow
 POINTS_TO_FACTS = re.compile(
     rf"\W*(?:the |this |these |both |all )?(?:\w+ )?{NOUN} (?:\w+ )?(?:refers?|relates?|is based|are based"
     rf"|concerns?|pertains?|appl(?:y|ies))\b"
@@ -279,12 +279,12 @@ SOLVES = _within(
         r"|break (?:it|this) down)\b"
     ]
 )
-# What is changed of a problem, or done to it
+# Parts of a problem that are changed, and words for changes.
 NAMES_TEXT = _within([
     r"(?:wording|contexts?|stor(?:y|ies)|setting|difficulty|concepts?|skills?|numbers|names|details|structure|topic"
     r"|changes?|twist|text|similar|different|unique|creative|fun|this|it|modif\w*|chang\w*|rewr\w*|replac\w*)\b"
 ])  # fmt: skip
-# A problem does not call itself one: "In this high school math word problem, we have ..."
+# A problem does not call itself a word problem: "In this high school math word problem, we have ..."
 SPEAKS_OF_WORD_PROBLEMS = _within(
     [
         r"(?:word|story) (?:problem|puzzle)\b",

@@ -1,8 +1,8 @@
-"""Talk: what a model says about a problem or to the person it writes for, rather than in the problem.
+"""Talk: what a model says about a problem or to its reader, rather than in the problem.
 
-In: one sentence. Out: what kind of talk it is, or None. A sentence of a problem speaks of the problem's own world
-("Tom solves 5 problems a day."); talk speaks of the text ("This problem has two steps.") or of you and me. A sentence
-with a number is talk only where it cannot be anything else, so that no fact is lost.
+In: one sentence. Out: the kind of talk, or None. A sentence of a problem is about the problem's own world ("Tom solves
+5 problems a day."); talk is about the text ("This problem has two steps.") or about you and me. A sentence with a
+number counts as talk only if it cannot be anything else, so no fact is lost.
 """
 
 import re
@@ -28,11 +28,11 @@ Act = Literal[
     "making",
     "refusal",
 ]
-LONGEST = 400  # characters; more is a story
+LONGEST = 400  # characters; a longer sentence is a story
 LONGEST_LEAD = 240
 SHORT = 14  # words
 SHORT_LEAD = 4
-MAX_WORLD = 2  # words of a request that are not of the task
+MAX_WORLD = 2  # words of a request that are not about the task
 _COUNTED = re.compile(
     rf"\b(?:one|two|three|four|multi)-step\b|({phrases.NOUN})\s+#?\d{{1,2}}\b"
     rf"|\b(?:\d|two|three|four|five|six|ten) (?=(?:(?!of\b)[\w-]+,? ){{0,4}}{phrases.NOUN}\b)|\bone\b"
@@ -59,7 +59,8 @@ _PLAIN = re.compile(
 
 
 def act_of(text: str, announces: bool) -> Act | None:
-    """The kind of talk that the sentence is. `announces`: it ends its line or in a colon, so that it may be a lead."""
+    """Returns the kind of talk, or None. `announces`: the sentence ends its line or ends in a colon, so it may be a
+    lead."""
     if len(text) > LONGEST:
         return None
     text = text.replace("’", "'")
@@ -96,13 +97,13 @@ def act_of(text: str, announces: bool) -> Act | None:
 
 
 def counts(text: str) -> bool:
-    """Whether the sentence names a quantity, other than that of problems: "these two problems", "Problem 2"."""
+    """True if the sentence names a quantity other than of problems ("these two problems", "Problem 2")."""
     return has_number(_COUNTED.sub("", text))
 
 
 def speaks_of_a_task(text: str, beside: Iterable[str]) -> bool:
-    """Whether a question is about problems, or about what you and I are to do: "What topic shall we choose?". `beside`:
-    all that is said, which must not be of a world either."""
+    """True if a question is about problems, or about what you and I should do: "What topic shall we choose?". `beside`:
+    everything else that is said; it must not be about a world either."""
     words = content_words([text])
     if phrases.NAMES_PROBLEM.search(text) is not None:
         return len(words - TASK_WORDS) <= MAX_WORLD
@@ -114,19 +115,19 @@ def speaks_of_a_task(text: str, beside: Iterable[str]) -> bool:
 
 
 def speaks_of_the_problem(text: str) -> bool:
-    """Whether it tells what a problem does: "The word problem asks us to find a number."."""
+    """True if the sentence says what a problem does: "The word problem asks us to find a number."."""
     return phrases.SPEAKS_OF_THE_PROBLEM.match(text) is not None
 
 
 def _is_of_the_task(text: str) -> bool:
-    """Whether a request may be one: a question about the problem's world is "
-    "none ("What do you need before hiking?")."""
+    """True if a sentence may be a request: a question about the problem's world is not ("What do you need before
+    hiking?")."""
     named = phrases.NAMES_PROBLEM.search(text) is not None
     return "?" not in text or named or len(content_words([text]) - TASK_WORDS) <= MAX_WORLD - 1
 
 
 def _speaks_briefly(text: str, numbers: bool) -> bool:
-    """The rest of a greeting: "Sure, let me think about that."."""
+    """True for the rest of a greeting: "Sure, let me think about that."."""
     brief = len(text.split()) <= SHORT and not numbers and not asks_first(text)
     return brief and (phrases.SPEAKS.search(text) is not None or phrases.NAMES_PROBLEM.search(text) is not None)
 
@@ -140,8 +141,8 @@ def _about(text: str, numbers: bool) -> Act | None:
 
 
 def _leads(text: str, numbers: bool, plainly: bool) -> bool:
-    """Whether the sentence announces a problem: `plainly`, with a colon ("We can modify it as follows:"), or in
-    a sentence of its own ("Here is a problem that you might enjoy.")."""
+    """True if the sentence announces a problem: if `plainly`, with a colon ("We can modify it as follows:"), else in a
+    sentence of its own ("Here is a problem that you might enjoy.")."""
     if len(text) > LONGEST_LEAD:
         return False
     if numbers or asks_first(text) or phrases.NARRATES.match(text):  # "Solve for x:" is part of the problem
@@ -157,7 +158,7 @@ def _leads(text: str, numbers: bool, plainly: bool) -> bool:
 
 
 def _is_set_phrase(text: str) -> bool:
-    """Whether the sentence always announces something: "Here you go!", "How about this one?"."""
+    """True if the sentence always announces something: "Here you go!", "How about this one?"."""
     return phrases.FIXED_LEADS.match(text) is not None or phrases.ASKS_IN_OTHER_WORDS.match(text) is not None
 
 
@@ -167,7 +168,7 @@ def _names_problem(text: str) -> bool:
 
 
 def _lead_to(text: str) -> Act:
-    """What follows the lead."""
+    """The role of a lead, by what follows it."""
     if phrases.GOES_ON.search(text):
         return "next"
     modifies = phrases.MODIFIES.search(text) is not None or phrases.ASKS_IN_OTHER_WORDS.match(text) is not None
