@@ -59,7 +59,7 @@ _NOTHING = frozenset(["°", "%"])
 
 @dataclass(slots=True)
 class Quantity:
-    """Tokens `start` to `end`; `calculated` from several numbers; a `span` is a range such as 5-7."""
+    """Tokens `start` to `end`. `calculated`: from several numbers; `span`: a range such as 5-7."""
 
     value: Value
     start: int
@@ -67,11 +67,11 @@ class Quantity:
     calculated: bool = False
     money: bool = False
     span: bool = False
-    exclaimed: Value = None  # the value without a "!" that may only be an exclamation
+    exclaimed: Value = None  # value without a "!" that may be only an exclamation mark
 
 
 class Grammar:
-    """Reads quantities from tokens. `words`: whether numbers in words count."""
+    """Parses quantities from tokens. `words`: number words count too."""
 
     def __init__(self, tokens: Sequence[Token], words: bool = True) -> None:
         self._tokens, self._words = tokens, words
@@ -79,7 +79,7 @@ class Grammar:
         self._exclaimed: Value = None
 
     def quantity(self, at: int) -> Quantity | None:
-        """The quantity that begins at token `at`, its sign included."""
+        """Returns the quantity that begins at token `at`, including its sign, or None."""
         self._calculated = self._money = self._span = False
         self._exclaimed = None
         found = self._sum(at, 0)
@@ -92,7 +92,7 @@ class Grammar:
         return self._tokens[at].text if at < len(self._tokens) else ""
 
     def _touches(self, at: int) -> bool:
-        """Whether token `at` stands directly behind the one before it."""
+        """True if token `at` directly follows the previous one."""
         return 0 < at < len(self._tokens) and self._tokens[at - 1].end == self._tokens[at].start
 
     def _sum(self, at: int, depth: int) -> tuple[Value, int] | None:
@@ -122,7 +122,8 @@ class Grammar:
         return left
 
     def _factor_sign(self, end: int) -> tuple[str, int]:
-        """How the next factor is joined, and where it begins: by "×", "multiplied by", or nothing, as in 2(3 + 7)."""
+        """The operator that joins the next factor, and where the factor begins: "×", "multiplied by", or none, as in
+        2(3 + 7)."""
         text = self._text(end)
         if text in _TIMES and (text != "x" or (end + 1 < len(self._tokens) and self._tokens[end + 1].kind == "number")):
             return _TIMES[text], end + 1
@@ -184,7 +185,7 @@ class Grammar:
         )
 
     def _is_variable(self, at: int) -> bool:
-        """A letter that touches a number (2x, 3n, not 5m) or an operator behind it."""
+        """True for a letter that touches a number (2x, 3n, not 5m) or is followed by "^"."""
         if at >= len(self._tokens) or self._tokens[at].kind != "word":
             return False
         word = self._tokens[at]
@@ -233,7 +234,7 @@ class Grammar:
         return canonical(number + share), part[1]
 
     def _scaled(self, value: Value, end: int) -> tuple[Value, int]:
-        """2.5 million · $3M · 6th · 50%; in "5 million-dollar homes" the number is 5."""
+        """Applies a scale: 2.5 million · $3M · 6th · 50%; in "5 million-dollar homes" the number is 5."""
         scale = Fraction(1)
         while (text := self._text(end)) in SCALES or text.removesuffix("s") in SCALES:
             if self._text(end + 1) == "-" and self._touches(end + 1):
@@ -274,7 +275,7 @@ class Grammar:
         return (None, at + 1) if self._is_variable(at) else None
 
     def _group(self, at: int, depth: int) -> tuple[Value, int] | None:
-        """( sum ) or { sum }; without a value where it holds anything else."""
+        """Parses ( sum ) or { sum }; the value is None if it contains anything else."""
         if self._text(at) not in ("(", "{") or depth >= _MOST_DEPTH:
             return None
         inner = self._sum(at + 1, depth + 1)
@@ -287,7 +288,7 @@ class Grammar:
         return (None, self._closing(at)) if self._is_argument(at) else None
 
     def _is_argument(self, at: int) -> bool:
-        """Whether the braces at `at` belong to a command or an exponent; others only hold text."""
+        """True if the braces at `at` belong to a command or an exponent; other braces only contain text."""
         before = self._text(at - 1) if at else ""
         return self._text(at) == "{" and (before.startswith("\\") or before in ("^", "}", "]"))
 
@@ -301,6 +302,6 @@ class Grammar:
 
 
 def rational(tokens: Sequence[Token]) -> Value:
-    """The canonical value of tokens that are one quantity and nothing else; None where they are not."""
+    """Returns the canonical value of tokens that form exactly one quantity, otherwise None."""
     quantity = Grammar(tokens, words=False).quantity(0)
     return quantity.value if quantity and quantity.end == len(tokens) else None
