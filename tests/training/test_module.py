@@ -117,7 +117,7 @@ def test_one_sequence_too_many_for_memory_says_what_to_lower(
         raise MemoryError
 
     monkeypatch.setattr(TrainingModule, "summed_loss", no_memory)
-    with pytest.raises(MemoryError, match=r"lower train\.max_length"):
+    with pytest.raises(MemoryError, match=r"Lower train\.max_length"):
         train(load(tiny_llama), EXAMPLES, PAD, SETTINGS, tmp_path, console)
 
 
