@@ -26,9 +26,9 @@ def check_vocabulary(name: str, folder: Path) -> None:
     size = embedding_count(folder)
     if size is not None and largest >= size:
         raise UserError(
-            f"model {name!r}: its tokenizer has the token {token!r} with id {largest}, but only {size} embeddings (ids "
-            f"up to {size - 1}). Save it with the tokenizer that belongs to it, or give it more embeddings: "
-            "model.resize_token_embeddings(len(tokenizer)), then save both."
+            f"model {name!r}: its tokenizer has the token {token!r} with id {largest}, but the model only has {size} "
+            f"embeddings (ids up to {size - 1}). Save it with the tokenizer that belongs to it, or give it more "
+            "embeddings: model.resize_token_embeddings(len(tokenizer)), then save both."
         )
 
 

@@ -34,7 +34,7 @@ def _name() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Padded:
-    """Pads sequences to the longest in their row group. Batches of similar length (`pool_batches` of them are sorted
+    """Pads sequences to the longest in their group. Batches of similar length (`pool_batches` of them are sorted
     together; 1 is a plain random order) waste less, but are less mixed."""
 
     pool_batches: int

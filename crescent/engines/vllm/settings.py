@@ -37,7 +37,9 @@ class VllmSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.gpu_memory_utilization <= 1:
-            raise UserError(f"engine.gpu_memory_utilization is {self.gpu_memory_utilization}; it must be from 0 to 1")
+            raise UserError(
+                f"engine.gpu_memory_utilization is {self.gpu_memory_utilization}; it must be above 0, up to 1"
+            )
         for key in ("kv_cache_gib", "max_model_len", "tensor_parallel_size", "max_batch"):
             if getattr(self, key) is not None and getattr(self, key) <= 0:
                 raise UserError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
