@@ -1,7 +1,7 @@
 """Text generation behind one protocol.
 
-In: prompts and how to sample. Out: one `Completion` for each prompt, in order, with token counts. An engine holds a
-model; it knows nothing of questions, votes or files.
+In: prompts and sampling settings. Out: one `Completion` per prompt, in order, with token counts. An engine holds a
+model; it is independent of questions, votes and files.
 """
 
 from collections import Counter

@@ -5,7 +5,9 @@ In: a configuration. Out: the implementation to load the model with, or None if 
 transformers before 5.21 chooses it anyway and ignores the cap. This module loads no model.
 """
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 EAGER = "eager"
@@ -23,3 +25,9 @@ def is_soft_capped(config: Any) -> bool:
         text = config.get("text_config") or config
         return bool(text.get("attn_logit_softcapping"))
     return bool(getattr(config.get_text_config(decoder=True), "attn_logit_softcapping", None))
+
+
+def needed_attention_in(folder: Path) -> str | None:
+    """`needed_attention` of the config.json in a model's folder; None without one."""
+    file = folder / "config.json"
+    return needed_attention(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None

@@ -1,7 +1,8 @@
 """Minimum memory of an engine (the model and one row), computed without loading weights."""
 
 from crescent.engines.memory import Need, cache_bytes_per_token, free_bytes
-from crescent.engines.weights import Weights, local_folder, number_count
+from crescent.engines.model_files import local_folder, number_count
+from crescent.engines.weights import Weights
 
 LEAST_TOKENS = 2048
 """Tokens of a prompt and its answer."""

@@ -6,7 +6,8 @@ In: weights, and the text of a system turn. Out: nothing, or a ValueError before
 
 from typing import Any
 
-from crescent.engines.weights import Weights, folder_if_here, load_tokenizer
+from crescent.engines.model_files import folder_if_here
+from crescent.engines.weights import Weights, load_tokenizer
 
 
 def check_system_prompt(weights: Weights, prompt: str) -> None:

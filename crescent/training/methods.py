@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from crescent.core.errors import UserError
 from crescent.engines.attention import needed_attention
 from crescent.engines.dates import without_date
+from crescent.engines.model_files import local_folder
 from crescent.engines.turns import list_end
-from crescent.engines.weights import Weights, load, load_tokenizer, local_folder
+from crescent.engines.weights import Weights, load, load_tokenizer
 from crescent.training.checks import is_real, is_whole, require
 from crescent.training.recipes import ADAPTERS, WHOLE_MODELS, Recipe
 

@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args
 
 from crescent.core.seed import MAX_SEED
 from crescent.core.store import not_in_key, omit_from_key_at
-from crescent.engines.weights import Weights, local_folder, number_count
+from crescent.engines.model_files import local_folder, number_count
+from crescent.engines.weights import Weights
 from crescent.training.batching import GROUPED, Packed, Padded
 from crescent.training.checks import is_real, is_whole, require
 from crescent.training.kernels import Kernels, check_kernels

@@ -11,8 +11,9 @@ from transformers import AutoTokenizer
 
 from crescent.core.store import make_key
 from crescent.engines.dates import DATE, is_dated, reads_clock, with_date, without_date
+from crescent.engines.identity import identity
 from crescent.engines.server import ServerSettings
-from crescent.engines.weights import Weights, identity, load_tokenizer
+from crescent.engines.weights import Weights, load_tokenizer
 
 SMOLLM3 = "{%- set today = strftime_now('%d %B %Y') -%}{{ 'Today Date: ' + today + '\n' }}"
 MISTRAL = (

@@ -12,8 +12,10 @@ import torch
 from conftest import save_tiny_model
 
 from crescent.engines import Prompt, Sampling
+from crescent.engines.identity import identity
+from crescent.engines.model_files import local_folder, number_count
 from crescent.engines.transformers import TransformersSettings
-from crescent.engines.weights import Weights, check, identity, load, local_folder, number_count, tokenizer_if_here
+from crescent.engines.weights import Weights, check, load, tokenizer_if_here
 from crescent.training.methods import Full
 
 gguf = pytest.importorskip("gguf")

@@ -9,9 +9,10 @@ from transformers import AutoTokenizer
 
 from crescent.core.console import Console
 from crescent.engines import Prompt
+from crescent.engines.identity import identity
 from crescent.engines.template_arguments import with_arguments
 from crescent.engines.transformers import TransformersSettings
-from crescent.engines.weights import Weights, check, identity
+from crescent.engines.weights import Weights, check
 from crescent.evaluation.model import HarnessModel
 
 SWITCH = "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"

@@ -33,7 +33,7 @@ def test_an_added_token_without_an_embedding_is_named(model: Path) -> None:
     size = len(tokenizer)
     tokenizer.add_tokens(["<tool>"])
     tokenizer.save_pretrained(model)
-    line = rf"model 'm': its tokenizer has the token '<tool>' with id {size}, but the model only has {size} embeddings .*resize"
+    line = rf"its tokenizer has the token '<tool>' with id {size}, but the model only has {size} embeddings .*resize"
     with pytest.raises(ValueError, match=line):
         check(Weights("m", str(model)))
 

@@ -9,10 +9,12 @@ import torch
 from conftest import save_tiny_model
 
 from crescent.engines import Prompt, Sampling
+from crescent.engines.identity import identity
+from crescent.engines.model_files import number_count, weight_files
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.turns import end_tokens
-from crescent.engines.weights import Weights, check, identity, load, number_count, weight_files
+from crescent.engines.weights import Weights, check, load
 
 # The public chat formats of the models in conf/model, with this test's own marker tokens as plain text.
 LLAMA2 = "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]{% else %} {{ m['content'] }} {{ eos_token }}{% endif %}{% endfor %}"  # noqa: E501

@@ -16,8 +16,9 @@ from unlisted import save_unlisted
 from crescent.core.console import Console, duration
 from crescent.core.records import QAPair
 from crescent.engines import Completion, memory
+from crescent.engines.model_files import number_count
 from crescent.engines.transformers.engine import TransformersEngine
-from crescent.engines.weights import Weights, number_count
+from crescent.engines.weights import Weights
 from crescent.preflight.forecast import Forecast, Probe, _train_step, forecast
 from crescent.preflight.requirements import disk_needs, is_long, preflight, training_need
 from crescent.training import launch

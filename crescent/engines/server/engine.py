@@ -20,6 +20,8 @@ from openai import AsyncOpenAI
 
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import seed_of
+from crescent.engines.identity import is_date_read, turn_if_here
+from crescent.engines.model_files import folder_if_here
 from crescent.engines.server.capabilities import (
     SEED_BITS,
     Request,
@@ -32,7 +34,7 @@ from crescent.engines.server.capabilities import (
 from crescent.engines.server.endpoints import Endpoint, Endpoints, Limits
 from crescent.engines.server.requester import Requester
 from crescent.engines.server.response_parser import Reader
-from crescent.engines.weights import Weights, folder_if_here, is_date_read, tokenizer_if_here, turn_if_here
+from crescent.engines.weights import Weights, tokenizer_if_here
 
 
 class ServerEngine:

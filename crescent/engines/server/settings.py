@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from crescent.core.errors import UserError
 from crescent.core.store import make_key, not_in_key
+from crescent.engines.identity import is_date_read, turn_if_here
 from crescent.engines.memory import Need
+from crescent.engines.model_files import folder_if_here
 from crescent.engines.transformers.settings import TransformersSettings
-from crescent.engines.weights import Weights, check_template_arguments, folder_if_here, is_date_read, turn_if_here
+from crescent.engines.weights import Weights, check_template_arguments
 
 if TYPE_CHECKING:
     from crescent.engines.server.engine import ServerEngine

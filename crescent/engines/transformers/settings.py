@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal
 from crescent.core.errors import UserError
 from crescent.core.store import not_in_key
 from crescent.engines.device import best_device
+from crescent.engines.identity import identity
 from crescent.engines.memory import Need
 from crescent.engines.requirements import BATCHES_AHEAD, memory_need
-from crescent.engines.weights import Weights, check, identity, load
+from crescent.engines.weights import Weights, check, load
 
 if TYPE_CHECKING:
     from crescent.engines.transformers.engine import TransformersEngine

@@ -15,8 +15,9 @@ from typing import Any
 
 from crescent.core.errors import UserError
 from crescent.engines.guard import Guard
+from crescent.engines.model_files import local_folder
 from crescent.engines.requirements import MAX_RANK
-from crescent.engines.weights import Weights, local_folder
+from crescent.engines.weights import Weights
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, MAX_RANK)
 """Ranks for which vLLM can size its adapter buffers; an adapter uses the next larger one."""

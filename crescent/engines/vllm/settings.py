@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from crescent.core.errors import UserError
 from crescent.core.store import not_in_key
 from crescent.engines.device import best_device
+from crescent.engines.identity import identity
 from crescent.engines.memory import Need
 from crescent.engines.requirements import BATCHES_AHEAD, MAX_RANK, memory_need
 from crescent.engines.transformers.settings import TransformersSettings
-from crescent.engines.weights import Weights, check, identity
+from crescent.engines.weights import Weights, check
 
 if TYPE_CHECKING:
     from crescent.engines.vllm.engine import VllmEngine
