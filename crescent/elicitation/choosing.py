@@ -11,7 +11,7 @@ problem only labels are dropped.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from crescent.elicitation import asking, phrases
+from crescent.elicitation import asking, problem_phrases
 from crescent.elicitation.ending import end_of
 from crescent.elicitation.kinship import is_foreign
 from crescent.elicitation.roles import Part, Role, is_capitalised
@@ -108,7 +108,7 @@ def _states_something(part: Part) -> bool:
         return part.number > 0 and not part.sentence.last
     if part.role == "farewell" and part.bare.casefold().startswith("thank"):
         return True  # "Thank you for shopping at Bob's! Your bill shows ..."
-    speaks_of_text = phrases.NAMES_PROBLEM.search(part.bare) or phrases.NAMES_TEXT.search(part.bare)
+    speaks_of_text = problem_phrases.NAMES_PROBLEM.search(part.bare) or problem_phrases.NAMES_TEXT.search(part.bare)
     return part.role in ("about", "farewell") and (counts(part.bare) or (part.role == "about" and not speaks_of_text))
 
 

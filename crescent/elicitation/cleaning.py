@@ -15,7 +15,7 @@ from typing import Literal
 from crescent.answers.thoughts import split_thoughts
 from crescent.core.errors import UserError
 from crescent.elicitation.choosing import choose
-from crescent.elicitation.phrases import NAMES_PROBLEM, SPEAKS_OF_WORD_PROBLEMS
+from crescent.elicitation.problem_phrases import NAMES_PROBLEM, SPEAKS_OF_WORD_PROBLEMS
 from crescent.elicitation.repetition import repeats_itself
 from crescent.elicitation.roles import Part, read_parts
 from crescent.elicitation.sentences import read_sentences

@@ -2,7 +2,7 @@
 
 In: a sentence, and the words of the problem. Out: whether the sentence is foreign: it contains no number, shares no
 word with the problem, and addresses somebody or speaks of problems as such. This distinguishes talk whose wording is
-not listed in `phrases` ("Looking forward to your answer!") from a condition ("The two novels must stand side by
+not listed in `reader_phrases` ("Looking forward to your answer!") from a condition ("The two novels must stand side by
 side.").
 """
 

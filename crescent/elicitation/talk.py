@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from crescent.elicitation import phrases
+from crescent.elicitation import phrases, problem_phrases, reader_phrases
 from crescent.elicitation.asking import asks, asks_first, has_number
 from crescent.elicitation.vocabulary import PROBLEM, PROBLEM_PARTS, TASK_WORDS
 from crescent.elicitation.words import content_words
@@ -66,28 +66,30 @@ def act_of(text: str, announces: bool) -> Act | None:
     text = text.replace("’", "'")
     if _SPOKEN.search(text):
         return None
-    greeting = phrases.GREETS.match(text)
+    greeting = reader_phrases.GREETS.match(text)
     body = text[greeting.end() :] if greeting else text
     if greeting and not body:
         return "greeting"
-    if phrases.POINTS_TO_FACTS.match(body):
+    if problem_phrases.POINTS_TO_FACTS.match(body):
         return None
     numbers = counts(body)
-    if phrases.REFUSES.search(text) and not (numbers and asks(text)):
+    if reader_phrases.REFUSES.search(text) and not (numbers and asks(text)):
         return "refusal"
-    if not numbers and phrases.THINKS.match(text):
+    if not numbers and reader_phrases.THINKS.match(text):
         return "thinking"
-    if phrases.SUGGESTS_A_PROBLEM.match(text) or (phrases.ORDERS_A_PROBLEM.match(text) and "?" not in text):
+    if problem_phrases.SUGGESTS_A_PROBLEM.match(text) or (
+        problem_phrases.ORDERS_A_PROBLEM.match(text) and "?" not in text
+    ):
         return "making"
     if _QUANTITY.search(text) and not ("?" not in text and _SUBJECT_IS_PROBLEM.match(text)):
         return None
     if _is_set_phrase(body) or (announces and _leads(body, numbers, plainly=True)):
         return _lead_to(body)
-    if phrases.OFFERS.match(body) or phrases.OFFERS.match(text):
+    if reader_phrases.OFFERS.match(body) or reader_phrases.OFFERS.match(text):
         return "offer"
-    if phrases.SAYS_GOODBYE.match(body) or phrases.SAYS_GOODBYE.match(text):
+    if reader_phrases.SAYS_GOODBYE.match(body) or reader_phrases.SAYS_GOODBYE.match(text):
         return "farewell"
-    if phrases.REQUESTS.search(text) and not numbers and _is_of_the_task(text):
+    if reader_phrases.REQUESTS.search(text) and not numbers and _is_of_the_task(text):
         return "request"
     if announces and _leads(body, numbers, plainly=False):
         return _lead_to(body)
@@ -105,39 +107,41 @@ def speaks_of_a_task(text: str, beside: Iterable[str]) -> bool:
     """True if a question is about problems, or about what you and I should do: "What topic shall we choose?". `beside`:
     everything else that is said; it must not be about a world either."""
     words = content_words([text])
-    if phrases.NAMES_PROBLEM.search(text) is not None:
+    if problem_phrases.NAMES_PROBLEM.search(text) is not None:
         return len(words - TASK_WORDS) <= MAX_WORLD
     if _names_problem(text) and len(text.split()) <= SHORT_LEAD * 2:
         return True
     if words and content_words(beside) <= TASK_WORDS:
         return True
-    return phrases.SPEAKS_TO_YOU_ABROAD.search(text) is not None
+    return reader_phrases.SPEAKS_TO_YOU_ABROAD.search(text) is not None
 
 
 def speaks_of_the_problem(text: str) -> bool:
     """True if the sentence says what a problem does: "The word problem asks us to find a number."."""
-    return phrases.SPEAKS_OF_THE_PROBLEM.match(text) is not None
+    return problem_phrases.SPEAKS_OF_THE_PROBLEM.match(text) is not None
 
 
 def _is_of_the_task(text: str) -> bool:
     """True if a sentence may be a request: a question about the problem's world is not ("What do you need before
     hiking?")."""
-    named = phrases.NAMES_PROBLEM.search(text) is not None
+    named = problem_phrases.NAMES_PROBLEM.search(text) is not None
     return "?" not in text or named or len(content_words([text]) - TASK_WORDS) <= MAX_WORLD - 1
 
 
 def _speaks_briefly(text: str, numbers: bool) -> bool:
     """True for the rest of a greeting: "Sure, let me think about that."."""
     brief = len(text.split()) <= SHORT and not numbers and not asks_first(text)
-    return brief and (phrases.SPEAKS.search(text) is not None or phrases.NAMES_PROBLEM.search(text) is not None)
+    return brief and (
+        problem_phrases.SPEAKS.search(text) is not None or problem_phrases.NAMES_PROBLEM.search(text) is not None
+    )
 
 
 def _about(text: str, numbers: bool) -> Act | None:
     if numbers and not _PLAIN.match(text):
         return None
-    if not numbers and phrases.SPEAKS_OF_MAKING.search(text):
+    if not numbers and problem_phrases.SPEAKS_OF_MAKING.search(text):
         return "making"
-    return "about" if "?" not in text and phrases.SPEAKS_OF_THE_PROBLEM.match(text) else None
+    return "about" if "?" not in text and problem_phrases.SPEAKS_OF_THE_PROBLEM.match(text) else None
 
 
 def _leads(text: str, numbers: bool, plainly: bool) -> bool:
@@ -145,21 +149,26 @@ def _leads(text: str, numbers: bool, plainly: bool) -> bool:
     sentence of its own ("Here is a problem that you might enjoy.")."""
     if len(text) > LONGEST_LEAD:
         return False
-    if numbers or asks_first(text) or phrases.NARRATES.match(text):  # "Solve for x:" is part of the problem
+    if numbers or asks_first(text) or problem_phrases.NARRATES.match(text):  # "Solve for x:" is part of the problem
         return False
-    named = phrases.NAMES_PROBLEM.search(text) is not None or _names_problem(text)
-    modifies = phrases.MODIFIES.search(text) is not None
+    named = problem_phrases.NAMES_PROBLEM.search(text) is not None or _names_problem(text)
+    modifies = problem_phrases.MODIFIES.search(text) is not None
     if plainly:
         open_ended = text.rstrip(" *_").endswith((":", "：", "..", "…"))
-        solves = phrases.SOLVES.search(text) is not None
-        brief = len(text.split()) <= SHORT_LEAD and phrases.GOES_ON.search(text) is not None
-        return open_ended and (named or brief or ((modifies or solves) and phrases.SPEAKS.search(text) is not None))
-    return (named or modifies or "something" in text) and phrases.BEGINS_AS_SPEAKER.match(text) is not None
+        solves = problem_phrases.SOLVES.search(text) is not None
+        brief = len(text.split()) <= SHORT_LEAD and problem_phrases.GOES_ON.search(text) is not None
+        return open_ended and (
+            named or brief or ((modifies or solves) and problem_phrases.SPEAKS.search(text) is not None)
+        )
+    return (named or modifies or "something" in text) and problem_phrases.BEGINS_AS_SPEAKER.match(text) is not None
 
 
 def _is_set_phrase(text: str) -> bool:
     """True if the sentence always announces something: "Here you go!", "How about this one?"."""
-    return phrases.FIXED_LEADS.match(text) is not None or phrases.ASKS_IN_OTHER_WORDS.match(text) is not None
+    return (
+        problem_phrases.FIXED_LEADS.match(text) is not None
+        or problem_phrases.ASKS_IN_OTHER_WORDS.match(text) is not None
+    )
 
 
 def _names_problem(text: str) -> bool:
@@ -169,11 +178,13 @@ def _names_problem(text: str) -> bool:
 
 def _lead_to(text: str) -> Act:
     """The role of a lead, by what follows it."""
-    if phrases.GOES_ON.search(text):
+    if problem_phrases.GOES_ON.search(text):
         return "next"
-    modifies = phrases.MODIFIES.search(text) is not None or phrases.ASKS_IN_OTHER_WORDS.match(text) is not None
+    modifies = (
+        problem_phrases.MODIFIES.search(text) is not None or problem_phrases.ASKS_IN_OTHER_WORDS.match(text) is not None
+    )
     if (
-        phrases.SOLVES.search(text)
+        problem_phrases.SOLVES.search(text)
         and not modifies
         and not re.search(r"\bto (?:solve|answer)\W*$", text, re.IGNORECASE)
     ):
