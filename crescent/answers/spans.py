@@ -6,7 +6,8 @@ finds in them, with compound quantities joined: "$12 and 50 cents", "2 hours and
 
 from fractions import Fraction
 
-from crescent.answers.quantities import CURRENCY_WORDS, Grammar, Quantity
+from crescent.answers.lookahead import CURRENCY_WORDS
+from crescent.answers.quantities import Grammar, Quantity
 from crescent.answers.tokens import tokens
 from crescent.answers.values import canonical, fraction
 from crescent.answers.vocabulary import LARGE_MONEY, SMALL_MONEY, UNITS
