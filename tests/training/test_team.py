@@ -156,7 +156,7 @@ def test_a_run_killed_on_two_processes_goes_on_in_one(tiny_llama: Path, tmp_path
 
 def test_the_message_of_a_process_reaches_the_user(tiny_llama: Path, tmp_path: Path) -> None:
     diverging = replace(SETTINGS, devices=2, learning_rate=1e30, max_grad_norm=1e30, warmup_ratio=0.0)
-    with pytest.raises(ValueError, match=r"diverged at step \d+ .*lower train\.learning_rate"):
+    with pytest.raises(ValueError, match=r"diverged at step \d+ .*Lower train\.learning_rate"):
         finetune(tmp_path, tiny_llama, diverging)
     assert not workers(tmp_path)
 
