@@ -17,10 +17,11 @@ from typing import Any
 
 from crescent.cli.arguments import a_path
 from crescent.core.errors import UserError
+from crescent.engines.model_files import local_folder
 from crescent.engines.saving import save_like_base
 from crescent.engines.tokenizer_files import read_tokenizer
 from crescent.engines.turns import list_end
-from crescent.engines.weights import Weights, asked_template, load, local_folder
+from crescent.engines.weights import Weights, asked_template, load
 
 ADAPTER, MODEL = "adapter", "model"
 _ASKED = ("name", "path", "dtype", "revision", "template", "gguf_file", "chat_template_kwargs")
