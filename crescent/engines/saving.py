@@ -30,12 +30,15 @@ def save_like_base(model: Any, base: Path, folder: Path, template: str | Mapping
     The number format and the ends of turn are the model's own. `template` replaces the chat template, or the named
     templates.
     """
+    config, generation = _read(base / CONFIG), _read(base / GENERATION)  # `folder` may be the base's own
     model.save_pretrained(folder)
-    written, config = _read(folder / CONFIG), _read(base / CONFIG)
+    written = _read(folder / CONFIG)
     if config.get("architectures") == written.get("architectures"):
         written = {**config, **_number_format(written)}
     _write(folder / CONFIG, with_older_names(written))
-    _save_generation_config(model, base, folder)
+    ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    if generation:
+        _write(folder / GENERATION, generation if ends is None else {**generation, "eos_token_id": ends})
     _save_tokenizer(base, folder, template)
 
 
@@ -58,17 +61,9 @@ def _number_format(written: Mapping[str, Any]) -> dict[str, Any]:
     return {key: written[key] for key in ("dtype",) if key in written}
 
 
-def _save_generation_config(model: Any, base: Path, folder: Path) -> None:
-    if not (base / GENERATION).exists():
-        return  # as the library wrote it
-    ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    settings = _read(base / GENERATION)
-    _write(folder / GENERATION, settings if ends is None else {**settings, "eos_token_id": ends})
-
-
 def _save_tokenizer(base: Path, folder: Path, template: str | Mapping[str, str] | None) -> None:
     for name in _TOKENIZER_FILES:
-        if (base / name).exists():
+        if (base / name).exists() and base.resolve() != folder.resolve():
             shutil.copyfile(base / name, folder / name)
     settings = _read(folder / TOKENIZER)
     changed = _known_to_older(settings)
