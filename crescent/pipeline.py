@@ -20,7 +20,8 @@ from crescent.core.events import Events, Subscribers
 from crescent.core.records import Question
 from crescent.core.store import Artifact, Store, make_key
 from crescent.engines import Engine, LazyEngine
-from crescent.engines.weights import Weights, identity
+from crescent.engines.identity import identity
+from crescent.engines.weights import Weights
 from crescent.evaluation.harness import PLAIN
 from crescent.experiment import EngineSettings, Experiment
 from crescent.iteration import Monitor, figures

@@ -18,8 +18,9 @@ from crescent.dedup.stage import DECISIONS, Diversify, thrown_away
 from crescent.domain import fill
 from crescent.elicitation.stage import Elicit, Stream
 from crescent.engines import Finished, LazyEngine, Sampling
+from crescent.engines.identity import identity
 from crescent.engines.transformers import TransformersSettings
-from crescent.engines.weights import Weights, identity
+from crescent.engines.weights import Weights
 from crescent.similarity import EmbedderSettings
 from crescent.voting.answer_stage import Answer
 from crescent.voting.rules import Adaptive, Majority

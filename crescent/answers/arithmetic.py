@@ -1,6 +1,6 @@
-"""Exact arithmetic on canonical values. None, a value that is no rational number, stays None.
+"""Exact arithmetic on canonical values. None (not a rational number) stays None.
 
-In: canonical numerals. Out: a canonical numeral, or None where the result is no rational number or too long to write.
+In: canonical numerals. Out: a canonical numeral, or None if the result is not rational or too long to write.
 """
 
 import math
@@ -10,7 +10,7 @@ from fractions import Fraction
 from crescent.answers.values import canonical, fraction
 
 Value = str | None
-_MOST_DIGITS = 400  # of a power or a factorial
+_MOST_DIGITS = 400  # in a power or a factorial
 
 
 def combined(a: Value, b: Value, operation: Callable[[Fraction, Fraction], Fraction | None]) -> Value:

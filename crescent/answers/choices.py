@@ -1,4 +1,4 @@
-"""The letter of a choice that a response commits to: "The answer is (B)." B."""
+"""The letter that a multiple-choice response commits to: "The answer is (B)." B."""
 
 import re
 
@@ -34,14 +34,14 @@ _CONCLUDED = re.compile(
 
 
 def extract_choice(text: str) -> str | None:
-    """The letter A to E that `text` commits to, upper case, or None."""
+    """Returns the letter A to E that `text` commits to, in upper case, or None."""
     text = plain(without_thoughts(text))
     whole = _WHOLE.fullmatch(text) if len(text) < 64 else None
     if whole:
         return whole[1].upper()
     for commitment in reversed(commitments(text)):
         if _VERDICT.match(text, commitment.at):
-            continue  # "A: false" is no mark
+            continue  # "A: false" is not a mark
         letter = _committed(text, commitment)
         if letter:
             return letter
@@ -59,7 +59,8 @@ def _committed(text: str, one: Commitment) -> str | None:
 
 
 def _stated(span: str) -> str | None:
-    """What a span names: first, "option B" and a letter in brackets behind a name ("Vitamin C (B)")."""
+    """The letter a span names: the first one, but "option B" and a letter in brackets after a name ("Vitamin C (B)")
+    win over a bare letter."""
     found = [
         one for one in _CHOICE.finditer(span) if not _NOT.search(span, max(0, one.start() - 24), _letter_start(one))
     ]
@@ -78,14 +79,14 @@ def _letter_start(one: re.Match[str]) -> int:
 
 
 def _judged(text: str) -> str | None:
-    """The last letter that is called right, or concluded: "A: wrong. B: right." """
+    """The last letter that is called right or concluded: "A: wrong. B: right." """
     found = [(one.start(), one["letter"]) for one in _VERDICT.finditer(text) if one["good"]]
     found += [(one.start(), one["letter"]) for one in _CONCLUDED.finditer(text)]
     return max(found)[1].upper() if found else None
 
 
 def _last_letter(text: str) -> str | None:
-    """The last letter that is enclosed, named or alone in its line, or that a text of one line begins with."""
+    """The last letter that is bracketed, named, or alone in its line, or the letter that begins a text of one line."""
     for line in reversed(text.splitlines()):
         whole = _WHOLE.fullmatch(line) if len(line) < 64 else None
         found = [

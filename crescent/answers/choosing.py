@@ -1,8 +1,8 @@
-"""Which quantity of a committed span answers: "Each of the 8 friends pays $15." 15.
+"""Which quantity of a committed span is the answer: "Each of the 8 friends pays $15." 15.
 
-In: text that `plain` has been through, and where the span lies. Out: a `Reading`: whether the span holds quantities at
-all, and the canonical value of the one that answers; None where several do (a pair, a range, two lengths) or where it
-has no rational value.
+In: text in plain notation (`plain`), and the position of the span. Out: a `Reading`: whether the span contains
+quantities, and the canonical value of the answer; None if there are several (a pair, a range, two lengths) or if it is
+not rational.
 """
 
 import re
@@ -25,7 +25,7 @@ _CALENDAR_DAY = re.compile(
     r"(?:january|february|march|april|may|june|july|august|september|october|november|december) \d{1,2}(?:st|nd|rd|th)"
 )
 _BRACKETED = re.compile(r"\([^()]{0,120}\)")
-# "18", "$1,250", "138 lines of text.": by far the most frequent forms, read without a grammar
+# "18", "$1,250", "138 lines of text.": by far the most frequent forms, parsed without the grammar
 _BARE_NUMBER = re.compile(
     r"[$€£]?([1-9]\d{0,2}(?:,\d{3}){1,4}|\d{1,15})(?: (?P<unit>[A-Za-z]{2,16})(?! and (?:a )?(?:half|quarter)\b)"
     r"(?:[ ,'/][A-Za-z ,'/]{0,200})?)?\.?[\s*]*"
@@ -42,19 +42,20 @@ _NO_FAST_UNIT = _NO_UNIT | MONTHS
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`quantities` of the span; `value` of the one that answers; `end`: where in the text it ends."""
+    """Number of `quantities` in the span, `value` of the answer, and `end`: where in the text the answer ends."""
 
     quantities: int
     value: str | None
     end: int
-    direct: bool = False  # little stands before the quantity
+    direct: bool = False  # True if little comes before the quantity
 
 
 def read(text: str, start: int, end: int, exclaims: bool = False, marked: bool = True) -> Reading:
-    """What the span `text[start:end]` states. `exclaims`: a "!" at its end is an exclamation and no factorial.
+    """Returns what the span `text[start:end]` states.
 
-    `marked`: whether the response marks the span as its answer. Of an unmarked sentence the last number counts, where
-    no clause that explains or compares follows, and numbers in words count for nothing.
+    `exclaims`: a "!" at its end is an exclamation mark, not a factorial. `marked`: the response marks the span as its
+    answer. In an unmarked sentence the last number counts, unless it belongs to a clause that explains or compares, and
+    number words are ignored.
     """
     simple = _BARE_NUMBER.fullmatch(text, start, end)
     if simple and not (simple["unit"] and simple["unit"].lower() in _NO_FAST_UNIT):
@@ -91,7 +92,7 @@ def _reading(text: str, start: int, end: int, exclaims: bool, marked: bool) -> R
 
 
 def _chosen(span: Span, found: list[Quantity]) -> Quantity | None:
-    """The quantity that answers; None where none does or several do."""
+    """The quantity that is the answer; None if there is none or several."""
     found = [one for one in found if not _is_negated(span, one)] or found
     found = [one for one in found if not _is_date(span, one)]
     if not found:

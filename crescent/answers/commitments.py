@@ -1,7 +1,7 @@
-"""Where a response says "this is my answer": the marks that commit it, and the text each of them points to.
+"""Finds where a response commits to an answer: the marks ("####", "The answer is") and the text each points to.
 
-In: text that `plain` has been through. Out: `Commitment`s in order; the last that holds an answer of the kind asked for
-wins. Which answer that is depends on the kind and is not decided here.
+In: text in plain notation (`plain`). Out: `Commitment`s in order; the last one that contains an answer of the requested
+kind counts. What the answer is depends on the kind and is not decided here.
 """
 
 import re
@@ -42,7 +42,7 @@ _FOREIGN_NAMES = (
 _LABEL = re.compile(r"[a-z]+[*_]{0,3}:", re.IGNORECASE)
 _BOXED = re.compile(r"(?:f?boxed|framebox|box)\s*(?:\{|(?=\d))")
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
-# What is looked for in the lower-cased text (fast), and the pattern that then decides there:
+# The literal to search for in the lower-cased text (fast), and the pattern that then decides:
 # "#### 5" · "\\boxed{5}" · "<answer>5" · "The answer to the question is: 5" · '"answer": 5' · "A: 5" on a line
 _MARKS: Marks = (
     ("###", "hashes", _HASHES),
@@ -57,7 +57,7 @@ _MARKS: Marks = (
 )
 _FOREIGN_MARKS: Marks = tuple((name, "phrase", _FOREIGN) for name in _FOREIGN_NAMES)
 _LINE_START = re.compile(r"[\s*_>-]*(?:final )?", re.IGNORECASE)
-# A base model that was shown examples goes on to ask itself the next question.
+# A base model with few-shot examples continues by asking itself the next question.
 _NEXT_TURN = re.compile(
     r"\n\s{0,8}(?:[#*]{1,6}\s?)?(?:(?:next|new|another|practice|bonus|follow-?up)\s)?(?:question|q|problem|exercise|example|human|user|instruction|input)"
     r"(?:\s\d{1,3})?\s?[:.]"
@@ -68,7 +68,7 @@ _NEXT_TURN = re.compile(
 )
 _LEAD = re.compile(r"(?:\$\$|[\s*_>:\"'`=])*")
 _CONTINUES = re.compile(r"\n\s{0,4}=[^\n]{1,100}")  # "12 + 3\n= 15"
-_LONGEST = 400  # characters in which a mark holds its answer, so that no text costs more than linear time
+_LONGEST = 400  # characters within which a mark's answer must lie, so the cost stays linear in the text
 _MOST_MARKS = 32  # only the last ones can matter
 _SENTENCE_END = re.compile(
     r"[.!?\n](?:(?<=\n)|(?=[\s*\"')\]]|$)(?<!\bmr.)(?<!\bmrs.)(?<!\bms.)(?<!\bdr.)(?<!\bst.)(?<!\brs.)(?<!approx.))",
@@ -83,17 +83,18 @@ class Commitment:
     mark: Mark
     start: int
     end: int
-    at: int = 0  # where the mark itself stands
+    at: int = 0  # position of the mark itself
     negated: bool = False  # "the answer isn't ..."
 
 
 def commitments(text: str) -> list[Commitment]:
-    """Every commitment of `text`, in order; headings such as "### Step 2" are none.
+    """Returns all commitments in `text`, in order; headings such as "### Step 2" do not count.
 
-    Nothing counts from where the response, having answered, goes on to ask another question.
+    Text is ignored from the point where the response, having answered, asks another question.
     """
     lowered = text.lower()
-    if len(lowered) != len(text):  # no character that `plain` lets through grows; a caller's text may hold one
+    # nothing left by `plain` grows in lower case, but a caller's text may contain such a letter
+    if len(lowered) != len(text):
         lowered = text
     found = sorted(_places(text, lowered, _MARKS))
     if not found or not text.isascii():
@@ -107,7 +108,7 @@ def commitments(text: str) -> list[Commitment]:
 
 
 def _places(text: str, lowered: str, marks: Marks) -> Iterator[tuple[int, int, Mark]]:
-    """Where each mark stands: (start, end, mark)."""
+    """Yields (start, end, mark) of each mark."""
     for literal, mark, pattern in marks:
         at = lowered.find(literal)
         while at >= 0:
@@ -135,7 +136,7 @@ def _may_stand(text: str, at: int, mark: Mark) -> bool:
 
 
 def _pointed_at(text: str, at: int, mark: Mark, start: int) -> Commitment:
-    """The braces, the rest of the sentence or line, or the next line that holds something: "Final answer:\n\n18"."""
+    """Points to the braces, the rest of the sentence or line, or the next non-empty line: "Final answer:\n\n18"."""
     if mark == "boxed":
         if text[start - 1] != "{":
             end = start
@@ -160,7 +161,7 @@ def _pointed_at(text: str, at: int, mark: Mark, start: int) -> Commitment:
 
 
 def sentence_end(text: str, start: int) -> int:
-    """Where the sentence or line that `start` is in ends; at most `_LONGEST` characters on."""
+    """Where the sentence or line around `start` ends, at most `_LONGEST` characters later."""
     limit = min(len(text), start + _LONGEST)
     found = _SENTENCE_END.search(text, start, limit)
     return found.start() if found else limit

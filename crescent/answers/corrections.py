@@ -1,8 +1,8 @@
-"""Which commitment of a response is its last word, and whether what follows takes it back.
+"""Which commitment of a response is final, and whether later text retracts it.
 
-What restates, verifies or explains an answer ("Let me check: 12 * 3 = 36"), bounds it ("must be more than 12") or
-speaks of another case ("if she had bought 4, the answer would be 19") does not replace it.
-A correction does: "Oh wait, ...".
+Text that restates, verifies or explains an answer ("Let me check: 12 * 3 = 36"), bounds it ("must be more than 12") or
+is about another case ("if she had bought 4, the answer would be 19") does not replace it. A correction does: "Oh wait,
+...".
 """
 
 import re
@@ -50,30 +50,31 @@ _LOOKED_BACK = 240
 
 
 def is_another_case(text: str, one: Commitment) -> bool:
-    """ "If she had bought 4, the answer would be 19": true elsewhere, not here."""
+    """True for "If she had bought 4, the answer would be 19": correct in another case only."""
     return one.mark == "phrase" and bool(
         _WOULD.search(text, one.at, one.start) and _OTHER_CASE.search(text[max(0, one.at - _LOOKED_BACK) : one.at])
     )
 
 
 def is_about_the_answer(text: str, one: Commitment) -> bool:
-    """ "This answer equals 3 times 5" and "a common wrong answer is 16" speak of an answer and give none."""
+    """True for "This answer equals 3 times 5" and "a common wrong answer is 16", which mention an answer but give
+    none."""
     return one.mark == "phrase" and bool(_ABOUT.search(text, max(0, one.at - 16), one.at))
 
 
 def is_bound(text: str, one: Commitment) -> bool:
-    """ "The answer must be more than 12." """
+    """True for "The answer must be more than 12." """
     return one.mark == "phrase" and bool(_BOUND.match(text, one.start, one.end))
 
 
 def after_negation(text: str, start: int, end: int) -> int | None:
-    """Where "The answer isn't 12, it's 15" says what it is; None where it does not."""
+    """Where "The answer isn't 12, it's 15" gives the answer; None if it does not."""
     found = _INSTEAD.search(text, start, min(len(text), end + 80))
     return found.end() if found else None
 
 
 def corrected_from(text: str, start: int) -> int | None:
-    """Where the response, after an answer that ends at `start`, begins to take it back; None where it stands."""
+    """Where, after an answer that ends at `start`, the response begins to retract it; None if it never does."""
     for turn in _TURNS.finditer(text, start):
         rest = text[turn.end() : turn.end() + 600]
         if not any(map(str.isdigit, rest)):

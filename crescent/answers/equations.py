@@ -1,6 +1,6 @@
-"""Which quantity an equation gives.
+"""Which quantity is the result of an equation.
 
-In: a span with signs of equality, and its quantities. Out: the result; None where there are several unknowns.
+In: a span with equality signs, and its quantities. Out: the result; None if there are several unknowns.
 """
 
 import re
@@ -15,7 +15,7 @@ _UNKNOWN = re.compile(r"(?<![\w)\\])([A-Za-z])\s*=\s*-?[$€£]?\d")
 
 
 def of_equation(span: Span, found: list[Quantity], signs: Sequence[int]) -> Quantity | None:
-    """Of 5 + 7 = 12 the 12, of 12 = 5 + 7 too; of x = 2, y = 7 none."""
+    """5 + 7 = 12 and 12 = 5 + 7 give 12; x = 2, y = 7 gives None."""
     first = signs[0]
     explained = [one for one in found if one.end <= first]
     if (

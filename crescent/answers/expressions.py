@@ -1,7 +1,7 @@
-"""Answers that are mathematical expressions, as text: what a response writes in \\boxed{} or after its mark.
+"""Answers that are mathematical expressions, as text: the content of \\boxed{} or what follows another mark.
 
-In: a response. Out: its expression in one spelling (no dollar signs, no \\left, no spacing), a numeral where it is one.
-Two spellings of one value (\\sqrt{8}, 2\\sqrt{2}) stay two: see `symbolic`.
+In: a response. Out: its expression in normalised spelling (no dollar signs, \\left or spacing), or a numeral. Two
+spellings of one value (\\sqrt{8}, 2\\sqrt{2}) stay different: see `symbolic`.
 """
 
 import re
@@ -12,7 +12,7 @@ from crescent.answers.plain import plain
 from crescent.answers.thoughts import without_thoughts
 
 _LONGEST = 400
-# Signs that a text cannot lose without meaning something else: -x, |x|, n!, (0,1], x<3, \\sqrt{2}
+# Signs that cannot be dropped without changing the meaning: -x, |x|, n!, (0,1], x<3, \\sqrt{2}
 _SIGNS = re.compile(r"[\\^_|!<>=+±√π∞'\[\]{}]|^-|(?<=[\w)])\s?[-+*/]\s?(?=[(\w])|^\([^()]*,[^()]*\)$|^[A-Za-z]$")
 _COUNTED = re.compile(
     r"([$€£¥₹]?\s?-?\d[\d,.]*%?)\s+((?:per |each |of )?[a-z]{3,20}(?: (?:per|each|of|in|a) [a-z ]{2,30}|s)?)"
@@ -71,13 +71,13 @@ _MATH = re.compile(r"\$\$(.{1,400}?)\$\$|\$([^$\n]{1,400})\$|\\\((.{1,400}?)\\\)
 _SPACING = re.compile(r"\\(?:[,;:! ]|quad|qquad|left(?![a-z])|right(?![a-z])|displaystyle)")
 _DELIMITERS = re.compile(r"\$+|\\[()\[\]]")
 _SPACE = re.compile(r"\s+")
-_LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")  # a space that separates no two words or numbers
+_LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")  # a space that does not separate two words or numbers
 
 
 def extract_expression(text: str) -> str | None:
-    """The expression `text` commits to, or None. Never raises."""
+    """Returns the expression `text` commits to, or None. Never raises."""
     text = without_thoughts(text)
-    for _ in range(16):  # until nothing changes, so that a canonical form is its own canonical form
+    for _ in range(16):  # until nothing changes, so that a canonical form maps to itself
         answer = _once(text)
         if answer is None or answer == text:
             return answer
@@ -113,5 +113,5 @@ def _tidy(span: str) -> str | None:
 
 
 def is_expression(answer: str) -> bool:
-    """Whether an answer holds signs that a comparison by letters and digits would lose."""
+    """True if an answer contains signs that a comparison by letters and digits would lose."""
     return len(answer) <= _LONGEST and _SIGNS.search(answer) is not None

@@ -1,4 +1,4 @@
-"""Answers in words: a name, a short text."""
+"""Answers in words: a name or a short text."""
 
 import re
 import unicodedata
@@ -37,17 +37,18 @@ _ARTICLES = re.compile(r"^(?:the|an|a) (?=\S)")
 
 
 def extract_name(text: str) -> str | None:
-    """The name `text` commits to: case-folded, without title dots, article or punctuation; or None."""
+    """Returns the name `text` commits to: case-folded, without title dots, article or punctuation; or None."""
     return _settled(_name, without_thoughts(text))
 
 
 def extract_text(text: str) -> str | None:
-    """The short text that `text` commits to, or its last line: case-folded, spaces and outer punctuation normalised."""
+    """Returns the short text that `text` commits to, or its last line: case-folded, with normalised spaces and without
+    outer punctuation."""
     return _settled(_short_text, without_thoughts(text))
 
 
 def folded(text: str) -> str:
-    """`text` case-folded, with single spaces, without markup, and without punctuation around it or title dots."""
+    """`text` case-folded, with single spaces, without markup, outer punctuation or title dots."""
     text = _TITLES.sub(r"\1", unicodedata.normalize("NFKC", text)).casefold()
     text = re.sub(r"[*_`{}$\"\\“”‘]+", " ", text).replace("’", "'")
     text = " ".join(text.split())
@@ -60,7 +61,7 @@ def folded(text: str) -> str:
 
 
 def _settled(once: Callable[[str], str | None], text: str) -> str | None:
-    """`once` applied until nothing changes, so that a canonical form is its own canonical form."""
+    """Applies `once` until nothing changes, so that a canonical form maps to itself."""
     for _ in range(16):
         answer = once(text)
         if answer is None or answer == text:
@@ -110,7 +111,7 @@ def _clause(span: str) -> str:
 
 
 def _named_in(line: str, alone: bool) -> str | None:
-    """The name that a line without any mark speaks of: a short line itself, what is bold, its subject."""
+    """The name in a line without a mark: a short line itself, what is bold, or its subject."""
     bold = _BOLD.findall(line)
     if bold:
         return _bare(_clause(bold[-1]))

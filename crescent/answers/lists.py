@@ -1,7 +1,7 @@
-"""Answers that are a list with semicolons: "8; 40" · "8 (cows); 40 (hens)" · "12 m; 5 m" · "x = 2; y = 7".
+"""Answers that are lists with semicolons: "8; 40" · "8 (cows); 40 (hens)" · "12 m; 5 m" · "x = 2; y = 7".
 
-In: a span that a response commits to. Out: the canonical values of its items with "; " between them; None where it is
-no such list. Every item is a value with at most a name in front and a unit behind: "36; so she needs 36 boxes" is none.
+In: a span that a response commits to. Out: the canonical values of its items joined by "; ", or None if it is not such
+a list. Every item is a value with at most a name before and a unit after it: "36; so she needs 36 boxes" is not a list.
 """
 
 import re
@@ -16,7 +16,7 @@ MOST_ITEMS = 10
 
 
 def listed(span: str) -> str | None:
-    """The canonical form of a list of values."""
+    """Returns the canonical form of a list of values, or None."""
     items = span.split(";")
     if not 1 < len(items) <= MOST_ITEMS:
         return None

@@ -1,6 +1,6 @@
-"""The number a response commits to: its last commitment that stands; without any, what its last statement gives.
+"""The number a response commits to: its last valid commitment, or without any, what its last statement gives.
 
-A commitment that is no number ("no solution", "Tuesday", 2\\sqrt{3}, a pair) is the answer too: then there is none.
+A commitment that is not a number ("no solution", "Tuesday", 2\\sqrt{3}, a pair) is the answer too: the result is None.
 """
 
 import re
@@ -37,7 +37,8 @@ _UNSETTLED = re.compile(
 _YES = re.compile(
     r"\W*(?:yes|no|true|false)\W*(?:$|[,.]?\s*(?:because|since|as|she|he|it|they|the|\d+ is)\b)", re.IGNORECASE
 )
-# "First, we know that there are 17 jellybeans." · "We can find it by multiplying 20 by 2.": the response broke off
+# "First, we know that there are 17 jellybeans." · "We can find it by multiplying 20 by 2.": the response stopped before
+# its answer
 _TO_DO = (
     r"(?:find|calculat|determin|multipl|divid|subtract|add|figure|comput|substitut|solv|set up|convert|start|begin)\w*"
 )
@@ -63,7 +64,7 @@ _UNDETERMINED = re.compile(
     r" (?:be )?(?:\w+ly )?(?:determin|solv|answer|calculat|comput|tell\b|say\b|know\b|find)\w*",
     re.IGNORECASE,
 )
-# "There are no apples left": none of them
+# "There are no apples left": zero
 _NONE_LEFT = re.compile(
     r"\W{0,8}(?:[^.!?\n\d]{0,40}\b(?:is|are|were|was|has|have|had|with|will be) )?(?:no|none|zero)\b[^.!?\n\d]{0,40}"
     r"\b(?:left|remain\w*|over|unsold|unused)\b[^\n\d]{0,20}",
@@ -78,7 +79,7 @@ _FAREWELL = re.compile(
 
 
 def extract_number(text: str) -> str | None:
-    """The canonical number `text` commits to, or None."""
+    """Returns the canonical number `text` commits to, or None."""
     text = plain(without_thoughts(text))
     other_case: str | None = None
     for commitment in reversed(commitments(text)):
@@ -101,7 +102,7 @@ def _uncorrected(text: str, found: Reading) -> str | None:
 
 
 def _committed(text: str, one: Commitment) -> Reading | None:
-    """What a commitment states; None where it states nothing: a heading, a bound, the beginning of a calculation."""
+    """What a commitment states; None if it states nothing: a heading, a bound, the beginning of a calculation."""
     start, end = one.start, one.end
     option = _OPTION.match(text, start, end)
     start = option.end() if option else start
@@ -132,7 +133,7 @@ def _committed(text: str, one: Commitment) -> Reading | None:
 
 
 def _labelled(text: str, one: Commitment, start: int, end: int) -> Reading | None:
-    """ "Answer: $18 a day", "#### 18"; not "Answer: First, 16 - 3 = 13. Then ...", and no heading."""
+    """Reads "Answer: $18 a day" and "#### 18", but not "Answer: First, 16 - 3 = 13. Then ..." or a heading."""
     strong = one.mark == "hashes" or "#" in text[max(0, one.at - 12) : one.at]
     if (
         _YES.match(text, start, end)
@@ -169,7 +170,7 @@ def _paragraph_end(text: str, start: int) -> int:
 
 
 def _list(text: str, start: int) -> Reading | None:
-    """The total of a list; of other lists with several numbers none."""
+    """The total in a list; None for other lists with several numbers."""
     readings: list[Reading] = []
     at = start
     while at < len(text) and _BULLET.match(text, at) and len(readings) < 32:
@@ -189,8 +190,8 @@ def _list(text: str, start: int) -> Reading | None:
 
 
 def _last_statement(text: str, start: int) -> str | None:
-    """What the last line with a number states: what is in bold before what is not. Nothing where the text ends in
-    what is still to be done."""
+    """What the last line with a number states, preferring bold text. None if the text ends with what is still to be
+    done."""
     end = len(text)
     tail = max(start, text.rfind("\n", start, len(text.rstrip())) + 1, text.rfind(". ", start) + 2)
     if _PLANS.match(text, tail) and "=" not in text[tail:]:
@@ -218,7 +219,7 @@ def _of_line(text: str, start: int, end: int) -> str | None:
         at -= 1
     while at < end:
         stop = min(end, sentence_end(text, at))
-        while stop < end and text[stop].isalnum():  # a number of any length is one
+        while stop < end and text[stop].isalnum():  # do not split a long number
             stop += 1
         adds = sentence is not None and _ADDS.match(text, at, stop)
         if _DIGIT.search(text, at, stop) and not adds and not _FAREWELL.match(text, at, stop):
@@ -237,6 +238,6 @@ def _of_line(text: str, start: int, end: int) -> str | None:
 
 
 def _range_end(text: str, start: int, stop: int) -> str | None:
-    """The 12 of "pages 10-12", where nothing follows: a statement that no mark singles out."""
+    """The 12 of "pages 10-12" if nothing follows: for a statement without a mark."""
     found = re.compile(r"(?:^|.*\s)\d{1,15}-(\d{1,15})[\s.*]*").fullmatch(text, start, stop)
     return written(found[1]) if found else None

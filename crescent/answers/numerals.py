@@ -1,4 +1,4 @@
-"""Texts that are a numeral and nothing else."""
+"""Texts that consist of a single numeral."""
 
 import re
 
@@ -10,7 +10,7 @@ _NUMERAL = re.compile(r"[-+\d$€£¥₹.,:'_/()\seExX×^*%½¼¾⅓⅔\\frac{}]
 
 
 def whole_number(text: str) -> str | None:
-    """The canonical form of a text that is a numeral and nothing else but currency and percent; None otherwise."""
+    """Returns the canonical form of a text that is only a numeral, apart from currency and percent; otherwise None."""
     text = plain(text).strip()
     if not _NUMERAL.fullmatch(text) or not any(map(str.isdigit, text)):
         return None

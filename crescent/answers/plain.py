@@ -1,6 +1,7 @@
-"""Unicode and LaTeX to the plain notation that the parsers read. Characters that mean nothing special stay.
+"""Converts Unicode and LaTeX to the plain notation that the parsers read. Other characters stay.
 
-For example "−2½ m²"  becomes "-2 1/2 m²", "\\frac34" becomes "\\frac{3}{4}", "10{,}000\\text{ m}^{2}" "10,000 { m}^2".
+For example, "−2½ m²" becomes "-2 1/2 m²", "\\frac34" becomes "\\frac{3}{4}", "10{,}000\\text{ m}^{2}" becomes "10,000 {
+m}^2".
 """
 
 import re
@@ -10,12 +11,12 @@ _DASHES = "‐‑‒–—―−﹣－➖"
 _SPACES = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _LOOKALIKES = dict(
     zip("⁄∕／，．：％＝∗İ٫٬（）＄＃", "///,.:%=*I.,()$#", strict=True)
-)  # İ is the one letter that grows in lower case
+)  # İ is the only letter that grows in lower case
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _POWER = re.compile(r"(?<=\d)([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,9})")  # 3 × 10⁵, 7²; in "5 m²" the superscript is part of a unit
 _GROUP_APOSTROPHE = re.compile(r"(?<=\d)’(?=\d{3}(?!\d))")
 _OVERLINED = re.compile(r"(?:\d[\u0304\u0305])+")  # 0.3̅
-_GROUP_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # 10 000, set with a narrow space
+_GROUP_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # 10 000, written with a narrow space
 
 _LATEX = re.compile(
     r"(?P<join>\{,\}|\\!)"
@@ -35,12 +36,12 @@ _SYMBOLS = {"times": "×", "cdot": "×", "div": "÷", "approx": "≈", "dots": "
 _SYMBOLS |= {"quad": " ", "qquad": " ", "infty": "∞", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "emptyset": "∅"}
 _SYMBOLS |= dict.fromkeys(["implies", "Rightarrow", "rightarrow", "to"], "→")
 _STARS = re.compile(r"(?<=[\d)])\s?\*\*\s?(?=\d)")  # 2**8
-# The replacement of each group that does not depend on what was matched.
+# Replacements of groups that do not depend on the match.
 _FIXED = {"degrees": "°", "wrap": " ", "thin": "", "gap": " ", "frac": "\\frac"}
 
 
 class _Plain(dict[int, str | int]):
-    """A translation table that learns each character once: decimal digits of any script, dashes, spaces, ½."""
+    """A translation table that computes each character once: decimal digits of any script, dashes, spaces, ½."""
 
     def __missing__(self, code: int) -> str | int:
         character = chr(code)
@@ -66,7 +67,7 @@ _TABLE = _Plain()
 
 
 def plain(text: str) -> str:
-    """`text` with ASCII digits, minus signs, spaces and fractions, and LaTeX number notation written out."""
+    """Returns `text` with ASCII digits, minus signs, spaces and fractions, and with LaTeX number notation expanded."""
     if not text.isascii():
         text = _GROUP_SPACE.sub("", text)
         text = _GROUP_APOSTROPHE.sub("'", text)

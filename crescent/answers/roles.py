@@ -1,6 +1,6 @@
-"""Which role a quantity plays in its sentence; the words before and behind it decide.
+"""The role of a quantity in its sentence, given by the words before and after it.
 
-In: a span, and a quantity of it. Out: its role:
+In: a span, and a quantity in it. Out: its role:
 
     free           what the sentence states: "pays $15"
     given          part of what is spoken of: "the 8 friends", "her 3 cats"
@@ -52,7 +52,7 @@ def is_label(span: Span, one: Quantity) -> bool:
 
 
 def _compares(span: Span, one: Quantity) -> bool:
-    """5 more than 12 · 3 times as many · 20% off"""
+    """True for 5 more than 12 · 3 times as many · 20% off"""
     words = [span.text(i) for i in range(one.end, one.end + 5)]
     if words[0] == "times" and words[1] in ("as", "more", "the", "that"):
         return True

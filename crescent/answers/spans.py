@@ -1,19 +1,20 @@
-"""The quantities of a span of a response, in order.
+"""The quantities in a span of a response, in order.
 
-In: text that `plain` has been through, and where the span lies. Out: its tokens, and what `Grammar` reads among them,
-with what belongs together joined: "$12 and 50 cents", "2 hours and 15 minutes".
+In: text in plain notation (`plain`), and the position of the span. Out: its tokens, and the quantities that `Grammar`
+finds in them, with compound quantities joined: "$12 and 50 cents", "2 hours and 15 minutes".
 """
 
 from fractions import Fraction
 
-from crescent.answers.quantities import CURRENCY_WORDS, Grammar, Quantity
+from crescent.answers.lookahead import CURRENCY_WORDS
+from crescent.answers.quantities import Grammar, Quantity
 from crescent.answers.tokens import tokens
 from crescent.answers.values import canonical, fraction
 from crescent.answers.vocabulary import LARGE_MONEY, SMALL_MONEY, UNITS
 
 
 class Span:
-    """`marked`: whether the response marks the span as its answer."""
+    """A part of a response. `marked`: the response marks it as its answer."""
 
     def __init__(self, text: str, start: int, end: int, marked: bool) -> None:
         self.source = text[start:end]
@@ -25,7 +26,7 @@ class Span:
         return self.tokens[at].text if 0 <= at < len(self.tokens) else ""
 
     def quantities(self) -> list[Quantity]:
-        """The quantities of the span, in order; number words only at its beginning or where there are no digits."""
+        """Returns the quantities in order. Number words count only at the beginning or if there are no digits."""
         has_digits = any(token.kind in ("number", "clock", "date") for token in self.tokens)
         found: list[Quantity] = []
         at = 0
@@ -59,12 +60,12 @@ class Span:
         return " ".join(self.text(i) for i in range(at, at + 3))
 
     def _counts(self, at: int) -> bool:
-        """Whether "one" is a number: "one half", "one dozen", not "the one who" or "this one"."""
+        """True if "one" is a number: "one half", "one dozen"; not "the one who" or "this one"."""
         following = self.text(at + 1)
         return at == 0 and following not in ("of", "who", "that", "with", "which", "can")
 
     def _is_sign(self, at: int) -> bool:
-        """Whether a dash is a sign: at the beginning, after "=" or a word that it does not touch."""
+        """True if a dash is a minus sign: at the beginning, after "=" or after a word that it does not touch."""
         if at + 1 >= len(self.tokens):
             return False
         touches = self.tokens[at].end == self.tokens[at + 1].start
@@ -76,7 +77,7 @@ class Span:
         return before.text in "=:#,;<>|[~≈({→" or (touches and before.text in ".!?\"'")
 
     def _compounds(self, found: list[Quantity]) -> list[Quantity]:
-        """ "$12 and 50 cents" is one quantity with a value, "2 hours and 15 minutes" one without."""
+        """Joins "$12 and 50 cents" into one quantity with a value, "2 hours and 15 minutes" into one without."""
         joined: list[Quantity] = []
         for quantity in found:
             before = joined[-1] if joined else None

@@ -1,4 +1,4 @@
-"""Numbers in English words, over tokens: "twenty-five" 25, "two and a half" 2.5, "two thirds" 2/3, "a million" 1000000.
+"""English number words as values: "twenty-five" 25, "two and a half" 2.5, "two thirds" 2/3, "a million" 1000000.
 
 After a number "dozen" is a unit ("seven dozen" is 7); "a dozen" alone is 12.
 """
@@ -38,7 +38,7 @@ _MOST_WORDS = 24
 
 
 def spelled(tokens: Sequence[Token], at: int) -> tuple[Fraction, int] | None:
-    """The value of the number words from `at` on, and where they end; None where there are none."""
+    """Returns the value of the number words starting at `at`, and where they end; None if there are none."""
     words = _words(tokens, at)
     value, used = _number(words)
     if value is None or used == 0:
@@ -47,7 +47,7 @@ def spelled(tokens: Sequence[Token], at: int) -> tuple[Fraction, int] | None:
 
 
 def _words(tokens: Sequence[Token], at: int) -> list[tuple[str, int]]:
-    """(word, distance in tokens); hyphens between words are passed over."""
+    """(word, distance in tokens); hyphens between words are skipped."""
     found: list[tuple[str, int]] = []
     for distance, token in enumerate(tokens[at : at + _MOST_WORDS]):
         if token.kind == "word":
@@ -109,7 +109,8 @@ def _cardinal(names: list[str]) -> tuple[int | None, int]:
 
 
 def _with_fraction(names: list[str], number: int | None, used: int) -> tuple[Fraction | None, int]:
-    """What may follow a cardinal: "two thirds", "two and a half", "one and three quarters", "two point five"."""
+    """Handles what may follow a cardinal: "two thirds", "two and a half", "one and three quarters", "two point
+    five"."""
     if number is None:
         return None, 0
     rest = names[used:]

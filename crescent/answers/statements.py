@@ -1,7 +1,7 @@
 """Which quantity a sentence states.
 
-In: a span without an equation, and its quantities. Out: the one that answers; None where several do. Of a span that is
-marked as the answer it is the first free one behind the verb of the main clause; of an unmarked sentence the last.
+In: a span without an equation, and its quantities. Out: the answer; None if there are several. In a span that is marked
+as the answer it is the first free quantity after the verb of the main clause; in an unmarked sentence the last.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from crescent.answers.vocabulary import (
 )
 
 _WILL = frozenset(["have", "has", "need", "needs", "able", "going", "want", "wants", "had", "needed", "allowed"])
-REACH = 4  # tokens between a verb and what it states
+REACH = 4  # tokens between a verb and its object
 
 
 def of_sentence(span: Span, found: list[Quantity]) -> Quantity | None:
@@ -49,7 +49,7 @@ def of_sentence(span: Span, found: list[Quantity]) -> Quantity | None:
 
 
 def _is_range(span: Span, found: Sequence[Quantity], free: Sequence[Quantity]) -> bool:
-    """5 to 8 days · between 5 and 7 · 12 m by 8 m, where nothing else is stated."""
+    """True for 5 to 8 days · between 5 and 7 · 12 m by 8 m, if nothing else is stated."""
     one, other = next(((a, b) for a, b in pairwise(found) if not free or a is free[0] or b is free[0]), found[:2])
     between = [span.text(i) for i in range(one.end, other.start)]
     if len(free) > 1 or not set(between) & {"to", "by", "x", "×", "and"} or len(between) > 3:
@@ -60,7 +60,7 @@ def _is_range(span: Span, found: Sequence[Quantity], free: Sequence[Quantity]) -
 
 
 def _main_clause(span: Span, found: list[Quantity]) -> list[Quantity]:
-    """Without the clause that leads in ("After 2 stops, ...") and those that explain ("..., because 3 + 4")."""
+    """Drops the leading clause ("After 2 stops, ...") and clauses that explain ("..., because 3 + 4")."""
     if span.text(0) in LEADING:
         comma = next((i for i in range(len(span.tokens)) if span.text(i) == ","), len(span.tokens))
         found = [one for one in found if one.start > comma] or found
@@ -99,7 +99,7 @@ def _before_trailing(span: Span, found: list[Quantity]) -> list[Quantity]:
 
 
 def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
-    """Of an unmarked sentence: the last number, but not the time or the thing that a clause behind a comma adds."""
+    """For an unmarked sentence: the last number, but not a time or thing added by a clause after a comma."""
     if len(found) > 2 and span.text(found[-1].start - 1) == "to" and span.text(found[-2].start - 1) == "from":
         found = found[:-2]  # "7 days to grow from 3 cm to 10 cm"
     stated = found[-1]
@@ -134,13 +134,13 @@ def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
 
 
 def _is_purpose(span: Span, one: Quantity) -> bool:
-    """ "to make 4 liters", but not "needs to buy 4 books" and "comes to 4"."""
+    """True for "to make 4 liters", but not "needs to buy 4 books" or "comes to 4"."""
     at = one.start - 2
     return span.text(at) == "to" and span.tokens[at + 1].kind == "word" and span.text(at - 1) not in VERBS | _WILL
 
 
 def _behind_a_verb(span: Span, found: Sequence[Quantity]) -> Quantity | None:
-    """The last quantity that a verb has as its object, or that is the subject of one: "56 chairs are needed"."""
+    """The last quantity that is the object of a verb, or the subject of one: "56 chairs are needed"."""
     for one in reversed(found):
         if role_of(span, one) != "free" or one.calculated or one.value is None:
             continue
@@ -152,7 +152,7 @@ def _behind_a_verb(span: Span, found: Sequence[Quantity]) -> Quantity | None:
 
 
 def _first_stated(span: Span, free: list[Quantity]) -> Quantity | None:
-    """The first free quantity behind the verb; None where several stand side by side."""
+    """The first free quantity after the verb; None if several are listed side by side."""
     verb = next((i for i in range(free[0].end, len(span.tokens)) if span.text(i) in VERBS), None)
     if verb is not None and not any(span.text(i) in VERBS for i in range(free[0].start)):
         behind = [one for one in free if one.start > verb]
@@ -163,7 +163,7 @@ def _first_stated(span: Span, free: list[Quantity]) -> Quantity | None:
 
 
 def _side_by_side(span: Span, one: Quantity, other: Quantity) -> bool:
-    """Whether two quantities are an enumeration: "12 boys and 15 girls", "12 m by 8 m", "5 to 8"."""
+    """True if two quantities form an enumeration: "12 boys and 15 girls", "12 m by 8 m", "5 to 8"."""
     if one.value is not None and one.value == other.value:
         return False
     between = [span.text(i) for i in range(one.end, other.start)]

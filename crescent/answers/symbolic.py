@@ -1,9 +1,10 @@
-"""Symbolic equality of answers, for domains that ask for it: is 2\\sqrt{2} the same as \\sqrt{8}?
+"""Symbolic equality of answers, for domains that need it: is 2\\sqrt{2} the same as \\sqrt{8}?
 
-In: canonical answers of one question. Out: a representative for each, equal for equal ones. math-verify decides, in a
-worker process that is killed at a time limit: it can hang, and its own limits are signals, which threads cannot use.
-Its verdict on two answers is asked in both directions (it is not symmetric; one yes is enough), closed transitively,
-and kept on disk, a timeout too: a result depends on the first machine that was asked, never on the load of a later one.
+In: canonical answers to one question. Out: a representative for each, the same for equal answers. math-verify decides
+in a worker process that is killed after a time limit: it can hang, and its own limits use signals, which threads
+cannot. Each pair is compared in both directions (its verdict is not symmetric; one yes suffices), and verdicts are
+closed transitively and cached on disk, timeouts included: a result depends on the first machine that computed it, never
+on the load of a later one.
 """
 
 import json
@@ -24,7 +25,7 @@ from crescent.answers.tokens import tokens
 from crescent.core.errors import UserError
 
 SECONDS = 5.0
-_START_SECONDS = 120.0  # importing a computer algebra system on a busy machine
+_START_SECONDS = 120.0  # for importing a computer algebra system on a busy machine
 _WORKER = """
 import json, logging, sys
 logging.disable(logging.CRITICAL)
@@ -42,7 +43,7 @@ for line in sys.stdin:
 
 @dataclass(slots=True)
 class SymbolicEquality:
-    """Verdicts in `folder` (None: in memory only). `seconds` is the time limit of one comparison."""
+    """Verdicts are kept in `folder` (None: in memory only). `seconds` is the time limit of one comparison."""
 
     folder: Path | None = None
     seconds: float = SECONDS
@@ -51,7 +52,7 @@ class SymbolicEquality:
     _worker: "subprocess.Popen[str] | None" = field(default=None, init=False)
 
     def representatives(self, answers: Sequence[str | None]) -> list[str | None]:
-        """Each answer replaced by the first one equal to it. Raises ValueError where math-verify is not installed."""
+        """Replaces each answer by the first one equal to it. Raises UserError if math-verify is not installed."""
         different = list(dict.fromkeys(answer for answer in answers if answer is not None))
         first = {answer: answer for answer in different}
         for earlier, later in combinations(different, 2):
@@ -61,7 +62,8 @@ class SymbolicEquality:
         return [None if answer is None else first[answer] for answer in answers]
 
     def equal(self, a: str, b: str) -> bool:
-        """The verdict on two answers: by their text where that is enough, else kept, else asked for."""
+        """True if two answers are equal: decided by their text if possible, else by a cached verdict, else by the
+        worker."""
         if equivalent(a, b):
             return True
         exact = _decided(a, b)
@@ -94,7 +96,7 @@ class SymbolicEquality:
         worker.stdin.write(json.dumps(pair) + "\n")
         worker.stdin.flush()
         answer = _read_line(worker, self.seconds)
-        if answer is None:  # it hangs, or died of what it was asked
+        if answer is None:  # it hangs, or died of this pair
             self.close()
         return answer == "true"
 
@@ -115,7 +117,7 @@ class SymbolicEquality:
                 try:
                     a, b, same = json.loads(line)
                 except ValueError:
-                    continue  # a torn line of a killed run: asked again
+                    continue  # a torn line of a killed run: compare again
                 self._known[a, b] = bool(same)
         return self._known
 
@@ -126,7 +128,7 @@ class SymbolicEquality:
         line = json.dumps([*pair, same])
         handle = os.open(self._path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o666)
         try:
-            os.write(handle, f"\n{line}\n".encode())  # a line of its own, whatever a killed run left before it
+            os.write(handle, f"\n{line}\n".encode())  # starts a new line, whatever a killed run left before it
         finally:
             os.close(handle)
 
@@ -136,9 +138,8 @@ class SymbolicEquality:
 
 
 def _decided(a: str, b: str) -> bool | None:
-    """What math-verify gets wrong is decided here: it compares floating point (1/2^99 and 1/2^98 are one to it), takes
-    sets, intervals and pairs for each other, and drops units (5 cm, 5 m). None where it is asked.
-    """
+    """Decides cases that math-verify gets wrong: it compares floating-point values (1/2^99 and 1/2^98 are equal to it),
+    confuses sets, intervals and pairs, and drops units (5 cm, 5 m). None if math-verify should decide."""
     one, other = _rational(a), _rational(b)
     if one is not None and other is not None:
         return one == other
@@ -167,7 +168,7 @@ def _rational(text: str) -> str | None:
 
 
 def _read_line(worker: "subprocess.Popen[str]", seconds: float) -> str | None:
-    """The worker's next line, or None where there is none in time."""
+    """The worker's next line, or None after the time limit."""
     assert worker.stdout is not None
     with selectors.DefaultSelector() as waiting:
         waiting.register(worker.stdout, selectors.EVENT_READ)

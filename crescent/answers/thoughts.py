@@ -1,4 +1,4 @@
-"""What a reasoning model writes for itself is no part of its response.
+"""Separates a reasoning model's thoughts, which are not part of its response, from the answer.
 
 "<think>Maybe 13?</think>It is 12."          "It is 12."
 "Maybe 13?</think>It is 12."                 "It is 12."   the opening tag was in the prompt
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 _NAME = r"(?:think|thinking|thoughts?|reasoning|scratchpad)"
 OPENING = rf"<(?:\w+:)?{_NAME}\s*>|<\|begin_of_{_NAME}\|>|<\|start_{_NAME}\|>|\[think\]|◁think▷"
 CLOSING = rf"</(?:\w+:)?{_NAME}\s*>|<\|end_of_{_NAME}\|>|<\|end_{_NAME}\|>|\[/think\]|◁/think▷"
-"""Tags around thoughts, to be matched whatever their case."""
+"""Tags around thoughts; match them case-insensitively."""
 _TAG = re.compile(rf"(?P<closing>{CLOSING})|{OPENING}", re.IGNORECASE)
 _OPENS = re.compile(rf"\s*(?:{OPENING})", re.IGNORECASE)
 _CLOSES = re.compile(CLOSING, re.IGNORECASE)
-# gpt-oss: every message names its channel, and only the one called "final" is for the reader.
+# gpt-oss: every message names its channel, and only "final" is for the reader.
 CHANNEL = "<|channel|>"
 _CHANNEL = re.compile(r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*(?P<name>\w+)[^<]*<\|message\|>")
 _MESSAGE_END = re.compile(r"<\|(?:end|return|call|start)\|>")
@@ -28,7 +28,7 @@ UNCLOSED = "unclosed thought"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`thought` is all that was written in thought, `answer` the rest. `is_open`: the text ends within a thought, so
+    """`thought` is everything written in thoughts, `answer` the rest. `is_open`: the text ends inside a thought, so
     there is no answer."""
 
     thought: str
@@ -37,7 +37,7 @@ class Parts:
 
 
 def split_thoughts(text: str) -> Parts:
-    """The thoughts of a text and its answer. Linear in its length."""
+    """Splits a text into thoughts and answer, in linear time."""
     if "<" not in text and "[" not in text and "◁" not in text:
         return Parts("", text)
     said, thoughts = _final_channel(text) if CHANNEL in text else (text, [])
@@ -50,10 +50,10 @@ def split_thoughts(text: str) -> Parts:
             if not thinking:
                 kept.append(said[start : tag.start()])
                 start = tag.end()
-            thinking = True  # a tag that is named inside a thought opens no second one
+            thinking = True  # a tag mentioned inside a thought does not open a second one
         else:
             if not thinking:
-                thoughts += kept  # all that came before was thought
+                thoughts += kept  # everything before was thought
                 kept.clear()
             thoughts.append(said[start : tag.start()])
             start, thinking = tag.end(), False
@@ -63,23 +63,24 @@ def split_thoughts(text: str) -> Parts:
 
 
 def without_thoughts(text: str) -> str:
-    """`text` without the model's thoughts; nothing is left of a text that ends within one."""
+    """`text` without the model's thoughts; "" if it ends inside one."""
     return split_thoughts(text).answer
 
 
 def ending(text: str, finish_reason: str) -> str:
-    """How a completion ended, as it is counted: in an unclosed thought it has said nothing, whatever ended it."""
+    """How a completion ended, for the counts: one that ends in an unclosed thought has said nothing, whatever ended
+    it."""
     return UNCLOSED if split_thoughts(text).is_open else finish_reason
 
 
 def answer_start(text: str) -> int:
-    """Where the answer begins in a text that begins with thoughts, white space skipped: 0 without thoughts, the length
-    of the text while the model still thinks. Tags further on are part of the answer."""
+    """Where the answer begins in a text that may begin with thoughts, white space skipped: 0 without thoughts, the
+    length of the text while the model still thinks. Later tags are part of the answer."""
     if text.lstrip().startswith(CHANNEL):
         final = next((one for one in _CHANNEL.finditer(text) if one["name"] == _FINAL), None)
         return len(text) if final is None else final.end()
     first, start = _TAG.search(text), 0
-    if first is not None and first["closing"] is not None:  # the prompt opened it
+    if first is not None and first["closing"] is not None:  # the opening tag was in the prompt
         start = _skip_space(text, first.end())
     while opened := _OPENS.match(text, start):
         closed = _CLOSES.search(text, opened.end())
@@ -90,7 +91,7 @@ def answer_start(text: str) -> int:
 
 
 def _final_channel(text: str) -> tuple[str | None, list[str]]:
-    """What was said to the reader (None: nothing yet), and the messages of other channels."""
+    """The text for the reader (None: nothing yet), and the messages of other channels."""
     marks = list(_CHANNEL.finditer(text))
     if not marks:
         return None, [text]

@@ -1,9 +1,9 @@
-"""A committed span as tokens: numerals with their value, times, dates, words, LaTeX commands, single characters.
+"""Splits a committed span into tokens: numerals with values, times, dates, words, LaTeX commands, single characters.
 
-In: text that `plain` has been through. What a numeral is worth is decided here, with the separators of its notation:
+In: text in plain notation (`plain`). The value of a numeral is decided here, from the separators of its notation:
 
     1,234 · 1'234 · 1_234 · 1 234 · 1.234.567 · 1,50,000 (groups) · 1.234,5 · 12,50 · 0,125 (decimal commas)
-    .5 · 1e-5 · 0.(3) and 0.333... (repeating) · 25k · 6:20 and 3:2 (themselves) · 2024-03-15 (a date: no value)
+    .5 · 1e-5 · 0.(3) and 0.333... (repeating) · 25k · 6:20 and 3:2 (kept as they are) · 2024-03-15 (a date: no value)
 """
 
 import re
@@ -35,12 +35,12 @@ _TOKEN = re.compile(
     r"|(?P<sign><<[^<>\n]{0,200}>>|\.\.\.|\*\*|__|[^\s`])"
 )
 _NO_GROUPS = str.maketrans("", "", ",' _")
-_SKIPPED = {"**", "__"}  # bold; and GSM8K's marks for a calculator, "<<16-3=13>>13 eggs"
+_SKIPPED = {"**", "__"}  # bold; also skipped: GSM8K's calculator annotations, "<<16-3=13>>13 eggs"
 
 
 @dataclass(slots=True)
 class Token:
-    """`text` is lower-cased for words; `value` is the canonical numeral, None where it has none."""
+    """`text` is in lower case for words; `value` is the canonical numeral, or None."""
 
     kind: Kind
     text: str
@@ -51,7 +51,6 @@ class Token:
 
 
 def tokens(text: str, start: int, end: int) -> list[Token]:
-    """The tokens of `text[start:end]`."""
     return list(_tokens(text, start, end))
 
 
@@ -97,7 +96,7 @@ _SPACES_AND_POINTS = str.maketrans("", "", " .")
 
 
 def _repeating(head: str, period: str) -> str | None:
-    """0.1(6): the digits before the period over a power of ten, and the period over nines."""
+    """0.1(6): the digits before the period over a power of ten, plus the period over nines."""
     integer, _, decimals = head.partition(".")
     scale = 10 ** len(decimals)
     return canonical(
@@ -106,7 +105,7 @@ def _repeating(head: str, period: str) -> str | None:
 
 
 def _continued(raw: str) -> str | None:
-    """0.333... repeats; 3.14159... is cut off and stands for what is written."""
+    """0.333... repeats; 3.14159... is truncated and has the value written."""
     integer, _, decimals = raw.partition(".")
     for length in range(1, len(decimals) // 2 + 1):
         period = decimals[-length:]
@@ -118,11 +117,11 @@ def _continued(raw: str) -> str | None:
 
 
 def _clock(text: str) -> str | None:
-    """3:30, 03:30 and 3:30:00 are one; 8:00 is 8, as 8 o'clock is."""
+    """3:30, 03:30 and 3:30:00 are equal; 8:00 is 8, like 8 o'clock."""
     parts = text.replace(" ", "").split(":")
     while len(parts) > 1 and parts[-1] == "00":
         parts.pop()
     return ":".join([parts[0].lstrip("0") or "0", *parts[1:]])
 
 
-assert LONGEST_PART >= 20  # a repeating decimal's parts fit
+assert LONGEST_PART >= 20  # the parts of a repeating decimal fit

@@ -1,22 +1,22 @@
-"""Values and how they are written canonically. All of it exact; a number of any length costs time linear in it.
+"""Exact values and their canonical spelling, in time linear in the number of digits.
 
 Canonical: "25000", "-3", "0.5", "1/3" (no finite decimal form), "1.5e90" (too long to write out).
 """
 
 from fractions import Fraction
 
-LONGEST_WRITTEN_OUT = 40  # digits; beyond it the canonical form is scientific
+LONGEST_WRITTEN_OUT = 40  # digits; longer numbers use scientific notation
 LONGEST_PART = 40  # digits of a numerator or denominator
 
 
 def written(digits: str, power: int = 0) -> str:
-    """digits x 10^power, as a plain decimal where that is short enough."""
+    """digits x 10^power, as a plain decimal if that is short enough."""
     bare = digits.lstrip("0")
     significant = bare.rstrip("0")
     if not significant:
         return "0"
     power += len(bare) - len(significant)
-    point = len(significant) + power  # where the decimal point stands, counted from the first digit
+    point = len(significant) + power  # position of the decimal point, counted from the first digit
     if max(point, -power, len(significant)) > LONGEST_WRITTEN_OUT:
         tail = f".{significant[1:]}" if len(significant) > 1 else ""
         return f"{significant[0]}{tail}e{point - 1}"
@@ -26,7 +26,7 @@ def written(digits: str, power: int = 0) -> str:
 
 
 def canonical(value: Fraction) -> str | None:
-    """A decimal where the value has a finite one, else numerator/denominator; None where that is too long."""
+    """A decimal if the value has a finite one, else numerator/denominator; None if that is too long."""
     if value < 0:
         positive = canonical(-value)
         return None if positive is None else f"-{positive}"
@@ -45,7 +45,7 @@ def canonical(value: Fraction) -> str | None:
 
 
 def fraction(text: str) -> Fraction | None:
-    """The value of a canonical numeral to calculate with; None for times and for what is too long."""
+    """The value of a canonical numeral for arithmetic; None for times and for numerals that are too long."""
     if ":" in text or "e" in text or len(text) > 2 * LONGEST_PART:
         return None
     return Fraction(text)

@@ -1,4 +1,4 @@
-"""The words that decide which role a quantity plays in a sentence."""
+"""Words that decide the role of a quantity in a sentence."""
 
 
 def _words(text: str) -> frozenset[str]:

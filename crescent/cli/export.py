@@ -17,8 +17,11 @@ from typing import Any
 
 from crescent.cli.arguments import a_path
 from crescent.core.errors import UserError
+from crescent.engines.model_files import local_folder
+from crescent.engines.saving import save_like_base
+from crescent.engines.tokenizer_files import read_tokenizer
 from crescent.engines.turns import list_end
-from crescent.engines.weights import Weights, asked_template, load, local_folder
+from crescent.engines.weights import Weights, asked_template, load
 
 ADAPTER, MODEL = "adapter", "model"
 _ASKED = ("name", "path", "dtype", "revision", "template", "gguf_file", "chat_template_kwargs")
@@ -56,16 +59,13 @@ def export(run: Path, destination: Path) -> None:
 
 
 def _write(weights: Weights, folder: Path) -> None:
-    from transformers import AutoTokenizer
-
     model, tokenizer = load(weights, "cpu")
     list_end(model, tokenizer)
-    model.save_pretrained(folder)
-    # loaded again: the tokenizer from `load` pads on the left, as our own decoding needs
-    saved = AutoTokenizer.from_pretrained(local_folder(weights))
-    if weights.chat_template_kwargs:  # else the exported model's prompts would differ from those it was trained on
-        saved.chat_template = asked_template(weights, saved)
-    saved.save_pretrained(folder)
+    template = None
+    if weights.chat_template_kwargs:  # else the exported model would be asked otherwise than it was trained and scored
+        plain = read_tokenizer(weights.name, local_folder(weights))
+        template = asked_template(weights, plain)
+    save_like_base(model, local_folder(weights), folder, template)
 
 
 def _student(run: Path) -> Weights:

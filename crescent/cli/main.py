@@ -114,7 +114,7 @@ def run_job(config: DictConfig) -> None:
     with console.working("starting"):
         node: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         from crescent.experiment import Job
-        from crescent.observers.narration import tell_formats, tell_thinking
+        from crescent.observers.narration import tell_formats, tell_thinking, tell_unusable_gpu
         from crescent.observers.summary import Summary
         from crescent.observers.tables import print_paths, print_table
         from crescent.pipeline import Runner, run
@@ -128,6 +128,7 @@ def run_job(config: DictConfig) -> None:
         _log_to(folder / LOG)
         console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
         console.say(f"{experiment.model.name} teaches {experiment.distill.student.name}; run folder {folder}")
+        tell_unusable_gpu()
         tell_formats(console, (experiment.model, experiment.distill.student), lambda: configured.experiment.device)
         tell_thinking(console, (experiment.model, experiment.distill.student))
         experiment = experiment.resolved()

@@ -1,6 +1,6 @@
-"""What a sentence does in a problem: whether it asks, what it counts, whether it says how the problem is meant.
+"""What a sentence does in a problem: whether it asks, contains quantities, or says how the problem is meant.
 
-In: one sentence. Out: yes or no. Knows no domain; the patterns are of grammar.
+In: one sentence. Out: yes or no. The patterns are grammatical and independent of any domain.
 """
 
 import re
@@ -45,7 +45,7 @@ _QUALIFIES = re.compile(
     re.IGNORECASE,
 )
 _MAY_EXPLAIN = re.compile(r"\W*(?:if|each|all|every)\b", re.IGNORECASE)
-# "Can you find the number of dogs?": what was asked, asked again
+# "Can you find the number of dogs?": asks again what was asked before
 _CHALLENGES = re.compile(r"\W*(?:now,? |so,? )?(?:can|could|will|would|do|are|think) you\b[^,]{0,120}\?", re.IGNORECASE)
 _CONVERTS = re.compile(
     r"\d\S* [\w-]+(?: [\w-]+)? (?:in|to|per|for|equals?|=|is|are) (?:an?|one|each|every"
@@ -55,48 +55,49 @@ _CONVERTS = re.compile(
 
 
 def asks(text: str) -> bool:
-    """Whether the sentence asks for something."""
+    """True if the sentence asks for something."""
     if _ASKS.search(text) is not None or any(part in text for part in ASKS_ANYWHERE) or _BLANK.search(text):
         return True
     return _AIMS.match(text) is not None and not _NARRATES.match(text)
 
 
 def breaks_off(text: str) -> bool:
-    """Whether it is a sentence to be completed: "The neighbour will most likely", "Light bends when it passes into"."""
+    """True if the sentence is to be completed: "The neighbour will most likely", "Light bends when it passes into"."""
     words = text.rstrip(" :…").removesuffix("...").casefold().split()
     return len(words) >= _MIN_STEM_WORDS and words[-1] in OPEN_ENDS
 
 
 def asks_first(text: str) -> bool:
-    """Whether it is a question, or begins with what to do: "Solve for x:", but not "Here is one for you to solve:"."""
+    """True for a question or a sentence that begins with an order: "Solve for x:", but not "Here is one for you to
+    solve:"."""
     return "?" in text or _ORDERS.match(text) is not None
 
 
 def has_number(text: str) -> bool:
-    """Whether it names a quantity or holds a formula."""
+    """True if the sentence contains a quantity or a formula."""
     return _NUMBER.search(text) is not None
 
 
 def count_numbers(text: str) -> int:
-    """How many quantities it names."""
+    """Number of quantities in the sentence."""
     return len(_NUMBER.findall(text))
 
 
 def qualifies(text: str) -> bool:
-    """Whether the sentence says how a problem is meant: "Note that ...", "Assume ...", "Round to ..."."""
+    """True if the sentence says how a problem is meant: "Note that ...", "Assume ...", "Round to ..."."""
     return _QUALIFIES.match(text) is not None
 
 
 def requires(text: str) -> bool:
-    """Whether the sentence is a note to the solver: "Assume ...", "Round to ..."; not "Each person ..."."""
+    """True if the sentence is a note to the solver: "Assume ...", "Round to ..."; not "Each person ..."."""
     return qualifies(text) and _MAY_EXPLAIN.match(text) is None
 
 
 def challenges(text: str) -> bool:
-    """Whether it asks the solver whether they can: "Can you find the number of dogs?"."""
+    """True if the sentence asks whether the solver can do it: "Can you find the number of dogs?"."""
     return _CHALLENGES.fullmatch(text) is not None
 
 
 def converts(text: str) -> bool:
-    """Whether it tells how units convert, or stands in brackets: "There are 16 ounces in a pound."."""
+    """True if the sentence converts units ("There are 16 ounces in a pound.") or begins with a bracket."""
     return text.startswith("(") or _CONVERTS.search(text) is not None

@@ -1,17 +1,17 @@
 """Which parts of a response are its question.
 
-In: parts with their roles. Out: those that stay, and whether something behind the question was left away. Of the text
-of a problem nothing is left away but labels.
+In: parts with their roles. Out: the parts to keep, and whether something after the question was dropped. Within the
+problem only labels are dropped.
 
-    opening   greeting, lead, label, title, metadata: off the front, up to the first sentence of the problem
-    problem   all of it, to where it is over (`ending`)
-    modified  of an original and a modified problem the text begins behind the mark of the modified one
+    opening   greeting, lead, label, title, metadata: dropped up to the first sentence of the problem
+    problem   kept completely, up to its end (`ending`)
+    modified  if there is an original and a modified problem, the text begins after the label of the modified one
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from crescent.elicitation import asking, phrases
+from crescent.elicitation import asking, problem_phrases
 from crescent.elicitation.ending import end_of
 from crescent.elicitation.kinship import is_foreign
 from crescent.elicitation.roles import Part, Role, is_capitalised
@@ -24,7 +24,7 @@ OPENING: frozenset[Role] = frozenset(
 )  # fmt: skip
 LABELS: frozenset[Role] = frozenset(("question", "original", "modified"))
 LEFT_HANGING: frozenset[Role] = LABELS.union(frozenset[Role](("note", "rule", "choices", "title", "lead")))
-MIN_HEADING = 3  # words; "Store A:" is none
+MIN_HEADING = 3  # words; "Store A:" is not a heading
 MAX_RUN_UP = 4  # sentences
 MAX_ASIDE = 16  # words
 _WORDS_THAT_CONTRAST = ("after", "new", "updated", "changed", "now")
@@ -32,14 +32,14 @@ _WORDS_THAT_CONTRAST = ("after", "new", "updated", "changed", "now")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The parts that stay, in order, and whether parts behind them were left away."""
+    """The parts to keep, in order, and whether parts after them were dropped."""
 
     parts: tuple[Part, ...]
     ended: bool
 
 
 def choose(parts: Sequence[Part]) -> Choice:
-    """The question among `parts`; none where nothing is text."""
+    """Returns the parts of the question; none if no part is text."""
     parts = _with_a_question(parts)
     body = _without_opening(parts[_start(parts) :])
     kept = list(body[: end_of(body)])
@@ -49,7 +49,7 @@ def choose(parts: Sequence[Part]) -> Choice:
 
 
 def _with_a_question(parts: Sequence[Part]) -> Sequence[Part]:
-    """Where nothing but talk asks, the talk is the question: "I have 3 cats and 2 dogs ... Can you solve it?"."""
+    """If only talk asks, the talk becomes the question: "I have 3 cats and 2 dogs ... Can you solve it?"."""
     if any(part.role == "text" and part.asks for part in parts):
         return parts
     first = next((part for part in parts if part.role not in OPENING - {"solution"}), None)
@@ -64,14 +64,14 @@ def _with_a_question(parts: Sequence[Part]) -> Sequence[Part]:
 
 
 def _start(parts: Sequence[Part]) -> int:
-    """Where the modified problem begins, if there is one; else 0."""
+    """Index where the modified problem begins, if there is one; else 0."""
     original = next((index for index, part in enumerate(parts) if part.role == "original"), len(parts))
     marks: list[int] = []
     asked = texted = False
     for index in range(len(parts) - 1, -1, -1):
         part = parts[index]
         if part.role in ("answer", "solution"):
-            asked = False  # what asks in a solution is no problem
+            asked = False  # what asks in a solution is not a problem
         elif part.role in ("modified", "lead"):
             second = original < index and (asked or (texted and part.role == "modified"))
             if second or (asked and part.role == "modified"):
@@ -86,7 +86,7 @@ def _start(parts: Sequence[Part]) -> int:
 
 
 def _without_opening(parts: Sequence[Part]) -> Sequence[Part]:
-    """The parts from the first that belongs to the problem."""
+    """The parts from the first one that belongs to the problem."""
     words = content_words(part.bare for part in parts if part.role == "text" and (part.asks or counts(part.bare)))
     for index, part in enumerate(parts):
         if _is_heading(parts, index):
@@ -100,7 +100,7 @@ def _without_opening(parts: Sequence[Part]) -> Sequence[Part]:
 
 
 def _states_something(part: Part) -> bool:
-    """Whether the problem begins here in spite of the role: "The questions of a quiz come in three rounds: ...", "The
+    """True if the problem begins here despite the role: "The questions of a quiz come in three rounds: ...", "The
     answer to a sum is 48.", "Solution 1: 30 % acid"."""
     if part.role == "answer" and not part.bare.endswith((":", "：")) and counts(part.bare):
         return True
@@ -108,12 +108,12 @@ def _states_something(part: Part) -> bool:
         return part.number > 0 and not part.sentence.last
     if part.role == "farewell" and part.bare.casefold().startswith("thank"):
         return True  # "Thank you for shopping at Bob's! Your bill shows ..."
-    speaks_of_text = phrases.NAMES_PROBLEM.search(part.bare) or phrases.NAMES_TEXT.search(part.bare)
+    speaks_of_text = problem_phrases.NAMES_PROBLEM.search(part.bare) or problem_phrases.NAMES_TEXT.search(part.bare)
     return part.role in ("about", "farewell") and (counts(part.bare) or (part.role == "about" and not speaks_of_text))
 
 
 def _is_heading(parts: Sequence[Part], index: int) -> bool:
-    """Whether the text at `index` names the problem: "**The Lost Wallet:** Tom has ...", the only one of its kind."""
+    """True if the text at `index` is the problem's only heading: "**The Lost Wallet:** Tom has ..."."""
     bare = parts[index].bare
     if not _is_head(parts[index]) or len(bare.split()) < MIN_HEADING or not is_capitalised(bare):
         return False
@@ -131,7 +131,7 @@ def _ends_paragraph(parts: Sequence[Part], index: int) -> bool:
 
 
 def _is_announced(parts: Sequence[Part], index: int) -> bool:
-    """Whether the text at `index` only leads up to a lead: "I see! Let me think. Here is a problem:"."""
+    """True if the text at `index` only prepares a lead: "I see! Let me think. Here is a problem:"."""
     for part in parts[index : index + MAX_RUN_UP]:
         if part.role == "lead":
             return True
@@ -141,6 +141,6 @@ def _is_announced(parts: Sequence[Part], index: int) -> bool:
 
 
 def _is_aside(part: Part, words: frozenset[str]) -> bool:
-    """Whether a text in front of the problem has nothing to do with it: "This will be fun!"."""
+    """True if a text before the problem has nothing to do with it: "This will be fun!"."""
     brief = part.sentence.alone and len(part.bare.split()) <= MAX_ASIDE
     return bool(words) and part.role == "text" and not part.asks and brief and is_foreign(part.bare, words)

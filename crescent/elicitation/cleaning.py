@@ -1,8 +1,8 @@
-"""The question inside what a chat model wrote, or why there is none.
+"""Extracts the question from what a chat model wrote, or the reason why there is none.
 
-In: one completion of a bait or modify prompt. Out: a `Cleaned`: the question as it was written, every fact of it,
-without what surrounds it; or the named reason why it is not used. Knows no domain. Cleaning what was cleaned changes
-nothing, because a text is read until it stays as it is.
+In: one completion of a bait or modify prompt. Out: a `Cleaned`: the question as written, with every fact but without
+its surroundings; or a named reason for rejecting it. Independent of any domain. Cleaning is idempotent, because a text
+is read until it no longer changes.
 
     thoughts -> first turn -> wrapping -> sentences -> roles -> choice -> checks
 """
@@ -15,7 +15,7 @@ from typing import Literal
 from crescent.answers.thoughts import split_thoughts
 from crescent.core.errors import UserError
 from crescent.elicitation.choosing import choose
-from crescent.elicitation.phrases import NAMES_PROBLEM, SPEAKS_OF_WORD_PROBLEMS
+from crescent.elicitation.problem_phrases import NAMES_PROBLEM, SPEAKS_OF_WORD_PROBLEMS
 from crescent.elicitation.repetition import repeats_itself
 from crescent.elicitation.roles import Part, read_parts
 from crescent.elicitation.sentences import read_sentences
@@ -37,8 +37,8 @@ Reason = Literal[
     "repetition",
     "no question",
 ]
-MAX_READINGS = 12  # a text that is wrapped more deeply is no question
-WIDE = 3  # letters of an alphabet that one Chinese character stands for
+MAX_READINGS = 12  # a text with more layers of wrapping is not a question
+WIDE = 3  # one Chinese character counts as this many letters
 THIN = 120  # letters
 
 
@@ -52,7 +52,7 @@ class Cleaned:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What is left of a text, whether something behind the question was taken off, and what speaks against it."""
+    """The remaining text, whether something after the question was removed, and the reason to reject it, if any."""
 
     text: str
     ended: bool
@@ -62,14 +62,14 @@ class _Reading:
 def clean_question(
     text: str, finish_reason: str = "stop", min_characters: int = 20, max_characters: int = 2000
 ) -> Cleaned:
-    """The question in `text`, or why there is none.
+    """Returns the question in `text`, or the reason why there is none.
 
-    `finish_reason` "length" means that the engine stopped the model in mid-sentence: "cut off", unless the question was
-    complete and only what came after it was cut. Any other than "stop" is "unfinished": the engine gave up. A Chinese
-    character counts as three towards `min_characters`. Raises ValueError for limits that nothing can meet.
+    `finish_reason` "length" means that the engine stopped the model midway: "cut off", unless the question was complete
+    and only text after it was cut. Any other reason than "stop" gives "unfinished": the engine gave up. A Chinese
+    character counts as three towards `min_characters`. Raises UserError for limits that nothing can meet.
     """
     if not 0 < min_characters <= max_characters:
-        raise UserError(f"min_characters={min_characters} must lie between 1 and max_characters={max_characters}")
+        raise UserError(f"min_characters={min_characters} must be between 1 and max_characters={max_characters}")
     if finish_reason not in ("stop", "length"):  # abort, content_filter, error, ...
         return Cleaned(None, "unfinished")
     written = split_thoughts(text)
@@ -86,7 +86,7 @@ def clean_question(
 
 
 def _objection(reading: _Reading, finish_reason: str, min_characters: int, max_characters: int) -> Reason | None:
-    """Why a text that reads as a question is not used."""
+    """Why a text that reads as a question is rejected."""
     if finish_reason == "length" and not reading.ended:
         return "cut off"
     if _measure(reading.text) < min_characters:
@@ -97,7 +97,7 @@ def _objection(reading: _Reading, finish_reason: str, min_characters: int, max_c
 
 
 def _read(text: str) -> _Reading:
-    """Reads `text` until nothing more comes off."""
+    """Reads `text` repeatedly until nothing more is removed."""
     text, ended = text.strip(), False
     for _ in range(MAX_READINGS):
         reading = _read_once(text)
@@ -121,7 +121,7 @@ def _read_once(text: str) -> _Reading:
 
 
 def _against(parts: Sequence[Part], kept: Sequence[Part]) -> Reason | None:
-    """What speaks against a question: nobody asks, or the model asks or speaks instead of stating a problem."""
+    """The reason to reject a question: nobody asks, or the model asks or talks instead of stating a problem."""
     roles = {part.role for part in parts}
     texts = [part for part in kept if part.role == "text"]
     numbers = any(counts(part.bare) for part in texts)
@@ -148,7 +148,7 @@ def _against(parts: Sequence[Part], kept: Sequence[Part]) -> Reason | None:
 
 
 def _joined(text: str, parts: Sequence[Part]) -> str:
-    """The parts as they stand in `text`; a blank line where others stood between two paragraphs."""
+    """The parts as they occur in `text`, with a blank line where parts between two paragraphs were removed."""
     pieces: list[str] = []
     for index, part in enumerate(parts):
         sentence = part.sentence
@@ -164,5 +164,5 @@ def _joined(text: str, parts: Sequence[Part]) -> str:
 
 
 def _measure(text: str) -> int:
-    """The length of `text` in letters of an alphabet."""
+    """Length of `text` in letters of an alphabet."""
     return sum(WIDE if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

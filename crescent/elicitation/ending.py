@@ -1,11 +1,11 @@
-"""Where a problem is over.
+"""Where a problem ends.
 
-In: the parts from the first sentence of a problem on. Out: how many of them are the problem. Nothing in front of what
-the problem asks ends it; where a line asks twice, nothing in front of the second. Behind that:
+In: the parts from the first sentence of a problem on. Out: how many of them belong to the problem. Nothing before the
+problem's question ends it; if a line asks twice, nothing before the second question does. After that:
 
-    a mark   "Answer:", "### Solution", "---", another problem, talk     ends it
-    a step   "First, 42 - 9 = 33.", where the facts are known   ends it, with the lines that repeat the facts
-    else     a condition, a table, options, a part, facts         does not
+    a mark   "Answer:", "### Solution", "---", another problem, talk      ends it
+    a step   "First, 42 - 9 = 33.", if the facts are known                ends it, with the lines that repeat the facts
+    else     a condition, a table, options, a part, facts                 does not
 """
 
 import re
@@ -33,7 +33,7 @@ _SECOND = re.compile(r"\bb\s*:", re.IGNORECASE)
 
 
 def end_of(body: Sequence[Part]) -> int:
-    """How many of the parts are the problem."""
+    """Number of parts that belong to the problem."""
     asking_at = [index for index, part in enumerate(body) if part.role == "text" and part.asks]
     if not asking_at:
         return next((i for i, part in enumerate(body) if part.role in ("answer", "solution", "turn")), len(body))
@@ -41,7 +41,7 @@ def end_of(body: Sequence[Part]) -> int:
 
 
 class _Asked:
-    """A problem that asks."""
+    """A problem that asks a question."""
 
     def __init__(self, body: Sequence[Part], asking_at: Sequence[int]) -> None:
         self._body, self._at = body, asking_at[0]
@@ -66,8 +66,8 @@ class _Asked:
         return len(self._body)
 
     def _last_question(self, last: int) -> int:
-        """Where the text ends in a question of the problem's world, as a passage does: what is in front is no solution
-        unless it calculates. 0 where it does not, or where a mark stands between."""
+        """Index of a final question about the problem's world, as at the end of a passage: text before it is not a
+        solution unless it calculates. 0 if there is no such question, or if a mark comes before it."""
         behind, between = self._body[last + 1 :], self._body[self._at : last]
         if any(part.role == "text" for part in behind) or self._body[last].sentence.line.shape in _ITEMS:
             return 0
@@ -80,8 +80,7 @@ class _Asked:
         return 0 if works_out or is_foreign(bare, self._words) else last
 
     def _goes_on_at_length(self, index: int) -> bool:
-        """Whether a passage is not over here, although the sentence sounds like "
-        "talk: "I hope every Indian will ..."."""
+        """True if a passage continues here although the sentence sounds like talk: "I hope every Indian will ..."."""
         behind = self._body[index + 1 : min(self._asks_at_the_end, index + 4 * PASSAGE)]
         return sum(part.role == "text" for part in behind) >= PASSAGE
 
@@ -114,7 +113,7 @@ class _Asked:
         return self._answers(index, part)
 
     def _is_new_matter(self, index: int, part: Part) -> bool:
-        """Whether a new paragraph begins talk or a solution."""
+        """True if a new paragraph begins talk or a solution."""
         if is_foreign(part.bare, self._words) and not self._listing(part):
             return True
         if self._alone and (solving.works_as_we(part.bare) or self._is_remark(index)):
@@ -123,7 +122,7 @@ class _Asked:
         return last and solving.is_bare_value(part.bare)
 
     def _answers(self, index: int, part: Part) -> bool:
-        """Whether a statement behind a problem that stands by itself works it out, or says the answer."""
+        """True if a statement after a self-contained problem works it out, or states the answer."""
         sentence, bare, before = part.sentence, part.bare, self._body[index - 1].bare
         if self._complete and sentence.first and sentence.line != self._line and self._is_behind(index, part):
             return True
@@ -136,7 +135,7 @@ class _Asked:
         return not announced and solving.works_out(bare)
 
     def _is_behind(self, index: int, part: Part) -> bool:
-        """Whether a line of numbers behind a complete problem is no condition, part, table or list of it."""
+        """True if a line with numbers after a complete problem is not one of its conditions, parts, tables or lists."""
         shape, bare = part.sentence.line.shape, part.bare
         if shape in (*_ITEMS, *_LITERAL, "heading", "quoted") or part.asks:
             return False
@@ -145,11 +144,11 @@ class _Asked:
         return asking.has_number(self._line_from(index))
 
     def _listing(self, part: Part) -> bool:
-        """Whether it stands where "the following" is to come: in the first paragraph behind the question."""
+        """True if the part is where "the following" is expected: in the first paragraph after the question."""
         return self._announces and part.sentence.line.paragraph <= self._line.paragraph + 1
 
     def _restates(self, part: Part) -> bool:
-        """Whether it says what was asked for with a value: "What is the price? The price is $28."."""
+        """True if the part states what was asked, with a value: "What is the price? The price is $28."."""
         if "?" in part.bare or not asking.has_number(part.bare):
             return False
         if asking.qualifies(part.bare) or asking.converts(part.bare):
@@ -161,11 +160,11 @@ class _Asked:
 
     @property
     def _listed(self) -> bool:
-        """Whether the first question is an item of a list."""
+        """True if the first question is an item of a list."""
         return self._line.shape in _ITEMS
 
     def _begun(self, index: int) -> int:
-        """Where the solution begins that is recognised at `index`: with the lines before it that repeat the facts."""
+        """Start of the solution recognised at `index`, including the lines before it that repeat the facts."""
         while index - 1 > self._at:
             part = self._body[index - 1]
             repeats = part.role == "text" and part.sentence.line.shape == "plain" and part.sentence.line != self._line
@@ -175,12 +174,12 @@ class _Asked:
         return index
 
     def _line_from(self, index: int) -> str:
-        """The line that begins here, or as much of it as tells a calculation."""
+        """The line that begins here, or enough of it to recognise a calculation."""
         line = self._body[index].sentence.line
         return " ".join(part.bare for part in self._body[index : index + 3] if part.sentence.line == line)
 
     def _is_remark(self, index: int) -> bool:
-        """Whether a line of a key and a few words, foreign to the problem, begins here: "Focus: ratios"."""
+        """True if a line begins here with a key and a few words unrelated to the problem: "Focus: ratios"."""
         line = self._body[index].sentence.line
         parts = [part for part in self._body[index : index + 3] if part.sentence.line == line]
         if len(parts) != 2 or not parts[0].sentence.first or not parts[0].bare.endswith(":"):
@@ -191,7 +190,7 @@ class _Asked:
         )
 
     def _fence_works_out(self, index: int) -> bool:
-        """Whether the fence that opens here holds a calculation."""
+        """True if the fence that opens here contains a calculation."""
         for part in self._body[index + 1 :]:
             if part.sentence.line.shape != "code":
                 return False
@@ -200,12 +199,12 @@ class _Asked:
         return False
 
     def _is_one_of_several(self, part: Part) -> bool:
-        """Whether "A:" is the first of A, B, C ... and no answer."""
+        """True if "A:" is the first of A, B, C ... rather than an answer."""
         letter = part.bare.strip(" (").casefold().startswith("a:")
         return letter and any(_SECOND.search(other.bare) for other in self._body)
 
     def _is_another(self, line: Line) -> bool:
-        """Whether an item that asks is a problem of its own: the first problem is an item too and nothing is before it,
+        """True if an item that asks is a separate problem: the first problem is also an item and nothing precedes it,
         or its "1." was read as its label."""
         if line.shape != "numbered" or line.number < 2 or line not in self._last_of_line:
             return False
@@ -218,7 +217,7 @@ class _Asked:
         return any(part.sentence.line.shape == "numbered" and part.sentence.line.number == 1 for part in self._body)
 
     def _has_set_up(self) -> bool:
-        """Whether facts stand before the first label of what asks: they belong to all that is labelled."""
+        """True if facts precede the first label of a question: they apply to everything labelled."""
         before = self._body[: self._at]
         label = next((index for index, part in enumerate(before) if part.role == "question"), 0)
         return any(part.role == "text" for part in before[:label])

@@ -1,8 +1,9 @@
 """Whether a sentence belongs to a problem's world.
 
-In: a sentence, and the words of the problem. Out: whether it is foreign to it: it states no number, shares no word with
-the problem, and speaks to somebody or of problems as such. This is what tells talk whose wording is not listed in
-`phrases` ("Looking forward to your answer!") from a condition ("The two novels must stand side by side.").
+In: a sentence, and the words of the problem. Out: whether the sentence is foreign: it contains no number, shares no
+word with the problem, and addresses somebody or speaks of problems as such. This distinguishes talk whose wording is
+not listed in `reader_phrases` ("Looking forward to your answer!") from a condition ("The two novels must stand side by
+side.").
 """
 
 import re
@@ -14,7 +15,7 @@ from crescent.elicitation.words import content_words
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _FORMULA = re.compile(r"[⊃≡∨∧¬~=<>\\^|{}\[\]]")
-# "Any ideas?" · "Want to try another?": no question word, no verb in front
+# "Any ideas?" · "Want to try another?": no question word or verb in front
 _ASIDE = re.compile(
     r"(?!\W*(?:how|what|who|whom|whose|which|when|where|why|is|are|was|were|do|does|did|will|can)\b)[^?]+\?\W*$", re.I
 )
@@ -31,7 +32,7 @@ _SPEAKS_TO = re.compile(
 
 
 def is_foreign(text: str, problem: frozenset[str]) -> bool:
-    """Whether a sentence with no number has nothing to do with the problem that is made of these words."""
+    """True if a sentence without numbers has nothing to do with the problem that contains these words."""
     text = text.replace("’", "'")
     speaks = _SPEAKS_TO.search(text) or (len(text.split()) <= SHORT and _ASIDE.match(text))
     if counts(text) or qualifies(text) or _FORMULA.search(text) or not (speaks and _WORD.search(text)):

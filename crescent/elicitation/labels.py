@@ -1,6 +1,7 @@
-"""Labels: "**Problem 2:**", "Original question:", "Answer:", "Difficulty:" and what each of them introduces.
+"""Labels: "**Problem 2:**", "Original question:", "Answer:", "Difficulty:", and what each of them introduces.
 
-In: one sentence. Out: its `Label`, if all of its words are words of labels (`vocabulary`): "Original price:" is none.
+In: one sentence. Out: its `Label`, if all of its words occur in labels (`vocabulary`): "Original price:" is not a
+label.
 """
 
 import re
@@ -42,7 +43,7 @@ _LIKE_COMMENT = words.COMMENT | words.SOLUTION | words.PROBLEM | words.BESIDE | 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What it introduces, the number in it (0: none), and the rest of its line ("Problem - The Ladder")."""
+    """What the label introduces, its number (0: none), and the rest of its line ("Problem - The Ladder")."""
 
     kind: Kind
     number: int = 0
@@ -50,7 +51,7 @@ class Label:
 
 
 def read_label(sentence: Sentence) -> Label | None:
-    """The label that `sentence` is, if it is one."""
+    """Returns the label if `sentence` is one."""
     bare = sentence.bare
     tag = _TAG.match(bare)
     if tag:
@@ -67,12 +68,12 @@ def read_label(sentence: Sentence) -> Label | None:
 
 
 def _is_difficulty(text: str) -> bool:
-    """ "**Easy:**": of several problems each has its own."""
+    """True for "**Easy:**" and the like: each of several problems has such a label."""
     return {word.strip(_EDGES).casefold() for word in _WORD.findall(text)} <= words.DIFFICULTY
 
 
 def _is_marked(sentence: Sentence) -> bool:
-    """Whether its form is that of a label: a colon, a line of its own, "Q1."."""
+    """True if the sentence has the form of a label: a colon, a line of its own, "Q1."."""
     bare = sentence.bare
     if bare.rstrip(" )]").endswith((":", "：")):
         return True
@@ -101,7 +102,7 @@ def _words(text: str) -> Label | None:
 def _named(found: list[str], number: int) -> Label | None:
     kind = _kind(frozenset(found))
     if kind == "metadata" and number:
-        return None  # "Source 1:", "Level 2:"
+        return None  # not metadata: "Source 1:", "Level 2:"
     return Label(kind, number) if kind else None
 
 

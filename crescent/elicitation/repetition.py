@@ -1,18 +1,18 @@
-"""Loops: a model that lost its thread says the same words again and again.
+"""Detects loops: a model that lost its thread repeats the same words.
 
-In: a text. Out: whether it holds such a loop.
+In: a text. Out: whether it contains such a loop.
 """
 
 import re
 
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
-LONGEST = 40  # words of one turn of the loop
+LONGEST = 40  # words per repetition
 TURNS = 4
-SHORTEST = 12  # words of all turns together: "very, very, very big" is none
+SHORTEST = 12  # words of all repetitions together: "very, very, very big" is not a loop
 
 
 def repeats_itself(text: str) -> bool:
-    """Whether the same words follow one another at least `TURNS` times."""
+    """True if the same words occur at least `TURNS` times in a row."""
     words = [word.casefold() for word in _WORD.findall(text)]
     if any(map(str.isdigit, words)) is False and not words:
         return False

@@ -1,7 +1,7 @@
-"""What each sentence of a response is for: its role.
+"""The role of each sentence in a response.
 
-In: sentences. Out: `Part`s, one a sentence. A role says what the sentence is by itself; whether it stays is decided in
-`choosing`, which sees where it stands.
+In: sentences. Out: `Part`s, one per sentence. A role depends on the sentence itself; whether it is kept is decided in
+`choosing`, which sees its position.
 """
 
 import re
@@ -32,13 +32,13 @@ _VERB = re.compile(
 _SMALL = words_of("a an the of in on at and or to for with from by vs de la le du der die das und")
 _CLOSES = (".", "?", "!", ":", ";", ",", "。", "？", "：", "，")
 MAX_TITLE_WORDS = 12
-MAX_TITLE = 120  # characters, with marks
-MAX_PLAIN_WORDS = 8  # of a title that is not set off
+MAX_TITLE = 120  # characters, markup included
+MAX_PLAIN_WORDS = 8  # for a title that is not set off
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A sentence with its role; `number` is that of its label ("Problem 2:")."""
+    """A sentence with its role; `number` is the number of its label ("Problem 2:")."""
 
     sentence: Sentence
     role: Role
@@ -85,7 +85,7 @@ def _of_line(line: Sequence[Sentence], below: Sentence | None) -> list[Part]:
 
 
 def _part(line: Sequence[Sentence], at: int, before: Part | None, below: Sentence | None) -> list[Part]:
-    """The sentence at `at` of a line as a part; two parts of "Changed version - A bus has 42 seats."."""
+    """The sentence at `at` in a line as a part; "Changed version - A bus has 42 seats." gives two parts."""
     sentence = line[at]
     label = read_label(sentence)
     if label is not None and label.rest and not _like_title(label.rest):
@@ -114,7 +114,7 @@ def _labelled(sentence: Sentence, label: Label) -> Part:
 
 
 def _is_title(rest: Sequence[Sentence], below: Sentence | None, labelled: bool) -> bool:
-    """Whether the rest of a line names the problem: it is all of its line or stands behind a label, with text below."""
+    """True if the rest of a line names the problem: it fills its line or follows a label, and text comes after it."""
     line = rest[0].line
     if below is None or below.line.shape in ("bullet", "numbered", "lettered", "table"):
         return False
@@ -146,7 +146,7 @@ def _like_title(bare: str) -> bool:
 
 
 def is_capitalised(text: str) -> bool:
-    """Whether it is written In Title Case."""
+    """True if the text is in Title Case."""
     found = [word.strip("\"'“”‘’*_.,:;!?()") for word in text.split()]
     large = [word for word in found if word and word.casefold() not in _SMALL and word[0].isalpha()]
     return len(large) > 0 and all(word[0].isupper() for word in large) and (len(large) > 1 or len(found) > 0)

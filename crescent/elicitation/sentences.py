@@ -1,7 +1,7 @@
-"""A text in its parts: lines with their shapes, and the sentences in them.
+"""Splits a text into lines with their shapes, and these into sentences.
 
-In: a text. Out: `Sentence`s in order, as spans of it, so that what is kept of a text is kept character for character.
-A sentence ends at its punctuation, at a colon that announces something, and at the end of its line.
+In: a text. Out: `Sentence`s in order, as spans of the text, so that what is kept stays unchanged character for
+character. A sentence ends at its punctuation, at a colon that announces something, and at the end of its line.
 """
 
 import re
@@ -38,7 +38,8 @@ _MARKUP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is not blank: its span, where its text begins behind "1." or "##", its paragraph, and its shape."""
+    """A non-blank line: its span, where its text begins after "1." or "##" (`content`), its paragraph, and its
+    shape."""
 
     start: int
     end: int
@@ -46,7 +47,7 @@ class Line:
     paragraph: int
     shape: Shape
     number: int = 0
-    """Of a numbered line: its number."""
+    """Number of a numbered line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +60,18 @@ class Sentence:
     line: Line
     first: bool
     last: bool
-    """Whether it is the first, and the last of its line."""
+    """`first`, `last`: True for the first and the last sentence of its line."""
     emphasised: bool = False
-    """Whether all of it is set in bold or italics."""
+    """True if the whole sentence is bold or italic."""
 
     @property
     def alone(self) -> bool:
-        """Whether it is all of its line."""
+        """True if the sentence fills its line."""
         return self.first and self.last
 
 
 def read_lines(text: str) -> Iterator[Line]:
-    """The lines of `text` that are not blank."""
+    """Yields the non-blank lines of `text`."""
     at, paragraph, fenced, blank = 0, 0, False, False
     for raw in text.splitlines(keepends=True):
         start, end = at, at + len(raw.rstrip())
@@ -104,7 +105,7 @@ def _line(text: str, start: int, end: int, paragraph: int, shape: Shape | None) 
 
 
 def read_sentences(text: str) -> list[Sentence]:
-    """The sentences of `text`, line by line."""
+    """Returns the sentences of `text`, line by line."""
     return [sentence for line in read_lines(text) for sentence in _of_line(text, line)]
 
 
@@ -127,6 +128,6 @@ def _ends(text: str, line: Line) -> Iterator[int]:
         before = text[max(line.content, end.start() - 8) : end.start() + 1]
         quotes = end[0][-1] in "\"'”’»" and _GOES_ON.match(text, end.end(), line.end)
         if quotes or end.end() > last:
-            continue  # '"Shall we trade?" asked Ron' and "Enjoy! :)" are one sentence
+            continue  # '"Shall we trade?" asked Ron' and "Enjoy! :)" are single sentences
         if not (text[end.start()] == "." and len(end[0].rstrip("*_\"'")) == 1 and _ABBREVIATION.search(before)):
             yield end.end()

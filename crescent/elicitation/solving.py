@@ -1,13 +1,13 @@
-"""What a sentence does in a solution: whether it is a step, a calculation, an answer, or a value alone.
+"""What a sentence does in a solution: whether it is a step, a calculation, an answer, or only a value.
 
-In: one sentence. Out: yes or no. Knows no domain; the patterns are of grammar and of arithmetic.
+In: one sentence. Out: yes or no. The patterns are grammatical and arithmetical, independent of any domain.
 """
 
 import re
 
 from crescent.elicitation.asking import asks, has_number
 
-# "6 * 7 = 42" · "(30 + 8) / 2 = 19" · "$4 × 3 = $12": an equation between numbers alone, with its value
+# "6 * 7 = 42" · "(30 + 8) / 2 = 19" · "$4 × 3 = $12": an equation of numbers only, with its value
 _WORKED = re.compile(
     r"(?<![\w.])[($€£]*\.?\d[\d.,%$€£)]*(?:[ \w/]{2,24})?\s*(?:[-+*/×÷·−]|\\times|\\div|\\cdot"
     r"|(?<=\s)x(?=\s))\s*[($€£]*"
@@ -41,7 +41,7 @@ _STEP = re.compile(
 _DERIVES = re.compile(r", (?:and )?(?:so )?we (?:have|get|find|obtain|can (?:write|say|find|set))\b", re.IGNORECASE)
 _WE_WORK = re.compile(r"\W*(?:we \w+|to \w+ (?:this|that|it|so)\b[^,]{0,60},)", re.IGNORECASE)
 _TELLS = re.compile(r"(?:next|then|finally|using|simplify|multiply|add|combine)\b", re.IGNORECASE)
-# "1. Multiply 6 by 7": a step of a list behind the question
+# "1. Multiply 6 by 7": a step in a list after the question
 _INSTRUCTS = re.compile(
     r"(?:multiply|divide|add|subtract|find|calculate|determine|compute|set up|write|use|take|substitute|solve"
     r"|simplify|first"
@@ -85,24 +85,24 @@ _CONCLUDES = re.compile(
 
 
 def works_as_we(text: str) -> bool:
-    """Whether the writer goes to work: "We begin by ...", "To do this, multiply ..."."""
+    """True if the writer starts solving: "We begin by ...", "To do this, multiply ..."."""
     return "?" not in text and _WE_WORK.match(text) is not None
 
 
 def works_out(text: str) -> bool:
-    """Whether the sentence is a step of a solution: "Then 33 + 14 = 47.", but not "Then find the mean."."""
+    """True if the sentence is a step of a solution: "Then 33 + 14 = 47.", but not "Then find the mean."."""
     if asks(text) and ("?" in text or _TELLS.match(text)):
         return False
     return _STEP.match(text) is not None or _DERIVES.search(text) is not None or _WORKED.search(text) is not None
 
 
 def calculates(text: str) -> bool:
-    """Whether it works something out with numbers: "33 + 14 = 47"."""
+    """True if the sentence calculates with numbers: "33 + 14 = 47"."""
     return _WORKED.search(text) is not None or ("=" in text and has_number(text))
 
 
 def instructs(text: str) -> bool:
-    """Whether an item of a list tells what to do: a step, if the question was asked before."""
+    """True if a list item says what to do: it is a solution step if the question was asked before."""
     return _INSTRUCTS.match(text) is not None
 
 
@@ -112,22 +112,22 @@ def without_values(text: str) -> str:
 
 
 def is_pronoun_with_value(text: str) -> bool:
-    """Whether it says "It is 13." and no more."""
+    """True if the sentence says only "It is 13."."""
     return _PRONOUN.match(text) is not None and is_one_value(_PRONOUN.sub("", text, count=1))
 
 
 def states(text: str) -> bool:
-    """Whether it has a verb of stating: "The price is $28."."""
+    """True if the sentence has a verb of stating: "The price is $28."."""
     return _STATES.search(text) is not None
 
 
 def is_one_value(text: str) -> bool:
-    """Whether a sentence is one number, with its unit: "72", "$15", "4 hours"."""
+    """True if the sentence is a single number with its unit: "72", "$15", "4 hours"."""
     return _ONE_VALUE.fullmatch(text[:60]) is not None
 
 
 def answers(text: str) -> bool:
-    """Whether the sentence says what the answer is: "The answer is 19.", but not "The answer is a whole number."."""
+    """True if the sentence states the answer: "The answer is 19.", but not "The answer is a whole number."."""
     found = _ANSWERS.match(text)
     if found is None or not found["value"].strip():
         return False
@@ -136,5 +136,5 @@ def answers(text: str) -> bool:
 
 
 def is_bare_value(text: str) -> bool:
-    """Whether a line is a value and nothing more."""
+    """True if a line is a value and nothing else."""
     return _BARE.fullmatch(text[:200]) is not None

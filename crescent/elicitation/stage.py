@@ -1,10 +1,10 @@
 """Elicitation: a bait prompt makes the model write raw questions, as an indexed stream.
 
 In: an engine and a bait. Out: shard i of raw samples, a function of (engine identity, bait, sampling, seed, i) and of
-nothing after it, so that every dedup strategy sees the same candidates. It judges nothing: see `diversify`.
+nothing downstream, so all dedup strategies see the same candidates. Samples are not judged here: see `diversify`.
 
-Several rounds may be generated at once, for an engine that has room for them. Prefetched rounds stay in the journal
-until requested, so prefetching does not change committed artifacts.
+Several rounds may be generated together if the engine has room. Prefetched rounds stay in the journal until requested,
+so prefetching does not change committed artifacts.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,13 @@ from crescent.core.store import Artifact, Key, Outcome, Store, renamed_in_key
 from crescent.engines import Completion, Finished, Prompt, Sampling, unfinished
 from crescent.engines.journal import Journal
 
-MAX_ROUND = 1_000_000  # a round is in memory at once
+MAX_ROUND = 1_000_000  # a round is held in memory
 
 
 @dataclass(frozen=True, slots=True)
 class Elicit(Stage):
-    """`samples_per_round` completions of `bait` make one shard (the paper: 550 rounds of 100 at temperature 1)."""
+    """Settings. `samples_per_round` completions of `bait` form one shard (the paper: 550 rounds of 100 at temperature
+    1)."""
 
     NAME: ClassVar[str] = "elicit"
     VERSION: ClassVar[int] = 2
@@ -42,24 +43,24 @@ class Elicit(Stage):
             raise UserError(f"elicit.samples_per_round is {self.samples_per_round}; it may be up to {MAX_ROUND:,}")
 
     def key(self, models: ModelKeys, *inputs: str) -> Key:
-        """The identity of the whole stream."""
+        """Key of the whole stream."""
         return Key(self.NAME, self.VERSION, self, (models.engine,))
 
     def run(self, context: StageContext) -> "Stream":
-        """The stream; nothing is generated yet."""
+        """Returns the stream; nothing is generated yet."""
         return Stream(self, context.store, context.engine)
 
     def draws(self, index: int) -> range:
-        """The draws of round `index`."""
+        """Draw numbers of round `index`."""
         return range(index * self.samples_per_round, (index + 1) * self.samples_per_round)
 
     def prompts(self, index: int) -> list[Prompt]:
-        """What is asked in round `index`."""
+        """Prompts of round `index`."""
         return [Prompt(self.bait, draw) for draw in self.draws(index)]
 
 
 class Stream:
-    """The elicitation stream of one engine, round by round. `records` are those pulled so far."""
+    """The elicitation stream of one engine, round by round. `records` counts the questions pulled so far."""
 
     def __init__(self, stage: Elicit, store: Store, engine: EngineHandle) -> None:
         self._stage, self._store, self._engine = stage, store, engine
@@ -68,10 +69,10 @@ class Stream:
         self.info: dict[str, Any] = {}
 
     def shard(self, index: int, ahead: int = 1, finished: Finished | None = None) -> Artifact:
-        """Round `index` of the stream: `samples_per_round` RawQuestions.
+        """Returns round `index` of the stream: `samples_per_round` RawQuestions.
 
-        `ahead` is how many rounds, this one included, the caller is likely to ask for: as many of them are generated
-        with it as the engine prefers in one batch. `finished` is called for every completion that is generated.
+        `ahead` is how many rounds, including this one, the caller will probably request: as many are generated together
+        as fit the engine's preferred batch. `finished` is called for every generated completion.
         """
         stage = self._stage
         rounds = max(1, min(ahead, self._engine.preferred_batch // stage.samples_per_round))
@@ -92,7 +93,8 @@ class Stream:
         return shard
 
     def _generate(self, index: int, rounds: int, finished: Finished | None) -> list[Completion]:
-        """The completions of round `index`; where they are missing, those of the rounds after it with them."""
+        """Completions of round `index`. If they are not in the journal, those of the following rounds are generated
+        with them."""
         stage = self._stage
         with self._store.lock(f"stream-{self.key}"):
             journal = self._journal()

@@ -1,15 +1,15 @@
-"""Talk: what a model says about a problem or to the person it writes for, rather than in the problem.
+"""Talk: what a model says about a problem or to its reader, rather than in the problem.
 
-In: one sentence. Out: what kind of talk it is, or None. A sentence of a problem speaks of the problem's own world
-("Tom solves 5 problems a day."); talk speaks of the text ("This problem has two steps.") or of you and me. A sentence
-with a number is talk only where it cannot be anything else, so that no fact is lost.
+In: one sentence. Out: the kind of talk, or None. A sentence of a problem is about the problem's own world ("Tom solves
+5 problems a day."); talk is about the text ("This problem has two steps.") or about you and me. A sentence with a
+number counts as talk only if it cannot be anything else, so no fact is lost.
 """
 
 import re
 from collections.abc import Iterable
 from typing import Literal
 
-from crescent.elicitation import phrases
+from crescent.elicitation import phrases, problem_phrases, reader_phrases
 from crescent.elicitation.asking import asks, asks_first, has_number
 from crescent.elicitation.vocabulary import PROBLEM, PROBLEM_PARTS, TASK_WORDS
 from crescent.elicitation.words import content_words
@@ -28,11 +28,11 @@ Act = Literal[
     "making",
     "refusal",
 ]
-LONGEST = 400  # characters; more is a story
+LONGEST = 400  # characters; a longer sentence is a story
 LONGEST_LEAD = 240
 SHORT = 14  # words
 SHORT_LEAD = 4
-MAX_WORLD = 2  # words of a request that are not of the task
+MAX_WORLD = 2  # words of a request that are not about the task
 _COUNTED = re.compile(
     rf"\b(?:one|two|three|four|multi)-step\b|({phrases.NOUN})\s+#?\d{{1,2}}\b"
     rf"|\b(?:\d|two|three|four|five|six|ten) (?=(?:(?!of\b)[\w-]+,? ){{0,4}}{phrases.NOUN}\b)|\bone\b"
@@ -59,34 +59,37 @@ _PLAIN = re.compile(
 
 
 def act_of(text: str, announces: bool) -> Act | None:
-    """The kind of talk that the sentence is. `announces`: it ends its line or in a colon, so that it may be a lead."""
+    """Returns the kind of talk, or None. `announces`: the sentence ends its line or ends in a colon, so it may be a
+    lead."""
     if len(text) > LONGEST:
         return None
     text = text.replace("’", "'")
     if _SPOKEN.search(text):
         return None
-    greeting = phrases.GREETS.match(text)
+    greeting = reader_phrases.GREETS.match(text)
     body = text[greeting.end() :] if greeting else text
     if greeting and not body:
         return "greeting"
-    if phrases.POINTS_TO_FACTS.match(body):
+    if problem_phrases.POINTS_TO_FACTS.match(body):
         return None
     numbers = counts(body)
-    if phrases.REFUSES.search(text) and not (numbers and asks(text)):
+    if reader_phrases.REFUSES.search(text) and not (numbers and asks(text)):
         return "refusal"
-    if not numbers and phrases.THINKS.match(text):
+    if not numbers and reader_phrases.THINKS.match(text):
         return "thinking"
-    if phrases.SUGGESTS_A_PROBLEM.match(text) or (phrases.ORDERS_A_PROBLEM.match(text) and "?" not in text):
+    if problem_phrases.SUGGESTS_A_PROBLEM.match(text) or (
+        problem_phrases.ORDERS_A_PROBLEM.match(text) and "?" not in text
+    ):
         return "making"
     if _QUANTITY.search(text) and not ("?" not in text and _SUBJECT_IS_PROBLEM.match(text)):
         return None
     if _is_set_phrase(body) or (announces and _leads(body, numbers, plainly=True)):
         return _lead_to(body)
-    if phrases.OFFERS.match(body) or phrases.OFFERS.match(text):
+    if reader_phrases.OFFERS.match(body) or reader_phrases.OFFERS.match(text):
         return "offer"
-    if phrases.SAYS_GOODBYE.match(body) or phrases.SAYS_GOODBYE.match(text):
+    if reader_phrases.SAYS_GOODBYE.match(body) or reader_phrases.SAYS_GOODBYE.match(text):
         return "farewell"
-    if phrases.REQUESTS.search(text) and not numbers and _is_of_the_task(text):
+    if reader_phrases.REQUESTS.search(text) and not numbers and _is_of_the_task(text):
         return "request"
     if announces and _leads(body, numbers, plainly=False):
         return _lead_to(body)
@@ -96,69 +99,76 @@ def act_of(text: str, announces: bool) -> Act | None:
 
 
 def counts(text: str) -> bool:
-    """Whether the sentence names a quantity, other than that of problems: "these two problems", "Problem 2"."""
+    """True if the sentence names a quantity other than of problems ("these two problems", "Problem 2")."""
     return has_number(_COUNTED.sub("", text))
 
 
 def speaks_of_a_task(text: str, beside: Iterable[str]) -> bool:
-    """Whether a question is about problems, or about what you and I are to do: "What topic shall we choose?". `beside`:
-    all that is said, which must not be of a world either."""
+    """True if a question is about problems, or about what you and I should do: "What topic shall we choose?". `beside`:
+    everything else that is said; it must not be about a world either."""
     words = content_words([text])
-    if phrases.NAMES_PROBLEM.search(text) is not None:
+    if problem_phrases.NAMES_PROBLEM.search(text) is not None:
         return len(words - TASK_WORDS) <= MAX_WORLD
     if _names_problem(text) and len(text.split()) <= SHORT_LEAD * 2:
         return True
     if words and content_words(beside) <= TASK_WORDS:
         return True
-    return phrases.SPEAKS_TO_YOU_ABROAD.search(text) is not None
+    return reader_phrases.SPEAKS_TO_YOU_ABROAD.search(text) is not None
 
 
 def speaks_of_the_problem(text: str) -> bool:
-    """Whether it tells what a problem does: "The word problem asks us to find a number."."""
-    return phrases.SPEAKS_OF_THE_PROBLEM.match(text) is not None
+    """True if the sentence says what a problem does: "The word problem asks us to find a number."."""
+    return problem_phrases.SPEAKS_OF_THE_PROBLEM.match(text) is not None
 
 
 def _is_of_the_task(text: str) -> bool:
-    """Whether a request may be one: a question about the problem's world is "
-    "none ("What do you need before hiking?")."""
-    named = phrases.NAMES_PROBLEM.search(text) is not None
+    """True if a sentence may be a request: a question about the problem's world is not ("What do you need before
+    hiking?")."""
+    named = problem_phrases.NAMES_PROBLEM.search(text) is not None
     return "?" not in text or named or len(content_words([text]) - TASK_WORDS) <= MAX_WORLD - 1
 
 
 def _speaks_briefly(text: str, numbers: bool) -> bool:
-    """The rest of a greeting: "Sure, let me think about that."."""
+    """True for the rest of a greeting: "Sure, let me think about that."."""
     brief = len(text.split()) <= SHORT and not numbers and not asks_first(text)
-    return brief and (phrases.SPEAKS.search(text) is not None or phrases.NAMES_PROBLEM.search(text) is not None)
+    return brief and (
+        problem_phrases.SPEAKS.search(text) is not None or problem_phrases.NAMES_PROBLEM.search(text) is not None
+    )
 
 
 def _about(text: str, numbers: bool) -> Act | None:
     if numbers and not _PLAIN.match(text):
         return None
-    if not numbers and phrases.SPEAKS_OF_MAKING.search(text):
+    if not numbers and problem_phrases.SPEAKS_OF_MAKING.search(text):
         return "making"
-    return "about" if "?" not in text and phrases.SPEAKS_OF_THE_PROBLEM.match(text) else None
+    return "about" if "?" not in text and problem_phrases.SPEAKS_OF_THE_PROBLEM.match(text) else None
 
 
 def _leads(text: str, numbers: bool, plainly: bool) -> bool:
-    """Whether the sentence announces a problem: `plainly`, with a colon ("We can modify it as follows:"), or in
-    a sentence of its own ("Here is a problem that you might enjoy.")."""
+    """True if the sentence announces a problem: if `plainly`, with a colon ("We can modify it as follows:"), else in a
+    sentence of its own ("Here is a problem that you might enjoy.")."""
     if len(text) > LONGEST_LEAD:
         return False
-    if numbers or asks_first(text) or phrases.NARRATES.match(text):  # "Solve for x:" is part of the problem
+    if numbers or asks_first(text) or problem_phrases.NARRATES.match(text):  # "Solve for x:" is part of the problem
         return False
-    named = phrases.NAMES_PROBLEM.search(text) is not None or _names_problem(text)
-    modifies = phrases.MODIFIES.search(text) is not None
+    named = problem_phrases.NAMES_PROBLEM.search(text) is not None or _names_problem(text)
+    modifies = problem_phrases.MODIFIES.search(text) is not None
     if plainly:
         open_ended = text.rstrip(" *_").endswith((":", "：", "..", "…"))
-        solves = phrases.SOLVES.search(text) is not None
-        brief = len(text.split()) <= SHORT_LEAD and phrases.GOES_ON.search(text) is not None
-        return open_ended and (named or brief or ((modifies or solves) and phrases.SPEAKS.search(text) is not None))
-    return (named or modifies or "something" in text) and phrases.BEGINS_AS_SPEAKER.match(text) is not None
+        solves = problem_phrases.SOLVES.search(text) is not None
+        brief = len(text.split()) <= SHORT_LEAD and problem_phrases.GOES_ON.search(text) is not None
+        return open_ended and (
+            named or brief or ((modifies or solves) and problem_phrases.SPEAKS.search(text) is not None)
+        )
+    return (named or modifies or "something" in text) and problem_phrases.BEGINS_AS_SPEAKER.match(text) is not None
 
 
 def _is_set_phrase(text: str) -> bool:
-    """Whether the sentence always announces something: "Here you go!", "How about this one?"."""
-    return phrases.FIXED_LEADS.match(text) is not None or phrases.ASKS_IN_OTHER_WORDS.match(text) is not None
+    """True if the sentence always announces something: "Here you go!", "How about this one?"."""
+    return (
+        problem_phrases.FIXED_LEADS.match(text) is not None
+        or problem_phrases.ASKS_IN_OTHER_WORDS.match(text) is not None
+    )
 
 
 def _names_problem(text: str) -> bool:
@@ -167,12 +177,14 @@ def _names_problem(text: str) -> bool:
 
 
 def _lead_to(text: str) -> Act:
-    """What follows the lead."""
-    if phrases.GOES_ON.search(text):
+    """The role of a lead, by what follows it."""
+    if problem_phrases.GOES_ON.search(text):
         return "next"
-    modifies = phrases.MODIFIES.search(text) is not None or phrases.ASKS_IN_OTHER_WORDS.match(text) is not None
+    modifies = (
+        problem_phrases.MODIFIES.search(text) is not None or problem_phrases.ASKS_IN_OTHER_WORDS.match(text) is not None
+    )
     if (
-        phrases.SOLVES.search(text)
+        problem_phrases.SOLVES.search(text)
         and not modifies
         and not re.search(r"\bto (?:solve|answer)\W*$", text, re.IGNORECASE)
     ):

@@ -1,6 +1,6 @@
-"""Marks of a conversation that a model writes out as text: the turn that holds the question, without them.
+"""Finds the turn with the question in a response that contains chat markup as text.
 
-In: a response. Out: what stands in its first turn, and whether anything came behind it.
+In: a response. Out: the text of its first turn without markup, and whether anything came after it.
 """
 
 import re
@@ -20,7 +20,7 @@ _SPEAKER = re.compile(
 
 
 def first_turn(text: str) -> tuple[str, bool]:
-    """The first turn that says something, and whether it ended there."""
+    """Returns the first turn with text, and whether something ended it."""
     at = 0
     text = text.strip()
     while opening := (_MARK.match(text, at) or _SPEAKER.match(text, at)):

@@ -1,16 +1,16 @@
-"""The words that cleaning goes by, in the languages that chat models are asked in most.
+"""The words used by cleaning, in the languages most used with chat models.
 
-In: nothing. Out: sets of lower-case words and phrases. A word is here because of what it does around a question, never
-because of what the question is about.
+Out: sets of lower-case words and phrases. A word is listed because of its role around a question, never because of the
+question's topic.
 """
 
 
 def words_of(text: str) -> frozenset[str]:
-    """The words of a list written as one text."""
+    """The words of a space-separated list."""
     return frozenset(text.split())
 
 
-# What the whole is called: "problem" in "Here is a problem:" and in "Problem 2:".
+# Names of the whole: "problem" in "Here is a problem:" and in "Problem 2:".
 PROBLEM = words_of(
     "problem problems question questions puzzle puzzles riddle riddles challenge challenges scenario exercise exercises"
     " brainteaser brainteasers teaser task tasks assignment version variation variant q"
@@ -22,9 +22,9 @@ PROBLEM = words_of(
     " 问题 题目 問題 題目 题 应用题 数学题 문제 質問"
     " vraag opgave vraagstuk zadanie pytanie soru problemi"  # Dutch, Polish, Turkish
 )
-# Scripts without spaces are searched for these, not split into words.
+# Substrings to search for in scripts without spaces.
 PROBLEM_PARTS = ("题目", "问题", "題目", "問題", "应用题", "数学题", "文章题", "一道题", "一题", "문제", "题")
-# May stand beside those words in a label: "A unique math word problem:", "Your Challenge:".
+# May accompany those words in a label: "A unique math word problem:", "Your Challenge:".
 BESIDE = words_of(
     "a an the my your our this one here is now and of for with math maths mathematics mathematical word story"
     " logic logical"
@@ -36,7 +36,7 @@ BESIDE = words_of(
     " neue neuer eine der die das un une le la el il lo o uma um nouveau nuovo nuevo nueva matemática matemáticas"
     " matematico mathématiques novo"
 )
-# "Easy:", "Hard problem:": of several problems each has its label
+# "Easy:", "Hard problem:": labels of several problems
 DIFFICULTY = words_of(
     "easy medium hard difficult challenging beginner intermediate advanced basic tricky easier harder moderate"
 )
@@ -81,7 +81,7 @@ TURN = words_of(
 NOTE = words_of("note notes remember reminder important nb n.b remarque nota hinweis 注意 注")
 CHOICES = words_of("choices options choice option alternatives")
 NEXT = words_of("another second next bonus more third additional extra follow-up alternatively")
-# "Sure!" · "Of course, ..." : opens a reply to a request, in a sentence of its own or before a comma.
+# "Sure!" · "Of course, ...": begins a reply to a request, as a sentence of its own or before a comma.
 GREETING = (
     "sure thing", "sure", "certainly", "of course", "absolutely", "great question", "great", "okay", "ok", "alright",
     "all right", "no problem", "understood", "got it", "hello there", "hello", "hi there", "hi", "hey there", "hey",
@@ -103,7 +103,7 @@ FAREWELL = (
     "¡buena suerte", "suerte", "boa sorte", "buona fortuna", "buon lavoro", "in bocca al lupo", "удачи",
     "желаю удачи", "veel succes", "powodzenia", "祝你好运", "加油", "希望", "頑張って", "がんばって", "화이팅",
 )  # fmt: skip
-# A question put as a request, at the start of a sentence or of what follows "please" or a comma.
+# Verbs of a question phrased as an order, at the start of a sentence or after "please" or a comma.
 IMPERATIVES = (
     "find|calculate|determine|compute|solve|evaluate|name|express|prove|show|figure out|work out|estimate"
     "|identify|write"
@@ -114,12 +114,12 @@ IMPERATIVES = (
     "|calcula|halla|encuentra|encuentre|determina|resuelve|determine|encontre|resolva|calcola|trova|risolvi|determina"
     "|найдите|найти|вычислите|определите|решите|сколько|bereken|bepaal|oblicz|znajdź|hesapla|bul"
 )
-# Verbs that a sentence bids with on the way to what it asks: "Use the table to determine the mean."
+# Verbs of an order that leads to the actual question: "Use the table to determine the mean."
 BIDS = (
     "use|using|apply|take|let|consider|suppose|assume|given|if|for|look|refer|study|read|draw|add|multiply|subtract|divide"
     "|imagine|think|set|make|combine|write|start|begin|solve|find|simplify|expand|factor|calculate|graph|sketch|help|try|now"
 )
-# What a question to the user is made of: "Which topic and level should the problem cover?".
+# Words of questions to the user: "Which topic and level should the problem cover?".
 TASK_WORDS = frozenset(
     word[:5]
     for word in words_of(
@@ -141,7 +141,7 @@ TASK_WORDS = frozenset(
         " previous problems questions puzzles riddles exercise exercises challenge challenges task tasks"
     )
 )
-# A sentence that ends in one of these is to be completed by the answer.
+# A sentence that ends in one of these words is to be completed by the answer.
 OPEN_ENDS = words_of(
     "is are was were be been will would can could should may might must do does did has have had to of by for "
     "in on at from"

@@ -1,6 +1,6 @@
-"""The words of a text that carry meaning.
+"""The content words of a text.
 
-In: texts. Out: the beginnings of their words, without those that any text has.
+In: texts. Out: the stems of their words, without common words.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from crescent.elicitation.vocabulary import words_of
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
-STEM = 5  # letters: "planted" and "planting" are one word
+STEM = 5  # letters: "planted" and "planting" count as one word
 _COMMON = words_of(
     "the and for are was were has have had not but can will would could should may might must does did this"
     " that these those"
@@ -24,6 +24,6 @@ _COMMON = words_of(
 
 
 def content_words(texts: Iterable[str]) -> frozenset[str]:
-    """The beginnings of the words that carry meaning."""
+    """Stems of the content words."""
     words = (word.casefold() for text in texts for word in _WORD.findall(text))
     return frozenset(word[:STEM] for word in words if word not in _COMMON)

@@ -1,6 +1,6 @@
-"""What a text is wrapped in: quotes, emphasis, tags, a fence, JSON.
+"""Removes what a text is wrapped in: quotes, emphasis, tags, a fence, JSON.
 
-In: a text. Out: the same without one pair that encloses all of it; unchanged where there is none.
+In: a text. Out: the text without one pair that encloses all of it; unchanged if there is none.
 """
 
 import json
@@ -21,7 +21,7 @@ _ITEM = re.compile(r"(?:[-*•+]|\(?\d{1,2}[.)])\s+")
 
 
 def unwrapped(text: str) -> str:
-    """`text` without the outermost pair around all of it."""
+    """`text` without the outermost pair around it."""
     text = text.strip()
     for reader in (_fence, _tag, _paragraphs, _json, _latex_label, _quoted_lines, _item, _pair):
         inside = reader(text)
@@ -31,7 +31,7 @@ def unwrapped(text: str) -> str:
 
 
 def _fence(text: str) -> str | None:
-    """A fence around all of it; half of one that lost the other."""
+    """Removes a fence around the whole text, or one half of a fence whose other half is missing."""
     fence = _FENCE.match(text)
     for mark in ("```", "~~~"):
         if text.count(mark) == 1:
@@ -66,7 +66,7 @@ def _paragraphs(text: str) -> str | None:
 
 
 def _json(text: str) -> str | None:
-    """The problem of `{"problem": "..."}`."""
+    """The problem in `{"problem": "..."}`."""
     if not (text.startswith("{") and text.endswith("}") and len(text) < 20_000):
         return None
     try:
@@ -78,13 +78,13 @@ def _json(text: str) -> str | None:
 
 
 def _latex_label(text: str) -> str | None:
-    """A label or a heading that LaTeX sets off: "\\textbf{Problem:} Tom has ...", "\\section*{Problem}"."""
+    """Turns a LaTeX label or heading into bold text: "\\textbf{Problem:} Tom has ...", "\\section*{Problem}"."""
     label = _LATEX_LABEL.match(text)
     return f"**{label[1]}**{text[label.end() :]}" if label else None
 
 
 def _quoted_lines(text: str) -> str | None:
-    """A block quotation: every line begins with ">"."""
+    """Removes a block quotation: every line begins with ">"."""
     lines = text.split("\n")
     if not all(line.lstrip().startswith(">") for line in lines if line.strip()):
         return None
@@ -92,7 +92,7 @@ def _quoted_lines(text: str) -> str | None:
 
 
 def _item(text: str) -> str | None:
-    """The one item of a list: "- Tom has ...", "1. Tom has ..."."""
+    """The only item of a list: "- Tom has ...", "1. Tom has ..."."""
     marker = _ITEM.match(text)
     others = [line for line in text.split("\n")[1:] if _ITEM.match(line.lstrip())]
     return text[marker.end() :] if marker and not others else None
@@ -108,6 +108,6 @@ def _pair(text: str) -> str | None:
 
 
 def without_half_a_pair(text: str) -> str:
-    """`text` without a quotation mark in front whose partner was left away with what stood behind."""
+    """`text` without an opening quotation mark whose partner was dropped with the text after the question."""
     marks = text.count('"') + text.count("“") + text.count("”")
     return text[1:].lstrip() if marks == 1 and text[:1] in ('"', "“") else text

@@ -1,7 +1,7 @@
 """Text generation behind one protocol.
 
-In: prompts and how to sample. Out: one `Completion` for each prompt, in order, with token counts. An engine holds a
-model; it knows nothing of questions, votes or files.
+In: prompts and sampling settings. Out: one `Completion` per prompt, in order, with token counts. An engine holds a
+model; it is independent of questions, votes and files.
 """
 
 from collections import Counter
@@ -13,16 +13,16 @@ from crescent.core.errors import UserError
 from crescent.core.store import omit_from_key_at
 
 FinishReason = Literal["stop", "length"]
-"""How a completion ends that an engine has not given up on."""
+"""How a completion ends unless the engine gave up on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One completion asked for.
+    """A request for one completion.
 
-    `draw` numbers independent samples of the same text: (seed, text, draw) names one completion. `rendered` text
-    already carries the chat template, special tokens included; other text becomes one user turn. Lone surrogates, which
-    no tokenizer takes, are read as "?".
+    `draw` numbers independent samples of the same text: (seed, text, draw) identifies one completion. `rendered` text
+    already contains the chat template, special tokens included; other text becomes one user turn. Lone surrogates,
+    which no tokenizer accepts, are replaced by "?".
     """
 
     text: str
@@ -36,10 +36,11 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn. `temperature` 0 is greedy; `stop` strings end a completion and are cut from it.
+    """How tokens are sampled. `temperature` 0 is greedy; a completion ends at the first of the `stop` strings, which is
+    cut off.
 
-    `keeps_stop_text`: of a stop string that spells special tokens only those tokens go and its other text stays, as
-    lm-evaluation-harness leaves it.
+    `keeps_stop_text`: if a stop string spells special tokens, only those tokens are removed and its other text stays,
+    as lm-evaluation-harness leaves it.
     """
 
     temperature: float = 1.0
@@ -62,8 +63,8 @@ class Sampling:
 class Completion:
     """What the model wrote, and how it ended.
 
-    `finish_reason` is "stop" (end of turn or a stop string), "length" (cut off at a limit), or an engine's own word for
-    why it gave up in the middle: abort, content_filter, error, tool_calls, ... Only a "stop" is an answer.
+    `finish_reason` is "stop" (end of turn or a stop string), "length" (cut off at a limit), or the engine's own word
+    for why it gave up midway: abort, content_filter, error, tool_calls, ... Only "stop" counts as an answer.
     `mean_logprob` is nats per new token under the model at temperature 1, rounded to 2 decimals.
     """
 
@@ -75,19 +76,19 @@ class Completion:
 
 
 Finished = Callable[[int, Completion], None]
-"""Called once for each completion as soon as it is finished, in any order, with its place among the prompts."""
+"""Called once for every completion as soon as it is finished, in any order, with the index of its prompt."""
 
 
 def unfinished(finish_reasons: Iterable[str]) -> dict[str, int]:
-    """How often each reason but "stop" occurs, by name: the completions that are no answers."""
+    """Counts the completions that are no answers by finish reason (every reason but "stop"), sorted by reason."""
     return dict(sorted(Counter(reason for reason in finish_reasons if reason != "stop").items()))
 
 
 class Engine(Protocol):
     """A loaded model that completes prompts.
 
-    `deterministic`: equal (prompt, sampling) gives equal text whatever else is in the batch. `identity` is what can
-    change a result (engine kind, weights, dtype) and so belongs in the keys of what it generated.
+    `deterministic`: equal (prompt, sampling) gives equal text whatever else is in the batch. `identity` is everything
+    that can change a result (engine kind, weights, dtype), so it belongs in the keys of generated text.
     """
 
     deterministic: bool
@@ -96,20 +97,20 @@ class Engine(Protocol):
     def generate(
         self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
     ) -> list[Completion]:
-        """One completion for each prompt, in order. What `finished` was given is final: it may be kept at once."""
+        """Returns one completion per prompt, in order. What `finished` receives is final and may be stored at once."""
         ...
 
     def close(self) -> None:
-        """Let the model's memory go."""
+        """Frees the model's memory."""
         ...
 
 
 class LazyEngine:
-    """An engine that is built when first asked for: a run that reuses all its artifacts loads no model.
+    """An engine that is built on first use, so a run whose artifacts are all cached loads no model.
 
-    `preferred_batch` is how many prompts at a time keep all of it busy, where that is more than a caller would ask for
-    (large batches, many requests in flight, many workers); 0: whatever the caller asks for. It changes no result.
-    `name` is the model's, for messages.
+    `preferred_batch` is the number of prompts that keeps the whole engine busy, if that is more than a caller would
+    submit (large batches, many requests in flight, many workers); 0 means no preference. It does not change results.
+    `name` is the model's name, for messages.
     """
 
     def __init__(self, identity: str, build: Callable[[], Engine], preferred_batch: int = 0, name: str = "") -> None:
@@ -118,13 +119,13 @@ class LazyEngine:
         self._engine: Engine | None = None
 
     def get(self) -> Engine:
-        """The engine, loaded now if it was not yet."""
+        """Returns the engine; loads it if necessary."""
         if self._engine is None:
             self._engine = self._build()
         return self._engine
 
     def close(self) -> None:
-        """Lets the model go; a later `get` loads it again."""
+        """Unloads the model; the next `get` loads it again."""
         if self._engine is not None:
             self._engine.close()
             self._engine = None

@@ -1,8 +1,8 @@
-"""Chat templates that print today's date (Llama 3.2, SmolLM3, several Mistral), made to print one that is fixed.
+"""Makes chat templates that print today's date (Llama 3.2, SmolLM3, several Mistral models) print a fixed date.
 
-In: a chat template and a date. Out: the template with the date in it, so that whoever renders it gives the same text on
-any day; other templates come back as they are. Templates ask for the day by the function `strftime_now`, and Llama's
-leave the choice to a variable `date_string`. It loads no model.
+In: a chat template and a date. Out: the template with the date fixed, so that it renders the same text on any day;
+other templates are returned unchanged. Templates read the date from the function `strftime_now`; Llama's templates
+prefer a variable `date_string`. This module loads no model.
 """
 
 import re
@@ -12,33 +12,33 @@ from typing import Any
 from crescent.core.errors import UserError
 
 DATE = "26 Jul 2024"
-"""The default: what Llama 3.1 and 3.2 print where no clock is at hand."""
+"""The default: the date that Llama 3.1 and 3.2 print if no clock is available."""
 _FORMS = ("%d %b %Y", "%d %B %Y", "%Y-%m-%d")
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _READS_CLOCK, _READS_DATE = (re.compile(rf"\b{name}\b") for name in ("strftime_now", "date_string"))
-_DIRECTIVES = "aAbBcdDeFHIjmMpSuUVwWxXyY"  # of strftime; each of them also without its padding, as in %-d
+_DIRECTIVES = "aAbBcdDeFHIjmMpSuUVwWxXyY"  # of strftime; each also works without padding, as in %-d
 _BEGIN, _END = "{#- the date is fixed -#}", "{#- from here on the model's own -#}{{ '' }}"
 
 
 def check_date(date: str) -> None:
-    """Raises ValueError with a suggested fix for what is no date."""
+    """Raises UserError if `date` is not a date."""
     _parsed(date)
 
 
 def reads_clock(template: str) -> bool:
-    """Whether a template prints today's date by itself."""
+    """True if a template reads the current date."""
     return _READS_CLOCK.search(_COMMENT.sub("", template)) is not None
 
 
 def is_dated(template: str, date: str) -> bool:
-    """Whether what a template renders depends on `date`: it reads the clock, or a date other than the default where it
-    has one of its own."""
+    """True if what a template renders depends on `date`: it reads the clock, or it has a default date and `date`
+    differs from it."""
     plain = _COMMENT.sub("", template)
     return reads_clock(template) or (date != DATE and _READS_DATE.search(plain) is not None)
 
 
 def with_date(template: str, date: str) -> str:
-    """The template printing `date`, where it prints a date at all."""
+    """Makes the template print `date`, if it prints a date at all."""
     if template.startswith(_BEGIN) or not is_dated(template, date):
         return template
     day = _parsed(date)
@@ -53,7 +53,7 @@ def with_date(template: str, date: str) -> str:
 
 
 def without_date(template: Any) -> Any:
-    """The template as the model has it, whatever `with_date` made of it."""
+    """Undoes `with_date`."""
     if not isinstance(template, str) or not template.startswith(_BEGIN):
         return template
     return template.split(_END, 1)[1]
@@ -65,4 +65,4 @@ def _parsed(date: str) -> datetime:
             return datetime.strptime(date, form)
         except ValueError:
             continue
-    raise UserError(f"model.date_string is {date!r}, which is no date; write it as {DATE} or 2024-07-26")
+    raise UserError(f"model.date_string is {date!r}, which is not a date; write it as {DATE} or 2024-07-26")

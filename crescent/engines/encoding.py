@@ -1,6 +1,6 @@
-"""From a prompt to the token ids that a model reads, and what tells two draws of it apart: the same for every engine.
+"""Token ids of a prompt and seeds of its draws, the same for every engine.
 
-In: a `Prompt` and a tokenizer. Out: ids with at most one begin-of-sequence token, or a seed. It runs no model.
+In: a `Prompt` and a tokenizer. Out: ids with at most one begin-of-sequence token, or a seed. This module runs no model.
 """
 
 import hashlib
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def encode(prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> list[int]:
-    """Token ids of one user turn in the model's own chat template, or of rendered text as it is. Control tokens that
-    the turn itself spells out are read as text."""
+    """Token ids of one user turn in the model's chat template, or of rendered text unchanged. Control tokens spelled
+    out in the user turn are encoded as plain text."""
     if prompt.rendered:
         ids: Any = tokenizer(prompt.text, add_special_tokens=False)["input_ids"]
     else:
@@ -26,10 +26,10 @@ def encode(prompt: Prompt, tokenizer: "PreTrainedTokenizerBase") -> list[int]:
 
 
 def seed_of(seed: int, prompt: Prompt, bits: int) -> int:
-    """A seed of so many bits for the draws of a text: consecutive draws have consecutive seeds.
+    """A seed of `bits` bits for one draw of a text; consecutive draws have consecutive seeds.
 
-    Engines that make n samples from one seed count up from it, so a draw has the same seed whichever draws are asked
-    for beside it.
+    Engines that sample n completions from one seed count up from it, so a draw has the same seed no matter which other
+    draws are requested with it.
     """
     text = f"{seed}:{prompt.rendered}:{prompt.text}".encode("utf-8", "surrogatepass")
     first = int.from_bytes(hashlib.sha256(text).digest()[:8], "big")

@@ -1,8 +1,8 @@
-"""A GGUF file, llama.cpp's format, as a folder in the Hugging Face layout: config, tokenizer, float32 weights.
+"""Converts a GGUF file (llama.cpp's format) to a folder in the Hugging Face layout: config, tokenizer, float32 weights.
 
-In: a `.gguf` file. Out: a folder in `cache_folder()`, named by the file's content, written at once or not at all.
-Quantised numbers are multiplied out and never rounded again, so that generation, training, scoring and export treat the
-model as any other. It does not stay small: four bytes a parameter, on disk and in memory.
+In: a `.gguf` file. Out: a folder in `cache_folder()`, named by a hash of the file's content, written atomically.
+Weights are dequantised and never rounded again, so generation, training, scoring and export treat the model like any
+other. The model does not stay small: 4 bytes per parameter, on disk and in memory.
 """
 
 import hashlib
@@ -28,25 +28,26 @@ from crescent.engines.memory import gigabytes, oom_error_as
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-READING = 1  # part of keys: raised when a file is read into other weights or another tokenizer than before
+READING = 1  # part of keys: increased when a file is read into other weights or another tokenizer than before
 SUFFIX = ".gguf"
-# Values of tokenizer.ggml.pre whose vocabularies were learned from text with every digit apart, as llama.cpp splits it
-# (src/llama-vocab.cpp); transformers splits it as GPT-2 does, which reads "\n\n1" as three tokens instead of two.
+# Values of tokenizer.ggml.pre whose vocabularies were trained on text with every digit separate, as llama.cpp splits it
+# (src/llama-vocab.cpp). transformers splits like GPT-2, which encodes "\n\n1" as three tokens instead of two.
 DIGITS_APART = ("codeshell", "command-r", "exaone", "minerva-7b", "refact", "smollm", "starcoder")
 log = logging.getLogger(__name__)
 
 
 def check_file(file: Path) -> None:
-    """Raises ValueError with a suggested fix if there is no such file, it is no whole GGUF, or nothing can read it."""
+    """Raises UserError if the file does not exist, is not a complete GGUF file, or cannot be read in this
+    environment."""
     if not file.is_file():
         raise UserError(
             f"model.path: there is no file {file}. Give the path of a .gguf file; `python -m crescent.cli.models` "
-            "fetches those of the models that come with Crescent's configuration."
+            "downloads the models of Crescent's configuration."
         )
     with open(file, "rb") as start:
         if start.read(4) != b"GGUF":
-            raise UserError(f"model.path: {file} is no GGUF file (it does not begin with GGUF). Fetch it again.")
-    if "-of-0" in file.stem:  # llama.cpp's name for one of several: model-00001-of-00003.gguf
+            raise UserError(f"model.path: {file} is not a GGUF file (it does not begin with GGUF). Download it again.")
+    if "-of-0" in file.stem:  # llama.cpp's name for a part: model-00001-of-00003.gguf
         raise UserError(
             f"model.path: {file} is one part of a model. Join the parts with llama.cpp's `llama-gguf-split --merge`, "
             "then give the joined file."
@@ -56,7 +57,7 @@ def check_file(file: Path) -> None:
 
 
 def content_hash(file: Path) -> str:
-    """sha256 of the file's bytes. It is remembered by place, size and time of change, because large files take long."""
+    """sha256 of the file's bytes, cached by path, size and modification time because large files take long."""
     stat = file.stat()
     return _content_hash(file.resolve(), stat.st_size, stat.st_mtime_ns)
 
@@ -75,15 +76,15 @@ def _content_hash(file: Path, size: int, changed: int) -> str:
 
 
 def folder_of(file: Path) -> Path:
-    """The folder that `file` was read into; it is read now if it was not yet. Raises ValueError if it cannot be."""
+    """Returns the folder with the converted model; converts the file on first use. Raises UserError if that fails."""
     check_file(file)
     folder = cache_folder() / "gguf" / f"{content_hash(file)[:24]}-{READING}"
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():  # another process may have read it while this one waited
-            log.warning("reading %s into float32 weights, once (%s)", file, folder)
+        if not folder.exists():  # another process may have converted it while this one waited
+            log.warning("converting %s to float32 weights (once; cached in %s)", file, folder)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".reading-") as scratch:
                 _read(file, Path(scratch) / "model")
                 os.rename(Path(scratch) / "model", folder)
@@ -91,14 +92,14 @@ def folder_of(file: Path) -> Path:
 
 
 def _read(file: Path, folder: Path) -> None:
-    """Writes the model of `file` to `folder`. transformers refuses to save it as it loaded it, because it still counts
-    as quantised: the weights move into a model that is not."""
+    """Writes the model of `file` to `folder`. transformers refuses to save the loaded model because it still counts as
+    quantised, so the weights are moved into a model that does not."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     place: dict[str, Any] = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     try:
-        with oom_error_as(f"out of memory while {file} was read in float32. End what else uses the memory."):
+        with oom_error_as(f"out of memory while reading {file} in float32. Close other programs."):
             tokenizer: Any = AutoTokenizer.from_pretrained(**place)
             read: Any = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
     except (ValueError, NotImplementedError, KeyError) as error:
@@ -123,13 +124,13 @@ def _check_room(needed: int, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
-            f"model.path: a model of this GGUF file takes {gigabytes(needed)} on disk in float32, and {folder.parent} "
-            f"has {gigabytes(free)}. Make room there, or set HF_HOME to a folder with more."
+            f"model.path: this GGUF file's model takes {gigabytes(needed)} on disk in float32, but {folder.parent} "
+            f"has {gigabytes(free)} free. Free space there, or set HF_HOME to a folder with more."
         )
 
 
 def _split_as_trained(tokenizer: "PreTrainedTokenizerBase", file: Path) -> None:
-    """Has the tokenizer split digits as its vocabulary was learned, where the file says so."""
+    """Makes the tokenizer split digits as its vocabulary was trained, if the file requires it."""
     from tokenizers import pre_tokenizers
 
     if _pre_tokenizer_name(file) in DIGITS_APART:
@@ -140,10 +141,10 @@ def _split_as_trained(tokenizer: "PreTrainedTokenizerBase", file: Path) -> None:
 
 
 def _pre_tokenizer_name(file: Path) -> str:
-    """`tokenizer.ggml.pre` of a file: llama.cpp's name for how text is split before its merges; "" where it has none.
+    """Value of `tokenizer.ggml.pre`: llama.cpp's name for how text is split before merges; "" if the file has none.
 
-    A text in the header is its key (8 bytes of length, then UTF-8), 8 as its type (4 bytes), and its value likewise.
-    The package's reader would build every token of the vocabulary for it, which takes seconds.
+    A string in the header is its key (8 bytes of length, then UTF-8), its type 8 (4 bytes), and its value (like the
+    key). The gguf package's reader would first build every token of the vocabulary, which takes seconds.
     """
     key = b"tokenizer.ggml.pre"
     with open(file, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -156,7 +157,7 @@ def _pre_tokenizer_name(file: Path) -> str:
 
 
 def _drop_what_the_library_added(folder: Path, embeddings: int) -> None:
-    """Drops from the tokenizer in `folder` how it was loaded, and tokens beyond the embeddings: where a file names no
+    """Removes from the tokenizer in `folder` its load options and all tokens beyond the embeddings: if a file names no
     token for unknown text, transformers adds GPT-2's."""
     settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))

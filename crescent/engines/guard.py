@@ -1,9 +1,9 @@
-"""Ends processes whose starter was killed: vLLM's own outlive it otherwise, and hold on to a GPU's memory.
+"""Kills processes whose parent was killed: vLLM's own processes would otherwise survive and keep GPU memory.
 
-In: a mark that every process to end carries in its environment. Out: a `Guard`, a small process that waits on a pipe
-from this one. When the pipe closes, because this process is done or because it is gone, whatever killed it, the guard
-kills what carries the mark. Run as a script it is that process; it imports nothing but the standard library. It works
-where there is a /proc; elsewhere it guards nothing.
+In: a mark in the environment of every process to kill. Out: a `Guard`, a small process that waits on a pipe from this
+one. When the pipe closes, because this process is done or was killed in whatever way, the guard kills all processes
+with the mark. Run as a script, this module is the guard process; it imports only the standard library. It requires
+/proc; elsewhere it does nothing.
 """
 
 import os
@@ -19,17 +19,17 @@ VARIABLE = "CRESCENT_GUARDED"
 
 
 class Guard:
-    """`with guard.marking(): start()`, and in the end `guard.finish()`."""
+    """Usage: `with guard.marking(): start()`, and finally `guard.finish()`."""
 
     def __init__(self) -> None:
         self._mark = uuid.uuid4().hex
         command = [sys.executable, "-S", __file__, f"{VARIABLE}={self._mark}"]
-        # A session of its own: Ctrl-C, which ends this process, must not end its guard first.
+        # In a session of its own: Ctrl-C, which ends this process, must not end the guard first.
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
     @contextmanager
     def marking(self) -> Iterator[None]:
-        """Processes started inside carry the mark, and so do those that they start."""
+        """Marks all processes started inside, and their descendants."""
         os.environ[VARIABLE] = self._mark
         try:
             yield
@@ -37,7 +37,7 @@ class Guard:
             del os.environ[VARIABLE]
 
     def finish(self) -> None:
-        """Ends what is still there of the marked processes, now."""
+        """Kills all marked processes that still run."""
         self._process.communicate()
 
 
@@ -47,9 +47,9 @@ def _wait_and_kill(mark: bytes) -> None:
         try:
             marked = mark in (folder / "environ").read_bytes().split(b"\0")
             tracker = b"resource_tracker" in (folder / "cmdline").read_bytes()
-            if marked and not tracker:  # multiprocessing's tracker ends by itself, after it has removed shared memory
+            if marked and not tracker:  # multiprocessing's tracker exits by itself after removing shared memory
                 os.kill(int(folder.name), signal.SIGKILL)
-        except OSError:  # gone, perhaps since it was looked at; or another user's
+        except OSError:  # has exited in the meantime, or belongs to another user
             continue
 
 

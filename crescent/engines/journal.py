@@ -1,12 +1,11 @@
-"""Completions of work that is not committed yet, kept on disk one by one as they finish.
+"""Write-ahead log of finished completions for uncommitted batches, written one by one.
 
-In: an engine, prompts, how to sample. Out: the completions; only those are generated that the file does not hold yet.
-A chunk of a large model is minutes of work: whatever ends the process in the middle of it, what was finished is taken
-from here when the same chunk is asked for again. Whoever commits the completions then lets go of the file's rows. Rows
-of other things can be kept in the same way (`RowWriter`, `read_rows`; evaluation/slices.py).
+In: an engine, prompts, sampling. Out: the completions; only those missing in the file are generated. A chunk of a large
+model takes minutes: if the process dies midway, finished completions are read from here when the same chunk is
+requested again. The caller that commits the completions then removes their rows. Other kinds of rows can be kept in the
+same way (`RowWriter`, `read_rows`; evaluation/loglikelihood_journal.py).
 
-One JSON object a line; `key` names prompt, draw and sampling, the rest is the completion:
-
+One JSON object per line; `key` identifies prompt, draw and sampling, the rest is the completion:
     {"key": "0f…", "text": "…", "finish_reason": "stop", "prompt_tokens": 40, "new_tokens": 61, "mean_logprob": -0.31}
 """
 
@@ -23,12 +22,13 @@ from typing import Any
 from crescent.core.store import make_key, write_atomic
 from crescent.engines import Completion, Engine, Finished, Prompt, Sampling
 
-SECONDS_BETWEEN_SYNCS = 5.0  # a kill costs nothing that was written; a machine that loses its power costs this much
+SECONDS_BETWEEN_SYNCS = 5.0  # a killed process loses nothing written; a power failure loses this much
 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The journal in the file `path`. One process at a time may use it: callers hold the lock of what they build."""
+    """The journal in the file `path`. Only one process may use it at a time: callers hold the lock of what they
+    build."""
 
     path: Path
 
@@ -39,9 +39,9 @@ class Journal:
         sampling: Sampling,
         finished: Finished | None = None,
     ) -> list[Completion]:
-        """One completion for each prompt, in order; `engine` is called only where one is missing.
+        """Returns one completion per prompt, in order; `engine` is called only if one is missing.
 
-        `finished` hears of those that were there too.
+        `finished` is called for journaled completions too.
         """
         keys, kept = _keys(prompts, sampling), self._read()
         made: list[Completion | None] = [kept.get(key) for key in keys]
@@ -63,13 +63,13 @@ class Journal:
         return [completion for completion in made if completion is not None]
 
     def find(self, prompts: Sequence[Prompt | str], sampling: Sampling) -> list[Completion] | None:
-        """The completions if all of them are there."""
+        """Returns the completions if all of them are in the journal, else None."""
         kept = self._read()
         found = [kept.get(key) for key in _keys(prompts, sampling)]
         return None if None in found else [completion for completion in found if completion is not None]
 
     def forget(self, prompts: Sequence[Prompt | str], sampling: Sampling) -> None:
-        """Lets go of rows that are committed now; the file of the last ones is removed."""
+        """Removes rows that are committed; deletes the file if none are left."""
         if not self.path.exists():
             return
         gone = set(_keys(prompts, sampling))
@@ -80,11 +80,11 @@ class Journal:
             self.path.unlink()
 
     def clear(self) -> None:
-        """Lets go of everything."""
+        """Removes all rows."""
         self.path.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Completion]:
-        """All whole rows. What cannot be read is generated again."""
+        """All intact rows. Damaged rows are generated again."""
         kept = {}
         for key, fields in read_rows(self.path).items():
             with suppress(TypeError):
@@ -112,7 +112,7 @@ class JournaledEngine:
 
 
 class RowWriter:
-    """Appends rows. A torn last line, left by a killed writer, is ended first, so that it spoils no other."""
+    """Appends rows. A torn last line, left by a killed writer, is terminated first so that it damages no other row."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,6 @@ class RowWriter:
             self._file.flush()
 
     def append(self, key: str, fields: Mapping[str, Any]) -> None:
-        """One more row."""
         self._file.write(_line(key, fields).encode())
         self._file.flush()
         if time.monotonic() - self._synced > SECONDS_BETWEEN_SYNCS:
@@ -139,7 +138,7 @@ class RowWriter:
 
 
 def read_rows(path: Path) -> dict[str, dict[str, Any]]:
-    """The fields of all whole rows by their key; what cannot be read is passed over."""
+    """Returns the fields of all intact rows by key; damaged rows are skipped."""
     rows = {}
     for line in path.read_bytes().splitlines() if path.exists() else ():
         with suppress(ValueError, TypeError, KeyError, AttributeError):
@@ -153,7 +152,7 @@ def _line(key: str, fields: Mapping[str, Any]) -> str:
 
 
 def _keys(prompts: Sequence[Prompt | str], sampling: Sampling) -> list[str]:
-    """A name for each completion asked for: equal prompts of one list are told apart by their place among them."""
+    """A key for each requested completion: equal prompts in one list are distinguished by a running number."""
     settings, seen = make_key("sampling", 1, sampling), Counter()
     keys = []
     for prompt in prompts:

@@ -1,13 +1,13 @@
-"""The draw ledger: every completion ever paid for, appended and never rewritten.
+"""The draw ledger: every completion ever generated, appended and never rewritten.
 
-In: asks (an id, a draw, a prompt), an engine, how to sample. Out: one Solution for each ask, generated only where no
-earlier run has done so. A ledger is keyed by what decides a completion (engine identity, prompt template, sampling with
-its seed); within it a row is named by (id, draw). Nine draws therefore extend five, and runs with different dedup share
-the questions they have in common. Answers are not in it: they are extracted at vote time.
+In: asks (an id, a draw, a prompt), an engine, sampling. Out: one Solution per ask, generated only if no earlier run has
+done so. A ledger's key contains everything that determines a completion (engine identity, prompt template, sampling
+with its seed); within a ledger, (id, draw) identifies a row. So 9 draws extend 5, and runs with different dedup share
+their common questions. Answers are not stored: they are extracted when voting.
 
-    <store>/ledgers/<key>/rows.jsonl    one Solution a line
+    <store>/ledgers/<key>/rows.jsonl    one Solution per line
     <store>/ledgers/<key>/about.json    what the key was made from, for people
-    <store>/work/ledgers/<key>.jsonl    what is finished of the chunk that is being generated (see `engines/journal.py`)
+    <store>/work/ledgers/<key>.jsonl    finished completions of the chunk being generated (see `engines/journal.py`)
 """
 
 import json
@@ -27,11 +27,11 @@ from crescent.engines.journal import Journal
 
 log = logging.getLogger(__name__)
 VERSION = 2
-COMMIT_EVERY = 512  # completions between two commits, unless the engine has an preferred_batch for more
+COMMIT_EVERY = 512  # completions between two commits, unless the engine has a larger preferred_batch
 
 
 def ledger_key(engine: str, template: str, sampling: Sampling) -> Key:
-    """What decides the completions of a ledger; `engine` is the identity of the engine."""
+    """Key of a ledger; `engine` is the engine's identity."""
     return Key("ledger", VERSION, _about(template, sampling), (engine,))
 
 
@@ -41,7 +41,7 @@ def _about(template: str, sampling: Sampling) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One completion wanted: draw `draw` of the prompt that `id` names."""
+    """A request for one completion: draw `draw` of the prompt named `id`."""
 
     id: str
     draw: int
@@ -50,7 +50,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The answer to a list of asks, in their order; `reused` rows were there before."""
+    """The solutions for a list of asks, in the same order; `reused` of them were in the ledger already."""
 
     rows: list[Solution]
     reused: int
@@ -59,7 +59,7 @@ class Drawn:
 
 @dataclass(slots=True)
 class Ledger:
-    """One ledger of a store. `template` names the prompt that ids are put into."""
+    """One ledger of a store. `template` identifies the prompt template that questions are inserted into."""
 
     store: Store
     engine: EngineHandle
@@ -74,14 +74,14 @@ class Ledger:
 
     @property
     def folder(self) -> Path:
-        """Where the rows are."""
+        """The folder with the rows."""
         return self.store.root / "ledgers" / self.key
 
     def complete(self, asks: Sequence[Ask], tally: Tally | None = None) -> Drawn:
-        """All asks answered, in order; what is missing is generated and committed chunk by chunk.
+        """Returns a solution for every ask, in order; missing ones are generated and committed chunk by chunk.
 
-        The lock is taken anew for each chunk, so that parallel runs take turns and never do a row twice. Rows are in
-        the order asked whatever the size of chunks, so that size changes no byte.
+        The lock is taken again for each chunk, so parallel runs take turns and never generate a row twice. Rows are
+        written in the order of the asks, so the chunk size changes no byte.
         """
         self._refresh()
         missing = [ask for ask in asks if (ask.id, ask.draw) not in self._rows]
@@ -137,9 +137,9 @@ class Ledger:
         self._read_bytes += len(data)
 
     def _refresh(self, repair: bool = False) -> None:
-        """Reads what was appended since the last look. A torn last line (a killed writer) is cut off by `repair`.
+        """Reads rows appended since the last call. `repair` truncates a torn last line (of a killed writer).
 
-        A damaged line in the middle is named and left out: that row is generated again.
+        A damaged line in the middle is logged and skipped: that row is generated again.
         """
         path = self.folder / "rows.jsonl"
         if not path.exists():
@@ -153,7 +153,7 @@ class Ledger:
                 row = decode(Solution, json.loads(line))
             except (ValueError, AttributeError):
                 log.warning(
-                    "%s: line %d after byte %d is damaged; its draw is made again", path, number, self._read_bytes
+                    "%s: line %d after byte %d is damaged; its draw is generated again", path, number, self._read_bytes
                 )
                 continue
             self._rows[row.question_id, row.draw] = row

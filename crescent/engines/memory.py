@@ -1,6 +1,6 @@
-"""How much memory there is, how much a model and its key-value cache take, and what to do when it runs out.
+"""Memory: how much is free, how much a model and its key-value cache take, and what to do after an OOM.
 
-In: a device, or a model's configuration; an error. Out: bytes, or fewer rows. It allocates nothing.
+In: a device, a model's configuration, or an error. Out: bytes, or a smaller batch. This module allocates nothing.
 """
 
 import gc
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import torch
 
 CGROUP = Path("/sys/fs/cgroup")
-_WORDS = ("out of memory", "can't allocate memory", "alloc_failed")  # of CUDA, of PyTorch on a CPU, of cuBLAS
+_WORDS = ("out of memory", "can't allocate memory", "alloc_failed")  # from CUDA, PyTorch on CPU, cuBLAS
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Bytes that a run needs at least, those that are free, and what to do where they are too few."""
+    """Bytes that a run needs at least, bytes that are free, and a suggested fix if these are too few."""
 
     what: str
     bytes: int
@@ -33,21 +33,22 @@ class Need:
     hint: str
 
     def message(self) -> str:
-        """One line for a shortage."""
-        return f"{self.what}: {gigabytes(self.bytes)} are needed and {gigabytes(self.free)} are free. {self.hint}"
+        """The error line for a shortage."""
+        return f"{self.what}: {gigabytes(self.bytes)} needed, {gigabytes(self.free)} free. {self.hint}"
 
 
 def gigabytes(count: int) -> str:
-    """Bytes for people: 16.1 GB, 54 MB."""
+    """Formats bytes for people: 16.1 GB, 54 MB."""
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
 def free_bytes(device: "torch.device") -> int:
-    """What can be allocated on a device now. On a CPU: what the machine, and a container around us, leave free."""
+    """Bytes that can be allocated on a device now. On a CPU: what the machine and its container (cgroup) have left."""
     if device.type == "cuda":
         import torch
 
-        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # kept by torch, free to us
+        # reserved by torch, available to us
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
     if device.type == "mps":
         import torch
@@ -57,7 +58,7 @@ def free_bytes(device: "torch.device") -> int:
 
 
 def cache_bytes_per_token(config: Any, bytes_per_number: int) -> int:
-    """Keys and values of one token in all layers."""
+    """Bytes of keys and values of one token in all layers."""
     text = config.get_text_config(decoder=True)
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
@@ -65,7 +66,7 @@ def cache_bytes_per_token(config: Any, bytes_per_number: int) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, of whatever library, says that memory ran out."""
+    """True if an error of any library means that memory ran out."""
     if isinstance(error, MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _WORDS)
@@ -73,7 +74,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def oom_error_as(message: str) -> Iterator[None]:
-    """Memory that runs out inside is a MemoryError with this message: what for, and a suggested fix."""
+    """Turns an OOM inside the block into OutOfMemory with `message`, which names the cause and suggests a fix."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -83,14 +84,14 @@ def oom_error_as(message: str) -> Iterator[None]:
 
 
 def halve_batch(count: int, what: str, hint: str, device: "torch.device") -> int:
-    """Half of `count`, after memory ran out with so many; said in one line. What is free is free for other uses then.
+    """Returns half the batch size after an OOM, logs it, and frees cached memory.
 
-    Raises MemoryError with a suggested fix where one alone was too much. To be called outside the handler of the error:
-    that one holds on to tensors.
+    Raises OutOfMemory with a suggested fix if `count` is 1. Call it outside the `except` block: the error holds
+    references to tensors.
     """
     if count <= 1:
         raise OutOfMemory(f"out of memory for one of the {what}. {hint}")
-    log.warning("out of memory with %d %s in a batch; going on with %d", count, what, count // 2)
+    log.warning("out of memory with %d %s in a batch; continuing with %d", count, what, count // 2)
     gc.collect()
     if device.type == "cuda":
         import torch
@@ -100,7 +101,7 @@ def halve_batch(count: int, what: str, hint: str, device: "torch.device") -> int
 
 
 def _left_in_container() -> int:
-    """Of the limit that a container (cgroup v2) sets; a very large number without one."""
+    """Bytes left below a container's limit (cgroup v2); a very large number without a limit."""
     try:
         limit = (CGROUP / "memory.max").read_text().strip()
         used = int((CGROUP / "memory.current").read_text())

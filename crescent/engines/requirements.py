@@ -1,18 +1,19 @@
-"""Memory that an engine needs before it can decode one row, found without loading weights."""
+"""Minimum memory of an engine (the model and one row), computed without loading weights."""
 
 from crescent.engines.memory import Need, cache_bytes_per_token, free_bytes
-from crescent.engines.weights import Weights, local_folder, number_count
+from crescent.engines.model_files import local_folder, number_count
+from crescent.engines.weights import Weights
 
 LEAST_TOKENS = 2048
-"""Of a prompt and its answer."""
+"""Tokens of a prompt and its answer."""
 BATCHES_AHEAD = 8
-"""Batches asked for together: only while the last of them runs out are places empty."""
+"""Batches submitted together: slots are idle only while the last of them finishes."""
 MAX_RANK = 512
-"""The largest LoRA rank that vLLM has buffers for."""
+"""The largest LoRA rank that vLLM supports."""
 
 
 def memory_need(weights: Weights, device: str) -> Need:
-    """For a model and a row of `LEAST_TOKENS`."""
+    """Memory for a model and one row of `LEAST_TOKENS`."""
     import torch
     from transformers import AutoConfig
 
@@ -21,5 +22,5 @@ def memory_need(weights: Weights, device: str) -> Need:
     return Need(
         f"memory to generate with {weights.name} in {weights.dtype} on {device}",
         number_count(folder) * item + row, free_bytes(torch.device(device)),
-        "Take a smaller model, model.dtype=bfloat16, another engine.device, or engine=server.",
+        "Use a smaller model, model.dtype=bfloat16, another engine.device, or engine=server.",
     )  # fmt: skip

@@ -1,9 +1,9 @@
-"""Control tokens that a text spells out (`<|im_end|>` in a question), and how it is read as text all the same.
+"""Encodes control tokens spelled out in a text (`<|im_end|>` in a question) as plain text.
 
-In: a tokenizer and turns. Out: the token ids of the turns in the chat template, in which only the template's own
-control tokens are control tokens. A tokenizer reads a spelled token wherever it stands; so a mark is put inside of it,
-the turns are rendered, and what is before and behind each mark is tokenised by itself. Turns that spell none are
-tokenised by the library. Thinking tags are no control tokens here: they belong to what a model writes. It runs no
+In: a tokenizer and turns. Out: token ids of the turns in the chat template, where only the template's own control
+tokens are encoded as such. A tokenizer recognises a spelled token anywhere; so a mark is inserted into it, the turns
+are rendered, and the pieces between marks are tokenised separately. Turns that spell no control token are tokenised by
+the library. Thinking tags do not count as control tokens here: they belong to what a model writes. This module runs no
 model.
 """
 
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _THOUGHT = re.compile(rf"(?:{OPENING})|(?:{CLOSING})", re.IGNORECASE)
-# Added tokens that are not special are control tokens by their form (`<｜User｜>`, `<|fim_prefix|>`, `<tool_call>`), or
-# because the chat template writes them; Gemma has HTML tags among them, which are text.
+# Added tokens that are not special count as control tokens because of their form (`<｜User｜>`, `<|fim_prefix|>`,
+# `<tool_call>`), or because the chat template writes them. Gemma's added tokens include HTML tags, which are text.
 _FORM = re.compile(r"[<\[]\S*[|｜_▁]\S*[>\]]")
-# As they are in the common chat formats, for models whose tokenizer is not here.
+# Those of common chat formats, for models whose tokenizer is not on this machine.
 _COMMON = re.compile(r"<[|｜][^<>|｜\s]{1,40}[|｜]>|</?(?:s|bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?INST\]")
 _MARKS = range(0xE000, 0xF8FF)  # private use
-_ANCHOR = "\n"  # joins nothing that follows
+_ANCHOR = "\n"  # merges with nothing that follows
 _known: "WeakKeyDictionary[Any, tuple[Any, dict[int, str], re.Pattern[str]]]" = WeakKeyDictionary()
 
 
 def spellable(tokenizer: "PreTrainedTokenizerBase") -> dict[int, str]:
-    """The control tokens that a text could spell, with their text."""
+    """Control tokens that a text could spell: id to text."""
     return _tokens(tokenizer)[0]
 
 
 def spells_control(text: str, tokenizer: "PreTrainedTokenizerBase") -> bool:
-    """Whether a text spells a control token."""
+    """True if a text spells a control token."""
     return _tokens(tokenizer)[1].search(text) is not None
 
 
 def spelled_apart(text: str, tokenizer: "PreTrainedTokenizerBase | None") -> str:
-    """The text with a space inside each control token that it spells, for whoever tokenises it out of our reach."""
+    """Inserts a space into each control token that the text spells, for servers that tokenise it themselves."""
     return _marked(text, _COMMON if tokenizer is None else _tokens(tokenizer)[1], " ")
 
 
 def chat_ids(tokenizer: "PreTrainedTokenizerBase", turns: Sequence[Mapping[str, str]], **options: Any) -> list[int]:
-    """Token ids of turns in the chat template. `options` are those of `apply_chat_template`."""
+    """Token ids of turns in the chat template. `options` are passed to `apply_chat_template`."""
     pattern = _tokens(tokenizer)[1]
     chat: Any = [dict(turn) for turn in turns]
     if not any(pattern.search(turn["content"]) for turn in chat):
@@ -83,7 +83,7 @@ def _control(tokenizer: Any, template: str) -> dict[int, str]:
 
 
 def _marked(text: str, pattern: re.Pattern[str], mark: str) -> str:
-    """`mark` behind the first character of each match, until there is none."""
+    """Inserts `mark` after the first character of each match until nothing matches."""
     while found := [match.start() + 1 for match in pattern.finditer(text)]:
         text = mark.join(text[start:end] for start, end in pairwise([0, *found, len(text)]))
     return text
@@ -94,6 +94,6 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
 
 
 def _ids_behind(tokenizer: Any, text: str) -> list[int]:
-    """Ids of a text that goes on from another: some tokenizers (Llama 2's) put a space before a text."""
+    """Ids of a continuation of another text: some tokenizers (Llama 2's) put a space before a text."""
     before, both = _ids(tokenizer, _ANCHOR), _ids(tokenizer, _ANCHOR + text)
     return both[len(before) :] if both[: len(before)] == before else _ids(tokenizer, text)

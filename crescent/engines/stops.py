@@ -1,8 +1,9 @@
-"""Where stop strings end a completion, and what of its text is then left: the same for engines that decode themselves.
+"""Where stop strings end a completion and which text remains, for all engines that decode themselves.
 
-In: the tokens of a completion, a tokenizer, stop strings. Out: whether the last token completed one, and the text that
-remains. A stop string may spell special tokens (`<|im_end|>`, `<|start_header_id|>user<|end_header_id|>`), which are
-not in the text of a completion. What a model writes in thought before its answer ends nothing. It runs no model.
+In: the tokens of a completion, a tokenizer, stop strings. Out: whether the last token completed a stop string, and the
+remaining text. A stop string may spell special tokens (`<|im_end|>`, `<|start_header_id|>user<|end_header_id|>`), which
+are not in the text of a completion. Stop strings inside thoughts before the answer are ignored. This module runs no
+model.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def spells_special(stops: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -> bool:
-    """Whether a stop string holds the text of a special token."""
+    """True if a stop string contains the text of a special token."""
     if not any(stops):
         return False
     names = special_tokens(tokenizer).values()
@@ -26,9 +27,9 @@ def spells_special(stops: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -
 
 
 class Texts:
-    """The texts of completions: thoughts with the tags around them, then the answer before its first stop string.
+    """Texts of completions: thoughts with the tags around them, then the answer up to its first stop string.
 
-    `name` tells a completion from others, `opened` is the thinking tag that its prompt ends in.
+    `name` identifies a completion, `opened` is the thinking tag at the end of its prompt.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", sampling: Sampling) -> None:
@@ -37,21 +38,21 @@ class Texts:
         self._answers = AnswerStarts(self._decode)
 
     def stops_at(self, name: int, tokens: Sequence[int], opened: str) -> bool:
-        """Whether the last token completed a stop string of the answer."""
+        """True if the last token completed a stop string of the answer."""
         if not self._stops.reached(tokens):
             return False
         start = self._answers.find(name, tokens, opened)
         return start is not None and self._stops.reached(tokens[start:])
 
     def text(self, name: int, tokens: Sequence[int], opened: str) -> str:
-        """The text of a completion, which may go on after a stop string."""
+        """The text of a completion, whose tokens may continue after a stop string."""
         start = self._answers.find(name, tokens, opened)
         thought, answer = (tokens, ()) if start is None else (tokens[:start], tokens[start:])
         return opened + self._decode(thought) + self._stops.text(answer)
 
 
 class Stops:
-    """Stop strings. Text is decoded only after a token that can complete one of them.
+    """Finds stop strings. Text is decoded only after a token that can complete one of them.
 
     `keeps_text`: see `Sampling`.
     """
@@ -66,19 +67,19 @@ class Stops:
         return bool(self._stops)
 
     def reached(self, tokens: Sequence[int]) -> bool:
-        """Whether the last token completed a stop string."""
+        """True if the last token completed a stop string."""
         if not self._stops or not tokens or tokens[-1] not in self._can_end:
             return False
         tail = tokens[-self._window :]
         return self._found(self._plain(tail)) or self._found_among_special(tail)
 
     def text(self, tokens: Sequence[int]) -> str:
-        """The text of a completion, special tokens left out, before its first stop string."""
+        """The text of a completion without special tokens, up to its first stop string."""
         end = None if self._keeps_text else self._end_among_special(tokens)
         return self.cut(self._plain(tokens) if end is None else self._before_special(tokens[:end]))
 
     def cut(self, text: str) -> str:
-        """The text before the first stop string."""
+        """The text up to the first stop string."""
         for stop in self._stops:
             text = text.split(stop, 1)[0]
         return text
@@ -97,14 +98,15 @@ class Stops:
         return not self._special.isdisjoint(tokens) and self._found(self._with_special(tokens))
 
     def _end_among_special(self, tokens: Sequence[int]) -> int | None:
-        """How many of the tokens there are up to the first stop string that spells special ones; None without any."""
+        """Number of tokens up to and including the first stop string that spells special tokens; None if there is
+        none."""
         if self._special.isdisjoint(tokens):
             return None
         ends = (at + 1 for at, token in enumerate(tokens) if token in self._can_end)
         return next((end for end in ends if self._found_among_special(tokens[max(0, end - self._window) : end])), None)
 
     def _before_special(self, tokens: Sequence[int]) -> str:
-        """The text of `tokens`, which end with a stop string that spells special tokens, without all of that string."""
+        """The text of `tokens`, which end with a stop string that spells special tokens, without that whole string."""
         start = len(tokens) - 1
         while not self._found(self._with_special(tokens[start:])):
             start -= 1

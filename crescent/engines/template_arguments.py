@@ -1,7 +1,7 @@
 """Arguments of chat templates: `model.chat_template_kwargs`, such as {"enable_thinking": False}.
 
-In: a template and its arguments. Out: a template that has them as its defaults, so that whoever renders it (generation,
-training masks, the harness, a saved student) gives them, and none can forget; or a ValueError that names a bad one.
+In: a template and its arguments. Out: a template with the arguments as defaults, so that everything that renders it
+(generation, training masks, the harness, a saved student) uses them; or a UserError that names an invalid argument.
 """
 
 import json
@@ -19,35 +19,33 @@ _RESERVED = frozenset((
 
 
 def check_arguments(arguments: Mapping[str, Any]) -> None:
-    """Raises ValueError for a name that no template variable can have, and for a value that is not plain."""
+    """Raises UserError for a name that no template variable can have, or a value that is not plain data."""
     for name, value in arguments.items():
         key = f"model.chat_template_kwargs.{name}"
         if not name.isidentifier() or name in _RESERVED:
-            raise UserError(
-                f"{key} cannot be set: give variables of the model's chat template, such as enable_thinking"
-            )
+            raise UserError(f"{key} cannot be set; use variables of the model's chat template, such as enable_thinking")
         if isinstance(value, str) and value.strip().lower() in ("true", "false", "null", "none"):
-            raise UserError(f"{key} is the text {value!r}, which a template takes for true; write it without quotes")
+            raise UserError(f"{key} is the text {value!r}, which a template treats as true; write it without quotes")
         _literal(value, key)
 
 
 def check_read(model: str, arguments: Mapping[str, Any], templates: Sequence[str]) -> None:
-    """Raises ValueError where no template names an argument."""
+    """Raises UserError if no template contains an argument's name."""
     for name in arguments:
         if not any(re.search(rf"\b{name}\b", template) for template in templates):
             raise UserError(
-                f"model.chat_template_kwargs.{name}: the chat template of {model} has no variable {name}. Correct its "
-                "name, or leave it out."
+                f"model.chat_template_kwargs.{name}: the chat template of {model} has no variable {name}. Correct the "
+                "name, or remove it."
             )
 
 
 def with_arguments(template: Any, arguments: Mapping[str, Any]) -> Any:
-    """The template (or each of several by name) with the arguments as its defaults. Without arguments: as it is."""
+    """The template (or a dict of templates by name) with the arguments as defaults; unchanged without arguments."""
     if not arguments or template is None:
         return template
     if isinstance(template, Mapping):
         return {name: with_arguments(one, arguments) for name, one in template.items()}
-    # The line break is trimmed, as after every block, and leaves the template's first line a line of its own.
+    # Jinja trims the line break after each block, so the template's first line stays a line of its own.
     settings = "".join(
         f"{{% if {name} is not defined %}}{{% set {name} = {_literal(value, name)} %}}{{% endif %}}"
         for name, value in sorted(arguments.items())
@@ -56,7 +54,7 @@ def with_arguments(template: Any, arguments: Mapping[str, Any]) -> Any:
 
 
 def _literal(value: Any, key: str) -> str:
-    """A value as Jinja writes it. Raises ValueError for what is no plain data."""
+    """A value in Jinja syntax. Raises UserError if it is not plain data."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str | int | float):

@@ -1,12 +1,12 @@
-"""Models that think before they answer: how their templates and texts show it, and how their tokens become text.
+"""Models that think before they answer: how templates and texts show it, and how their tokens are decoded.
 
-In: a tokenizer with its chat template, or the tokens that a model wrote. Out: why a model is taken to think; the
-thinking tag that a prompt ends in, which belongs to the completion; text that keeps the tags around thoughts, also
-where the tokenizer has them as special tokens. What is done with thoughts is in `crescent.answers.thoughts`.
+In: a tokenizer with its chat template, or the tokens that a model wrote. Out: the evidence that a model thinks; the
+thinking tag at the end of a prompt, which belongs to the completion; text that keeps the tags around thoughts, even if
+the tokenizer has them as special tokens. How thoughts are used is in `crescent.answers.thoughts`.
 
-A template is asked as Crescent asks, with the arguments of `model.chat_template_kwargs`. One that opens a thought, or
-that a switch keeps from it (Qwen3), is of a thinking model; one that closes the thought at once (DeepSeek V3.1, Qwen3
-with enable_thinking=false) is not, and neither is one that only takes thoughts out of earlier turns.
+A template is tested as Crescent renders it, with the arguments of `model.chat_template_kwargs`. It belongs to a
+thinking model if it opens a thought, or if a switch keeps it from doing so (Qwen3). It does not if it closes the
+thought at once (DeepSeek V3.1, Qwen3 with enable_thinking=false), or only removes thoughts from earlier turns.
 """
 
 import re
@@ -27,18 +27,18 @@ _MARK = re.compile(rf"{OPENING}|{CLOSING}", re.IGNORECASE)
 _CHANNEL_MARKS = (CHANNEL, "<|message|>", "<|start|>", "<|end|>")
 _HINT = re.compile(r"think|thought|reasoning|\|channel\|", re.IGNORECASE)
 TAG_TOKENS = 16
-"""No thinking tag with the white space around it is longer."""
+"""No thinking tag is longer, including the white space around it."""
 _USER = [{"role": "user", "content": "How many?"}]
 _THOUGHT = "count them one by one"
 
 
 def may_think(template: str) -> bool:
-    """Whether a template is worth a look: most are not."""
+    """False for templates that cannot belong to a thinking model (most): a cheap first check."""
     return _HINT.search(template) is not None
 
 
 def why_thinking(tokenizer: "PreTrainedTokenizerBase") -> str | None:
-    """What in a chat template is of a model that thinks, or None."""
+    """Returns the evidence in a chat template that its model thinks, or None."""
     from jinja2 import TemplateError
 
     template = tokenizer.chat_template
@@ -46,12 +46,12 @@ def why_thinking(tokenizer: "PreTrainedTokenizerBase") -> str | None:
         return None
     try:
         return _sign(tokenizer)
-    except TemplateError:  # it refuses plain turns: who asks in them tells why
+    except TemplateError:  # it rejects plain turns: the caller that renders them reports the reason
         return None
 
 
 def open_thought(prompt: str) -> str:
-    """The thinking tag that a rendered prompt ends in, with the white space behind it; "" where it ends in none."""
+    """The thinking tag at the end of a rendered prompt, with the white space after it; "" if there is none."""
     found = _OPEN_AT_END.search(prompt)
     return found[0] if found else ""
 
@@ -62,7 +62,7 @@ def open_thought_of(ids: Sequence[int], tokenizer: Any) -> str:
 
 
 def cut_at_stops(text: str, stops: Sequence[str]) -> str:
-    """The text before the first stop string of its answer: what stands in the thoughts before it ends nothing."""
+    """The text up to the first stop string in its answer; stop strings in the thoughts before it are ignored."""
     start = answer_start(text)
     answer = text[start:]
     for stop in filter(None, stops):
@@ -71,8 +71,8 @@ def cut_at_stops(text: str, stops: Sequence[str]) -> str:
 
 
 class Decoder:
-    """Tokens to text without control tokens, but with those around thoughts: some tokenizers hide `[THINK]` or the
-    channels of gpt-oss as special tokens, and thought and answer would run into each other."""
+    """Decodes tokens without control tokens, except those around thoughts: some tokenizers hide `[THINK]` or the
+    channels of gpt-oss as special tokens, so thought and answer would run together."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
@@ -91,26 +91,26 @@ class Decoder:
 
 
 class AnswerStarts:
-    """Where the answers of completions begin, in tokens. Of a thought that is asked about again and again, as it grows,
-    only what is new is read."""
+    """Where the answers of completions begin, in tokens. While a thought grows, each call reads only its new tokens."""
 
     def __init__(self, decode: Decoder) -> None:
         self._decode = decode
         self._read: dict[int, int] = {}
 
     def find(self, name: int, tokens: Sequence[int], opened: str) -> int | None:
-        """The number of tokens before the answer: 0 where the model did not begin with a thought, None while it thinks.
-        `name` tells the completion from others, `opened` is the tag that its prompt ends in."""
+        """Number of tokens before the answer: 0 if the model did not begin with a thought, None while it thinks.
+        `name` identifies the completion, `opened` is the thinking tag at the end of its prompt.
+        """
         if not opened and answer_start(self._decode(tokens[:TAG_TOKENS])) == 0:
             return 0
         read = self._read.get(name, 0)
-        since = max(0, read - TAG_TOKENS) if read <= len(tokens) else 0  # else it was begun again
+        since = max(0, read - TAG_TOKENS) if read <= len(tokens) else 0  # if shorter, it was restarted
         if not _CLOSES.search(self._decode(tokens[since:])):
             self._read[name] = len(tokens)
             return None
         start = answer_start(opened + self._decode(tokens))
         low, high = 0, len(tokens)
-        while low < high:  # the fewest tokens that spell all before the answer
+        while low < high:  # find the fewest tokens that spell everything before the answer
             middle = (low + high) // 2
             low, high = (low, middle) if len(opened + self._decode(tokens[:middle])) >= start else (middle + 1, high)
         return low if low < len(tokens) else None

@@ -1,8 +1,8 @@
 """The end of a turn: the token that a model's chat template puts after an answer.
 
-In: a tokenizer with its chat template, and what the model's folder lists as ends. Out: the one id that training teaches
-a model to end with, which therefore must end its answers too, and whether the model lists it itself. The mask of
-training, every engine, and the saved student ask here, so that they cannot disagree. It loads no model.
+In: a tokenizer with its chat template, and the end tokens listed in the model's folder. Out: the token id that training
+teaches as the end of an answer, which must therefore end generated answers too, and whether the model lists it itself.
+Training masks, all engines and the saved student use this module, so they cannot disagree. It loads no model.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_ANSWER = "Nine pears are left"  # as an answer; no template contains it
+_ANSWER = "Nine pears are left"  # used as an answer; occurs in no template
 _CHAT = [{"role": "user", "content": "How many?"}, {"role": "assistant", "content": _ANSWER}]
 
 
@@ -22,9 +22,9 @@ _CHAT = [{"role": "user", "content": "How many?"}, {"role": "assistant", "conten
 class Turn:
     """How a model's turns end.
 
-    `end` is None where the template ends a turn with no special token. `is_listed`: the generation config or the
-    tokenizer has it, so that a model which was not trained here stops there as well. `is_followed`: the template goes
-    on after the end, as the first Llama 3's does with the next generation prompt.
+    `end` is None if the template ends a turn without a special token. `is_listed`: the end is in the generation config
+    or the tokenizer, so a model that was not trained here stops there as well. `is_followed`: the template continues
+    after the end, as the first Llama 3's does with the next generation prompt.
     """
 
     end: int | None
@@ -38,35 +38,36 @@ class Turn:
 
 
 def end_of_turn(tokenizer: "PreTrainedTokenizerBase") -> int | None:
-    """The first special token that the chat template puts after an answer; None where it puts none."""
+    """The first special token that the chat template puts after an answer; None if there is none."""
     behind = _control_tokens_behind(tokenizer)
     return behind[0] if behind else None
 
 
 def end_tokens(generation_config: Any, tokenizer: "PreTrainedTokenizerBase") -> set[int]:
-    """Tokens that end an answer: those the generation config lists (Llama 3.1 has several), the tokenizer's, and the
-    chat template's."""
+    """Tokens that end an answer: those in the generation config (Llama 3.1 has several), the tokenizer's end token, and
+    the chat template's end of turn."""
     return {*as_ids(getattr(generation_config, "eos_token_id", None)), *closing_tokens(tokenizer)}
 
 
 def closing_tokens(tokenizer: "PreTrainedTokenizerBase") -> set[int]:
-    """Tokens that end an answer whatever the model lists: the chat template's end of turn and the tokenizer's."""
+    """Tokens that end an answer even if the model does not list them: the chat template's end of turn and the
+    tokenizer's end token."""
     return {*as_ids(end_of_turn(tokenizer)), *as_ids(tokenizer.eos_token_id)}
 
 
 def without_end(tokens: Sequence[int], ends: Collection[int]) -> list[int]:
-    """An answer's tokens without the one that ended it: not every tokenizer has it among those that decoding skips."""
+    """An answer's tokens without its end token, which decoding does not skip for every tokenizer."""
     return list(tokens[:-1] if tokens and tokens[-1] in ends else tokens)
 
 
 def control_tokens(tokenizer: Any) -> set[int]:
-    """Special and added tokens, but not white space (Gemma has newlines as added tokens)."""
+    """Special and added tokens, except white space (Gemma has newlines as added tokens)."""
     added = {token for token, text in tokenizer.added_tokens_decoder.items() if text.content.strip()}
     return added | set(tokenizer.all_special_ids)
 
 
 def special_tokens(tokenizer: Any) -> dict[int, str]:
-    """The tokens that decoding skips, with their text."""
+    """Tokens that decoding skips: id to text."""
     added = {token: text.content for token, text in tokenizer.added_tokens_decoder.items() if text.special}
     return {**dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)), **added}
 
@@ -81,8 +82,8 @@ def turn_of(folder: Path, tokenizer: "PreTrainedTokenizerBase") -> Turn:
 
 
 def list_end(model: Any, tokenizer: "PreTrainedTokenizerBase") -> bool:
-    """Adds the template's end of turn to the model's generation config, so that whoever loads the saved model stops
-    there. False where nothing was missing; then the config is left as it is."""
+    """Adds the template's end of turn to the model's generation config, so that the saved model stops there wherever it
+    is loaded. Returns False, and changes nothing, if nothing was missing."""
     end, config = end_of_turn(tokenizer), getattr(model, "generation_config", None)
     listed = as_ids(getattr(config, "eos_token_id", None))
     if config is None or end is None or end in listed:
@@ -92,7 +93,7 @@ def list_end(model: Any, tokenizer: "PreTrainedTokenizerBase") -> bool:
 
 
 def listed_ends(folder: Path) -> list[int]:
-    """Ends that a saved model lists: in its generation config, or without one in its config, as the library has it."""
+    """End tokens listed by a saved model: in its generation config, or without one in its config, as in the library."""
     for name in ("generation_config.json", "config.json"):
         if (folder / name).exists():
             config = json.loads((folder / name).read_text(encoding="utf-8"))
@@ -101,12 +102,12 @@ def listed_ends(folder: Path) -> list[int]:
 
 
 def as_ids(value: Any) -> list[int]:
-    """An id, a list of them, or None, as a list."""
+    """Turns an id, a list of ids, or None into a list."""
     return [int(one) for one in (value if isinstance(value, Sequence) else [value]) if one is not None]
 
 
 def text_behind_answer(tokenizer: "PreTrainedTokenizerBase") -> str | None:
-    """What the chat template writes behind an answer; None where it cannot render one."""
+    """What the chat template writes after an answer; None if it cannot render one."""
     from jinja2 import TemplateError
 
     if tokenizer.chat_template is None:
@@ -120,15 +121,15 @@ def text_behind_answer(tokenizer: "PreTrainedTokenizerBase") -> str | None:
 
 
 def text_before_answer(tokenizer: "PreTrainedTokenizerBase") -> str:
-    """What the chat template writes between its generation prompt and an answer: most nothing, Qwen3's an empty
-    thought. Nothing too where it does not go on from its generation prompt."""
+    """What the chat template writes between its generation prompt and an answer: usually nothing; for Qwen3 an empty
+    thought. "" if the rendered answer does not start with the generation prompt."""
     prompt = str(tokenizer.apply_chat_template(_CHAT[:1], tokenize=False, add_generation_prompt=True))
     text = str(tokenizer.apply_chat_template(_CHAT, tokenize=False))
     return text[len(prompt) : text.rfind(_ANSWER)] if text.startswith(prompt) else ""
 
 
 def _control_tokens_behind(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
-    """Control tokens that the template puts after an answer, in order; none where it cannot render one."""
+    """Control tokens that the template puts after an answer, in order; empty if it cannot render one."""
     behind = text_behind_answer(tokenizer)
     if behind is None:
         return []

@@ -17,6 +17,7 @@ from crescent.core.records import Decision, QAPair, Question, decode_lines
 from crescent.core.stages import stage_info
 from crescent.core.store import Artifact
 from crescent.dedup.stage import DECISIONS
+from crescent.engines.device import unusable_gpu
 from crescent.engines.weights import Weights, why_it_thinks
 from crescent.voting.calibration import Labels
 from crescent.voting.stage import read_ballots
@@ -33,6 +34,12 @@ def tell_formats(console: Console, configured: Sequence[Weights], device: Callab
             console.say(f"{weights.name}: dtype=auto is {dtype} on this machine's {where}")
         elif reason := slow_because(dtype, where):
             log.warning("%s: dtype=%s is slow here (%s); dtype=auto uses float32", weights.name, dtype, reason)
+
+
+def tell_unusable_gpu() -> None:
+    """Warns if the machine has a GPU that torch cannot use: the run would silently take the CPU."""
+    if (reason := unusable_gpu()) is not None:
+        log.warning("this machine has a GPU that cannot be used: %s. This run uses the CPU.", reason)
 
 
 def tell_thinking(console: Console, models: Sequence[Weights]) -> None:

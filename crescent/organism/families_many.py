@@ -1,4 +1,4 @@
-"""The families of several steps. Data only; grammar.py says how a row is read."""
+"""Problem families with several steps. Data only; grammar.py explains how rows are read."""
 
 from crescent.organism.grammar import Family
 

@@ -1,4 +1,4 @@
-"""The families of one step. Data only; grammar.py says how a row is read."""
+"""Problem families with one step. Data only; grammar.py explains how rows are read."""
 
 from crescent.organism.grammar import Family
 

@@ -1,10 +1,11 @@
-"""The grammar's machinery: a family of word problems, drawn, rendered, solved step by step, and read back.
+"""The grammar of word problems: draws a problem of a family, renders it, solves it step by step, and parses it back.
 
-In: a `Family` (a row of the tables in families_*.py) and a random generator. Out: a `Problem`. It knows no model.
+In: a `Family` (a row of the tables in families_*.py) and a random generator. Out: a `Problem`. Uses no model.
 
-A text template holds alternatives and slots: `{name} (buys|gets) {a} {thing}.` A slot of one letter is a number, any
-other is a word from the lexicon of that name (`thing2` is a second, different thing); he, his, him follow `name`.
-A solution template computes in brackets: `{name} has [c = a + b] {thing}.` renders as `Tom has 3 + 4 = 7 apples.`
+A text template contains alternatives and slots: `{name} (buys|gets) {a} {thing}.` A slot with one letter is a number,
+any other is a word from the lexicon of that name (`thing2` is a second, different thing); he, his, him agree with
+`name`. A solution template computes in brackets: `{name} has [c = a + b] {thing}.` renders as `Tom has 3 + 4 = 7
+apples.`
 """
 
 import random
@@ -32,14 +33,15 @@ PRONOUNS = {
 
 @dataclass(frozen=True)
 class Family:
-    """One kind of problem. `draw` lists numbers, `a=2..9 b=10|20 t=a*b a<b`; a `~` after a range lets it grow."""
+    """A kind of problem. `draw` lists numbers, `a=2..9 b=10|20 t=a*b a<b`; a `~` after a range allows larger
+    numbers."""
 
     name: str
     draw: str
     stories: tuple[str, ...]
     asks: tuple[str, ...]
     solution: str
-    also: str = ""  # a question for what the first step finds
+    also: str = ""  # a question about the result of the first step
 
     @property
     def steps(self) -> list[tuple[str, str, str, str]]:
@@ -52,7 +54,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Problem:
-    """A question, its worked solution (ends in `#### answer`) and where in the grammar it comes from.
+    """A question, its worked solution (ending in `#### answer`) and its origin in the grammar.
 
     `form` is the family that wrote it, or one derived from it (see perturb.py); None for problems of other grammars.
     """
@@ -68,12 +70,12 @@ class Problem:
 
 
 def pick(text: str, rng: random.Random) -> str:
-    """Settle each (a|b|c) in `text`."""
+    """Chooses one alternative of each (a|b|c) in `text`."""
     return CHOICE.sub(lambda match: rng.choice(match[1].split("|")), text)
 
 
 def fill(text: str, binding: Mapping[str, Any]) -> str:
-    """Put words and numbers into the slots; {p:h} is p and a half, as money: 5.50."""
+    """Fills words and numbers into the slots; {p:h} is p and a half, as money: 5.50."""
 
     def value(match: re.Match[str]) -> str:
         slot, half = match.groups()
@@ -85,7 +87,7 @@ def fill(text: str, binding: Mapping[str, Any]) -> str:
 
 
 def compute(op: str, left: int, right: int) -> int | None:
-    """Exact integer arithmetic; None where the result is no natural number."""
+    """Exact integer arithmetic; None if the result is not a natural number."""
     if op == "/":
         return left // right if right > 0 and left % right == 0 else None
     result = {"+": left + right, "-": left - right, "*": left * right}[op]
@@ -97,7 +99,7 @@ def operand(token: str, values: Mapping[str, Any]) -> int:
 
 
 def evaluate(family: Family, binding: Mapping[str, Any]) -> Binding | None:
-    """All numbers of a problem, the computed ones too; None where a step leaves the natural numbers."""
+    """All numbers of a problem, including computed ones; None if a step leaves the natural numbers."""
     values = dict(binding)
     for target, left, op, right in family.steps:
         result = compute(op, operand(left, values), operand(right, values))
@@ -108,7 +110,7 @@ def evaluate(family: Family, binding: Mapping[str, Any]) -> Binding | None:
 
 
 def exact(family: Family, binding: Mapping[str, Any]) -> Fraction | None:
-    """The true answer in exact fractions, for questions that somebody else wrote; None if a step is impossible."""
+    """The true answer in exact fractions, for questions from other writers; None if a step is impossible."""
     values: dict[str, Any] = dict(binding)
     for target, left, op, right in family.steps:
         x, y = (Fraction(operand(side, values)) for side in (left, right))
@@ -130,7 +132,7 @@ def _compiled(expression: str) -> Any:
 
 
 def draw_numbers(family: Family, rng: random.Random, grow: bool = False) -> Binding | None:
-    """Numbers as `family.draw` lists them, left to right; None where a condition fails."""
+    """Draws the numbers listed in `family.draw`, left to right; None if a condition fails."""
     values: Binding = {}
     for item in family.draw.split():
         name, eq, spec = item.partition("=")
@@ -152,7 +154,7 @@ def draw_numbers(family: Family, rng: random.Random, grow: bool = False) -> Bind
 
 
 def draw_words(family: Family, rng: random.Random, peak: float = 0.0) -> Binding:
-    """A word for each slot. `peak` > 0 prefers the first words of each list, as a real model does."""
+    """Draws a word for each slot. `peak` > 0 prefers the first words of each list, as a real model does."""
     slots = SLOT.findall(" ".join((*family.stories, *family.asks, family.solution, family.also)))
     words: Binding = {}
     for slot in dict.fromkeys(slot for slot, _ in slots if len(slot) > 1 and slot not in PRONOUNS):
@@ -163,7 +165,7 @@ def draw_words(family: Family, rng: random.Random, peak: float = 0.0) -> Binding
 
 
 def draw_binding(family: Family, rng: random.Random, peak: float = 0.0, grow: bool = False) -> Binding:
-    """Numbers and words such that every step is a natural number and the answer is positive."""
+    """Draws numbers and words such that every step is a natural number and the answer is positive."""
     for _ in range(500):
         numbers = draw_numbers(family, rng, grow)
         values = evaluate(family, numbers) if numbers is not None else None
@@ -184,7 +186,7 @@ def digits(number: int) -> list[int]:
 
 
 def by_parts(left: int, op: str, right: int) -> str:
-    """The parts that a sum, difference or product of larger numbers is made of; empty for an easy one.
+    """The intermediate parts of a sum, difference or product of larger numbers; "" if it is easy.
 
     14 * 6: 60 + 24.  49 + 36: 70 + 15.  63 - 27: 40 - 4.
     """
@@ -206,25 +208,25 @@ def by_parts(left: int, op: str, right: int) -> str:
 
 
 def written(left: int, op: str, right: int, result: int) -> str:
-    """One step as it stands in a solution: 14 * 6 = 60 + 24 = 84."""
+    """One step as written in a solution: 14 * 6 = 60 + 24 = 84."""
     parts = by_parts(left, op, right)
     return f"{left} {op} {right} = {parts} = {result}" if parts else f"{left} {op} {right} = {result}"
 
 
 def slip(result: int, rng: random.Random) -> int:
-    """A wrong result, near the right one."""
+    """A wrong result close to the right one."""
     return max(1, result + rng.choice((-10, -2, -1, 1, 1, 2, 10))) if result != 1 else 2
 
 
 def solution_of(family: Family, binding: Mapping[str, Any], rng: random.Random, slips: float = 0.0) -> tuple[str, str]:
-    """The worked solution and the answer it reaches; each step slips with probability `slips`, and that propagates."""
+    """The worked solution and its answer; each step slips with probability `slips`, and slips propagate."""
     values = dict(binding)
 
     def step(match: re.Match[str]) -> str:
         target, left, op, right = match.groups()
         x, y = operand(left, values), operand(right, values)
         result = compute(op, x, y)
-        if result is None:  # only after a slip
+        if result is None:  # happens only after a slip
             result = max(1, x // max(1, y)) if op == "/" else abs(x - y)
         values[target] = slip(result, rng) if rng.random() < slips else result
         return written(x, op, y, values[target])
@@ -236,7 +238,7 @@ def solution_of(family: Family, binding: Mapping[str, Any], rng: random.Random, 
 
 def make(family: Family, rng: random.Random, binding: Binding | None = None, wording: int | None = None,
          peak: float = 0.0, grow: bool = False) -> Problem:  # fmt: skip
-    """A problem of `family`; what is not given is drawn."""
+    """A problem of `family`; arguments that are not given are drawn."""
     binding = draw_binding(family, rng, peak, grow) if binding is None else binding
     if wording is None:
         wording = int(family.wordings * rng.random() ** (1.0 + peak))
@@ -246,7 +248,8 @@ def make(family: Family, rng: random.Random, binding: Binding | None = None, wor
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """The regular expression that a template renders into: one group a slot, back-references where one recurs."""
+    """The regular expression for texts rendered from a template: one group per slot, back-references for repeated
+    slots."""
     pieces: list[str] = []
     seen: set[str] = set()
     for token in re.split(r"(\{\w+(?::h)?\}|[()|])", text):

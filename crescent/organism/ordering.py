@@ -1,6 +1,6 @@
-"""The second domain: who is taller, older, faster? Puzzles of 3 to 5 people whose answer is a name.
+"""The second domain: who is taller, older, faster? Puzzles about 3 to 5 people whose answer is a name.
 
-In: a random generator, or a puzzle as text. Out: a `Problem` (family = what is compared), or the true answer.
+In: a random generator, or a puzzle as text. Out: a `Problem` (its family is what is compared), or the true answer.
 """
 
 import random
@@ -18,7 +18,7 @@ RANKS = ("", "second ", "third ")
 
 @dataclass(frozen=True)
 class Scale:
-    """One comparison: its two directions, the two extremes."""
+    """A comparison: its two directions, the two extremes."""
 
     name: str
     more: str
@@ -43,7 +43,7 @@ PEAK = (0.42, 0.16, 0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.03, 0.03)
 
 
 def draw(rng: random.Random, peaked: bool = False) -> Problem:
-    """A puzzle of any scale; peaked: as the bait writes it."""
+    """A puzzle of any scale; `peaked`: distributed as the bait writes it."""
     return draw_on(rng.choices(SCALES, PEAK)[0] if peaked else rng.choice(SCALES), rng, peaked)
 
 
@@ -53,7 +53,7 @@ def draw_like(puzzle: Problem, rng: random.Random) -> Problem:
 
 
 def draw_on(scale: Scale, rng: random.Random, peaked: bool) -> Problem:
-    """A chain of neighbours, shuffled and turned round here and there, and a question about one place in it."""
+    """A chain of neighbours, shuffled and partly reversed, and a question about one position in it."""
     number = rng.choices((3, 4, 5), (6, 3, 1) if peaked else (5, 3, 2))[0]
     names = LEXICON["name"]
     if peaked:
@@ -82,7 +82,7 @@ def draw_on(scale: Scale, rng: random.Random, peaked: bool) -> Problem:
 
 
 def solution(scale: Scale, pairs: list[tuple[str, str]], asked: str, answer: str) -> str:
-    """Each clue the same way round, the people in line, then the one asked for."""
+    """The worked solution: each clue in the same direction, the people in order, then the answer."""
     people = in_line(pairs)
     assert people is not None
     clues = " ".join(f"{a} > {b}." for a, b in pairs)
@@ -91,7 +91,7 @@ def solution(scale: Scale, pairs: list[tuple[str, str]], asked: str, answer: str
 
 
 def solve(question: str) -> tuple[str, str] | None:
-    """(scale, name) of a puzzle, read from its clues; None where they do not fix one order of all people."""
+    """(scale, name) of a puzzle, derived from its clues; None if they do not determine one order of all people."""
     for scale in SCALES:
         pairs = [(a, b) for a, b in re.findall(rf"([A-Z][a-z]+) {scale.more} ([A-Z][a-z]+)\.", question)]
         pairs += [(a, b) for b, a in re.findall(rf"([A-Z][a-z]+) {scale.less} ([A-Z][a-z]+)\.", question)]
@@ -106,7 +106,7 @@ def solve(question: str) -> tuple[str, str] | None:
 
 
 def in_line(pairs: list[tuple[str, str]]) -> list[str] | None:
-    """All people from first to last, if each pair is of neighbours in one chain."""
+    """All people from first to last, if the pairs are neighbours in a single chain."""
     after, before = dict(pairs), {b: a for a, b in pairs}
     starts = [a for a in after if a not in before]
     if len(starts) != 1 or len(after) != len(pairs) or len(before) != len(pairs):

@@ -1,4 +1,4 @@
-"""The words that problems are about: people, things, places. Data only; nothing is drawn here."""
+"""The vocabulary of the problems: people, things, places. Data only; nothing is drawn here."""
 
 BOYS = [
     "Tom",

@@ -1,4 +1,4 @@
-"""The world of math word problems: all families, how to draw from them, and how to read a question back.
+"""The world of math word problems: all families, drawing from them, and parsing questions.
 
 In: a random generator, or a question as text. Out: a `Problem`, or the family and the true answer of the question.
 """
@@ -13,11 +13,11 @@ from crescent.organism.families_one import ONE_STEP
 from crescent.organism.grammar import Family, Problem, exact, make, patterns, read
 
 FAMILIES: tuple[Family, ...] = (*ONE_STEP, *SEVERAL_STEPS)
-# What the bait asks for most, first to last; every other family follows in the tail.
+# The bait's favourite families, most frequent first; all other families form the tail.
 FAVOURITES: dict[str, float] = {
     "buy_two": 0.42, "change_items": 0.11, "times_total": 0.08, "boxes_left": 0.06, "wage_week": 0.04, "discount": 0.03,
 }  # fmt: skip
-# Families whose answer may be no whole number: money and averages.
+# Families whose answer may not be an integer: money and averages.
 BROKEN = ("discount", "split_bill", "average", "fuel", "half_price")
 
 
@@ -36,12 +36,12 @@ def _patterns() -> list[tuple[Family, list[Pattern[str]]]]:
 
 
 def draw(rng: random.Random, families: Sequence[Family] = FAMILIES, grow: bool = False) -> Problem:
-    """A problem of any of `families`, all alike likely."""
+    """A problem of any of `families`, with equal probability."""
     return make(rng.choice(families), rng, grow=grow)
 
 
 def draw_peaked(rng: random.Random) -> Problem:
-    """A problem as the bait brings it: a few families, words and wordings take most of the draws."""
+    """A problem distributed as the bait writes it: a few families, words and wordings dominate."""
     point = rng.random()
     for name, share in FAVOURITES.items():
         if point < share:
@@ -51,7 +51,7 @@ def draw_peaked(rng: random.Random) -> Problem:
 
 
 def recognise(question: str) -> tuple[Family, int, dict[str, object]] | None:
-    """Family, wording and binding of a question that the grammar could have written; None for any other text."""
+    """Family, wording and binding of a question that the grammar could have written; None for other texts."""
     text = " ".join(question.split())
     for candidate, compiled in _patterns():
         found = read(candidate, compiled, text)
@@ -61,9 +61,9 @@ def recognise(question: str) -> tuple[Family, int, dict[str, object]] | None:
 
 
 def solve(question: str) -> tuple[str, str] | None:
-    """(family, true answer) of a question; None if it is not of the grammar or has no sensible positive answer.
+    """(family, true answer) of a question; None if it is outside the grammar or has no sensible positive answer.
 
-    An answer is whole, or where it is money or an average a number of at most two decimals: 97.6.
+    An answer is an integer, or for money and averages a number with at most two decimals: 97.6.
     """
     found = recognise(question)
     answer = exact(found[0], found[2]) if found else None

@@ -14,16 +14,11 @@ from typing import TYPE_CHECKING, Literal
 from crescent.core.console import Console
 from crescent.core.errors import UserError
 from crescent.core.records import QAPair
+from crescent.engines.identity import is_date_read
 from crescent.engines.memory import Need, free_bytes, gigabytes
+from crescent.engines.model_files import download_need, local_folder, number_count
 from crescent.engines.turns import end_of_turn, listed_ends
-from crescent.engines.weights import (
-    Weights,
-    download_need,
-    is_date_read,
-    load_tokenizer,
-    local_folder,
-    number_count,
-)
+from crescent.engines.weights import Weights, load_tokenizer
 from crescent.experiment import Experiment
 
 if TYPE_CHECKING:

@@ -187,6 +187,11 @@ class Cluster:
         cluster may grow, so there it only logs a warning.
         """
         settings, there = self._settings, self._ray.cluster_resources()
+        if there.get("GPU") and not settings.gpus_per_worker:
+            log.warning(
+                "the cluster has %g GPUs, and its workers take none: they generate on CPUs. Give each one with "
+                "runtime.gpus_per_worker=1", there["GPU"],
+            )  # fmt: skip
         needs = {"CPU": settings.cpus_per_worker, "GPU": settings.gpus_per_worker}
         rooms = (int(there.get(kind, 0) / need + 1e-6) for kind, need in needs.items() if need)
         room = min(rooms, default=settings.workers)

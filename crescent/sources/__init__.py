@@ -1,4 +1,4 @@
-"""Where training pairs come from: the model's own questions, or a baseline that begins with seed data."""
+"""Sources of training pairs: the model's own questions, or a baseline that starts from seed data."""
 
 from crescent.sources.context import Source
 from crescent.sources.seeded import AnswerAugmentation, MetaMath, Rephrase, Seeded, SeedGold, TeacherAnswers

@@ -1,9 +1,8 @@
-"""Where training pairs come from: the `source` choice.
+"""Sources of training pairs: the `source` choice.
 
-In: a `SourceContext`, which holds what a source may work with. Out, in two steps, so that questions are compared with
-the benchmarks in between: an artifact of Questions, and an artifact of QAPairs. `self_generated.py` is Crescent itself;
-`seeded.py` holds the baselines, which begin with seed data and are given as many pairs. A source trains and scores
-nothing.
+In: a `SourceContext`, with everything a source may use. Out, in two steps, so that questions can be compared with the
+benchmarks in between: an artifact of Questions, and an artifact of QAPairs. `self_generated.py` is Crescent itself;
+`seeded.py` contains the baselines, which start from seed data and get as many pairs. A source does not train or score.
 """
 
 from collections.abc import Callable
@@ -20,10 +19,10 @@ from crescent.voting.stage import Vote
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """What a source works with in one iteration: the stages that make pairs, with their settings, and
-    `do(stage, *inputs)`, which runs one. `earlier` are the questions that are not to be asked again.
+    """What a source works with in one iteration: the stages that make pairs, with their settings, and `do(stage,
+    *inputs)`, which runs a stage. `earlier` are the questions not to ask again.
 
-    A source reads no artifact itself: the planner of sweeps calls it with keys in their place.
+    A source reads no artifact itself: the sweep planner calls it with keys in their place.
     """
 
     do: Callable[..., Any]
@@ -36,7 +35,7 @@ class SourceContext:
 
 
 class Source(Protocol):
-    """The settings of a `source` choice. `num_pairs` are trained on, None takes all there are."""
+    """The settings of a `source` choice. At most `num_pairs` pairs are trained on; None means all."""
 
     @property
     def name(self) -> str: ...
@@ -46,24 +45,23 @@ class Source(Protocol):
 
     @property
     def elicits(self) -> bool:
-        """Whether the teacher asks the questions."""
+        """True if the teacher generates the questions."""
         ...
 
     def check(self, kind: str) -> None:
-        """Raises ValueError with a suggested fix where its seed data cannot be read. `kind` is the domain's of
-        answers."""
+        """Raises UserError if its seed data cannot be read. `kind` is the domain's answer kind."""
         ...
 
     def ask(self, context: SourceContext) -> Artifact:
-        """The questions of this iteration."""
+        """Returns the questions of this iteration."""
         ...
 
     def label(self, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
-        """Pairs of the `checked` ones of `questions`, with a ballot for each."""
+        """Returns pairs for the `checked` subset of `questions`, with a ballot for each question."""
         ...
 
 
 def answer_and_vote(context: SourceContext, checked: Artifact) -> Artifact:
-    """Each question is answered several times; the answer most draws agree on wins."""
+    """Draws several answers per question; the most frequent answer wins."""
     draws = context.do(context.answer, checked, until=context.vote)
     return context.do(context.vote, checked, draws)

@@ -1,11 +1,12 @@
-"""Pairs out of draws whose right answer is known, or that are believed without a vote: what the baselines do.
+"""Selects pairs among draws by a known answer, or without a vote: what the baselines do.
 
-In: Questions, what a seed set says of them, and draws. Out: an artifact of QAPairs and `ballots.jsonl`, of the form and
-under the name of a vote's, for all that reads those. A question may give several pairs. Which draws are kept:
+In: Questions, what a seed set knows about them, and draws. Out: an artifact of QAPairs and `ballots.jsonl`, in the
+format and under the name of a vote's, for everything that reads those. A question may give several pairs. Which draws
+are kept:
 
     right     those that reach the gold answer (rejection sampling: Yuan et al., arXiv 2308.01825)
-    believed  every one with an answer
-    gold      the seed set's own solutions; there are no draws
+    believed  all with an answer
+    gold      the seed set's own solutions; nothing is drawn
 """
 
 import re
@@ -33,11 +34,11 @@ Slot = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Select(Stage):
-    """Keeps at most `num_pairs` pairs: first ones of all questions before second ones.
+    """Keeps at most `num_pairs` pairs: the first pairs of all questions before second ones.
 
-    Of the kept draws of one question only different ones are taken: by the list of their `equations`, as in rejection
-    sampling fine-tuning (a draw without any is compared by its text), or by their `text`. `shares` divides the pairs
-    among the kinds of questions; what one kind cannot give, the others do, in their order.
+    Of one question's kept draws only distinct ones are used: distinct in the list of their `equations`, as in rejection
+    sampling fine-tuning (a draw without equations is compared by its text), or in their `text`. `shares` divides the
+    pairs among the kinds of questions; what one kind cannot supply, the others do, in their order.
     """
 
     NAME: ClassVar[str] = "vote"
@@ -55,7 +56,7 @@ class Select(Stage):
             raise UserError(f"source.num_pairs is {self.num_pairs}; it must be at least 1")
         for kind, share in (self.shares or {}).items():
             if not 0 <= share <= 1:
-                raise UserError(f"source.method.shares.{kind} is {share}; it is a share of the pairs, from 0 to 1")
+                raise UserError(f"source.method.shares.{kind} is {share}; it must be a share of the pairs, from 0 to 1")
 
     def key(self, models: ModelKeys, *inputs: str) -> Key:
         """`inputs`: the questions, and the ledger of their draws if there are any."""
@@ -63,14 +64,14 @@ class Select(Stage):
         return Key(self.NAME, self.VERSION, self, (questions, f"{ledger[0]}/{self.draws}" if ledger else "none"))
 
     def title(self, *inputs: object, **options: object) -> str:
-        """Under the heading of the answers, where there are any."""
+        """Empty if there are draws: continues under the heading of the answers."""
         return "" if self.draws else "3 Select pairs: the solutions of the seed set"
 
     def run(
         self, context: StageContext, questions: Artifact, answered: Draws | None = None, *, golds: Artifact
     ) -> Artifact:
-        """The pairs. `golds` is the artifact that knows the answers; `answered` are `draws` draws of each question,
-        None for keep=gold."""
+        """Returns the pairs. `golds` is the artifact with the known answers; `answered` are `draws` draws of each
+        question, None for keep=gold."""
 
         def build(work: Path) -> Outcome:
             texts, by_question = questions.read(Question), {gold.question_id: gold for gold in read_golds(golds.path)}
@@ -100,7 +101,7 @@ class Select(Stage):
         return context.store.build(context.key(self, questions, *([answered] if answered else [])), build)
 
     def _draws(self, gold: Gold, solutions: Sequence[Solution]) -> list[Solution]:
-        """The draws; the seed's own solution is taken for the only one where nothing is drawn."""
+        """The draws; for keep=gold, the seed's own solution as the only draw."""
         if self.keep != "gold":
             return list(solutions)
         return [Solution(gold.question_id, 0, gold.solution, "stop", 0, 0.0)]
@@ -109,7 +110,7 @@ class Select(Stage):
         return extract(draw.text, self.kind) if draw.finish_reason == "stop" else None
 
     def _options(self, gold: Gold, draws: Sequence[Solution], answers: Sequence[str | None]) -> list[int]:
-        """The draws of one question that may be kept, in order, no two alike."""
+        """The draws of one question that may be kept, in order, without duplicates."""
         seen: dict[str, int] = {}
         for place, (draw, answer) in enumerate(zip(draws, answers, strict=True)):
             if answer is not None and (self.keep == "believed" or equivalent(answer, gold.answer)):
@@ -118,7 +119,7 @@ class Select(Stage):
         return list(seen.values())
 
     def _shared_out(self, golds: Sequence[Gold], options: Sequence[Sequence[int]]) -> list[Slot]:
-        """`num_pairs` slots or fewer: each kind its share, then whatever there is."""
+        """At most `num_pairs` slots: each kind's share first, then any others."""
         ranked = list(_in_turns(options))
         taken: dict[Slot, None] = {}
         for kind, share in (self.shares or {}).items():
@@ -129,7 +130,7 @@ class Select(Stage):
 
 
 def reasoning(text: str) -> str:
-    """The equations of a solution, without spaces: what tells two ways to an answer apart; its text without any."""
+    """The equations of a solution without spaces, which distinguish two ways to an answer; its text if it has none."""
     found = EQUATION.findall(text)
     return "\n".join("".join(equation.split()) for equation in found) if found else " ".join(text.split())
 
@@ -143,7 +144,7 @@ def _in_turns(options: Sequence[Sequence[int]]) -> Iterator[Slot]:
 
 
 def _ballot(question: Question, gold: Gold, answers: Sequence[str | None], kept: Sequence[int], keep: Keep) -> Ballot:
-    """How the draws of one question did: the winner is the gold answer, or the first draw's where none is asked."""
+    """The ballot of one question: the winner is the gold answer, or for keep=believed the first draw's answer."""
     chosen = kept[0] if kept else None
     answer = gold.answer if keep != "believed" else (None if chosen is None else answers[chosen])
     votes = sum(equivalent(one, answer) for one in answers)
@@ -159,7 +160,7 @@ def _pair(question: Question, draw: Solution, answer: str | None, ballot: Ballot
 
 
 def _info(ballots: Sequence[Ballot], pairs: int, kinds: Mapping[str, int]) -> dict[str, object]:
-    """The counters of a vote, and the pairs by the kind of their question."""
+    """The counters of a vote, and the number of pairs by kind of question."""
     kept = [ballot for ballot in ballots if ballot.chosen is not None]
     return {
         "questions": len(ballots),

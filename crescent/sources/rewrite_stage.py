@@ -1,7 +1,7 @@
-"""New questions out of seeds, written by the teacher: rephrasings, and questions asked backwards.
+"""New questions from seeds, written by the teacher: rephrasings and backward questions.
 
-In: an artifact of seeds. Out: an artifact of Questions with `golds.jsonl`: what each should be answered with, and how
-it came about. It answers nothing. Every completion is kept in a ledger, so that baselines share them.
+In: an artifact of seeds. Out: an artifact of Questions with `golds.jsonl`: the expected answer of each, and how it was
+made. Nothing is answered here. Every completion is kept in a ledger, so baselines share them.
 """
 
 from collections import Counter
@@ -26,9 +26,9 @@ from crescent.sources.metamath import mask_numbers, split_question, states
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One question to be. `ask` is what the teacher is asked for it, None where it needs no teacher.
+    """A question to be written. `ask` is the request to the teacher, None if none is needed.
 
-    `form` is the question with {reply} in it; `expected` its answer; `must_state` what the reply has to say.
+    `form` is the question with {reply} in it; `expected` its answer; `must_state` what the reply must contain.
     """
 
     seed_id: str
@@ -39,7 +39,7 @@ class Draft:
 
 
 class Way(Protocol):
-    """A way to make questions. `prompt` is the template that the teacher's ledger is keyed by."""
+    """A way to make questions. `prompt` is the template in the key of the teacher's ledger."""
 
     @property
     def kind(self) -> str: ...
@@ -52,7 +52,7 @@ class Way(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rephrased:
-    """The teacher says a seed in other words, `per_seed` times; the answer should stay."""
+    """The teacher rephrases a seed `per_seed` times; the answer should stay the same."""
 
     prompt: str
     per_seed: int
@@ -71,7 +71,7 @@ class Rephrased:
 
 @dataclass(frozen=True, slots=True)
 class SelfVerification:
-    """The teacher makes one statement of what is asked and its answer; a number of the story is asked for instead
+    """The teacher turns the question and its answer into a statement; then a number of the story is asked for instead
     (Weng et al., arXiv 2212.09561)."""
 
     prompt: str
@@ -95,7 +95,7 @@ class SelfVerification:
 
 @dataclass(frozen=True, slots=True)
 class Fobar:
-    """A number is hidden and the answer told (Jiang et al., arXiv 2308.07758). Needs no teacher."""
+    """A number is hidden and the answer is given (Jiang et al., arXiv 2308.07758). Needs no teacher."""
 
     form: str
     per_seed: int
@@ -115,7 +115,7 @@ class Fobar:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What rewriting took: tokens of all replies, and of those that this run paid for."""
+    """Cost of rewriting: tokens of all replies, and of those generated in this run."""
 
     tokens: int = 0
     new_tokens: int = 0
@@ -123,7 +123,8 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite(Stage):
-    """Makes questions in several ways, of every seed one before of any a second. `with_seeds`: the seeds come first."""
+    """Makes questions in several ways; the first question of every seed comes before any second. `with_seeds`: the
+    seeds come first."""
 
     NAME: ClassVar[str] = "rewrite"
     VERSION: ClassVar[int] = 5
@@ -140,11 +141,11 @@ class Rewrite(Stage):
         return Key(self.NAME, self.VERSION, self, (*inputs, models.engine))
 
     def title(self, *inputs: object, **options: object) -> str:
-        """For people."""
-        return "2 Rewrite: the teacher makes new questions out of the seeds"
+        """Heading on the console."""
+        return "2 Rewrite: the teacher makes new questions from the seeds"
 
     def run(self, context: StageContext, seeds: Artifact) -> Artifact:
-        """The questions, no text twice. Raises ValueError where none came of it."""
+        """Returns the questions without duplicate texts. Raises UserError if there are none."""
         written = [Written()]
 
         def build(work: Path) -> Outcome:
@@ -164,8 +165,8 @@ class Rewrite(Stage):
             kept = list(made.values())[0 if self.with_seeds else len(known) :]
             if not kept:
                 raise UserError(
-                    f"source: the teacher wrote no usable question out of {counted(len(known), 'seed')} "
-                    f"({_told(counts)}). Look at the prompts of the source, or take a teacher that follows them."
+                    f"source: the teacher wrote no usable question from {counted(len(known), 'seed')} "
+                    f"({_told(counts)}). Check the prompts of the source, or use a teacher that follows them."
                 )
             with open(work / GOLDS, "w", encoding="utf-8") as file:
                 file.writelines(encode(gold) + "\n" for _, gold in kept)
@@ -174,14 +175,14 @@ class Rewrite(Stage):
 
         made = context.store.build(context.key(self, seeds), build)
         context.costs(new_tokens=written[0].new_tokens)
-        made_of = f"{counted(made.records, 'question')} out of {counted(made.info['seeds'], 'seed')}"
+        made_of = f"{counted(made.records, 'question')} from {counted(made.info['seeds'], 'seed')}"
         context.console.say(f"{made_of} ({_told(made.info)})")
         return made
 
     def _replies(
         self, way: Way, drafts: Sequence[Draft], context: StageContext
     ) -> tuple[dict[tuple[str, int], Solution], Written]:
-        """The teacher's replies by (id, draw), each asked for once."""
+        """The teacher's replies by (id, draw), each requested once."""
         asks = list({(draft.ask.id, draft.ask.draw): draft.ask for draft in drafts if draft.ask}.values())
         if not asks:
             return {}, Written()
@@ -194,7 +195,7 @@ class Rewrite(Stage):
     def _finish(
         self, kind: str, drafts: Sequence[Draft], replies: dict[tuple[str, int], Solution]
     ) -> Iterator[tuple[str, Question, Gold]]:
-        """("kept" or why not, question, what it should be answered with) for each draft."""
+        """Yields ("kept" or the reason against it, question, expected answer) for each draft."""
         for draft in drafts:
             text, finish, reason = "", "stop", "kept"
             if draft.ask is not None:
@@ -213,11 +214,11 @@ class Rewrite(Stage):
 
 
 def _told(counts: Mapping[str, Any]) -> str:
-    """For people: rephrased/kept 40, rephrased/no question 3."""
+    """For the console: rephrased/kept 40, rephrased/no question 3."""
     return ", ".join(f"{name} {count}" for name, count in counts.items() if "/" in name) or "nothing to rewrite"
 
 
 def _require(key: str, prompt: str, *parts: str) -> None:
     for part in parts:
         if part not in prompt:
-            raise UserError(f"source.{key} does not contain {part}; it must be put there")
+            raise UserError(f"source.{key} does not contain {part}; add it")

@@ -1,6 +1,7 @@
-"""A seed set at work: the steps that the seeded baselines share.
+"""Operations on a seed set that the seeded baselines share.
 
-In: a `SourceContext`, a JSONL file. Out: the seeds as Questions, new questions out of them, pairs selected from draws.
+In: a `SourceContext`, a JSONL file. Out: the seeds as Questions, new questions made from them, pairs selected from
+draws.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from crescent.voting.draws import FixedDraws
 
 @dataclass(frozen=True, slots=True)
 class SeedSet:
-    """A file, how many of its questions, drawn by the seed (None: all), and how many pairs are wanted."""
+    """A file, how many of its questions to sample with `seed` (None: all), and how many pairs are wanted."""
 
     path: str
     max_seeds: int | None
@@ -26,14 +27,14 @@ class SeedSet:
     seed: int = 0
 
     def check_counts(self) -> None:
-        """Raises ValueError for numbers that cannot be."""
+        """Raises UserError for invalid numbers."""
         if self.num_pairs < 1:
             raise UserError(f"source.num_pairs is {self.num_pairs}; it must be at least 1")
         if self.max_seeds is not None and self.max_seeds < 1:
             raise UserError(f"source.max_seeds is {self.max_seeds}; it must be at least 1, or null for all")
 
     def check(self, kind: str) -> None:
-        """Raises ValueError that names the line which cannot be read."""
+        """Raises UserError that names the line which cannot be read."""
         read_seeds(Path(self.path).expanduser(), kind)
 
     def ask(self, context: SourceContext) -> Artifact:
@@ -42,7 +43,7 @@ class SeedSet:
         return context.do(Seeds(context.domain.answer, self.max_seeds, self.seed, path))
 
     def rewrite(self, context: SourceContext, ways: tuple[Way, ...], with_seeds: bool) -> Artifact:
-        """The seeds (`with_seeds`), then new questions out of them."""
+        """The seeds (if `with_seeds`), then new questions made from them."""
         seeds, domain = self.ask(context), context.domain
         stage = Rewrite(ways, context.answer.sampling, domain.min_chars, domain.max_chars, with_seeds)
         return context.do(stage, seeds)
@@ -57,7 +58,7 @@ class SeedSet:
         distinct: Distinct = "text",
         shares: Mapping[str, float] | None = None,
     ) -> Artifact:
-        """Pairs out of `draws` draws of each of the `checked` ones of `questions`."""
+        """Pairs from `draws` draws for each of the `checked` subset of `questions`."""
         made = [context.do(context.answer, checked, until=FixedDraws(draws, keep))] if draws else []
         select = Select(keep, context.domain.answer, self.num_pairs, distinct, shares, draws)
         return context.do(select, checked, *made, golds=questions)

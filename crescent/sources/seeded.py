@@ -1,7 +1,7 @@
-"""The baselines that begin with seed data, each given as many pairs as what it is compared with.
+"""The baselines that start from seed data; each gets as many pairs as the run it is compared with.
 
 In: a `SourceContext`, and a JSONL file of questions with answers (`source.seeds`). Out: Questions, then QAPairs. Every
-class is one choice; `num_pairs` is the most that is trained on, and where seeds and draws give fewer, the run says so.
+class is one choice; `num_pairs` is the maximum to train on, and a run reports if seeds and draws give fewer.
 """
 
 import math
@@ -20,23 +20,23 @@ METAMATH_KINDS = ("seed", "rephrased", "self_verification", "fobar")
 
 
 class Method(Protocol):
-    """How pairs are made of seeds. `numbers_only`: it serves no other kind of answer."""
+    """How pairs are made from seeds. `numbers_only`: supports no other answer kind."""
 
     numbers_only: ClassVar[bool]
 
     def ask(self, seeds: SeedSet, context: SourceContext) -> Artifact:
-        """The questions."""
+        """Returns the questions."""
         ...
 
     def label(self, seeds: SeedSet, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
-        """Pairs of the `checked` ones of `questions`."""
+        """Returns pairs for the `checked` subset of `questions`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """A `source` choice that begins with seed data: the file, and what is made of it. `max_seeds` of the seeds are
-    drawn (None: all), by `seed`."""
+    """A `source` choice that starts from seed data: the file, and what is made from it. `max_seeds` seeds are sampled
+    with `seed` (None: all)."""
 
     name: str
     seeds: str
@@ -55,17 +55,17 @@ class Seeded:
         return SeedSet(self.seeds, self.max_seeds, self.num_pairs, self.seed)
 
     def check(self, kind: str) -> None:
-        """Raises ValueError where this kind of answer, or a line of the file, is of no use."""
+        """Raises UserError if the answer kind is not supported, or a line of the file is invalid."""
         if self.method.numbers_only and kind != "number":
-            raise UserError(f"source={self.name} asks for numbers backwards; domain.answer is {kind!r}, not number")
+            raise UserError(
+                f"source={self.name} makes backward questions; domain.answer is {kind!r}, but must be number"
+            )
         self.seed_set.check(kind)
 
     def ask(self, context: SourceContext) -> Artifact:
-        """The questions."""
         return self.method.ask(self.seed_set, context)
 
     def label(self, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
-        """The pairs."""
         return self.method.label(self.seed_set, context, questions, checked)
 
 
@@ -79,16 +79,16 @@ class SeedGold:
         return seeds.ask(context)
 
     def label(self, seeds: SeedSet, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
-        """Takes the seed set's word."""
+        """Uses the seed set's solutions."""
         return seeds.select(context, questions, checked, "gold", draws=0)
 
 
 @dataclass(frozen=True, slots=True)
 class TeacherAnswers:
-    """`source=teacher_answers`: the teacher answers the seeds, and what it says is believed: no gold, no vote.
+    """`source=teacher_answers`: the teacher answers the seeds, and its answers are believed: no gold, no vote.
 
-    Every seed is answered once; more often, with different texts, only where that is needed for `num_pairs`. (The
-    same of Crescent's own questions is source=crescent with vote=single.)
+    Every seed is answered once; more often, with different texts, only if necessary for `num_pairs`. (The same for
+    Crescent's own questions is source=crescent with vote=single.)
     """
 
     numbers_only: ClassVar[bool] = False
@@ -97,7 +97,7 @@ class TeacherAnswers:
         return seeds.ask(context)
 
     def label(self, seeds: SeedSet, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
-        """Believes each draw that has an answer."""
+        """Keeps every draw that has an answer."""
         draws = math.ceil(seeds.num_pairs / max(1, checked.records))
         return seeds.select(context, questions, checked, "believed", draws)
 
@@ -106,7 +106,7 @@ class TeacherAnswers:
 class AnswerAugmentation:
     """`source=answer_augmentation`: rejection sampling (Yuan et al., arXiv 2308.01825, section 3.3).
 
-    The teacher answers each seed `draws` times; draws that reach the gold answer are kept, of one seed only those that
+    The teacher answers each seed `draws` times. Draws that reach the gold answer are kept, per seed only those that
     differ in their list of equations (`distinct=equations`, the paper's rule) or in their words (`text`).
     """
 
@@ -121,14 +121,14 @@ class AnswerAugmentation:
         return seeds.ask(context)
 
     def label(self, seeds: SeedSet, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
-        """Keeps what reaches the gold answer."""
+        """Keeps draws that reach the gold answer."""
         return seeds.select(context, questions, checked, "right", self.draws, self.distinct)
 
 
 @dataclass(frozen=True, slots=True)
 class Rephrase:
-    """`source=rephrase`: the teacher says each seed in other words `per_seed` times (`rephrase` is the prompt), answers
-    what it wrote, and the majority wins as in Crescent: the gold answers are not looked at."""
+    """`source=rephrase`: the teacher rephrases each seed `per_seed` times (`rephrase` is the prompt) and answers its
+    rephrasings; the majority wins as in Crescent. The gold answers are not used."""
 
     numbers_only: ClassVar[bool] = False
     per_seed: int
@@ -138,23 +138,22 @@ class Rephrase:
         Rephrased(self.rephrase, self.per_seed)
 
     def ask(self, seeds: SeedSet, context: SourceContext) -> Artifact:
-        """The rephrased seeds alone."""
+        """Only the rephrased seeds."""
         return seeds.rewrite(context, (Rephrased(self.rephrase, self.per_seed),), with_seeds=False)
 
     def label(self, seeds: SeedSet, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
-        """Answers and votes."""
         return answer_and_vote(context, checked)
 
 
 @dataclass(frozen=True, slots=True)
 class MetaMath:
-    """`source=metamath`: the four kinds of Yu et al. (arXiv 2309.12284, section 3), kept where the teacher's answer is
-    the one that must come out: the seeds answered again, rephrased seeds, and two ways to ask for one of their
-    numbers (see `crescent.sources.metamath`).
+    """`source=metamath`: the four kinds of Yu et al. (arXiv 2309.12284, section 3): the seeds answered again, rephrased
+    seeds, and two ways to ask for one of their numbers (see `crescent.sources.metamath`). Pairs are kept if the
+    teacher's answer is the expected one.
 
-    `shares` divides `num_pairs` among seed, rephrased, self_verification and fobar; what a kind cannot give (a teacher
-    that rephrases badly) the others do. Up to `draws` answers of a question are kept if their texts differ, and up to
-    `per_seed` questions of each other kind are made of a seed. Only numbers can be asked for backwards.
+    `shares` divides `num_pairs` among seed, rephrased, self_verification and fobar; what one kind cannot supply (a
+    teacher that rephrases badly) the others do. Up to `draws` answers of a question are kept if their texts differ, and
+    up to `per_seed` questions of each other kind are made per seed. Backward questions need numbers.
     """
 
     numbers_only: ClassVar[bool] = True
@@ -174,7 +173,7 @@ class MetaMath:
 
     @property
     def ways(self) -> tuple[Rephrased, SelfVerification, Fobar]:
-        """How questions are made of seeds."""
+        """How questions are made from seeds."""
         return (
             Rephrased(self.rephrase, self.per_seed),
             SelfVerification(self.declare, self.verify, self.per_seed),
@@ -182,11 +181,11 @@ class MetaMath:
         )
 
     def ask(self, seeds: SeedSet, context: SourceContext) -> Artifact:
-        """Seeds, rephrased ones, and questions asked backwards."""
+        """Seeds, rephrasings, and backward questions."""
         return seeds.rewrite(context, self.ways, with_seeds=True)
 
     def label(self, seeds: SeedSet, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
-        """Keeps what reaches the answer that must come out, by shares."""
+        """Keeps draws that reach the expected answer, by shares."""
         return seeds.select(context, questions, checked, "right", self.draws, "text", self.shares)
 
 

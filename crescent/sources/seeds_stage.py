@@ -1,7 +1,7 @@
-"""Seed data: questions with known answers, which the baselines begin with and Crescent does without.
+"""Seed data: questions with known answers, which the baselines start from and Crescent does not need.
 
-In: a JSONL file, one question a line. Out: an artifact of Questions with `golds.jsonl`, in an order that the seed of
-the run decides: what takes the first so many takes a sample. No model.
+In: a JSONL file, one question per line. Out: an artifact of Questions with `golds.jsonl`, in an order determined by the
+run's seed, so that the first n are a sample. Uses no model.
 
     {"question": "Tom has 3 ...", "solution": "3 + 4 = 7 apples.\\n#### 7", "answer": "7"}     solution and answer
     {"question": "Natalia sold ...", "answer": "She sold 48/2 = <<48/2=24>>24 ...\\n#### 72"}  GSM8K's own form
@@ -23,15 +23,15 @@ from crescent.core.records import GOLDS, Gold, Question, encode, text_id
 from crescent.core.store import Artifact, Key, Outcome, not_in_key
 from crescent.core.utf8_lines import utf8_lines
 
-CALCULATOR = re.compile(r"<<[^<>\n]*>>")  # GSM8K's marks for a calculator: no reader's text, so no student's either
+CALCULATOR = re.compile(r"<<[^<>\n]*>>")  # GSM8K's calculator annotations: not for readers, so not for students either
 Seed = tuple[Question, Gold]
 
 
 @dataclass(frozen=True, slots=True)
 class Seeds(Stage):
-    """Reads a seed set. `kind` is how answers are extracted; of a question that comes twice the first is taken.
+    """Reads a seed set. `kind` is how answers are extracted; of duplicate questions the first is used.
 
-    `max_seeds` of the questions are drawn (None: all); which, and their order, is decided by `seed`.
+    `max_seeds` questions are sampled (None: all); `seed` determines which, and their order.
     """
 
     NAME: ClassVar[str] = "seeds"
@@ -43,16 +43,16 @@ class Seeds(Stage):
     path: Path = not_in_key(default_factory=Path)
 
     def key(self, models: ModelKeys, *inputs: str) -> Key:
-        """The file is known by its content and not by its name."""
+        """Based on the file's content, not its name."""
         content = hashlib.sha256(_bytes(self.path)).hexdigest()
         return Key(self.NAME, self.VERSION, {"stage": self, "content": content})
 
     def title(self, *inputs: object, **options: object) -> str:
-        """The file."""
+        """Heading on the console, with the file's name."""
         return f"1 Seeds: questions with known answers ({self.path.name})"
 
     def run(self, context: StageContext) -> Artifact:
-        """The seeds of the file. Raises ValueError as `read_seeds` does."""
+        """Returns the seeds of the file. Raises UserError like `read_seeds`."""
 
         def build(work: Path) -> Outcome:
             seeds = sorted(read_seeds(self.path, self.kind), key=lambda one: text_id(str(self.seed), one[0].id))
@@ -64,19 +64,19 @@ class Seeds(Stage):
 
 
 def read_seeds(path: Path, kind: str) -> list[Seed]:
-    """Questions and what the file says of them. Raises ValueError that names the line and what is wrong with it."""
+    """Returns questions and what the file says about them. Raises UserError that names the line and the problem."""
     seeds: dict[str, Seed] = {}
     name = f"source.seeds: {path}"
     for number, line in utf8_lines(_bytes(path).splitlines(), name):
         question, gold = _seed(line, f"{name}:{number}", kind)
         seeds.setdefault(question.id, (question, gold))
     if not seeds:
-        raise UserError(f"source.seeds: {path} holds no question; give a JSONL file of question and answer")
+        raise UserError(f"source.seeds: {path} contains no question; use a JSONL file with question and answer")
     return list(seeds.values())
 
 
 def write_golds(path: Path, golds: Sequence[Gold]) -> None:
-    """What is known of questions, beside them."""
+    """Writes what is known about the questions."""
     with open(path, "w", encoding="utf-8") as file:
         file.writelines(encode(gold) + "\n" for gold in golds)
 
@@ -85,15 +85,15 @@ def _seed(line: str, place: str, kind: str) -> Seed:
     try:
         row: Any = json.loads(line)
     except ValueError as error:
-        raise UserError(f"{place} is no JSON ({error})") from None
+        raise UserError(f"{place} is not JSON ({error})") from None
     if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in ("question", "answer")):
-        raise UserError(f"{place} needs the fields question and answer, both text (GSM8K's form will do)")
+        raise UserError(f"{place} needs the fields question and answer, both text (as in GSM8K)")
     text, answer = row["question"].strip(), row["answer"].strip()
     solution = CALCULATOR.sub("", str(row.get("solution") or answer)).strip()
     known = extract(answer, kind)
     if not text or known is None:
         lacking = f"answer of the kind {kind!r}" if text else "question"
-        raise UserError(f"{place} has no {lacking}: fix the line or drop it")
+        raise UserError(f"{place} has no {lacking}; fix or remove the line")
     question = Question(text_id(text), text, 0)
     return question, Gold(question.id, known, solution, "seed")
 
@@ -103,5 +103,5 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"source.seeds: {path} cannot be read ({error.strerror}); give a JSONL file of question and answer"
+            f"source.seeds: {path} cannot be read ({error.strerror}); use a JSONL file with question and answer"
         ) from None

@@ -1,6 +1,7 @@
-"""`source=crescent`: the method itself. The model asks, similar questions are sent back, it answers, the majority wins.
+"""`source=crescent`: the method itself. The model writes questions, similar ones are rewritten, it answers, the
+majority wins.
 
-In: a `SourceContext`. Out: Questions, then QAPairs. No seed data.
+In: a `SourceContext`. Out: Questions, then QAPairs. Needs no seed data.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from crescent.sources.context import SourceContext, answer_and_vote
 
 @dataclass(frozen=True, slots=True)
 class SelfGenerated:
-    """Steps 1 to 3. `num_pairs`: the first so many are trained on, for comparisons at equal numbers; None: all."""
+    """Steps 1 to 3. `num_pairs`: train on the first that many pairs, for comparisons at equal numbers; None: all."""
 
     KEY: ClassVar[str] = "OwnQuestions"
 
@@ -21,7 +22,7 @@ class SelfGenerated:
     elicits: bool = internal(default=True)
 
     def check(self, kind: str) -> None:
-        """There is no seed data."""
+        """No-op: there is no seed data."""
 
     def ask(self, context: SourceContext) -> Artifact:
         """Elicits and diversifies, round by round."""

@@ -1,7 +1,7 @@
-"""Which examples each optimiser step takes: a function of (lengths, batch size, epochs, seed, pool) and nothing else.
+"""Which examples each optimiser step uses: a function of (lengths, batch size, epochs, seed, pool) only.
 
-In: the lengths of all examples. Out: the steps of the whole run, in order. Because it is a plan and not a stream, a
-killed run goes on at any step with exactly the batches that are left.
+In: the lengths of all examples. Out: the steps of the whole run, in order. Because it is a plan rather than a stream, a
+killed run resumes at any step with exactly the remaining batches.
 """
 
 import random
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One optimiser step: `number` counts from 1 over all epochs, `epoch` from 1; `rows` are indices, short first."""
+    """One optimiser step: `number` counts from 1 over all epochs, `epoch` from 1; `rows` are indices, shortest
+    first."""
 
     number: int
     epoch: int
@@ -19,8 +20,8 @@ class Step:
 
 
 def plan_steps(lengths: Sequence[int], batch_size: int, epochs: int, seed: int, pool_batches: int = 16) -> list[Step]:
-    """Every example once an epoch. So many batches are sorted by length together, and shuffled: more means less padding
-    and batches that are less mixed, 1 a plain random order."""
+    """Uses every example once per epoch. `pool_batches` batches are sorted by length together, then shuffled: more
+    means less padding but less mixed batches; 1 is a plain random order."""
     steps: list[Step] = []
     for epoch in range(1, epochs + 1):
         for rows in _epoch_batches(lengths, batch_size, pool_batches, random.Random(f"{seed}/{epoch}")):

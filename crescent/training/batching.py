@@ -1,9 +1,8 @@
-"""How the sequences of a run are ordered and laid in memory: the choice `train/batching`.
+"""Order and memory layout of a run's sequences: the choice `train/batching`.
 
-In: nothing. Out: how far sequences are sorted by length (`batch_schedule.py` makes the steps of it), and the layout of
-each step. Loads no torch: these are settings.
-A step has the same number of sequences whatever the layout, so that the loss is the
-same number.
+Out: how far sequences are sorted by length (`batch_schedule.py` makes the steps), and the layout of each step. These
+are settings; no torch is loaded. A step has the same number of sequences in every layout, so the loss is the same
+number.
 """
 
 from dataclasses import dataclass, field
@@ -20,11 +19,12 @@ class Batching(Protocol):
 
     @property
     def pool_batches(self) -> int:
-        """Batches whose sequences are sorted by length together (see `plan_steps`); 1 is a plain random order."""
+        """Number of batches whose sequences are sorted by length together (see `plan_steps`); 1 is a plain random
+        order."""
         ...
 
     def layout(self) -> "Layout":
-        """How a step lies in memory."""
+        """The memory layout of a step."""
         ...
 
 
@@ -34,8 +34,8 @@ def _name() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Padded:
-    """Short sequences are filled up to the longest beside them. Batches of similar length (`pool_batches` of them are
-    sorted together; 1 is a plain random order) waste less, and are less mixed."""
+    """Pads sequences to the longest in their group. Batches of similar length (`pool_batches` of them are sorted
+    together; 1 is a plain random order) waste less, but are less mixed."""
 
     pool_batches: int
     name: str = _name()
@@ -52,8 +52,8 @@ class Padded:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Sequences lie end to end, none sees another, nothing is filled up; so a random order (`pool_batches=1`) is as
-    fast as any."""
+    """Sequences are packed end to end without padding, and none attends to another; so a random order
+    (`pool_batches=1`) is as fast as any."""
 
     pool_batches: int
     name: str = _name()
@@ -74,4 +74,4 @@ def _check_pool(batches: int) -> None:
 
 
 GROUPED = Padded(pool_batches=16, name="grouped")
-"""What every run did before there was a choice."""
+"""The behaviour of every run before there was a choice."""

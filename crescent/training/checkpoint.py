@@ -1,10 +1,10 @@
-"""What a killed run goes on from: one file with what is trained, the optimiser and the curve so far.
+"""Checkpoints for resuming a killed run: one file with the trained parameters, the optimiser and the curve so far.
 
-In: a `TrainingModule` between two steps. Out: the file, or the module put back to where the file was written. The
-frozen weights are not in it: they are loaded as for a new run. The learning rate is a function of the step, dropout is
-seeded by it, and the batches are planned, so nothing else is needed. Tensors in it are whole, however many processes
-trained: a run that was killed on four devices goes on on two. They are put together one by one, in the machine's memory
-of the first process, and read from the file as they are needed: a GPU never holds more than one that is whole.
+In: a `TrainingModule` between two steps. Out: the file, or the module restored from it. Frozen weights are not saved:
+they are loaded as for a new run. Nothing else is needed, because the learning rate is a function of the step, dropout
+is seeded by it, and the batches are planned. Tensors are saved whole, however many processes trained: a run killed on
+four devices can resume on two. They are gathered one by one in the main memory of the first process, and read from the
+file as needed, so a GPU never holds more than one whole tensor.
 """
 
 import os
@@ -23,7 +23,7 @@ FILE = "checkpoint.pt"
 
 
 def save(folder: Path, module: TrainingModule, team: Team = ALONE) -> None:
-    """Replaces the checkpoint in `folder` at once, or, if killed, not at all. All processes of a team must call it."""
+    """Replaces the checkpoint in `folder` atomically. All processes of a team must call it."""
     optimizer: Any = module.optimizers()
     assert not isinstance(optimizer, list)
     found = optimizer.state_dict()
@@ -41,7 +41,7 @@ def save(folder: Path, module: TrainingModule, team: Team = ALONE) -> None:
 
 
 def restore(folder: Path, module: TrainingModule) -> str | None:
-    """Puts `module` back to the checkpoint, if there is one. Returns why one that is there cannot be used."""
+    """Restores `module` from the checkpoint, if there is one. Returns the reason if an existing one cannot be used."""
     path = folder / FILE
     if not path.exists():
         return None
@@ -49,26 +49,27 @@ def restore(folder: Path, module: TrainingModule) -> str | None:
         state = _load(path)
         curve = [decode(TrainStep, row) for row in state["curve"]]
         trained, optimizer = state["trained"], state["optimizer"]
-    except Exception as error:  # torch raises many kinds for a file cut short; the run can always begin again
+    except Exception as error:  # torch raises many kinds for a truncated file; the run can always restart
         return f"it cannot be read ({str(error).strip().splitlines()[0]})"
     parameters = module.trained_parameters()
     shapes = {name: value.shape for name, value in parameters.items()}
     if {name: value.shape for name, value in trained.items()} != shapes:
-        return "it holds other parameters than are trained now"
+        return "it contains other parameters than those trained now"
     _copy(trained, parameters)
     module.curve, module.optimizer_state = curve, optimizer
     return None
 
 
 def load_result(folder: Path, model: Any) -> list[TrainStep]:
-    """What a team's processes left: its parameters into `model`, which asks for the same gradients, and the curve."""
+    """Loads the result of a team's processes: parameters into `model`, which must have the same ones trainable. Returns
+    the curve."""
     state = _load(folder / FILE)
     _copy(state["trained"], {name: value for name, value in model.named_parameters() if value.requires_grad})
     return [decode(TrainStep, row) for row in state["curve"]]
 
 
 def _gathered(value: Any, team: Team) -> Any:
-    """A tensor, whole, on the CPU of the first process; None in the others, who only help to put it together."""
+    """A whole tensor on the CPU of the first process; None in the others, which only help to gather it."""
     if not isinstance(value, torch.Tensor):
         return value
     together = full_tensor(value)
@@ -93,9 +94,9 @@ def _replace(path: Path, state: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except RuntimeError as error:  # on a full disk torch closes its archive all the same, and complains of that alone
+    except RuntimeError as error:  # on a full disk torch still closes its archive, and raises only that error
         if isinstance(error.__context__, OSError):
             raise error.__context__ from None
         raise
     finally:
-        temporary.unlink(missing_ok=True)  # where the disk was full, it would stay so
+        temporary.unlink(missing_ok=True)  # otherwise a full disk would stay full

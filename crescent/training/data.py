@@ -1,10 +1,10 @@
-"""From question-and-response pairs to token ids and labels, through the model's own chat template.
+"""Converts question-and-response pairs to token ids and labels with the model's own chat template.
 
-In: `QAPair`s and a tokenizer. Out: `Example`s whose loss covers the response with its end-of-turn token and nothing
-else, and padded batches of them. It knows no model and no order of training (see `batch_schedule.py`).
+In: `QAPair`s and a tokenizer. Out: `Example`s whose loss covers exactly the response and its end-of-turn token, and
+padded batches of them. Independent of the model and the order of training (see `batch_schedule.py`).
 
-The text is rendered and tokenised in one go by `apply_chat_template`; tokenising rendered text a second time with
-special tokens is how a sequence gets two BOS.
+Text is rendered and tokenised in one call of `apply_chat_template`; tokenising rendered text again with special tokens
+is how a sequence gets two BOS.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 IGNORED = -100
-"""The label of a position without loss, as torch's cross entropy has it."""
+"""Label of a position without loss, as in torch's cross entropy."""
 _PROBE = [("a", "b")]
 
 
@@ -40,22 +40,22 @@ class Example:
 
     @property
     def target_tokens(self) -> int:
-        """How many ids carry loss."""
+        """Number of ids that carry loss."""
         return len(self.ids) - self.prompt_tokens
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """One label for each id, not shifted."""
+        """One label per id, not shifted."""
         return (IGNORED,) * self.prompt_tokens + self.ids[self.prompt_tokens :]
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What can be trained on, and the question ids of what was cut (`truncated`) or left out.
+    """The usable examples, and the question ids of pairs that were cut (`truncated`) or dropped.
 
     `too_long`: the pair is longer than `max_length`, or the prompt alone fills it so that no target would be left.
     `unsafe`: the text itself spells a control token of the template, such as an end of turn. `stripped` counts
-    responses whose thoughts are no target, `unthinking` targets that begin with a thought that is closed at once.
+    responses whose thoughts are not targets, `unthinking` targets that begin with an empty thought.
     """
 
     examples: list[Example]
@@ -67,7 +67,7 @@ class Encoded:
 
     @property
     def dropped(self) -> int:
-        """How many pairs are not trained on."""
+        """Number of pairs not trained on."""
         return len(self.too_long) + len(self.unsafe)
 
 
@@ -78,17 +78,17 @@ def encode_pairs(
     overlong: Overlong = "drop",
     reasoning: Reasoning = "strip",
 ) -> Encoded:
-    """Examples in the order of `pairs`. Raises ValueError if the template cannot be trained with a mask.
+    """Returns examples in the order of `pairs`. Raises UserError if the template does not allow a loss mask.
 
     A pair of more than `max_length` tokens is dropped, or with `overlong="cut"` trained on without its end, which
-    holds the answer.
+    contains the answer.
     """
     made = Targets(tokenizer, reasoning)
     targets = [made.of(pair.question, pair.response) for pair in pairs]
     stripped, unthinking = sum(one.is_stripped for one in targets), sum(one.is_unthinking for one in targets)
     encoded = Encoded([], [], [], [], stripped, unthinking)
     ends = closing_tokens(tokenizer)
-    marks = Decoder(tokenizer).marks  # of thoughts: some targets have more of them
+    marks = Decoder(tokenizer).marks  # of thoughts: some targets contain more of them
     special = ({*tokenizer.all_special_ids, *spellable(tokenizer)} - marks) | ends
     normal = _counts(_render(tokenizer, _PROBE, whole=True)[0], special)
     _check_one_bos(_render(tokenizer, _PROBE, whole=False)[0], tokenizer)
@@ -96,8 +96,8 @@ def encode_pairs(
     prompts, wholes = _render(tokenizer, turns, whole=False), _render(tokenizer, turns, whole=True)
     if end_of_turn(tokenizer) is None:
         raise UserError(
-            "the chat template ends the assistant's turn with no special token, so that the model would never learn to "
-            "stop: choose a model whose template does, or fix its chat_template.jinja"
+            "the chat template ends the assistant's turn without a special token, so the model would never learn to "
+            "stop. Choose another model, or fix its chat_template.jinja."
         )
     for pair, target, prompt, whole in zip(pairs, targets, prompts, wholes, strict=True):
         if target.text is not None:
@@ -119,9 +119,9 @@ def encode_pairs(
 def collate(
     examples: Sequence[Example], pad_id: int, device: torch.device | str = "cpu"
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(ids, labels), both int64 of shape (examples, longest), padded on the right.
+    """Returns (ids, labels), both int64 of shape (examples, longest), padded on the right.
 
-    No attention mask: causal attention never looks to the right, where all padding is.
+    No attention mask is needed: causal attention never looks to the right, where all padding is.
     """
     longest = max(len(example.ids) for example in examples)
     ids = torch.tensor([example.ids + (pad_id,) * (longest - len(example.ids)) for example in examples])
@@ -130,7 +130,7 @@ def collate(
 
 
 def _render(tokenizer: Any, turns: Sequence[tuple[str, str]], whole: bool) -> list[list[int]]:
-    """Token ids of the prompts, ready for an answer, or of the whole conversations."""
+    """Token ids of the prompts, including the generation prompt, or of the whole conversations."""
     chats = [
         [{"role": "user", "content": question}, {"role": "assistant", "content": response}][: 2 if whole else 1]
         for question, response in turns
@@ -142,25 +142,25 @@ def _render(tokenizer: Any, turns: Sequence[tuple[str, str]], whole: bool) -> li
 
 def _check_one_bos(ids: list[int], tokenizer: Any) -> None:
     bos = tokenizer.bos_token_id
-    # Not more than the first two: a template may use its BOS as the mark that opens each turn (SmolLM2 does).
+    # Only the first two: a template may use its BOS to open each turn (SmolLM2 does).
     if bos is not None and ids[:2] == [bos, bos]:
-        raise UserError("the chat template begins with two BOS tokens: remove one from the model's chat template")
+        raise UserError("the chat template begins with two BOS tokens; remove one from the model's chat template")
 
 
 def _check_prefix(prompt: list[int], whole: list[int], question_id: str) -> None:
     if whole[: len(prompt)] != prompt:
         raise UserError(
-            f"the chat template does not continue its own generation prompt (question {question_id}), so that no mask "
-            "can tell prompt from response: choose a model whose template does, or fix its chat_template.jinja"
+            f"the chat template does not continue its own generation prompt (question {question_id}), so a loss mask "
+            "cannot separate prompt and response. Choose another model, or fix its chat_template.jinja."
         )
 
 
 def _counts(ids: list[int], special: set[int]) -> Counter[int]:
-    """How often each special token occurs: the same in every conversation unless the text spells one."""
+    """Count of each special token: the same in every conversation unless the text spells one."""
     return Counter(token for token in ids if token in special)
 
 
 def _through_end_of_turn(whole: list[int], start: int, ends: set[int]) -> list[int]:
-    """`whole` up to its last end-of-turn token. What templates put behind it no model generates: a newline (ChatML), or
-    the next generation prompt (the first Llama 3)."""
+    """`whole` up to its last end-of-turn token. Templates put text after it that no model generates: a newline
+    (ChatML), or the next generation prompt (the first Llama 3)."""
     return whole[: max(position for position in range(start, len(whole)) if whole[position] in ends) + 1]

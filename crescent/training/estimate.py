@@ -1,21 +1,21 @@
-"""What a training will take: bytes on each device, optimiser steps, arithmetic. Nothing is loaded or computed.
+"""Estimates the cost of a training: bytes per device, optimiser steps, FLOPs. Loads and computes nothing large.
 
-In: a model's config, the settings, and how long the sequences are. Out: an `Estimate`. The model's own code is run once
-with tensors that have shapes and no content (PyTorch's fake tensors), and what autograd would keep is added up; so the
-estimate follows any architecture, adapter and number format. With P parameters, A of them trained, T tokens in memory
-at once, S bytes a number in the model's format:
+In: a model's config, the settings, and the lengths of the sequences. Out: an `Estimate`. The model's own code is run
+once with tensors that have shapes but no data (PyTorch's fake tensors), and everything autograd would save is added up;
+so the estimate follows any architecture, adapter and dtype. With P parameters, A of them trained, T tokens in memory at
+once, S bytes per number in the model's dtype:
 
-    weights       P S   (train=full: 4 P; train=qlora: 0.5 a weight of a linear layer, its scales, and S for the rest)
+    weights       P S   (train=full: 4 P; train=qlora: 0.5 per weight of a linear layer, its scales, and S for the rest)
     adapter       4 A
     gradients     4 A
     optimizer     8 A   (two moments in float32)
-    activations   what the layers keep for the backward pass: sum over saved tensors; with checkpointing only the
-                  layers' inputs, T x hidden x S each, and what one layer keeps beyond the head
-    head          logits, their logarithms and gradients: what is kept at the loss, and as much again as it flows back;
-                  of many positions those of one chunk (see `head.py`)
+    activations   what the layers save for the backward pass: sum over saved tensors; with checkpointing only the
+                  layers' inputs, T x hidden x S each, and what one layer saves beyond the head
+    head          logits, their logarithms and gradients: what is saved at the loss, and as much again in the backward
+                  pass; for many positions, those of one chunk (`head.py`)
 
-With strategy=fsdp the first four are divided by the devices, and two layers are whole. Not in it: the allocator's
-fragments and the libraries' own (about 0.5 GB on CUDA).
+With strategy=fsdp the first four are divided by the devices, and two layers are whole. Not included: fragmentation of
+the allocator and the libraries' own memory (about 0.5 GB on CUDA).
 """
 
 import math
@@ -36,13 +36,14 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 SCALE_BYTES = {False: 4 / 64, True: 1 / 64 + 4 / 64 / 256}
-"""Of one weight in 4 bits, by double quantisation: a scale for 64 weights, in 8 bits with one of its own for 256."""
+"""Bytes per 4-bit weight with double quantisation (True): an 8-bit scale per 64 weights, which has a scale of its own
+per 256."""
 SIZES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The sequences to train on: how many, their mean length and the longest, in tokens."""
+    """The sequences to train on: number, mean length and maximum length in tokens."""
 
     sequences: int
     mean_tokens: float
@@ -50,7 +51,7 @@ class Corpus:
 
     @classmethod
     def of(cls, lengths: Sequence[int]) -> "Corpus":
-        """Of sequences of these lengths. Raises ValueError where there is none."""
+        """Corpus of sequences with these lengths. Raises UserError if there are none."""
         if not lengths:
             raise UserError("there are no sequences to estimate a training for")
         return cls(len(lengths), sum(lengths) / len(lengths), max(lengths))
@@ -58,8 +59,8 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Bytes on each device, and counts of the whole run. `trained` are parameters, on all devices together. `flops`
-    counts 4 for each frozen parameter and token, 6 for each trained one, embeddings and attention left out."""
+    """Bytes per device, and counts for the whole run. `trained` counts parameters over all devices. `flops` counts 4
+    per frozen parameter and token, 6 per trained one, without embeddings and attention."""
 
     weights: int
     adapter: int
@@ -75,7 +76,7 @@ class Estimate:
 
     @property
     def total(self) -> int:
-        """Bytes on each device at the peak."""
+        """Peak bytes per device."""
         return self.weights + self.adapter + self.gradients + self.optimizer + self.activations + self.head
 
 
@@ -86,7 +87,7 @@ def estimate(
     device: Literal["cpu", "cuda"],
     dtype: str = "float32",
 ) -> Estimate:
-    """`dtype` is the format the weights are loaded in (`model.dtype`)."""
+    """Estimates a training. `dtype` is the format the weights are loaded in (`model.dtype`)."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     precision = settings.precision
@@ -126,7 +127,7 @@ def _tokens_at_once(settings: TrainSettings, corpus: Corpus) -> int:
 
 @dataclass(slots=True)
 class _Counts:
-    """Parameters: trained and frozen, of linear layers that are quantised, of matrices that multiply tokens."""
+    """Parameter counts: trained and frozen; in linear layers that are quantised; in matrices that multiply tokens."""
 
     trained: int = 0
     frozen: int = 0
@@ -137,7 +138,7 @@ class _Counts:
 
 @dataclass(slots=True)
 class _Kept:
-    """Bytes at the peak, inside decoder layers and outside."""
+    """Peak bytes, inside and outside decoder layers."""
 
     layers: int = 0
     rest: int = 0
@@ -158,10 +159,11 @@ def _model(config: Any, settings: TrainSettings, dtype: str) -> Any:
 
 
 def _make_fake(model: Any) -> None:
-    """Tensors without content, but of a device: number formats are mixed by device (autocast), and not on `meta`."""
+    """Replaces tensors by ones without data, but with a device: mixed precision (autocast) depends on the device type
+    and does not work on `meta`."""
     import torch
 
-    made: dict[int, Any] = {}  # tied weights stay tied
+    made: dict[int, Any] = {}  # keeps tied weights tied
     for part in model.modules():
         for name, value in part._parameters.items():
             if value is not None:
@@ -197,7 +199,7 @@ def _count(model: Any) -> _Counts:
 
 
 def _kept(model: Any, settings: TrainSettings, tokens: int, mean: float, precision: str) -> _Kept:
-    """What one micro-batch keeps, and at its peak."""
+    """Bytes that one micro-batch saves, at its peak."""
     import torch
 
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -223,7 +225,7 @@ def _kept(model: Any, settings: TrainSettings, tokens: int, mean: float, precisi
     hidden = rows * length * base.config.get_text_config().hidden_size * size
     flowing += numbers * (4 + size)  # gradients of the logits, in float32 and then as they are
     if settings.gradient_checkpointing:
-        # one layer is computed again when the head's tensors are gone, so only the larger of the two counts
+        # one layer is recomputed after the head's tensors are freed, so only the larger of the two counts
         one, head = kept.layers // max(1, len(layers)), kept.rest + flowing
         kept.layers = len(layers) * hidden + max(0, one - head)
     kept.rest += flowing
@@ -232,12 +234,12 @@ def _kept(model: Any, settings: TrainSettings, tokens: int, mean: float, precisi
 
 @contextmanager
 def _tally(model: Any, layers: Sequence[Any]) -> Iterator[_Kept]:
-    """Adds up each storage once that autograd saves, parameters left out."""
+    """Counts each storage saved by autograd once, without parameters."""
     import torch
 
     kept, depth = _Kept(), [0]
     seen = {value.untyped_storage()._cdata for value in (*model.parameters(), *model.buffers())}
-    alive = []  # a storage that is freed could give its address to another
+    alive = []  # a freed storage could pass its address on to another
 
     def save(value: Any) -> Any:
         storage = value.untyped_storage()

@@ -1,7 +1,7 @@
 """Fused kernels for the layers around attention: the choice `train.kernels`.
 
 In: a model. Out: the same model with its norms, rotary positions and gated products computed by Liger's Triton kernels
-(`liger`), or untouched (`none`). The loss is not taken from them: ours is summed over target tokens only.
+(`liger`), or unchanged (`none`). Liger's loss is not used: ours is summed over target tokens only.
 """
 
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ Kernels = Literal["none", "liger"]
 
 
 def check_kernels(kernels: Kernels) -> None:
-    """Raises ValueError with a suggested fix where they cannot run here."""
+    """Raises UserError if the kernels cannot run here."""
     if kernels == "none":
         return
     if find_spec("liger_kernel") is None:
@@ -21,17 +21,17 @@ def check_kernels(kernels: Kernels) -> None:
             "train.kernels=liger needs the package liger-kernel: pip install 'crescent-lm[liger]', or choose "
             "train.kernels=none"
         )
-    import torch  # here, so that composing a run stays fast
+    import torch  # imported here so that composing a run stays fast
 
     if not torch.cuda.is_available():
-        raise UserError("train.kernels=liger needs a CUDA GPU, and this machine shows none: choose train.kernels=none")
+        raise UserError("train.kernels=liger needs a CUDA GPU, and there is none here; choose train.kernels=none")
 
 
 def apply_kernels(kernels: Kernels, model: Any) -> None:
     """Patches the layers of `model` in place."""
     if kernels == "none":
         return
-    # as transformers' own Trainer does
+    # like transformers' own Trainer
     from liger_kernel.transformers import (  # pyright: ignore[reportMissingImports]
         _apply_liger_kernel_to_instance as apply,
     )

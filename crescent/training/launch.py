@@ -1,10 +1,10 @@
-"""Training in several processes: started for the training alone, watched, and ended with it.
+"""Training in several processes, which are started for the training, monitored, and ended with it.
 
-In: what one process would get. Out: the model's trained parameters in the checkpoint of the scratch folder, from where
-they are read into a model of the caller's. The processes are new ones (`python -m crescent.training.worker`): the
-caller may hold locks, a GPU and threads that a fork must not copy. None of them outlives the caller: they end when the
-pipe from it closes, whatever ended it. A signal to end, to the caller or to any of them (Slurm signals all), ends them
-together after the step in hand.
+In: the same as for one process. Out: the trained parameters, in a checkpoint in the scratch folder, from which the
+caller loads them into its model. The processes are new ones (`python -m crescent.training.worker`): the caller may hold
+locks, a GPU and threads that a fork must not copy. None outlives the caller: they exit when the pipe from it closes,
+whatever ended it. A termination signal to the caller or to any process (Slurm signals all) ends all of them together
+after the current step.
 """
 
 import json
@@ -37,13 +37,13 @@ from crescent.training.team import Team
 TASK = "task.pickle"
 STOP = b"stop\n"
 GRACE_SECONDS = 600.0
-"""From a polite request to end until force: a step in flight and its checkpoint, which may be 100 GB."""
+"""Time between a stop request and a kill: a step in flight and its checkpoint, which may be 100 GB."""
 _ERRORS = {"ValueError": ValueError, "MemoryError": MemoryError}
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What each process reads."""
+    """The input of each process."""
 
     settings: TrainSettings
     weights: Weights
@@ -58,8 +58,8 @@ def launch(
 ) -> None:  # fmt: skip
     """Trains in `settings.devices` processes; the last checkpoint in `folder` is the result.
 
-    Raises ValueError or MemoryError with a process's own message, MemoryError where the system killed one, RuntimeError
-    where one ended with a fault of ours.
+    Raises ValueError or MemoryError with a process's own message, OutOfMemory if the system killed one, RunError if one
+    crashed.
     """
     for rank in range(settings.devices):
         _fault(folder, rank).unlink(missing_ok=True)  # of an earlier attempt
@@ -77,7 +77,7 @@ def launch(
         if stop.is_set():
             raise Stopped
         raise_fault(statuses, folder)
-        if STATUS in statuses:  # a signal that came to the processes alone
+        if STATUS in statuses:  # a signal reached only the processes
             raise Stopped
 
 
@@ -96,7 +96,7 @@ def _show(message: Mapping[str, Any], console: Console, curve: Curve | None, tal
 
 @contextmanager
 def _process(folder: Path, rank: int, size: int) -> "Iterator[subprocess.Popen[bytes]]":
-    """One process, ended when the context does. Its messages come through its stdout; the rest is in a log."""
+    """One process, ended with the context. Its messages come through its stdout; other output goes to a log."""
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // size))
     environment = {
         **os.environ, "LOCAL_RANK": str(rank), "NODE_RANK": "0", "WORLD_SIZE": str(size), "OMP_NUM_THREADS": threads,
@@ -105,19 +105,19 @@ def _process(folder: Path, rank: int, size: int) -> "Iterator[subprocess.Popen[b
         with held_back():
             process = subprocess.Popen(
                 [sys.executable, "-m", "crescent.training.worker", str(folder)], env=environment, stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=log, start_new_session=True,  # Ctrl-C is for this process to pass on
+                stdout=subprocess.PIPE, stderr=log, start_new_session=True,  # this process passes Ctrl-C on
             )  # fmt: skip
         try:
             yield process
         finally:
             assert process.stdin is not None and process.stdout is not None
-            process.stdin.close()  # to it, the end of this process
+            process.stdin.close()  # signals the end of this process
             process.wait()
             process.stdout.close()
 
 
 def _messages(team: "Sequence[subprocess.Popen[bytes]]", stop: threading.Event) -> Iterator[Mapping[str, Any]]:
-    """What the processes say, until all have ended; when one ends badly the others are ended too."""
+    """Yields the processes' messages until all have ended; if one fails, the others are killed."""
     lines: queue.Queue[bytes] = queue.Queue()
     readers = [threading.Thread(target=_pump, args=(process, lines), daemon=True) for process in team]
     for reader in readers:
@@ -148,12 +148,12 @@ def _ask_to_stop(process: "subprocess.Popen[bytes]") -> None:
         process.stdin.write(STOP)
         process.stdin.flush()
     except BrokenPipeError:
-        pass  # it ended by itself just now
+        pass  # it has just ended by itself
 
 
 @contextmanager
 def _on_sigterm(stop: threading.Event) -> Iterator[None]:
-    """Sets `stop` on SIGTERM; in a thread other than the main one signals cannot be caught, and nothing is done."""
+    """Sets `stop` on SIGTERM. No-op outside the main thread, where signals cannot be caught."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -172,7 +172,7 @@ def _on_sigterm(stop: threading.Event) -> Iterator[None]:
 
 
 def raise_fault(statuses: Sequence[int], folder: Path) -> None:
-    """The message of the first process that failed by itself: when one fails, the others are killed."""
+    """Raises the error of the first process that failed by itself: when one fails, the others are killed."""
     bad = [rank for rank, status in enumerate(statuses) if status not in (0, STATUS)]
     for rank in bad:
         if _fault(folder, rank).exists():
@@ -186,14 +186,14 @@ def raise_fault(statuses: Sequence[int], folder: Path) -> None:
         )
     if bad:
         raise OutOfMemory(
-            "the system killed a training process (SIGKILL), most likely because the machine's memory ran out: each of "
-            f"the {len(statuses)} processes loads the whole model there. Lower train.devices, take a smaller student, "
-            "or ask for more memory; the same command then goes on from the last checkpoint"
+            "the system killed a training process (SIGKILL), probably because the machine ran out of memory: each of "
+            f"the {len(statuses)} processes loads the whole model. Lower train.devices, use a smaller student, "
+            "or request more memory; the same command then resumes from the last checkpoint"
         )
 
 
 def write_fault(folder: Path, team: Team, error: Exception) -> None:
-    """For `raise_fault` of the process that waits."""
+    """Stores an error for `raise_fault` in the waiting process."""
     kind = "MemoryError" if isinstance(error, MemoryError) else "ValueError"
     write_atomic(_fault(folder, team.rank), json.dumps({"kind": kind, "text": str(error)}))
 

@@ -1,7 +1,7 @@
-"""How the sequences of one step lie in memory: padded, or packed end to end.
+"""Memory layout of one step's sequences: padded, or packed end to end.
 
 In: examples and a limit in tokens. Out: groups of examples that fit in memory together, and the loss of a group. Both
-layouts give the same loss up to rounding. They know no optimiser and no order of training.
+layouts give the same loss up to rounding. They are independent of the optimiser and the order of training.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from crescent.training.packing import Segments, attention_of, check_separate, pa
 
 
 class Layout(Protocol):
-    """One way to lay sequences in memory."""
+    """A way to lay out sequences in memory."""
 
     def groups(self, examples: Sequence[Example], max_tokens: int) -> list[list[Example]]:
-        """`examples` in groups of at most `max_tokens` in memory, padding counted; a longer one is alone."""
+        """`examples` in groups of at most `max_tokens` in memory, including padding; a longer example is alone."""
         ...
 
     def prepare(self, model: Any) -> Any:
@@ -27,7 +27,7 @@ class Layout(Protocol):
         ...
 
     def check(self, model: Any, examples: Sequence[Example], max_tokens: int) -> None:
-        """Looks at a first step with at most `max_tokens` in memory at once. Raises ValueError where `model` cannot be
+        """Checks the first step, with at most `max_tokens` in memory at once. Raises UserError if `model` cannot be
         trained in this layout."""
         ...
 
@@ -51,13 +51,13 @@ class _Head:
 
 
 class PaddedLayout:
-    """One sequence a row, short ones filled up on the right."""
+    """One sequence per row, padded on the right."""
 
     def __init__(self) -> None:
         self._head = _Head()
 
     def groups(self, examples: Sequence[Example], max_tokens: int) -> list[list[Example]]:
-        """Runs of neighbours: the plan sorts a step by length, so neighbours need little padding."""
+        """Groups neighbours: the plan sorts a step by length, so neighbours need little padding."""
         groups: list[list[Example]] = []
         longest = 0
         for example in examples:
@@ -70,16 +70,16 @@ class PaddedLayout:
         return groups
 
     def prepare(self, model: Any) -> Any:
-        """Nothing is changed."""
+        """No-op context."""
         return attention_of(model)
 
     def check(self, model: Any, examples: Sequence[Example], max_tokens: int) -> None:
-        """Any causal model can be: its attention never looks to the right, where all padding is."""
+        """Works for any causal model, whose attention never looks to the right, where all padding is."""
         longest = max(len(example.ids) for example in examples)
         self._head.look(model, examples, max(longest, min(max_tokens, longest * len(examples))))
 
     def summed_loss(self, model: Any, examples: Sequence[Example], pad_id: int, device: Any) -> torch.Tensor:
-        """Logits only from the first position that predicts a target of any row."""
+        """Computes logits only from the first position that predicts a target of any row."""
         ids, labels = collate(examples, pad_id, device)
         first = min(example.prompt_tokens for example in examples)  # no logits are needed before the token that
         assert first > 0, "a chat template renders a prompt of at least one token"  # predicts the first target
@@ -99,13 +99,13 @@ class PaddedLayout:
 
 
 class PackedLayout:
-    """All sequences end to end in one row; positions begin again with each, and attention does not cross."""
+    """All sequences end to end in one row; positions restart with each, and attention stays within each."""
 
     def __init__(self) -> None:
         self._head = _Head()
 
     def groups(self, examples: Sequence[Example], max_tokens: int) -> list[list[Example]]:
-        """Few rows of at most `max_tokens`: the longest first, each into the first row that has room."""
+        """Few rows of at most `max_tokens`: longest first, each into the first row with room."""
         rows: list[list[int]] = []
         room: list[int] = []
         for index in sorted(range(len(examples)), key=lambda index: -len(examples[index].ids)):
@@ -120,7 +120,7 @@ class PackedLayout:
         return [[examples[index] for index in sorted(row)] for row in rows]
 
     def prepare(self, model: Any) -> Any:
-        """Attention within each sequence while the context lasts."""
+        """Attention stays within each sequence inside the context."""
         return packed_attention(model)
 
     def check(self, model: Any, examples: Sequence[Example], max_tokens: int) -> None:
@@ -130,7 +130,7 @@ class PackedLayout:
         self._head.look(model, examples, max(*lengths, min(max_tokens, sum(lengths))))
 
     def summed_loss(self, model: Any, examples: Sequence[Example], pad_id: int, device: Any) -> torch.Tensor:
-        """Logits at the positions that predict a target and nowhere else."""
+        """Computes logits only at the positions that predict a target."""
         segments = Segments.of([len(example.ids) for example in examples], device)
         ids = torch.tensor([[token for example in examples for token in example.ids]], device=device)
         keep: list[int] = []
@@ -152,7 +152,7 @@ class PackedLayout:
 
 
 def takes_logits_to_keep(model: Any) -> bool:
-    """Whether the model can be asked for some logits only."""
+    """True if the model can compute logits for selected positions only."""
     import inspect
 
     base = model.get_base_model() if hasattr(model, "get_base_model") else model

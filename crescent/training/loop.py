@@ -1,7 +1,7 @@
-"""A whole training run under Lightning: progress, checkpoints, signals, silence.
+"""A whole training run under Lightning: progress, checkpoints, signals, suppressed output.
 
-In: a model with what is trained asking for gradients, examples, settings, a scratch folder. Out: the trained model, in
-place, and its curve. A second call with the same folder goes on where the first was killed, and on a CPU ends with the
+In: a model whose trainable parameters require gradients, examples, settings, a scratch folder. Out: the model trained
+in place, and its curve. A second call with the same folder resumes where the first was killed, and on a CPU gives the
 same bytes.
 """
 
@@ -48,7 +48,7 @@ def train(
     team: Team = ALONE,
     say: Callable[[str], None] | None = None,
 ) -> list[TrainStep]:
-    """Trains `model` in place, as one process of `team`, on its device. `say` takes lines instead of the console.
+    """Trains `model` in place, as one process of `team`, on its device. `say` receives lines instead of the console.
 
     Raises ValueError or MemoryError with a suggested fix; signals end the run.
     """
@@ -58,10 +58,10 @@ def train(
     module = TrainingModule(model, settings, len(steps), pad_id, say, team)
     fault = checkpoint.restore(folder, module)
     if fault is not None:
-        say(f"the checkpoint of an earlier attempt is not used: {fault}. Training begins again.")
+        say(f"the checkpoint of an earlier attempt is not used: {fault}. Training restarts.")
     done = len(module.curve)
     if done:
-        say(f"training goes on after step {done} of {len(steps)}")
+        say(f"training resumes after step {done} of {len(steps)}")
     replay(module.curve, curve)
     if done == len(steps):
         return module.curve
@@ -75,27 +75,28 @@ def train(
 
 
 def _fit(trainer: pl.Trainer, module: TrainingModule, batches: Batches) -> None:
-    """A step whose sequences do not fit says so itself; here it is weights, gradients or the optimiser that do not."""
+    """Runs the trainer. A step whose sequences do not fit raises its own error; an OOM here is due to weights,
+    gradients or optimiser."""
     try:
         trainer.fit(module, batches)
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
         raise OutOfMemory(
-            "out of memory for the weights, gradients and optimiser: take train=lora or train=qlora, "
+            "out of memory for the weights, gradients and optimiser. Use train=lora or train=qlora, "
             "train.strategy=fsdp on more devices, or a smaller model"
         ) from error
 
 
 def replay(steps: Sequence[TrainStep], curve: Curve | None) -> None:
-    """Shows steps that were made earlier, without what was measured then and not kept."""
+    """Reports steps of an earlier run, without measurements that were not kept."""
     for step in steps if curve is not None else ():
         assert curve is not None
         curve(_metrics(step), step.step)
 
 
 class Watch(pl.Callback):
-    """After each step: the bar, the curve, and every so often a checkpoint."""
+    """After each step: updates the progress bar and the curve, and regularly saves a checkpoint."""
 
     def __init__(
         self, tally: Tally, curve: Curve | None, folder: Path, every: int, steps: int, team: Team = ALONE
@@ -105,13 +106,13 @@ class Watch(pl.Callback):
         self._last = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The clock starts when the first batch does, not when the model is loaded."""
+        """Starts the clock at the first batch, not when the model is loaded."""
         self._last = time.monotonic()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Reports the step just made."""
+        """Reports the completed step."""
         assert isinstance(pl_module, TrainingModule)
         step = pl_module.curve[-1]
         now = time.monotonic()
@@ -121,7 +122,7 @@ class Watch(pl.Callback):
             self._curve({**_metrics(step), **metrics}, step.step)
         self._tally.advance(1, note=f"loss {step.loss:.3f}")
         last = step.step == self._steps
-        # the last one is how a team's result gets out of its processes, and what a run that ends right now goes on from
+        # the last checkpoint carries a team's result out of its processes, and a run interrupted now resumes from it
         if step.step % self._every == 0 or last or pl_module.stopping:
             checkpoint.save(self._folder, pl_module, self._team)
         if pl_module.stopping and not last:
@@ -129,7 +130,7 @@ class Watch(pl.Callback):
         self._last = time.monotonic()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Asked to end (SIGTERM), Lightning stops between two steps: what is done by then is kept."""
+        """On SIGTERM Lightning stops between two steps: keeps what is done by then."""
         if isinstance(exception, SIGTERMException) and isinstance(pl_module, TrainingModule) and pl_module.curve:
             checkpoint.save(self._folder, pl_module)
 
@@ -143,10 +144,10 @@ def _trainer(settings: TrainSettings, folder: Path, watch: Watch, team: Team) ->
         accelerator="auto",
         devices=team.size,
         strategy=team.lightning(),
-        precision=settings.precision,  # pyright: ignore[reportArgumentType] - checked against the ones it may be
-        max_epochs=1,  # all epochs are planned as one, so that a run goes on at any step
+        precision=settings.precision,  # pyright: ignore[reportArgumentType] - validated before
+        max_epochs=1,  # all epochs are planned as one, so a run can resume at any step
         callbacks=[watch],
-        plugins=[LightningEnvironment()],  # else, under Slurm, it takes over requeueing and its signals
+        plugins=[LightningEnvironment()],  # otherwise, under Slurm, Lightning takes over requeueing and its signals
         default_root_dir=folder,
         logger=False,
         enable_checkpointing=False,
@@ -159,13 +160,13 @@ def _trainer(settings: TrainSettings, folder: Path, watch: Watch, team: Team) ->
 
 @contextmanager
 def _checkpointing(model: Any, wanted: bool) -> Iterator[None]:
-    """Layers forget their activations and compute them again in the backward pass: less memory, about 1/3 more time."""
+    """Layers discard their activations and recompute them in the backward pass: less memory, about 1/3 more time."""
     if not wanted:
         yield
         return
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     with warnings.catch_warnings():
-        # transformers 5.23 has new names for these, and releases before it only the old ones
+        # transformers 5.23 renamed these; earlier releases have only the old names
         warnings.filterwarnings("ignore", r"`gradient_checkpointing_\w+` is deprecated", FutureWarning)
         base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         try:
@@ -176,7 +177,7 @@ def _checkpointing(model: Any, wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def _honest_signals() -> Iterator[None]:
-    """Ctrl-C stays a KeyboardInterrupt, and SIGTERM an exit status: Lightning makes of them status 1 and success."""
+    """Keeps Ctrl-C a KeyboardInterrupt and SIGTERM an exit status: Lightning turns them into status 1 and success."""
     try:
         with between_steps():
             try:
@@ -191,7 +192,7 @@ def _honest_signals() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No chatter of Lightning: which devices it sees, tips, how many workers a loader might have."""
+    """Silences Lightning: visible devices, tips, suggested numbers of loader workers."""
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -199,7 +200,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PossibleUserWarning)
-            # Lightning 2.6 asks torch 2.13 for this under its old name: nothing a user can fix
+            # Lightning 2.6 uses the old name in torch 2.13: nothing that a user can fix
             warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
             yield
     finally:

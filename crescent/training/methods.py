@@ -1,8 +1,8 @@
-"""What of a model is trained, and what is kept of it: `Lora` (an adapter), `QLora` (an adapter beside weights in 4
-bits) or `Full` (the whole model).
+"""Which part of a model is trained and saved: `Lora` (an adapter), `QLora` (an adapter on 4-bit weights) or `Full` (the
+whole model).
 
-In: a `Weights`. Out: a model ready to train, later the files that hold what it learned, and the `Weights` that load
-them again. Files are equal for equal runs: no paths, no model card, lists in a fixed order.
+In: a `Weights`. Out: a model ready to train, later the files with what it learned, and the `Weights` that load them
+again. Equal runs write equal files: no paths, no model card, lists in a fixed order.
 """
 
 import json
@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from crescent.core.errors import UserError
 from crescent.engines.attention import needed_attention
 from crescent.engines.dates import without_date
+from crescent.engines.model_files import local_folder
+from crescent.engines.saving import save_like_base
 from crescent.engines.turns import list_end
-from crescent.engines.weights import Weights, load, load_tokenizer, local_folder
+from crescent.engines.weights import Weights, load, load_tokenizer
 from crescent.training.checks import is_real, is_whole, require
 from crescent.training.recipes import ADAPTERS, WHOLE_MODELS, Recipe
 
@@ -31,28 +33,29 @@ MAX_RANK = 65_536
 
 
 class Method(Protocol):
-    """A way to train a model. `recipes` are its usual learning rates, from small models to large ones."""
+    """A way to train a model. `recipes` are its usual learning rates, from small to large models."""
 
     recipes: ClassVar[Sequence[Recipe]]
 
     def check(self) -> None:
-        """Raises ValueError with a suggested fix where a package is missing. Loads nothing."""
+        """Raises UserError if a package is missing. Loads nothing."""
         ...
 
     def load(self, weights: Weights) -> "tuple[Any, PreTrainedTokenizerBase]":
-        """The model on the CPU in train mode, only what is trained asking for gradients, and its tokenizer."""
+        """Returns the model on the CPU in train mode, where only trained parameters require gradients, and its
+        tokenizer."""
         ...
 
     def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
-        """Writes what was learned below `folder`; returns the name each path is to have in the artifact."""
+        """Writes what was learned below `folder`; returns the paths by their name in the artifact."""
         ...
 
     def saved_bytes(self, trained: int, weights: Weights) -> int:
-        """About the size of what `save` writes, of `trained` parameters."""
+        """Approximate size of what `save` writes for `trained` parameters."""
         ...
 
     def trained(self, weights: Weights, artifact: Path, key: str) -> Weights:
-        """The weights after training, from an artifact that holds what `save` wrote."""
+        """The weights after training, from an artifact with what `save` wrote."""
         ...
 
 
@@ -60,8 +63,8 @@ class Method(Protocol):
 class Lora:
     """Low-rank adapters (Hu et al., arXiv 2106.09685): W + alpha / rank * B A, B and A trained, W frozen.
 
-    `target_modules` is "all-linear" (every linear layer but the output head), a regular expression, or names. Weights
-    that have an adapter already go on training it, so that the result is always relative to the plain model.
+    `target_modules` is "all-linear" (every linear layer except the output head), a regular expression, or names. If the
+    weights already have an adapter, its training continues, so the result is always relative to the plain model.
     """
 
     recipes: ClassVar[Sequence[Recipe]] = ADAPTERS
@@ -80,26 +83,26 @@ class Lora:
             object.__setattr__(self, "target_modules", tuple(sorted(self.target_modules)))
 
     def check(self) -> None:
-        """peft comes with Crescent."""
+        """No-op: peft comes with Crescent."""
 
     def load(self, weights: Weights) -> "tuple[Any, PreTrainedTokenizerBase]":
-        """The frozen model with a trainable adapter: a new one, or the one that `weights` has."""
+        """The frozen model with a trainable adapter: a new one, or that of `weights`."""
         model, tokenizer = load(replace(weights, adapter=None, adapter_key=None), "cpu")
         return self.adapt(model, weights), tokenizer
 
     def adapt(self, model: Any, weights: Weights) -> Any:
-        """`model`, without adapter, with a trainable one."""
+        """Adds a trainable adapter to `model`, which has none."""
         from peft import LoraConfig, PeftModel, get_peft_model
 
         model.requires_grad_(False)
-        model.train()  # loading leaves eval mode, and the layers peft adds take the mode they find
+        model.train()  # loading leaves eval mode, and layers added by peft copy the mode
         targets = self.target_modules if isinstance(self.target_modules, str) else list(self.target_modules)
-        alpha: Any = self.alpha  # peft declares an int and takes any number
+        alpha: Any = self.alpha  # peft declares int but accepts any number
         config = LoraConfig(
             r=self.rank, lora_alpha=alpha, lora_dropout=self.dropout, target_modules=targets, task_type="CAUSAL_LM"
         )
         with warnings.catch_warnings():
-            # peft 0.21 asks transformers 5.23 for this under its old name: nothing a user can fix
+            # peft 0.21 uses the old name in transformers 5.23: nothing that a user can fix
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
             if weights.adapter is None:
                 return get_peft_model(model, config)
@@ -108,10 +111,10 @@ class Lora:
         return adapted.train()
 
     def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
-        """The adapter alone, as safetensors; beside it a generation config where the model's own lacks the end of turn
-        that it has learned."""
+        """Only the adapter, as safetensors; plus a generation config if the model's own lacks the learned end of
+        turn."""
         path = folder / ADAPTER
-        model.save_pretrained(path, save_embedding_layers=False)  # "auto" would ask the hub for the model's config
+        model.save_pretrained(path, save_embedding_layers=False)  # "auto" would request the model's config from the hub
         (path / "README.md").unlink(missing_ok=True)  # a card full of blanks, with the model's path
         file = path / "adapter_config.json"
         config = json.loads(file.read_text(encoding="utf-8"))
@@ -126,26 +129,26 @@ class Lora:
         return {ADAPTER: path}
 
     def saved_bytes(self, trained: int, weights: Weights) -> int:
-        """An adapter is kept in float32."""
+        """An adapter is saved in float32."""
         return 4 * trained
 
     def trained(self, weights: Weights, artifact: Path, key: str) -> Weights:
-        """The same model with the adapter of this artifact instead of any it had."""
+        """The same model with this artifact's adapter instead of any previous one."""
         return weights.with_adapter(artifact / ADAPTER, key)
 
     def _check_same_shape(self, config: Any) -> None:
         found = {"rank": config.r, "alpha": config.lora_alpha, "dropout": config.lora_dropout}
         for name, value in found.items():
             require(getattr(self, name) == value, f"method.{name}", getattr(self, name), f"{value}, as in the adapter "
-                    "that training goes on from")  # fmt: skip
+                    "that training continues")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class QLora:
-    """LoRA beside frozen weights in 4 bits (Dettmers et al., arXiv 2305.14314), kept and computed with by bitsandbytes.
+    """LoRA on frozen 4-bit weights (Dettmers et al., arXiv 2305.14314), stored and computed by bitsandbytes.
 
-    The adapter is used with the whole weights afterwards, as usual; what rounding to 4 bits costs is in the scores.
-    `quantization` is nf4 or fp4, `double_quantization` quantises the scales too (0.4 bits a weight less).
+    The adapter is used with the unquantised weights afterwards, as usual; the cost of rounding to 4 bits shows in the
+    scores. `quantization` is nf4 or fp4; `double_quantization` quantises the scales too (0.4 bits less per weight).
     """
 
     recipes: ClassVar[Sequence[Recipe]] = ADAPTERS
@@ -165,15 +168,15 @@ class QLora:
         return Lora(self.rank, self.alpha, self.dropout, self.target_modules)
 
     def check(self) -> None:
-        """Raises ValueError with a suggested fix where bitsandbytes is missing."""
+        """Raises UserError if bitsandbytes is missing."""
         if find_spec("bitsandbytes") is None:
             raise UserError(
                 "train=qlora needs the package bitsandbytes: pip install 'crescent-lm[qlora]', or choose train=lora"
             )
 
     def load(self, weights: Weights) -> "tuple[Any, PreTrainedTokenizerBase]":
-        """The model in 4 bits with a trainable adapter; on this process's GPU where there is one, for that is where
-        bitsandbytes rounds."""
+        """The 4-bit model with a trainable adapter; on this process's GPU if there is one, because bitsandbytes
+        quantises there."""
         import os
 
         import torch
@@ -193,45 +196,45 @@ class QLora:
         return self.lora.adapt(model, weights), load_tokenizer(weights)
 
     def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
-        """The adapter alone, as safetensors."""
+        """Only the adapter, as safetensors."""
         return self.lora.save(model, tokenizer, weights, folder)
 
     def saved_bytes(self, trained: int, weights: Weights) -> int:
-        """An adapter is kept in float32."""
+        """An adapter is saved in float32."""
         return self.lora.saved_bytes(trained, weights)
 
     def trained(self, weights: Weights, artifact: Path, key: str) -> Weights:
-        """The same model, not rounded, with the adapter of this artifact instead of any it had."""
+        """The same model, unquantised, with this artifact's adapter instead of any previous one."""
         return self.lora.trained(weights, artifact, key)
 
 
 @dataclass(frozen=True, slots=True)
 class Full:
-    """Every weight is trained, in float32; what is saved has the number format that the weights are loaded in."""
+    """Trains all weights in float32; the saved model has the dtype in which the weights are loaded."""
 
     recipes: ClassVar[Sequence[Recipe]] = WHOLE_MODELS
 
     def check(self) -> None:
-        """Nothing more than Crescent itself."""
+        """No-op: needs no other package."""
 
     def load(self, weights: Weights) -> "tuple[Any, PreTrainedTokenizerBase]":
-        """The model, an adapter of `weights` merged into it."""
+        """The model, with an adapter of `weights` merged into it."""
         model, tokenizer = load(weights, "cpu")
         return model.float().train().requires_grad_(True), tokenizer
 
     def save(self, model: Any, tokenizer: Any, weights: Weights, folder: Path) -> dict[str, Path]:
-        """The whole model with its tokenizer, as `from_pretrained` reads it. Its generation config lists the end of
-        turn that it has learned."""
+        """The whole model with its tokenizer, as `from_pretrained` reads it. Its generation config lists the learned
+        end of turn."""
         import torch
 
         list_end(model, tokenizer)
-        model.to(getattr(torch, weights.dtype)).save_pretrained(folder / MODEL)
-        tokenizer.chat_template = without_date(tokenizer.chat_template)
-        tokenizer.save_pretrained(folder / MODEL)
+        is_changed = weights.chat_template_kwargs or weights.template != "chat"
+        template = without_date(tokenizer.chat_template) if is_changed else None
+        save_like_base(model.to(getattr(torch, weights.dtype)), local_folder(weights), folder / MODEL, template)
         return {MODEL: folder / MODEL}
 
     def saved_bytes(self, trained: int, weights: Weights) -> int:
-        """The whole model, in the number format of `weights`."""
+        """The whole model, in the dtype of `weights`."""
         import torch
 
         return getattr(torch, weights.dtype).itemsize * trained

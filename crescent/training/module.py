@@ -1,13 +1,12 @@
 """The optimiser step: a LightningModule around any causal language model.
 
-In: a model, settings, and one `Batch` for each optimiser step. Out: trained weights and a `TrainStep` for each step. It
-reads no file, and nothing in it depends on what happened before a step but weights and optimiser, so that a run can go
-on from any step.
+In: a model, settings, and one `Batch` per optimiser step. Out: trained weights and a `TrainStep` per step. It reads no
+file, and a step depends on the past only through weights and optimiser, so a run can resume at any step.
 
-Optimisation is manual: Lightning's accumulation averages the means of micro-batches, which weighs a short response's
-tokens more than a long one's. Here the loss is the sum over target tokens divided by their number in the whole step,
-over all micro-batches and all processes. Gradients are added up over processes once a step, after the last micro-batch:
-so each process may split its share as its memory allows.
+Optimisation is manual: Lightning's accumulation averages the means of micro-batches, which gives a short response's
+tokens more weight than a long one's. Here the loss is the sum over target tokens divided by their number in the whole
+step, over all micro-batches and all processes. Gradients are summed over processes once per step, after the last
+micro-batch, so each process may split its share to fit its memory.
 """
 
 import math
@@ -30,7 +29,7 @@ from crescent.training.team import ALONE, Team, full_tensor, shard_like
 
 
 class Batch:
-    """The examples of one optimiser step. Not a dataclass: Lightning would walk through each of its token ids."""
+    """The examples of one optimiser step. Not a dataclass, because Lightning would traverse all its token ids."""
 
     __slots__ = ("epoch", "examples", "number")
 
@@ -39,7 +38,7 @@ class Batch:
 
 
 class Batches:
-    """The loader: the planned steps in order."""
+    """The data loader: the planned steps in order."""
 
     def __init__(self, steps: Sequence[Step], examples: Sequence[Example]) -> None:
         self._steps, self._examples = steps, examples
@@ -53,10 +52,11 @@ class Batches:
 
 
 class TrainingModule(pl.LightningModule):
-    """Trains what of `model` asks for gradients. `steps` is their number in the whole run, `say` prints one line.
+    """Trains the parameters of `model` that require gradients. `steps` is the number of steps in the whole run, `say`
+    prints one line.
 
-    `curve` holds the steps done. `optimizer_state` is what an earlier attempt left, or None. `stopping` says that a
-    process of the team was asked to stop, and is the same in all of them after each step.
+    `curve` contains the completed steps. `optimizer_state` is the state from an earlier attempt, or None. `stopping`: a
+    process of the team was asked to stop; after each step it is the same in all processes.
     """
 
     def __init__(
@@ -75,16 +75,16 @@ class TrainingModule(pl.LightningModule):
         self._settings, self._steps, self._pad_id, self._say, self._team = settings, steps, pad_id, say, team
 
     def trained_parameters(self) -> dict[str, torch.nn.Parameter]:
-        """What is trained, by name; of a sharded model this process's shards."""
+        """The trained parameters by name; this process's shards if the model is sharded."""
         return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
 
     def configure_model(self) -> None:
-        """Called by Lightning once the processes know each other."""
+        """Shards the model if needed. Called by Lightning once the processes are connected."""
         if self._team.shards_weights:
             shard(self.model, self.device_mesh, self._settings.precision)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; weight decay on matrices only, not on norms and biases."""
+        """AdamW; weight decay only on matrices, not on norms and biases."""
         trained = list(self.trained_parameters().values())
         groups = [
             {"params": [value for value in trained if value.ndim >= 2], "weight_decay": self._settings.weight_decay},
@@ -100,7 +100,7 @@ class TrainingModule(pl.LightningModule):
         return optimizer
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """One optimiser step. Raises ValueError where training diverges, MemoryError where one sequence is too much."""
+        """One optimiser step. Raises UserError if training diverges, OutOfMemory if a single sequence does not fit."""
         settings, optimizer = self._settings, self.optimizers()
         assert not isinstance(optimizer, list)
         if batch_idx == 0:
@@ -115,7 +115,7 @@ class TrainingModule(pl.LightningModule):
         self.grad_norm = float(full_tensor(norm))
         if not math.isfinite(self.grad_norm):
             raise UserError(
-                f"training diverged at step {batch.number} (gradient norm {self.grad_norm}): lower "
+                f"training diverged at step {batch.number} (gradient norm {self.grad_norm}). Lower "
                 f"train.learning_rate, which is {settings.learning_rate}"
             )
         optimizer.step()
@@ -124,7 +124,7 @@ class TrainingModule(pl.LightningModule):
         self.curve.append(TrainStep(batch.number, batch.epoch, round(loss, 6), round(rate, 12), targets))
 
     def _gradients(self, batch: Batch) -> float:
-        """The step's gradients and its loss, added up over the team."""
+        """Computes the step's gradients and returns its loss, both summed over the team."""
         targets = sum(example.target_tokens for example in batch.examples)
         loss = self._own_gradients(batch, targets)
         self._team.add_up_gradients(self.trained_parameters().values())
@@ -136,10 +136,10 @@ class TrainingModule(pl.LightningModule):
         return float(sums[0])
 
     def _own_gradients(self, batch: Batch, targets: int) -> float:
-        """Of this process's share, with micro-batches made smaller until they fit in memory."""
+        """The same for this process's share; micro-batches are made smaller until they fit in memory."""
         examples = self._team.share(batch.examples)
         while True:
-            # dropout depends on the step and the process alone
+            # dropout depends only on the step and the process
             torch.manual_seed(self._settings.seed * 1_000_003 + batch.number + 1_000_000_007 * self._team.rank)
             try:
                 return self._accumulate(self._groups(batch, examples), targets)
@@ -150,7 +150,7 @@ class TrainingModule(pl.LightningModule):
             self._shrink(tokens)  # outside of `except`: the error held the tensors of the failed attempt
 
     def _groups(self, batch: Batch, examples: list[Example]) -> list[list[Example]]:
-        """The micro-batches of this process. With sharded weights every process must make equally many."""
+        """The micro-batches of this process. With sharded weights, every process must have the same number."""
         groups = self.layout.groups(examples, self.micro_batch_tokens)
         if self._team.shards_weights:
             shares = [self._team.share(batch.examples, rank) for rank in range(self._team.size)]
@@ -160,7 +160,7 @@ class TrainingModule(pl.LightningModule):
 
     def _accumulate(self, groups: Sequence[Sequence[Example]], targets: int) -> float:
         total = torch.zeros((), device=self.device)
-        # Lightning's wrapper would add up after each backward pass, and as many in every process
+        # Lightning's wrapper would synchronise after each backward pass, the same number of times in every process
         alone = self.trainer.model.no_sync() if self._team.size > 1 and not self._team.shards_weights else nullcontext()  # type: ignore[union-attr,operator]
         with alone:
             for group in groups:
@@ -172,7 +172,7 @@ class TrainingModule(pl.LightningModule):
     def _loss_of(self, group: Sequence[Example]) -> torch.Tensor:
         if group:
             return self.summed_loss(group)
-        idle = Example("", (self._pad_id, self._pad_id), 1)  # a pass that only keeps step with the others
+        idle = Example("", (self._pad_id, self._pad_id), 1)  # a dummy pass, to keep step with the other processes
         return self.summed_loss([idle]) * 0
 
     def summed_loss(self, examples: Sequence[Example]) -> torch.Tensor:
@@ -180,17 +180,17 @@ class TrainingModule(pl.LightningModule):
         return self.layout.summed_loss(self.model, examples, self._pad_id, self.device)
 
     def _smaller(self, examples: Sequence[Example], error: Exception) -> int:
-        """Half of what was in memory. Raises MemoryError where that was one sequence, or where others would wait."""
+        """Half of what was in memory. Raises OutOfMemory if that was one sequence, or if other processes would wait."""
         largest = max(self.layout.groups(examples, self.micro_batch_tokens), key=_tokens)
         longest = max(len(example.ids) for example in examples)
         if len(largest) == 1:
             raise OutOfMemory(
-                f"out of memory with one sequence of {longest} tokens: lower train.max_length, set "
-                "train.gradient_checkpointing=true, or take a smaller model"
+                f"out of memory with one sequence of {longest} tokens. Lower train.max_length, set "
+                "train.gradient_checkpointing=true, or use a smaller model"
             ) from error
         if self._team.shards_weights:
             raise OutOfMemory(
-                f"out of memory with {_tokens(largest)} tokens on one device: lower train.micro_batch_tokens, which is "
+                f"out of memory with {_tokens(largest)} tokens on one device. Lower train.micro_batch_tokens, which is "
                 f"{self.micro_batch_tokens}"
             ) from error
         return min(self.micro_batch_tokens, _tokens(largest)) // 2
@@ -201,16 +201,16 @@ class TrainingModule(pl.LightningModule):
             value.grad = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        self._say(f"out of memory: training goes on with train.micro_batch_tokens={tokens}; results stay the same")
+        self._say(f"out of memory: training continues with train.micro_batch_tokens={tokens}; results stay the same")
 
 
 def _tokens(examples: Sequence[Example]) -> int:
-    """What padding makes of them: never less than what lies in memory."""
+    """Size including padding: never less than what is in memory."""
     return max((len(example.ids) for example in examples), default=0) * len(examples)
 
 
 def _load(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """The state of a checkpoint, whose tensors are whole, into an optimiser whose parameters may be sharded."""
+    """Loads a checkpoint's state, whose tensors are whole, into an optimiser whose parameters may be sharded."""
     parameters = [value for group in optimizer.param_groups for value in group["params"]]
     state = {**state, "state": {
         index: {name: shard_like(value, parameters[index]) if value.ndim else value for name, value in entry.items()}

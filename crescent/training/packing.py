@@ -1,11 +1,11 @@
-"""Attention within each of several sequences that lie end to end in one row.
+"""Attention that stays within each of several sequences packed end to end in one row.
 
-In: queries, keys and values of the row, and where its sequences begin. Out: what each sequence gives alone. Registered
-with transformers under a name of its own, so that any model that asks its attention from there can be packed; the
-models make no mask for it, which is what would cost the square of the row's length.
+In: queries, keys and values of the row, and where its sequences begin. Out: the same as for each sequence alone.
+Registered with transformers under a name of its own, so any model that uses that registry can be packed; models then
+build no mask, which would need memory quadratic in the row's length.
 
-On CUDA in half precision PyTorch's variable-length flash attention does it in one call; elsewhere each sequence is one
-call of `scaled_dot_product_attention`, which on a CPU was faster than padding them (tests/bench/train_layouts.py).
+On CUDA in half precision, PyTorch's variable-length flash attention does it in one call; elsewhere each sequence is one
+call of `scaled_dot_product_attention`, which on a CPU was faster than padding (tests/bench/train_layouts.py).
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,15 +23,15 @@ from crescent.core.errors import UserError
 
 NAME = "crescent_packed"
 FLASH_HEAD = 256
-"""The largest head that flash attention takes."""
+"""The largest head size that flash attention supports."""
 PROBE_TOKENS = 24
 TOLERANCES = {torch.float32: 0.001, torch.bfloat16: 0.05, torch.float16: 0.05}
-"""Root mean square of the difference, in standard deviations of the logits: rounding is less, a neighbour is more."""
+"""RMS difference, in standard deviations of the logits: rounding stays below, attention to a neighbour exceeds it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """Where the sequences of a row lie. `bounds` int32 (sequences + 1,), `positions` int64 (1, tokens)."""
+    """Where the sequences of a row are. `bounds` int32 (sequences + 1,), `positions` int64 (1, tokens)."""
 
     lengths: tuple[int, ...]
     bounds: torch.Tensor
@@ -39,7 +39,7 @@ class Segments:
 
     @classmethod
     def of(cls, lengths: Sequence[int], device: Any) -> "Segments":
-        """The segments of sequences of these lengths, in this order."""
+        """The segments of sequences with these lengths, in this order."""
         bounds = torch.zeros(len(lengths) + 1, dtype=torch.int32)
         bounds[1:] = torch.tensor(lengths).cumsum(0)
         positions = torch.cat([torch.arange(length) for length in lengths])[None]
@@ -59,16 +59,16 @@ def attend(
     segments: Segments | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention in each segment. Tensors (1, heads, tokens, size) in, (1, tokens, heads, size) out."""
+    """Causal attention within each segment. Input tensors (1, heads, tokens, size), output (1, tokens, heads, size)."""
     if others.get("s_aux") is not None or others.get("position_bias") is not None:
         raise UserError(
-            "train/batching=packed: this model's attention has sinks or a position bias, which packing does not know: "
-            "choose train/batching=grouped"
+            "train/batching=packed: this model's attention has sinks or a position bias, which packing does not "
+            "support; choose train/batching=grouped"
         )
     assert query.shape[0] == 1 and attention_mask is None, "a packed batch is one row"
-    # under autocast, rotary embeddings in float32 make queries and keys float32 beside values in half precision
+    # under autocast, float32 rotary embeddings make queries and keys float32 while values are in half precision
     query, key = query.to(value.dtype), key.to(value.dtype)
-    if segments is None:  # a model that does not hand its arguments on: the check before training finds it
+    if segments is None:  # a model that does not pass its arguments on: the check before training detects it
         segments = Segments.of([query.shape[2]], query.device)
     if _flash(query, softcap, dropout):
         return _varlen(query, key, value, scaling, sliding_window, segments), None
@@ -92,7 +92,8 @@ def _flash(query: torch.Tensor, softcap: float | None, dropout: float) -> bool:
 
 @cache
 def varlen_attention() -> Any:
-    """PyTorch's, where it takes a scale and a window: torch 2.10 has it without them, releases before not at all."""
+    """PyTorch's varlen_attn if it supports a scale and a window; torch 2.10 has it without them, earlier releases not
+    at all."""
     if not find_spec("torch.nn.attention.varlen"):
         return None
     from torch.nn.attention.varlen import varlen_attn
@@ -148,7 +149,7 @@ def attention_of(model: Any) -> Iterator[None]:
 
 @contextmanager
 def packed_attention(model: Any) -> Iterator[None]:
-    """`model` attends within segments; afterwards as before. Raises ValueError where its attention cannot be chosen."""
+    """Inside the context `model` attends within segments. Raises UserError if its attention cannot be replaced."""
     from transformers import AttentionInterface
 
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -164,7 +165,8 @@ def packed_attention(model: Any) -> Iterator[None]:
 
 
 def check_separate(model: Any, sequences: Sequence[Sequence[int]]) -> None:
-    """Raises ValueError if two sequences in one row do not score as they do alone (state-space layers, for one)."""
+    """Raises UserError if two sequences in one row do not score as they do alone (for example with state-space
+    layers)."""
     parts = [list(ids)[:PROBE_TOKENS] for ids in sequences[:2]]
     if len(parts) < 2:
         return
@@ -179,7 +181,7 @@ def check_separate(model: Any, sequences: Sequence[Sequence[int]]) -> None:
 
 @contextmanager
 def _without_dropout(model: Any) -> Iterator[None]:
-    """Eval mode, but for the layers of bitsandbytes: on a CPU they repack their weights for inference in it."""
+    """Eval mode, except for bitsandbytes layers, which on a CPU would repack their weights for inference."""
     modes = {part: part.training for part in model.modules()}
     for part in modes:
         part.training = type(part).__module__.startswith("bitsandbytes")
@@ -199,6 +201,6 @@ def _logits(model: Any, sequences: list[list[int]], device: Any) -> torch.Tensor
 
 def _refusal(base: Any) -> str:
     return (
-        f"train/batching=packed: sequences of a {base.config.model_type} model would see each other in one row: choose "
-        "train/batching=grouped"
+        f"train/batching=packed: sequences of a {base.config.model_type} model would attend to each other in one row; "
+        "choose train/batching=grouped"
     )

@@ -1,14 +1,15 @@
-"""Learning rates for `train.learning_rate: auto`, by what is trained and how large the model is.
+"""Learning rates for `train.learning_rate: auto`, by training method and model size.
 
-In: a table of recipes and a number of parameters. Out: the recipe for that size. Each names the published settings that
-it comes from; docs/training.md lists them.
+In: a table of recipes and a number of parameters. Out: the recipe for that size. Each recipe names the published
+settings it is based on; docs/training.md lists them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 FAR_ABOVE = 4.0
-"""Times its recipe from which a learning rate gets a warning: published rates for one size differ by up to that."""
+"""A learning rate this many times the recipe's or more gives a warning: published rates for one size differ by up to
+that factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +35,24 @@ WHOLE_MODELS = (
 
 
 def recipe_for(table: Sequence[Recipe], parameters: int) -> Recipe:
-    """The first recipe of `table` for models larger than `parameters`."""
+    """The recipe of `table` for a model of `parameters` parameters."""
     return next(recipe for recipe in table if parameters < recipe.below)
 
 
 def warning(chosen: float, recipe: Recipe, parameters: int) -> str | None:
-    """One line where `chosen` is far above the recipe, else None."""
+    """A one-line warning if `chosen` is far above the recipe, else None."""
     if chosen < FAR_ABOVE * recipe.learning_rate:
         return None
     usual = recipe.learning_rate
     return (
-        f"train.learning_rate={chosen:g} is {chosen / usual:.0f} times the usual {usual:g} "
-        f"for a model of {readable(parameters)} parameters ({recipe.source}): models trained at such rates forget. "
-        "Leave train.learning_rate=auto unless you mean it"
+        f"train.learning_rate={chosen:g} is {chosen / usual:.0f} times the usual {usual:g} for a model of "
+        f"{readable(parameters)} parameters ({recipe.source}): models trained at such rates tend to forget. Leave "
+        "train.learning_rate=auto unless you mean it"
     )
 
 
 def readable(parameters: int) -> str:
-    """2,113,728 as "2.1 M"."""
+    """Formats 2,113,728 as "2.1 M"."""
     for unit, size in (("B", 1e9), ("M", 1e6)):
         if parameters >= size:
             return f"{parameters / size:.1f} {unit}"

@@ -1,6 +1,6 @@
 """The learning rate over a run: a linear warm-up, then one of three shapes.
 
-In: the step and how many there are. Out: a factor from 0 to 1 on the peak learning rate. Pure.
+In: the step and the number of steps. Out: a factor from 0 to 1 on the peak learning rate. Pure.
 """
 
 import math
@@ -11,11 +11,11 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "linear": lambda progress: 1 - progress,
     "constant": lambda progress: 1.0,
 }
-"""Progress after the warm-up, from 0 to 1, to the factor."""
+"""Maps progress after the warm-up, from 0 to 1, to the factor."""
 
 
 def rate_factor(step: int, steps: int, warmup_ratio: float, schedule: str) -> float:
-    """The factor for `step`, counted from 0. The first step is never 0 and neither is the last: each step teaches."""
+    """The factor for `step`, counted from 0. Neither the first nor the last step has factor 0, so every step trains."""
     warmup = math.ceil(warmup_ratio * steps)
     if step < warmup:
         return (step + 1) / warmup

@@ -1,7 +1,7 @@
-"""How a model is trained.
+"""Training settings.
 
-In: keywords. Out: checked, frozen settings, or a ValueError of one line that names the
-key and a suggested fix. Loads neither torch nor a model library.
+In: keyword arguments. Out: checked, frozen settings, or a one-line UserError that names the key and suggests a fix.
+Loads neither torch nor a model library.
 """
 
 from dataclasses import dataclass, replace
@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args
 
 from crescent.core.seed import MAX_SEED
 from crescent.core.store import not_in_key, omit_from_key_at
-from crescent.engines.weights import Weights, local_folder, number_count
+from crescent.engines.model_files import local_folder, number_count
+from crescent.engines.weights import Weights
 from crescent.training.batching import GROUPED, Packed, Padded
 from crescent.training.checks import is_real, is_whole, require
 from crescent.training.kernels import Kernels, check_kernels
@@ -18,22 +19,23 @@ from crescent.training.recipes import Recipe, readable, recipe_for, warning
 from crescent.training.schedule import SCHEDULES
 from crescent.training.team import Strategy, check_team
 
-MAX_DEVICES = 1024  # each is a process
+MAX_DEVICES = 1024  # each one is a process
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
 Overlong = Literal["drop", "cut"]
-"""What happens to a pair of more than `max_length` tokens: left out and counted, or trained on without its end."""
+"""What to do with a pair of more than `max_length` tokens: drop and count it, or train on it without its end."""
 
 Reasoning = Literal["strip", "keep"]
-"""Which part of the response of a model that thinks is the target: its answer, or the thoughts before it as well."""
+"""Which part of a thinking model's response is the target: only its answer, or also the thoughts before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """One fine-tuning. `batch_size` is sequences per optimiser step, `max_length` tokens of prompt and response.
+    """Settings of one fine-tuning. `batch_size` is sequences per optimiser step, `max_length` tokens of prompt and
+    response.
 
-    `micro_batch_tokens` is how many tokens are in memory at once on each device, padding counted; gradients do not
-    depend on it beyond float noise (with dropout above 0 it also decides which masks are drawn), nor on `devices`.
-    `warmup_ratio` is a share of all steps. `learning_rate` "auto" takes the method's recipe for the size of the model.
+    `micro_batch_tokens` is how many tokens are in memory at once on each device, including padding. Gradients do not
+    depend on it, or on `devices`, beyond float noise (with dropout above 0 it also affects the dropout masks).
+    `warmup_ratio` is a share of all steps. `learning_rate` "auto" uses the method's recipe for the model's size.
     """
 
     method: Lora | QLora | Full
@@ -79,33 +81,34 @@ class TrainSettings:
         require(self.reasoning in get_args(Reasoning), "reasoning", self.reasoning, ", ".join(get_args(Reasoning)))
         require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
         if self.devices > 1 and self.strategy == "fsdp":
-            wanted = "lora or full with train.strategy=fsdp: weights in 4 bits are not sharded here (take strategy=ddp)"
+            wanted = "lora or full with train.strategy=fsdp: 4-bit weights cannot be sharded (use strategy=ddp)"
             require(not isinstance(self.method, QLora), "name", self.name, wanted)
 
     def check(self) -> None:
-        """Raises ValueError with a suggested fix where this machine cannot train so. Loads torch only if it must."""
+        """Raises UserError if this machine cannot train with these settings. Loads torch only if necessary."""
         self.method.check()
         check_kernels(self.kernels)
         check_team(self.devices)
 
     def resolved(self, weights: Weights) -> "TrainSettings":
-        """The same with `precision` and `learning_rate` decided for this machine and these weights, as they belong in a
-        key: they change results."""
+        """Resolves `precision` and `learning_rate` for this machine and these weights. Keys need the resolved values
+        because they change results."""
         settings = replace(self, learning_rate=self.recipe(weights)[0].learning_rate) if self._is_auto else self
         if self.precision != "auto":
             return settings
-        import torch  # here, so that composing a run stays fast
+        import torch  # imported here so that composing a run stays fast
 
         fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
         return replace(settings, precision="bf16-mixed" if fast else "32-true")
 
     def recipe(self, weights: Weights) -> tuple[Recipe, int]:
-        """The usual learning rate for these weights, and how many parameters they have. Reads the headers of files."""
+        """The usual learning rate for these weights, and their number of parameters. Reads the headers of files."""
         parameters = number_count(local_folder(weights))
         return recipe_for(self.method.recipes, parameters), parameters
 
     def about_learning_rate(self, weights: Weights) -> str | None:
-        """What `auto` chose, or that the chosen one is far above the usual; None where there is nothing to say."""
+        """Describes the choice of `auto`, or warns that the chosen rate is far above the usual one; None if neither
+        applies."""
         recipe, parameters = self.recipe(weights)
         if isinstance(self.learning_rate, str):
             return f"learning rate {recipe.learning_rate:g} for {readable(parameters)} parameters: {recipe.source}"

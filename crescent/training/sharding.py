@@ -1,7 +1,7 @@
-"""Weights spread over the processes of a team (FSDP, as PyTorch's `fully_shard` does it).
+"""Shards weights over the processes of a team (FSDP, with PyTorch's `fully_shard`).
 
-In: a model on the CPU and Lightning's device mesh. Out: the same model, each process holding a part of every weight; a
-layer is put together when it is needed and let go again. It saves nothing: `team.whole` gathers what is kept.
+In: a model on the CPU and Lightning's device mesh. Out: the same model, where each process holds a part of every
+weight; a layer is gathered when needed and freed again. Nothing is saved here: `team.full_tensor` gathers what is kept.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""Step 4: the pairs train a model.
+"""Step 4: fine-tunes a model on the pairs.
 
-In: the artifact of `QAPair`s that a vote made, and the weights to train. Out: an artifact with the adapter (`adapter/`;
-for full fine-tuning the whole model, `model/`) and one `TrainStep` for each optimiser step. It judges no pair.
+In: the artifact of `QAPair`s from a vote, and the weights to train. Out: an artifact with the adapter (`adapter/`; for
+full fine-tuning the whole model, `model/`) and one `TrainStep` per optimiser step. Pairs are not judged here.
 """
 
 import gc
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from crescent.training.loop import Curve
 
 NAMED = 5
-"""How many question ids a line names."""
+"""Maximum number of question ids in a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """The weights that are trained, and their identity: those of the student, or what an earlier iteration made."""
+    """The weights to train, and their identity: those of the student, or of an earlier iteration."""
 
     weights: Weights
     key: str
@@ -50,15 +50,15 @@ class Finetune(Stage):
         return Key(self.NAME, self.VERSION, self.settings, inputs)
 
     def title(self, *inputs: Any, **options: object) -> str:
-        """What is trained on how much."""
+        """Heading on the console: the model and the number of pairs."""
         learner, pairs = inputs
         return f"4 Finetune: {learner.weights.name} on {counted(pairs.records, 'pair')} ({self.settings.name})"
 
     def run(self, context: StageContext, learner: Learner, pairs: Artifact) -> Artifact:
-        """The trained artifact. Every step is an event, of a reused artifact too.
+        """Returns the trained artifact. Every step is an event, also for a cached artifact.
 
-        Raises ValueError where there is nothing to train on, where a template cannot be masked or training diverges,
-        and MemoryError where one sequence does not fit.
+        Raises UserError if there is nothing to train on, if a template does not allow a loss mask, or if training
+        diverges, and OutOfMemory if a single sequence does not fit.
         """
         if pairs.records == 0:
             raise UserError(
@@ -96,7 +96,7 @@ def _build(
     console: Console,
     curve: "Curve | None",
 ) -> Outcome:
-    import torch  # here and below: a run that reuses its artifacts loads no model library
+    import torch  # here and below: a run whose artifacts are cached loads no model library
 
     from crescent.engines.weights import load_tokenizer
     from crescent.training.checkpoint import load_result
@@ -111,7 +111,7 @@ def _build(
     if settings.devices > 1:
         launch(weights, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
     with ALONE.forked_rng():
-        torch.manual_seed(settings.seed)  # a new adapter is drawn at random
+        torch.manual_seed(settings.seed)  # a new adapter is initialised at random
         model, tokenizer = settings.method.load(weights)
     if settings.devices > 1:
         steps = load_result(work, model)
@@ -139,12 +139,10 @@ def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -
     if encoded.truncated:
         console.say(f"{counted(len(encoded.truncated), 'response')} cut at {limit}: {_some(encoded.truncated)}")
     if encoded.too_long:
-        console.say(
-            f"{counted(len(encoded.too_long), 'pair')} left out, longer than {limit}: {_some(encoded.too_long)}"
-        )
+        console.say(f"{counted(len(encoded.too_long), 'pair')} dropped, longer than {limit}: {_some(encoded.too_long)}")
     if encoded.unsafe:
         console.say(
-            f"{counted(len(encoded.unsafe), 'pair')} left out, with control tokens in the text: {_some(encoded.unsafe)}"
+            f"{counted(len(encoded.unsafe), 'pair')} dropped, with control tokens in the text: {_some(encoded.unsafe)}"
         )
     if encoded.stripped:
         console.say(f"{counted(encoded.stripped, 'response')} trained on without thoughts (train.reasoning=strip)")
@@ -174,6 +172,6 @@ def _pad_id(tokenizer: Any) -> int:
 
 
 def _final_loss(steps: Sequence[TrainStep]) -> float:
-    """Nats per target token over the last tenth of the steps: that of one step is noise."""
+    """Nats per target token over the last tenth of the steps; a single step would be noisy."""
     last = steps[-max(1, len(steps) // 10) :]
     return sum(step.loss * step.target_tokens for step in last) / sum(step.target_tokens for step in last)

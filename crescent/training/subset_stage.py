@@ -1,6 +1,6 @@
-"""Which pairs are trained on: as many as are asked for, of this iteration or of all so far.
+"""Selects the pairs to train on: the requested number, from this iteration or all so far.
 
-In: artifacts of QAPairs. Out: one artifact of them; the one that came in where nothing is to be done.
+In: artifacts of QAPairs. Out: one artifact of them; the input artifact if nothing needs to be done.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from crescent.core.store import Artifact, Key, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Gather(Stage):
-    """`num_pairs` of an iteration are taken, the first ones; None takes all."""
+    """Uses the first `num_pairs` pairs of an iteration; None uses all."""
 
     NAME: ClassVar[str] = "gather"
     VERSION: ClassVar[int] = 1
@@ -29,19 +29,19 @@ class Gather(Stage):
             raise UserError(f"source.num_pairs is {self.num_pairs}; it must be at least 1, or null for all")
 
     def key(self, models: ModelKeys, *inputs: str) -> Key | None:
-        """None where all pairs are taken."""
+        """None if all pairs are used."""
         return None if self.num_pairs is None else Key(self.NAME, self.VERSION, self, inputs)
 
     def title(self, *inputs: object, **options: object) -> str:
-        """It continues under the heading of the vote."""
+        """Empty: continues under the heading of the vote."""
         return ""
 
     def run(self, context: StageContext, pairs: Artifact) -> Artifact:
-        """As many pairs as are wanted; where there are fewer, that is logged."""
+        """Returns the requested number of pairs; logs if there are fewer."""
         wanted = self.num_pairs or pairs.records
         if pairs.records < wanted:
             context.console.say(
-                f"only {counted(pairs.records, 'pair')} of source.num_pairs={wanted}: the source gives no more"
+                f"only {counted(pairs.records, 'pair')} of source.num_pairs={wanted}: the source has no more"
             )
         if pairs.records <= wanted:
             return pairs
@@ -54,22 +54,22 @@ class Gather(Stage):
 
 @dataclass(frozen=True, slots=True)
 class Accumulate(Stage):
-    """The pairs of several iterations, first to last. Where two ask in the same words, the later one's answer stays,
-    instead: a question has one answer, the better model's."""
+    """The pairs of several iterations, first to last. For questions with the same text only the last iteration's pairs
+    are kept, from the better model."""
 
     NAME: ClassVar[str] = "gather"
     VERSION: ClassVar[int] = 1
 
     def key(self, models: ModelKeys, *inputs: str) -> Key | None:
-        """None where there is one iteration."""
+        """None if there is only one iteration."""
         return None if len(inputs) == 1 else Key(self.NAME, self.VERSION, "together", inputs)
 
     def title(self, *inputs: object, **options: object) -> str:
-        """It continues under the heading of the vote."""
+        """Empty: continues under the heading of the vote."""
         return ""
 
     def run(self, context: StageContext, *iterations: Artifact) -> Artifact:
-        """All pairs in one artifact."""
+        """Returns all pairs in one artifact."""
 
         def build(_work: Path) -> Outcome:
             pairs: dict[tuple[str, int], QAPair] = {}
@@ -78,7 +78,7 @@ class Accumulate(Stage):
                 fresh = artifact.read(QAPair)
                 asked = {pair.question_id for pair in fresh}
                 pairs = {place: pair for place, pair in pairs.items() if place[0] not in asked}
-                for pair in fresh:  # of one iteration a question may have several answers, on purpose
+                for pair in fresh:  # within one iteration a question may have several answers, on purpose
                     pairs[pair.question_id, turns[pair.question_id]] = pair
                     turns[pair.question_id] += 1
             return Outcome(list(pairs.values()), {"pairs": len(pairs), "of_now": iterations[-1].records})

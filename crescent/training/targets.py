@@ -1,9 +1,9 @@
-"""What a model that thinks is trained to say: the answer of a response, or its thoughts as well.
+"""The training targets of a thinking model: only the answer of a response, or also its thoughts.
 
-In: responses as they were drawn, a tokenizer, `train.reasoning`. Out: the text of each whole conversation where the
-chat template does not write it, and what there is to say about it. Templates take thoughts out of responses (DeepSeek
-R1), or have a generation prompt that ends in an open thought and do not go on from it; then the target is what the
-model is to write after that prompt:
+In: sampled responses, a tokenizer, `train.reasoning`. Out: the text of each whole conversation that the chat template
+cannot write itself, and what to report about it. Templates remove thoughts from responses (DeepSeek R1), or have a
+generation prompt that ends in an open thought but render conversations without it; then the target is what the model
+should write after that prompt:
 
     prompt            ... <|Assistant|><think>\\n
     target, strip     \\n</think>\\n\\nIt is 12.<|end|>
@@ -28,9 +28,9 @@ _TO_FINAL = "<|end|><|start|>assistant<|channel|>final<|message|>"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`response` is what the template is given. `text` is the whole conversation where the template cannot write it.
+    """`response` is the input of the template. `text` is the whole conversation if the template cannot write it.
 
-    `is_stripped`: thoughts were taken out; `is_unthinking`: the target begins with a thought that is closed at once.
+    `is_stripped`: thoughts were removed; `is_unthinking`: the target begins with an empty thought.
     """
 
     response: str
@@ -49,7 +49,7 @@ class Targets:
         self._is_unthinking = bool(self._opened) or bool(_EMPTY.search(text_before_answer(tokenizer)))
 
     def of(self, question: str, response: str) -> Target:
-        """The target of a pair."""
+        """Returns the target of a pair."""
         parts = split_thoughts(response)
         has_thought = parts.answer != response
         if has_thought and self._keeps:
@@ -67,14 +67,14 @@ class Targets:
         return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
 
     def _continued(self, response: str) -> str:
-        """The response behind what the prompt has of it already."""
+        """The part of the response that is not in the prompt already."""
         if self._opened and not response.startswith(self._opened):
             return response.removeprefix(self._opened.rstrip())
         return response.removeprefix(self._opened)
 
 
 def _closed(opened: str) -> str:
-    """What ends a thought that has just been opened: "\\n</think>\\n\\n" after "<think>\\n"."""
+    """The end of a thought that was just opened: "\\n</think>\\n\\n" after "<think>\\n"."""
     if CHANNEL in opened:
         return _TO_FINAL
     tag = opened.strip()

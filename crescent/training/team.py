@@ -1,7 +1,7 @@
-"""The processes that train together: how many, who is who, what each takes, and sums over all of them.
+"""The processes that train together: their number and ranks, the share of each, and sums over all of them.
 
 In: `train.devices` and `train.strategy`. Out: a `Team`, its Lightning strategy, and the shares of a step. Every process
-knows the whole plan, so that the number of target tokens of a step needs no talk between them.
+knows the whole plan, so the number of target tokens in a step needs no communication.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 Strategy = Literal["ddp", "fsdp"]
 T = TypeVar("T")
 BUCKET_ELEMENTS = 16_000_000
-"""Gradients that travel together: enough to hide latency, little beside the model."""
+"""Gradients sent together: enough to hide latency, small compared with the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """Process `rank` of `size`, which split the sequences of each step (`ddp`) and the weights too (`fsdp`).
+    """Process `rank` of `size` processes, which split the sequences of each step (`ddp`) and the weights too (`fsdp`).
 
-    `asked` is set when this process is to stop; all stop after the same step.
+    `asked` is set when this process should stop; all stop after the same step.
     """
 
     rank: int = 0
@@ -33,18 +33,19 @@ class Team:
     asked: Event = field(default_factory=Event, compare=False)
 
     def forked_rng(self) -> Any:
-        """A context after which the random numbers of this process go on as before, on the CPU and on its GPU."""
+        """A context that restores this process's random state afterwards, on the CPU and on its GPU."""
         import torch
 
         return torch.random.fork_rng(devices=[self.rank] if torch.cuda.is_available() else [])
 
     @property
     def shards_weights(self) -> bool:
-        """Whether a forward pass needs every process at the same time."""
+        """True if a forward pass needs every process at the same time."""
         return self.size > 1 and self.strategy == "fsdp"
 
     def share(self, items: Sequence[T], rank: int | None = None) -> list[T]:
-        """What this process (or `rank`) takes of a step: neighbours are alike in length, so shares are in work."""
+        """The share of this process (or `rank`) in a step: neighbours are similar in length, so shares are similar in
+        work."""
         return list(items[self.rank if rank is None else rank :: self.size])
 
     def lightning(self) -> Any:
@@ -60,7 +61,7 @@ class Team:
         return DDPStrategy()
 
     def add_up(self, values: "torch.Tensor") -> "torch.Tensor":
-        """The sum over all processes, in place."""
+        """Sums `values` over all processes, in place."""
         if self.size > 1:
             import torch.distributed
 
@@ -68,7 +69,7 @@ class Team:
         return values
 
     def add_up_gradients(self, parameters: "Iterable[torch.nn.Parameter]") -> None:
-        """Every process gets the sum of all gradients. With sharded weights the backward pass has done it."""
+        """Gives every process the sum of all gradients. With sharded weights the backward pass has done it already."""
         if self.size == 1 or self.shards_weights:
             return
         import torch
@@ -95,25 +96,24 @@ ALONE = Team()
 
 
 def check_team(devices: int) -> None:
-    """Raises ValueError with a suggested fix where this machine has too few GPUs; without any, processes share the
-    CPU."""
+    """Raises UserError if this machine has too few GPUs; without any GPU, processes share the CPU."""
     if devices == 1:
         return
-    import torch  # here, so that composing a run stays fast
+    import torch  # imported here so that composing a run stays fast
 
     found = torch.cuda.device_count()
     if 0 < found < devices:
-        raise UserError(f"train.devices is {devices} and this machine shows {found} GPU(s): set train.devices={found}")
+        raise UserError(f"train.devices is {devices}, but this machine has {found} GPU(s); set train.devices={found}")
 
 
 def full_tensor(value: "torch.Tensor") -> "torch.Tensor":
-    """A sharded tensor put together (every process must ask), or the tensor itself."""
+    """Gathers a sharded tensor (every process must call it), or returns the tensor itself."""
     gather = getattr(value, "full_tensor", None)
     return value.detach() if gather is None else gather().detach()
 
 
 def shard_like(value: "torch.Tensor", model: "torch.Tensor") -> "torch.Tensor":
-    """`value`, whole, laid out over processes as `model` is."""
+    """Distributes the whole tensor `value` over processes like `model`."""
     if not hasattr(model, "full_tensor"):
         return value
     from torch.distributed.tensor import distribute_tensor

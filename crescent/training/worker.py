@@ -1,7 +1,7 @@
-"""One of several training processes: `python -m crescent.training.worker FOLDER`, started by `launch.py` alone.
+"""One of several training processes: `python -m crescent.training.worker FOLDER`, started only by `launch.py`.
 
-In: the task in FOLDER, its rank in the environment, and a pipe on stdin. Out: messages of rank 0 on stdout, a line of
-JSON each, and the checkpoint in FOLDER. It ends when the pipe closes: whoever started it is gone then.
+In: the task in FOLDER, its rank in the environment, and a pipe on stdin. Out: messages of rank 0 on stdout, one line of
+JSON each, and the checkpoint in FOLDER. The process exits when the pipe closes, because its parent is gone then.
 """
 
 import json
@@ -19,13 +19,12 @@ from crescent.training.team import Team
 
 
 class Reporter:
-    """Messages to the process that waits; of rank 0 only."""
+    """Sends messages to the waiting process; only from rank 0."""
 
     def __init__(self, out: Any, team: Team) -> None:
         self._out, self._speaks = out, team.rank == 0
 
     def send(self, message: dict[str, Any]) -> None:
-        """One message."""
         if self._speaks:
             self._out.write(json.dumps(message) + "\n")
             self._out.flush()
@@ -36,7 +35,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     task: Task = pickle.loads((folder / TASK).read_bytes())
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print belongs in the log
+    os.dup2(2, 1)  # libraries' output goes to the log
     team = Team(int(os.environ["LOCAL_RANK"]), int(os.environ["WORLD_SIZE"]), task.settings.strategy)
     on_request(team.asked)
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(task.port))
@@ -45,7 +44,7 @@ def main() -> None:
         _train(task, team, folder, Reporter(out, team))
     except (ValueError, MemoryError) as error:
         write_fault(folder, team, error)
-        os._exit(1)  # the others may be waiting for this process: no clean-up that talks to them
+        os._exit(1)  # the others may be waiting for this process, so skip clean-up that communicates with them
     out.close()
 
 
@@ -56,7 +55,7 @@ def _train(task: Task, team: Team, folder: Path, reporter: Reporter) -> None:
     from crescent.training.loop import train
 
     threading.Thread(target=_listen, args=(team,), daemon=True).start()
-    torch.manual_seed(task.settings.seed)  # a new adapter is drawn at random, the same in all processes
+    torch.manual_seed(task.settings.seed)  # a new adapter is initialised at random, identically in all processes
     model, _ = task.settings.method.load(task.weights)
 
     def curve(metrics: Any, step: int) -> None:
@@ -69,8 +68,8 @@ def _train(task: Task, team: Team, folder: Path, reporter: Reporter) -> None:
 
 
 def _listen(team: Team) -> None:
-    """A request to stop, like a signal, is taken between two steps; a closed pipe ends the process at once."""
-    while os.read(0, len(STOP)):  # not sys.stdin: a thread that waits in it disturbs the end of the interpreter
+    """Handles a stop request between two steps, like a signal; exits at once if the pipe closes."""
+    while os.read(0, len(STOP)):  # not sys.stdin: a thread waiting in it would interfere with interpreter shutdown
         team.asked.set()
     os._exit(1)
 

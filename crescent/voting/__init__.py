@@ -1,4 +1,4 @@
-"""Voting: a question is answered several times, and the answer most draws agree on wins."""
+"""Voting: each question is answered several times, and the most frequent answer wins."""
 
 from crescent.voting.calibration import NoOracle
 from crescent.voting.majority import VoteResult, vote

@@ -1,7 +1,7 @@
 """Answering: the model solves each question several times.
 
-In: Questions, and what says how many draws each needs. Out: the draws, taken from the ledger where an earlier run has
-made them, generated and committed there where not. It extracts no answer: see `vote`.
+In: Questions, and a rule for how many draws each needs. Out: the draws; those in the ledger are reused, missing ones
+are generated and committed to it. Answers are not extracted here: see `vote`.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from crescent.voting.draws import Draws, Until
 
 @dataclass(frozen=True, slots=True)
 class Answer(Stage):
-    """`solve` is the prompt, with {question} in it."""
+    """Settings. `solve` is the prompt template with {question} in it."""
 
     NAME: ClassVar[str] = "answer"
     VERSION: ClassVar[int] = 1
@@ -29,18 +29,18 @@ class Answer(Stage):
     sampling: Sampling
 
     def key(self, models: ModelKeys, *inputs: str) -> Key:
-        """The key of the ledger, which all questions asked with this prompt share."""
+        """The key of the ledger, which is shared by all questions with this prompt template."""
         return ledger_key(models.engine, self.solve, self.sampling)
 
     def title(self, *inputs: object, until: Until, **options: object) -> str:
-        """How the draws are decided."""
+        """Heading on the console, with the vote rule."""
         return f"3 Answer and vote ({until.name}): up to {counted(until.draws, 'draw')} of each question"
 
     def run(self, context: StageContext, questions: Artifact, *, until: Until) -> Draws:
-        """Draws 0, 1, ... of each question until it needs no more.
+        """Makes draws 0, 1, ... of each question until it needs no more.
 
-        Every round asks for what all open questions need, together: batches stay full though each stops for itself. All
-        draws that a question needs are adjacent, so that an engine computes its prompt once.
+        Each round requests what all open questions need together, so batches stay full although each question stops
+        separately. All draws of a question are adjacent, so an engine computes its prompt once.
         """
         asked, wanted = questions.read(Question), until.wanted(context.store)
         ledger = Ledger(context.store, context.engine, self.solve, self.sampling)
@@ -68,7 +68,7 @@ def _asks(
     solutions: Sequence[Sequence[Solution]],
     wanted: Callable[[Sequence[Solution]], int],
 ) -> list[tuple[int, Ask]]:
-    """(index of the question, what to ask) for the next round, question by question."""
+    """(index of the question, ask) for the next round, question by question."""
     return [
         (index, Ask(question.id, len(draws) + draw, prompts[index]))
         for index, (question, draws) in enumerate(zip(questions, solutions, strict=True))

@@ -1,7 +1,7 @@
-"""Calibration: is the vote's agreement a measure of how often it is right?
+"""Calibration: does the vote's agreement measure how often it is right?
 
-In: ballots, and an oracle that knows the true answer of some questions. Out: label accuracy, and a curve of agreement
-against the share of right winners. An oracle is for measuring: no stage sees it.
+In: ballots, and a ground-truth oracle for some of the questions. Out: label accuracy, and a curve of agreement against
+the share of right winners. The oracle is used only to measure: no stage sees it.
 """
 
 from collections import defaultdict
@@ -16,19 +16,19 @@ BINS = 10
 
 
 class Oracle(Protocol):
-    """The `oracle` choice."""
+    """The `oracle` choice: a source of ground truth, used only to measure label accuracy."""
 
     @property
     def name(self) -> str: ...
 
     def truth(self, question: str) -> str | None:
-        """The true answer, or None where it is not known."""
+        """The true answer, or None if unknown."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class NoOracle:
-    """`oracle=none`: nothing is known."""
+    """`oracle=none`: no answer is known."""
 
     name: str = "none"
 
@@ -38,7 +38,7 @@ class NoOracle:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Questions whose winner has an agreement in one tenth of 0..1: its mean, and the share of right winners."""
+    """Questions whose winner has an agreement in one tenth of 0..1: mean agreement, and share of right winners."""
 
     agreement: float
     right: float
@@ -47,11 +47,11 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Shares in 0..1 over the questions whose truth is `known`.
+    """Shares in 0..1 over the questions with `known` truth.
 
-    `one_draw`: first draws that are right, of all known. `labels_right`: training answers that are, of those kept.
-    `error` is the expected calibration error: the mean distance of agreement from accuracy, weighted by questions (Guo
-    et al., arXiv 1706.04599, equation 3, with agreement as the confidence).
+    `one_draw`: accuracy of the first draws, over all known questions. `labels_right`: accuracy of the training answers,
+    over the kept ones. `error` is the expected calibration error: the mean distance of agreement from accuracy,
+    weighted by questions (Guo et al., arXiv 1706.04599, equation 3, with agreement as the confidence).
     """
 
     questions: int
@@ -64,7 +64,7 @@ class Labels:
 
     @property
     def info(self) -> Mapping[str, float]:
-        """The single numbers, for logs."""
+        """The scalars, for logs."""
         return {
             "questions_with_known_answer": self.known,
             "one_draw_accuracy": self.one_draw,
@@ -74,7 +74,7 @@ class Labels:
 
 
 def calibrate(questions: Sequence[Question], ballots: Sequence[Ballot], oracle: Oracle) -> Labels | None:
-    """None where the oracle knows none of the questions. `ballots[i]` is the vote on `questions[i]`."""
+    """Returns None if the oracle knows none of the questions. `ballots[i]` is the vote on `questions[i]`."""
     truths = [oracle.truth(question.text) for question in questions]
     known = [(ballot, truth) for ballot, truth in zip(ballots, truths, strict=True) if truth is not None]
     if not known:

@@ -1,4 +1,4 @@
-"""The draws of a list of questions, and what says how many each needs."""
+"""The draws of a list of questions, and the rule for how many each needs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,22 +19,23 @@ class Draws:
 
     @property
     def records(self) -> int:
-        """How many draws in all."""
+        """Total number of draws."""
         return sum(map(len, self.solutions))
 
     @property
     def tokens(self) -> int:
-        """New tokens of all draws, whoever paid for them."""
+        """New tokens of all draws, including reused ones."""
         return sum(solution.new_tokens for draws in self.solutions for solution in draws)
 
     @property
     def info(self) -> dict[str, Any]:
-        """No counters beside these."""
+        """No further counters."""
         return {}
 
 
 class Until(Protocol):
-    """What says how many draws a question needs: a vote, or a fixed number. `name` titles it, `draws` is the most."""
+    """Decides how many draws a question needs: a vote, or a fixed number. `name` is for headings, `draws` is the
+    maximum."""
 
     @property
     def name(self) -> str: ...
@@ -43,17 +44,17 @@ class Until(Protocol):
     def draws(self) -> int: ...
 
     def wanted(self, store: Store) -> Callable[[Sequence[Solution]], int]:
-        """The draws of a question so far -> how many more it needs."""
+        """Returns a function from a question's draws so far to how many more it needs."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FixedDraws:
-    """As many draws of each question, whatever they say."""
+    """The same number of draws for each question, whatever they say."""
 
     draws: int
     name: str = "fixed number"
 
     def wanted(self, store: Store) -> Callable[[Sequence[Solution]], int]:
-        """What is missing of the number."""
+        """The number still missing."""
         return lambda solutions: self.draws - len(solutions)

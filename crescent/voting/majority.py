@@ -1,8 +1,8 @@
-"""Votes among the answers to one question: which answer wins, by how much, and when further draws cannot matter.
+"""Votes among the answers to one question: which answer wins, by how much, and when more draws cannot matter.
 
-In: the canonical answers of a question's draws, in order, None for a draw without one. Out: a `VoteResult`, or whether
-to stop drawing. Nothing here knows a model, a file or what an answer means: draws agree where their canonical forms are
-equal strings.
+In: the canonical answers of a question's draws, in order; None for a draw without one. Out: a `VoteResult`, or whether
+to stop drawing. Knows no model, no file and no meaning of answers: draws agree if their canonical forms are equal
+strings.
 """
 
 import math
@@ -23,8 +23,9 @@ TIES: tuple[Tie, ...] = get_args(Tie)
 class VoteResult:
     """The outcome of one vote.
 
-    `answer` is None unless `reason` is "won". `votes` is what the leading answer got (0 where no draw answered), `tied`
-    all answers that got as many, in the order they came up: one where there is a plain leader.
+    `answer` is None unless `reason` is "won". `votes` counts the votes for the leading answer (0 if no draw answered);
+    `tied` contains all answers with that many votes, in order of first occurrence: a single one if there is a clear
+    leader.
     """
 
     answer: str | None
@@ -35,7 +36,7 @@ class VoteResult:
 
     @property
     def agreement(self) -> float:
-        """votes / draws, 0 to 1. A draw without an answer counts in the draws."""
+        """votes / draws, 0 to 1. Draws without an answer count as draws."""
         return self.votes / self.draws
 
 
@@ -45,19 +46,19 @@ def vote(
     min_agreement: float = 0.0,
     lengths: Sequence[int] | None = None,
 ) -> VoteResult:
-    """The answer that most draws agree on: self-consistency (Wang et al., arXiv 2203.11171, section 2).
+    """Majority vote: self-consistency (Wang et al., arXiv 2203.11171, section 2).
 
-    `tie` is what several leaders mean: "drop" no winner, "first" the one that came up first, "shortest" the one with
-    the shortest response (`lengths`, one a draw; then the first). A leader with an agreement (votes / draws) below
-    `min_agreement` does not win. None never votes. Raises ValueError for no draws, an unknown `tie`, a missing
-    `lengths` and a `min_agreement` outside 0 to 1.
+    `tie` decides between several leaders: "drop" gives no winner, "first" the one that came up first, "shortest" the
+    one with the shortest response (`lengths`, one per draw; then the first). A leader with an agreement (votes / draws)
+    below `min_agreement` does not win. None never votes. Raises UserError for no draws, an unknown `tie`, missing
+    `lengths`, or a `min_agreement` outside 0 to 1.
     """
     if isinstance(answers, str) or not answers:
         raise UserError("a vote needs a list of at least one draw's answer (None for a draw without an answer)")
     if tie not in TIES:
-        raise UserError(f"tie={tie!r} is unknown: choose one of {', '.join(TIES)}")
+        raise UserError(f"tie={tie!r} is unknown; choose one of {', '.join(TIES)}")
     if not 0.0 <= min_agreement <= 1.0:
-        raise UserError(f"min_agreement={min_agreement} must lie between 0 and 1")
+        raise UserError(f"min_agreement={min_agreement} must be between 0 and 1")
     if tie == "shortest" and (lengths is None or len(lengths) != len(answers)):
         raise UserError("tie='shortest' needs lengths: the length of each draw's response, in order")
     counts = _count(answers)
@@ -73,19 +74,19 @@ def vote(
 
 
 def is_settled(answers: Sequence[str | None], draws: int, tie: Tie = "drop", min_agreement: float = 0.0) -> bool:
-    """Whether a vote of `draws` draws that begin with `answers` has its outcome (winner, or none) whatever follows.
+    """True if the outcome (winner, or none) of a vote with `draws` draws is already certain from its first `answers`.
 
-    True if and only if every way in which the remaining draws could come out leaves it the same: draws with any answer,
-    an answer not seen yet, or none. ("Early-stopping self-consistency", arXiv 2401.10480, stops on a window of equal
-    answers and can be wrong; this cannot.)
+    That is: if and only if all possible remaining draws (any answer, a new answer, or none) give the same outcome.
+    ("Early-stopping self-consistency", arXiv 2401.10480, stops on a window of equal answers and can be wrong; this
+    cannot.)
     """
     left = draws - len(answers)
     if left <= 0:
         return True
-    ranked = _count(answers).most_common()  # equal counts stay in the order they came up
+    ranked = _count(answers).most_common()  # equal counts stay in order of first occurrence
     leader, rival = (ranked[0][1] if ranked else 0), (ranked[1][1] if len(ranked) > 1 else 0)
     if (leader + left) / draws < min_agreement:
-        return True  # no answer can get there any more
+        return True  # no answer can reach it any more
     if not ranked or leader / draws < min_agreement:
         return False
     overtaken = rival + left > leader
@@ -94,11 +95,11 @@ def is_settled(answers: Sequence[str | None], draws: int, tie: Tie = "drop", min
 
 
 def is_confident(answers: Sequence[str | None], level: float, min_agreement: float = 0.0) -> bool:
-    """Whether the draws so far tell who would win a vote without end, with a posterior of at least `level`.
+    """True if the draws so far determine the winner of an unlimited vote with a posterior of at least `level`.
 
     The leader is ahead of the runner-up with probability P(p > 1/2), p ~ Beta(leader + 1, runner-up + 1): the beta rule
-    of Adaptive-Consistency (Aggarwal et al., arXiv 2305.11860, section 3). Where there is a `min_agreement`, whether
-    the leader's share of the draws reaches it must be as sure, one way or the other; no share, no pair, is enough.
+    of Adaptive-Consistency (Aggarwal et al., arXiv 2305.11860, section 3). With a `min_agreement`, it must be equally
+    certain whether the leader's share of the draws reaches it; certainty that it does not (no pair) suffices.
     """
     ranked = _count(answers).most_common(2)
     leader, rival = (ranked[0][1] if ranked else 0), (ranked[1][1] if len(ranked) > 1 else 0)
@@ -113,7 +114,8 @@ def is_confident(answers: Sequence[str | None], level: float, min_agreement: flo
 
 @lru_cache(maxsize=65536)
 def beta_above(x: float, a: int, b: int) -> float:
-    """P(p > x) for p ~ Beta(a, b) with whole a, b >= 1, exactly: the chance of fewer than a hits in a + b - 1 at x."""
+    """P(p > x) for p ~ Beta(a, b) with integers a, b >= 1, exactly: the chance of fewer than a hits in a + b - 1 at
+    x."""
     trials = a + b - 1
     return math.fsum(math.comb(trials, hits) * x**hits * (1 - x) ** (trials - hits) for hits in range(a))
 
@@ -123,7 +125,7 @@ def _count(answers: Sequence[str | None]) -> Counter[str]:
 
 
 def _met_by_an_earlier(answers: Sequence[str | None], ranked: list[tuple[str, int]], left: int) -> bool:
-    """Whether an answer that came up before the leader could still draw level with it, and win by that."""
+    """True if an answer that came up before the leader could still tie with it, and thereby win."""
     leader, votes = ranked[0]
     earlier = set(answers[: answers.index(leader)])
     return any(answer in earlier for answer, count in ranked[1:] if count + left == votes)

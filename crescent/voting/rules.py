@@ -1,7 +1,7 @@
 """Voting rules: how many draws a question gets, which answer wins, and which winning response is trained on.
 
-In: the draws of one question and their answers, in order. Out: how many more draws are wanted, and a `Verdict`. A rule
-is a function of that question's draws alone: not of other questions, nor of the batches in which draws were made.
+In: the draws of one question and their answers, in order. Out: how many more draws to make, and a `Verdict`. A rule
+depends only on that question's draws, not on other questions or on how draws were batched.
 """
 
 from collections import Counter
@@ -19,12 +19,12 @@ CHOICES: tuple[Select, ...] = ("first", "shortest", "random", "logprob")
 Stop = Literal["exact", "confident"]
 STOPS: tuple[Stop, ...] = ("exact", "confident")
 Answers = Sequence[str | None]
-MAX_DRAWS = 10_000  # the draws of all questions are asked for at once: more is a mistake that would fill the memory
+MAX_DRAWS = 10_000  # the draws of all questions are requested together: more is a mistake that would exhaust memory
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How one question's vote ended: `chosen` is the index of the draw to train on, None for no pair."""
+    """The outcome of one question's vote: `chosen` is the index of the draw to train on, None for no pair."""
 
     answer: str | None
     votes: int
@@ -33,7 +33,7 @@ class Verdict:
 
 
 class Rule(Protocol):
-    """The settings of a vote. `draws` is the most that one question gets."""
+    """The settings of a vote. `draws` is the maximum per question."""
 
     @property
     def name(self) -> str: ...
@@ -42,7 +42,7 @@ class Rule(Protocol):
     def draws(self) -> int: ...
 
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
-        """How many more draws to make before looking again: 0 when there are enough."""
+        """How many more draws to make before checking again; 0 if there are enough."""
         ...
 
     def decide(self, solutions: Sequence[Solution], answers: Answers) -> Verdict: ...
@@ -50,9 +50,9 @@ class Rule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Majority:
-    """`vote=majority`: the answer most of `draws` agree on wins (self-consistency, arXiv 2203.11171).
+    """`vote=majority`: the most frequent answer among `draws` wins (self-consistency, arXiv 2203.11171).
 
-    `select_response` names the winning response to train on: the first, the shortest, a random one by seed, or the one
+    `select_response` is the winning response to train on: the first, the shortest, a random one by seed, or the one
     with the highest mean log-probability.
     """
 
@@ -75,13 +75,13 @@ class Majority:
 
 @dataclass(frozen=True, slots=True)
 class Adaptive:
-    """`vote=adaptive`: draws where they are needed, `draws` at most.
+    """`vote=adaptive`: stops early for questions that do not need all `draws`.
 
-    `stop=exact` stops when nothing that the remaining draws could say would change what `majority` of `draws` does:
-    winner, pair or none, chosen response. (With `select_response=shortest` or `logprob` any later winning response may
-    be the chosen one, so that only questions that can give no pair stop early.) `stop=confident` stops as soon as the
-    posterior that the leader wins reaches `confidence`, which saves more and can differ; the vote is then among the
-    draws made. Agreement is always votes / draws made.
+    `stop=exact` stops once no remaining draw could change what `majority` of `draws` gives: winner, pair or none,
+    chosen response. (With `select_response=shortest` or `logprob` any later winning response may be the chosen one, so
+    only questions that cannot give a pair stop early.) `stop=confident` stops as soon as the posterior that the leader
+    wins reaches `confidence`, which saves more and can differ; the vote is then among the draws made. Agreement is
+    always votes / draws made.
     """
 
     name: str = "adaptive"
@@ -98,10 +98,10 @@ class Adaptive:
         if self.stop not in STOPS:
             raise UserError(f"vote.stop is {self.stop!r}; it may be {', '.join(STOPS)}")
         if not 0.5 < self.confidence < 1:
-            raise UserError(f"vote.confidence is {self.confidence}; it is a probability above 0.5 and below 1")
+            raise UserError(f"vote.confidence is {self.confidence}; it must be above 0.5 and below 1")
 
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
-        """The fewest draws after which it could stop: none that is asked for can turn out to be superfluous."""
+        """The fewest draws after which it could stop, so no requested draw can turn out to be superfluous."""
         if self._has_enough(solutions, answers):
             return 0
         counts = Counter(answer for answer in answers if answer is not None)
@@ -112,7 +112,7 @@ class Adaptive:
         return self.draws - len(answers)
 
     def decide(self, solutions: Sequence[Solution], answers: Answers) -> Verdict:
-        # Exact: a winner that is certain wins among the draws made too; what is certain to fail needs the final count.
+        # Exact: a certain winner also wins among the draws made; a certain failure needs the final count.
         if self.stop == "exact" and len(answers) < self.draws:
             rest: list[None] = [None] * (self.draws - len(answers))
             lengths = [len(solution.text) for solution in solutions] + [0] * len(rest)
@@ -129,13 +129,13 @@ class Adaptive:
         return verdict.chosen is None or self._stays_chosen(solutions, verdict.chosen)
 
     def _may_stop(self, answers: Answers) -> bool:
-        """Whether the answers alone allow to stop."""
+        """True if the answers alone allow stopping."""
         if is_settled(answers, self.draws, self.tie, self.min_agreement):
             return True
         return self.stop == "confident" and is_confident(answers, self.confidence, self.min_agreement)
 
     def _stays_chosen(self, solutions: Sequence[Solution], chosen: int) -> bool:
-        """Whether no later winning response could be chosen instead."""
+        """True if no later winning response could be chosen instead."""
         if self.select_response == "random":
             question = solutions[0].question_id
             later = (_priority(self.seed, question, draw) for draw in range(len(solutions), self.draws))
@@ -164,10 +164,12 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class FormatOnly:
-    """`vote=format_only`: a control. The questions `majority` keeps, each with one of its answered draws by chance.
+    """`vote=format_only`: a control. Keeps the same questions as `majority`, each with a random draw that has an
+    answer.
 
-    The student learns the same form of response, of the same questions, from labels that no vote chose: what it gains
-    over this is what choosing the label brought. What the vote brings by leaving unclear questions out is in both.
+    The student learns the same response format, on the same questions, from labels that no vote chose. A gain of
+    `majority` over this control is the effect of choosing the label; the effect of dropping unclear questions is in
+    both.
     """
 
     name: str = "format_only"
@@ -193,9 +195,8 @@ class FormatOnly:
 
 @dataclass(frozen=True, slots=True)
 class Dissent:
-    """`vote=dissent`: label noise in doses. The questions `majority` keeps; of those whose draws disagree, a `share` is
-    trained on a draw that lost. At 0 it is `majority` with the first winning draw.
-    """
+    """`vote=dissent`: controlled label noise. Keeps the same questions as `majority`; of those whose draws disagree, a
+    `share` is trained on a losing draw. At 0 it equals `majority` with the first winning draw."""
 
     name: str = "dissent"
     draws: int = 5
@@ -207,7 +208,7 @@ class Dissent:
     def __post_init__(self) -> None:
         _check(self.draws, self.tie, self.min_agreement, "random")
         if not 0 <= self.share <= 1:
-            raise UserError(f"vote.share is {self.share}; it is a share of the questions, from 0 to 1")
+            raise UserError(f"vote.share is {self.share}; it must be a share of the questions, from 0 to 1")
 
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         return max(0, self.draws - len(solutions))
@@ -221,12 +222,13 @@ class Dissent:
         return Verdict(answers[chosen], Counter(answers)[answers[chosen]], chosen, "a draw that lost")
 
     def _takes(self, question_id: str) -> bool:
-        """Whether the question is of the share, by a number in [0, 1) of its own, so that shares hold smaller ones."""
+        """True if the question is in the share: it has a fixed number in [0, 1), so larger shares contain smaller
+        ones."""
         return int(text_id(str(self.seed), question_id, "dissent")[:8], 16) / 16**8 < self.share
 
 
 def draws_consumed(rule: Rule, solutions: Sequence[Solution], answers: Answers) -> int:
-    """How many of these draws the rule would have made: what is in a ledger beyond that does not vote."""
+    """How many of these draws the rule would have made: further draws in a ledger do not vote."""
     most = min(len(solutions), rule.draws)
     return next((n for n in range(1, most) if rule.wanted(solutions[:n], answers[:n]) == 0), most)
 
@@ -258,7 +260,7 @@ def _choose(solutions: Sequence[Solution], among: Sequence[int], how: Select, se
 
 
 def _priority(seed: int, question_id: str, draw: int) -> str:
-    """A random order of a question's draws that does not depend on how many there are."""
+    """A random order of a question's draws that does not depend on their number."""
     return text_id(str(seed), question_id, str(draw))
 
 
@@ -267,7 +269,7 @@ def _check(draws: int, tie: str, min_agreement: float, select_response: str) -> 
     if tie not in TIES:
         raise UserError(f"vote.tie is {tie!r}; it may be {', '.join(TIES)}")
     if not 0 <= min_agreement <= 1:
-        raise UserError(f"vote.min_agreement is {min_agreement}; it is a share of the draws, from 0 to 1")
+        raise UserError(f"vote.min_agreement is {min_agreement}; it must be a share of the draws, from 0 to 1")
     if select_response not in CHOICES:
         raise UserError(f"vote.select_response is {select_response!r}; it may be {', '.join(CHOICES)}")
 

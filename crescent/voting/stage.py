@@ -1,10 +1,9 @@
-"""Consensus: the draws of each question vote, and one response that reached the winning answer is kept.
+"""Consensus: the draws of each question vote, and one response with the winning answer is kept.
 
-In: Questions and their draws. Out: an artifact of QAPairs, with `ballots.jsonl`: how each question's draws voted, the
-ones that gave no pair included. Answers are extracted here and nowhere before. A draw that did not end by itself (cut
-off at its length limit, or given up by the engine), or that ended within a thought, has committed to nothing and counts
-as a draw without an answer. A pair's response is the whole text: training decides what of its thoughts is a target. The
-rules are in `crescent.voting.rules`.
+In: Questions and their draws. Out: an artifact of QAPairs, with `ballots.jsonl`: the vote on each question, including
+those without a pair. Answers are extracted only here. A draw that did not end by itself (cut off at its length limit,
+or given up by the engine), or that ended inside a thought, counts as a draw without an answer. A pair's response is the
+whole text: training decides which of its thoughts are targets. The rules are in `crescent.voting.rules`.
 """
 
 from collections import Counter
@@ -26,7 +25,7 @@ from crescent.voting.rules import Rule, Verdict, draws_consumed
 
 @dataclass(frozen=True, slots=True)
 class Vote(Stage):
-    """`kind` is how answers are extracted (`crescent.answers`), `equality` which of them count as one."""
+    """Settings. `kind` is how answers are extracted (`crescent.answers`), `equality` which of them count as equal."""
 
     NAME: ClassVar[str] = "vote"
     VERSION: ClassVar[int] = 4
@@ -46,16 +45,16 @@ class Vote(Stage):
         return self.rule.draws
 
     def wanted(self, store: Store) -> Callable[[Sequence[Solution]], int]:
-        """The draws of a question so far -> how many more the rule needs."""
+        """Returns a function from a question's draws so far to how many more the rule needs."""
         same = self._same(store)
         return lambda solutions: self.rule.wanted(solutions, same(self._answers(solutions)))
 
     def title(self, *inputs: object, **options: object) -> str:
-        """It continues under the heading of the answers."""
+        """Empty: continues under the heading of the answers."""
         return ""
 
     def run(self, context: StageContext, questions: Artifact, answered: Draws) -> Artifact:
-        """The pairs of all questions whose vote has a winner."""
+        """Returns the pairs of all questions whose vote has a winner."""
         same = self._same(context.store)
 
         def build(work: Path) -> Outcome:
@@ -76,7 +75,7 @@ class Vote(Stage):
         return context.store.build(context.key(self, questions, answered), build)
 
     def _same(self, store: Store) -> Callable[[Sequence[str | None]], list[str | None]]:
-        """Answers -> what they count as."""
+        """Maps answers to representatives: equal answers become the same string."""
         if self.equality == "canonical":
             return list
         return SymbolicEquality(store.root / "verdicts").representatives
@@ -86,7 +85,7 @@ class Vote(Stage):
 
 
 def read_ballots(pairs: Artifact) -> list[Ballot]:
-    """How each question's draws voted, in the order of the questions."""
+    """The vote on each question, in the order of the questions."""
     with open(pairs.path / BALLOTS, encoding="utf-8") as lines:
         return list(decode_lines(Ballot, lines))
 
@@ -104,7 +103,7 @@ def _pair(question: Question, solution: Solution, ballot: Ballot) -> QAPair:
 
 
 def _info(ballots: Sequence[Ballot], ended: Sequence[str]) -> dict[str, object]:
-    """`ended` says of all draws how they ended."""
+    """`ended`: how each draw ended."""
     kept = [ballot for ballot in ballots if ballot.chosen is not None]
     return {
         "questions": len(ballots),

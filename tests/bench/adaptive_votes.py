@@ -28,7 +28,7 @@ from crescent.core.context import StageContext
 from crescent.core.records import Question, Solution
 from crescent.core.store import Key, Outcome, Store
 from crescent.engines import LazyEngine
-from crescent.engines.weights import identity
+from crescent.engines.identity import identity
 from crescent.experiment import Experiment
 from crescent.organism.oracle import OrganismOracle
 from crescent.voting.rules import Adaptive, Majority, Rule, draws_consumed

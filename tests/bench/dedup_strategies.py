@@ -17,7 +17,7 @@ from crescent.core.context import StageContext
 from crescent.core.records import Question
 from crescent.core.store import Store
 from crescent.engines import LazyEngine
-from crescent.engines.weights import identity
+from crescent.engines.identity import identity
 from crescent.experiment import Experiment
 from crescent.organism import world
 

@@ -169,7 +169,7 @@ def test_iterations_need_a_student_that_asks() -> None:
 
 
 def test_iterations_need_an_engine_that_can_load_the_student() -> None:
-    with pytest.raises(ConfigError, match="engine=server cannot load it: choose engine=transformers or engine=vllm"):
+    with pytest.raises(ConfigError, match=r"engine=server cannot load\. Choose engine=transformers or engine=vllm"):
         experiment("iterations=2", "engine=server")
     assert experiment("iterations=2", "engine=vllm").iterations == 2
 
@@ -192,7 +192,7 @@ def test_a_model_without_a_chat_template_is_refused_before_it_is_loaded() -> Non
 
 
 def test_a_server_is_not_asked_in_plain_text() -> None:
-    with pytest.raises(ConfigError, match=r"model\.template=completion: choose engine=transformers"):
+    with pytest.raises(ConfigError, match=r"model\.template=completion\. Choose engine=transformers"):
         experiment("+experiments=completion", "engine=server").check()
 
 

@@ -9,12 +9,13 @@ import transformers
 from conftest import save_tokenizer
 from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig
 
-from crescent.engines import Prompt, Sampling, weights
+from crescent.engines import Prompt, Sampling, attention
 from crescent.engines.attention import needed_attention
+from crescent.engines.identity import identity
 from crescent.engines.transformers.blocks import is_supported
 from crescent.engines.transformers.continuous import why_not
 from crescent.engines.transformers.engine import TransformersEngine
-from crescent.engines.weights import Weights, identity, load
+from crescent.engines.weights import Weights, load
 from crescent.training.data import Example
 from crescent.training.layouts import PackedLayout, PaddedLayout
 from crescent.training.methods import Lora
@@ -93,7 +94,7 @@ def test_the_attention_is_in_the_key_where_it_is_not_the_default(
 ) -> None:
     llama = Weights("llama", str(tiny_llama))
     capped, plain = identity(gemma), identity(llama)
-    monkeypatch.setattr(weights, "needed_attention", lambda _: None)
+    monkeypatch.setattr(attention, "needed_attention", lambda _: None)
     assert identity(gemma) != capped and identity(llama) == plain
 
 

@@ -11,8 +11,9 @@ from transformers import AutoTokenizer
 
 from crescent.core.store import make_key
 from crescent.engines.dates import DATE, is_dated, reads_clock, with_date, without_date
+from crescent.engines.identity import identity
 from crescent.engines.server import ServerSettings
-from crescent.engines.weights import Weights, identity, load_tokenizer
+from crescent.engines.weights import Weights, load_tokenizer
 
 SMOLLM3 = "{%- set today = strftime_now('%d %B %Y') -%}{{ 'Today Date: ' + today + '\n' }}"
 MISTRAL = (
@@ -96,7 +97,9 @@ def test_a_loaded_tokenizer_has_the_date_in_its_template(tiny_llama: Path, tmp_p
 
 
 def test_what_is_no_date_is_named() -> None:
-    with pytest.raises(ValueError, match=r"model\.date_string is 'today', which is no date; write it as 26 Jul 2024"):
+    with pytest.raises(
+        ValueError, match=r"model\.date_string is 'today', which is not a date; write it as 26 Jul 2024"
+    ):
         Weights("m", "x", date_string="today")
 
 

@@ -129,7 +129,7 @@ def test_where_continuous_batching_of_our_choice_breaks_down_the_rest_is_padded(
     break_down(llama[0], monkeypatch, error)
     assert engine.generate(MIXED, GREEDY) == expected
     assert engine.batching == "padded" and llama[0].config._attn_implementation == "sdpa"
-    assert [line.count("going on with padded batches") for line in caplog.messages] == [1]
+    assert [line.count("continuing with padded batches") for line in caplog.messages] == [1]
 
 
 @pytest.mark.parametrize("error", BROKEN, ids=lambda error: type(error).__name__)

@@ -12,8 +12,10 @@ import torch
 from conftest import save_tiny_model
 
 from crescent.engines import Prompt, Sampling
+from crescent.engines.identity import identity
+from crescent.engines.model_files import local_folder, number_count
 from crescent.engines.transformers import TransformersSettings
-from crescent.engines.weights import Weights, check, identity, load, local_folder, number_count, tokenizer_if_here
+from crescent.engines.weights import Weights, check, load, tokenizer_if_here
 from crescent.training.methods import Full
 
 gguf = pytest.importorskip("gguf")
@@ -194,7 +196,7 @@ def test_the_template_is_there_before_weights_are_loaded(file: Path) -> None:
     ("name", "content", "message"),
     [
         ("none.gguf", None, r"there is no file .*none\.gguf\. Give the path of a \.gguf file; `python -m crescent"),
-        ("text.gguf", b"hello", r"is no GGUF file \(it does not begin with GGUF\)\. Fetch it again"),
+        ("text.gguf", b"hello", r"is not a GGUF file \(it does not begin with GGUF\)\. Download it again"),
         ("m-00001-of-00002.gguf", b"GGUF", r"is one part of a model\. Join the parts with llama\.cpp's `llama-gguf"),
     ],
 )
@@ -227,7 +229,7 @@ def test_a_disk_without_room_is_named_with_both_sizes(
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "full"))
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    with pytest.raises(ValueError, match=r"takes 0 MB on disk in float32, and .*gguf has 0 MB\. Make room"):
+    with pytest.raises(ValueError, match=r"takes 0 MB on disk in float32, but .*gguf has 0 MB free\. Free space"):
         check(Weights("m", str(write_gguf(source, tmp_path / "a.gguf"))))
 
 

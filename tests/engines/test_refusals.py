@@ -135,10 +135,10 @@ def test_a_refused_field_is_left_out_and_named(condition: str, serve: Start, cap
     work = seen.seen[-10:] if condition in ("n", "n>1", "seed") else seen.seen[-2:]
     field = condition.rstrip("=<>0.1")
     assert not any(field in asked for asked in work) or condition.startswith("temperature")
-    named = f"does not take {field} (" in caplog.text
+    named = f"does not accept {field} (" in caplog.text
     assert named == (field not in ("temperature", "logprobs")) and len(caplog.records) <= 1
     if field in ("n", "seed"):
-        assert "one request a draw" in caplog.text and not any(asked.get("n", 1) > 1 for asked in work)
+        assert "one request per draw" in caplog.text and not any(asked.get("n", 1) > 1 for asked in work)
 
 
 def test_all_of_them_at_once_are_left_out(serve: Start, caplog: pytest.LogCaptureFixture) -> None:
@@ -148,8 +148,8 @@ def test_all_of_them_at_once_are_left_out(serve: Start, caplog: pytest.LogCaptur
     assert len({one.text for one in made}) == 11
     assert not behaviour.seen[-1].keys() & {"n", "seed", "top_k", "top_p", "logprobs"}
     assert [record.message for record in caplog.records if "top_p" in record.message] == [
-        f"{asker._urls[0]} does not take top_p (Input validation error: `top_p` must be > 0.0 and < 1.0): "
-        "asked without it"
+        f"{asker._urls[0]} does not accept top_p (Input validation error: `top_p` must be > 0.0 and < 1.0): "
+        "requests omit it"
     ]
 
 
@@ -181,7 +181,7 @@ def test_the_limit_of_new_tokens_is_renamed_and_kept(serve: Start, caplog: pytes
     seen = Behaviour(refuses={"max_tokens": (400, body)})
     made = engine(serve(seen)).generate(PROMPTS, DRAWN)
     assert all(0 < one.new_tokens <= 6 for one in made) and seen.seen[-1]["max_completion_tokens"] == 6
-    assert "takes max_completion_tokens instead of max_tokens" in caplog.text
+    assert "accepts max_completion_tokens instead of max_tokens" in caplog.text
 
 
 @pytest.mark.parametrize("body", CONTEXT[1:4])
@@ -205,7 +205,7 @@ def test_a_prompt_refused_for_what_it_says_is_set_aside_with_the_reason(
     made = engine(url).generate([f"Question {n}?" for n in range(12)], DRAWN, lambda index, _made: kept.append(index))
     assert (made[7].text, made[7].finish_reason, made[7].new_tokens) == ("", finish, 0)
     assert sorted(kept) == list(range(12)) and all(one.new_tokens for n, one in enumerate(made) if n != 7)
-    assert caplog.text.count(reason) == 1 and "counted by that reason" in caplog.text
+    assert caplog.text.count(reason) == 1 and "counted under that reason" in caplog.text
 
 
 def test_what_a_server_refused_is_kept_and_not_asked_again(serve: Start, store: Store) -> None:

@@ -74,7 +74,7 @@ def test_choices_without_index_or_reason_are_read(serve: Start) -> None:
 def test_a_server_that_repeats_itself_is_noticed_before_draws_agree_falsely(honours_n: bool, serve: Start) -> None:
     url = serve(Behaviour(honours_seed=False, honours_n=honours_n))
     asked = [Prompt("How many?", draw) for draw in range(8)]
-    expected = "repeats itself: requests with different seeds bring the same texts" if honours_n else "cache of answers"
+    expected = "repeats itself: requests with different seeds return the same texts" if honours_n else "response cache"
     with pytest.raises(ValueError, match=f"{url} .*{expected}"):
         engine(url, samples_per_request=2).generate(asked, Sampling(max_new_tokens=12))
 
@@ -119,7 +119,7 @@ def test_a_model_that_is_loaded_anew_is_waited_for(
     assert len(asker.generate(PROMPTS, DRAWN)) == 10
     behaviour.failures = 12  # more than a wrong address is given
     made = asker.generate([f"Question {n}?" for n in range(12)], DRAWN)
-    assert all(one.new_tokens for one in made) and caplog.text.count("asking again until it does") == 1
+    assert all(one.new_tokens for one in made) and caplog.text.count("retrying until it does") == 1
 
 
 def test_an_address_that_never_answers_anything_else_is_refused_soon(
@@ -127,7 +127,7 @@ def test_an_address_that_never_answers_anything_else_is_refused_soon(
 ) -> None:
     monkeypatch.setattr(endpoints, "FIRST_WAIT", 0.05)
     behaviour = Behaviour(failures=99, failure=404)
-    with pytest.raises(ValueError, match=r"refuses: .*Look at engine\.urls"):
+    with pytest.raises(ValueError, match=r"refuses: .*Check engine\.urls"):
         engine(serve(behaviour)).generate(PROMPTS, DRAWN)
     assert len(behaviour.seen) == endpoints.MOST_MISSES
 

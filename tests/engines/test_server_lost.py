@@ -39,7 +39,7 @@ def test_a_run_whose_server_is_lost_goes_on_with_what_it_had(tmp_path: Path) -> 
     serving.stop()
     _, errors = first.communicate(timeout=120)
     assert first.returncode == 1 and "Traceback" not in errors
-    assert "has not answered for 2 s" in errors.splitlines()[-1] and "the same command then goes on" in errors
+    assert "has not answered for 2 s" in errors.splitlines()[-1] and "the same command then resumes" in errors
     had = rows(tmp_path, "work")
     assert 3 <= len(had) < 60
     behaviour.failures = 0

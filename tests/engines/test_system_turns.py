@@ -25,7 +25,7 @@ def model(tiny: Path, folder: Path, template: str) -> Path:
 
 @pytest.mark.parametrize(
     ("template", "why"),
-    [(REFUSES, r"refuses system turns \(System role not supported\)"), (IGNORES, "leaves system turns out")],
+    [(REFUSES, r"refuses system turns \(System role not supported\)"), (IGNORES, "drops system turns")],
 )
 def test_a_template_without_system_turns_is_named(template: str, why: str, tiny_llama: Path, tmp_path: Path) -> None:
     weights = Weights("gemma", str(model(tiny_llama, tmp_path / "model", template)))
@@ -34,7 +34,7 @@ def test_a_template_without_system_turns_is_named(template: str, why: str, tiny_
 
 
 def test_a_model_asked_in_plain_text_has_no_system_turns(tiny_llama: Path) -> None:
-    with pytest.raises(ValueError, match=r"asked in plain text \(model\.template=completion\)"):
+    with pytest.raises(ValueError, match=r"prompted in plain text \(model\.template=completion\)"):
         check_system_prompt(Weights("m", str(tiny_llama), template="completion"), "Be brief.")
 
 

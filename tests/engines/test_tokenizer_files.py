@@ -49,19 +49,19 @@ def test_the_hugging_face_files_are_read_where_the_library_prefers_mistral_commo
 def test_a_folder_with_mistral_common_s_file_alone_is_refused_before_anything_is_read(mistral: Path) -> None:
     weights = Weights("mine", str(without(mistral, "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")))
     for refuse in (check, load_tokenizer):
-        with pytest.raises(ValueError, match=r"'mine' has its tokenizer in mistral_common's format alone .*Jinja"):
+        with pytest.raises(ValueError, match=r"'mine' has its tokenizer only in mistral_common's format .*Jinja"):
             refuse(weights)
 
 
 @pytest.mark.usefixtures("installed")
 def test_a_folder_without_tokenizer_json_is_refused_in_a_line(mistral: Path) -> None:
     folder = without(mistral, "tokenizer.json")
-    with pytest.raises(ValueError, match=r"'mine' has no tokenizer\.json beside its tekken\.json") as error:
+    with pytest.raises(ValueError, match=r"'mine' has a tekken\.json but no tokenizer\.json") as error:
         read_tokenizer("mine", folder)
     assert "\n" not in str(error.value)
 
 
 def test_a_folder_without_any_tokenizer_is_named(mistral: Path) -> None:
     without(mistral, "tokenizer.json", "tokenizer_config.json", "tekken.json")
-    with pytest.raises(ValueError, match=r"holds no tokenizer\. Save one there"):
+    with pytest.raises(ValueError, match=r"contains no tokenizer\. Save one there"):
         check(Weights("m", str(mistral)))

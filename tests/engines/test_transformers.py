@@ -118,7 +118,7 @@ def test_out_of_memory_halves_the_rows_that_were_in_the_batch(
 
     monkeypatch.setattr(Batcher, "step", step_if_it_fits)
     with_batch(engine, 256).generate([Prompt("How?", draw) for draw in range(100)], SHORT)
-    assert re.findall(r"out of memory with (\d+) .* going on with (\d+)", caplog.text) == [("12", "6")]
+    assert re.findall(r"out of memory with (\d+) .* continuing with (\d+)", caplog.text) == [("12", "6")]
 
 
 def test_room_for_rows_counts_what_the_batch_itself_holds(

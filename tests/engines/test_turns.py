@@ -9,10 +9,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from unlisted import END, LISTED, save_unlisted
 
 from crescent.engines import Prompt, Sampling
+from crescent.engines.identity import identity
 from crescent.engines.server import ServerSettings
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.turns import Turn, end_of_turn, list_end, listed_ends, turn_of
-from crescent.engines.weights import Weights, identity, load_tokenizer
+from crescent.engines.weights import Weights, load_tokenizer
 
 TAUGHT = [("How many?", "Left: 7"), ("Who?", "Ann")]
 

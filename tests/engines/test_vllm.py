@@ -140,7 +140,7 @@ def test_a_process_that_died_is_one_line_with_a_hint() -> None:
             child.kill()
         time.sleep(0.5)
 
-    with pytest.raises(ValueError, match=r"vLLM's process has died .*What was finished is kept"):
+    with pytest.raises(ValueError, match=r"vLLM's process died .*Finished work is kept"):
         engine.generate(QUESTIONS, Sampling(max_new_tokens=100), kill_at_the_first)
     engine.close()
     assert kept

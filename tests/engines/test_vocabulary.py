@@ -33,14 +33,14 @@ def test_an_added_token_without_an_embedding_is_named(model: Path) -> None:
     size = len(tokenizer)
     tokenizer.add_tokens(["<tool>"])
     tokenizer.save_pretrained(model)
-    line = rf"model 'm': its tokenizer has the token '<tool>' with id {size}, its embeddings are {size} .*resize"
+    line = rf"its tokenizer has the token '<tool>' with id {size}, but the model only has {size} embeddings .*resize"
     with pytest.raises(ValueError, match=line):
         check(Weights("m", str(model)))
 
 
 def test_a_vocabulary_larger_than_the_embeddings_is_found(model: Path) -> None:
     set_size(model, vocab_size=128)
-    with pytest.raises(ValueError, match=r"its embeddings are 128 \(ids up to 127\)"):
+    with pytest.raises(ValueError, match=r"but the model only has 128 embeddings \(ids up to 127\)"):
         check(Weights("m", str(model)))
 
 
@@ -51,7 +51,7 @@ def test_embeddings_without_tokens_are_usual(model: Path) -> None:
 
 def test_the_size_of_a_text_part_counts(model: Path) -> None:
     set_size(model, vocab_size=9000, text_config={"vocab_size": 128})
-    with pytest.raises(ValueError, match="its embeddings are 128"):
+    with pytest.raises(ValueError, match="but the model only has 128 embeddings"):
         check(Weights("m", str(model)))
 
 

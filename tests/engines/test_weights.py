@@ -9,10 +9,12 @@ import torch
 from conftest import save_tiny_model
 
 from crescent.engines import Prompt, Sampling
+from crescent.engines.identity import identity
+from crescent.engines.model_files import number_count, weight_files
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.turns import end_tokens
-from crescent.engines.weights import Weights, check, identity, load, number_count, weight_files
+from crescent.engines.weights import Weights, check, load
 
 # The public chat formats of the models in conf/model, with this test's own marker tokens as plain text.
 LLAMA2 = "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]{% else %} {{ m['content'] }} {{ eos_token }}{% endif %}{% endfor %}"  # noqa: E501
@@ -96,7 +98,7 @@ def test_a_model_that_does_not_fit_is_one_line_with_a_hint(tiny_llama: Path, mon
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
     monkeypatch.setattr("transformers.PreTrainedModel.to", full)
-    with pytest.raises(MemoryError, match=r"out of memory while m was loaded in float32 on cpu\. Use a smaller"):
+    with pytest.raises(MemoryError, match=r"out of memory while loading m in float32 on cpu\. Use a smaller"):
         load(Weights("m", str(tiny_llama)), "cpu")
 
 
@@ -124,6 +126,6 @@ def test_what_a_model_folder_lacks_is_named(missing: str, message: str, tiny_lla
 
 
 def test_a_hub_id_that_cannot_be_fetched_is_one_line_with_a_hint() -> None:
-    with pytest.raises(ValueError, match="could not be fetched") as error:
+    with pytest.raises(ValueError, match="could not be downloaded") as error:
         identity(Weights("m", "nobody/nothing"))
     assert "\n" not in str(error.value)

@@ -110,7 +110,7 @@ def test_log_likelihoods_that_do_not_fit_are_scored_in_smaller_batches(
 
     monkeypatch.setattr(HFLM, "_model_call", call_if_it_fits)
     assert [one for _, one in model.loglikelihood(requests)] == [one for _, one in expected]
-    told = "out of memory with {} choices in a batch; going on with {}"
+    told = "out of memory with {} choices in a batch; continuing with {}"
     assert told.format(9, 4) in caplog.text and told.format(4, 2) in caplog.text
 
 

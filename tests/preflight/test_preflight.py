@@ -17,8 +17,9 @@ from unlisted import save_unlisted
 from crescent.core.console import Console, duration
 from crescent.core.records import QAPair
 from crescent.engines import Completion, Prompt, Sampling, memory
+from crescent.engines.model_files import number_count
 from crescent.engines.transformers.engine import TransformersEngine
-from crescent.engines.weights import Weights, number_count
+from crescent.engines.weights import Weights
 from crescent.preflight import probe
 from crescent.preflight.forecast import Forecast, forecast
 from crescent.preflight.probe import Probe, Step, Written, train_step, write
@@ -81,15 +82,13 @@ def test_too_little_memory_is_told_before_weights_are_read(
     (tmp_path / "memory.max").write_text("2000000\n")
     (tmp_path / "memory.current").write_text("1000000\n")
     monkeypatch.setattr(memory, "CGROUP", tmp_path)
-    with pytest.raises(
-        ValueError, match=r"memory to generate with organism in float32 on cpu: \d+ MB are needed and 1"
-    ):
+    with pytest.raises(ValueError, match=r"memory to generate with organism in float32 on cpu: \d+ MB needed, 1"):
         preflight(experiment(f"store={tmp_path}"), tmp_path, console)
 
 
 def test_too_little_disk_is_told_with_the_key_that_moves_the_store(tmp_path: Path, console: Console) -> None:
     huge = experiment(f"store={tmp_path}", "num_questions=1000000000000")
-    with pytest.raises(ValueError, match=r"disk for the store .* are free. Make room there, or choose store=DIR"):
+    with pytest.raises(ValueError, match=r"disk for the store .* free. Make room there, or choose store=DIR"):
         preflight(huge, tmp_path, console)
 
 
@@ -108,7 +107,7 @@ def test_room_for_a_model_is_asked_for_before_it_is_fetched(tmp_path: Path) -> N
         environment = {"HF_ENDPOINT": url, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hub")}
         done = crescent(tmp_path, "model.path=lab/huge", "tracking=none", **environment)
     message = done.stderr.splitlines()[-1]
-    assert done.returncode == 1 and "disk to fetch lab/huge" in message and "set HF_HOME" in message
+    assert done.returncode == 1 and "disk to download lab/huge" in message and "set HF_HOME" in message
 
 
 def test_a_check_is_made_unasked_where_the_model_is_elsewhere_but_not_for_a_small_one() -> None:

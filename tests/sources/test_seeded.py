@@ -42,7 +42,7 @@ def test_seeds_are_read_in_each_form(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("{", r"seeds.jsonl:1 is no JSON"), ('{"question": "a"}', "needs the fields"), ("", "holds no question"),
+    [("{", r"seeds.jsonl:1 is not JSON"), ('{"question": "a"}', "needs the fields"), ("", "contains no question"),
      ('{"question": "a", "answer": "none"}', "has no answer of the kind 'number'")],
 )  # fmt: skip
 def test_a_seed_file_that_cannot_be_used_is_named_with_its_line(line: str, message: str, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_an_end_of_sequence_that_a_template_puts_behind_the_end_of_turn_is_train
 
 def test_a_template_without_end_of_turn_is_refused() -> None:
     tokenizer = chat_tokenizer("{% for message in messages %}{{ message['content'] }}\n{% endfor %}", "<s>", "</s>", [])
-    with pytest.raises(ValueError, match="no special token"):
+    with pytest.raises(ValueError, match="without a special token"):
         encode_pairs([pair()], tokenizer, 512)
 
 

@@ -66,5 +66,5 @@ def test_memory_that_runs_out_outside_a_step_says_what_to_choose(
         raise RuntimeError("CUDA error: out of memory")
 
     monkeypatch.setattr(torch.optim, "AdamW", no_room)
-    with pytest.raises(MemoryError, match=r"optimiser: take train=lora"):
+    with pytest.raises(MemoryError, match=r"optimiser\. Use train=lora"):
         train(load(tiny_llama), EXAMPLES, PAD, SETTINGS, tmp_path, console)

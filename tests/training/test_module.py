@@ -117,7 +117,7 @@ def test_one_sequence_too_many_for_memory_says_what_to_lower(
         raise MemoryError
 
     monkeypatch.setattr(TrainingModule, "summed_loss", no_memory)
-    with pytest.raises(MemoryError, match=r"lower train\.max_length"):
+    with pytest.raises(MemoryError, match=r"Lower train\.max_length"):
         train(load(tiny_llama), EXAMPLES, PAD, SETTINGS, tmp_path, console)
 
 
@@ -137,7 +137,7 @@ def test_divergence_stops_with_a_hint(
 ) -> None:
     full = TrainingModule.summed_loss
     monkeypatch.setattr(TrainingModule, "summed_loss", lambda module, rows: full(module, rows) * float("inf"))
-    with pytest.raises(ValueError, match=r"diverged at step 1 .*lower train\.learning_rate"):
+    with pytest.raises(ValueError, match=r"diverged at step 1 .*Lower train\.learning_rate"):
         train(load(tiny_llama), EXAMPLES, PAD, SETTINGS, tmp_path, console)
 
 

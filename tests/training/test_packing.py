@@ -116,7 +116,7 @@ def test_a_model_whose_layers_carry_state_along_the_row_is_refused() -> None:
     config = transformers.LlamaConfig(**SHAPE)
     model = transformers.LlamaForCausalLM(config)
     model.model.layers[0].register_forward_hook(lambda layer, given, found: found.cumsum(1))  # as a recurrence does
-    with packed_attention(model), pytest.raises(ValueError, match=r"see each other.*batching=grouped"):
+    with packed_attention(model), pytest.raises(ValueError, match=r"attend to each other.*batching=grouped"):
         check_separate(model, [example.ids for example in sequences(2)])
 
 

@@ -122,7 +122,7 @@ def test_an_order_that_cannot_be_is_named() -> None:
 
 
 def test_sharding_weights_in_four_bits_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"train\.strategy=fsdp: weights in 4 bits are not sharded"):
+    with pytest.raises(ValueError, match=r"train\.strategy=fsdp: 4-bit weights cannot be sharded"):
         settings_of(node("qlora", devices=2, strategy="fsdp"))
 
 
@@ -144,5 +144,5 @@ def test_fused_kernels_are_refused_without_a_gpu(monkeypatch: pytest.MonkeyPatch
 
 def test_more_devices_than_there_are_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
-    with pytest.raises(ValueError, match=r"train\.devices is 4 and this machine shows 1 GPU.*train\.devices=1"):
+    with pytest.raises(ValueError, match=r"train\.devices is 4, but this machine has 1 GPU.*train\.devices=1"):
         settings_of(node(devices=4)).check()

@@ -1,9 +1,8 @@
-"""What a server honours, asked before the first request, because servers ignore settings without a word.
+"""Finds out what a server supports before the first request, because servers silently ignore settings.
 
-In: an endpoint. Out: what it was found to do, in `ServerCapabilities`, or a ValueError that names the server and what
-it ignores. The probes are a dozen short completions of the shortest prompt, or of one of our own where that is refused;
-none of them becomes a result. Each server is probed by itself, so that one which is down keeps none of the others
-waiting.
+In: an endpoint. Out: `ServerCapabilities`, or a UserError that names the server and what it ignores. The probes are a
+dozen short completions of the shortest prompt, or of a neutral prompt if that is refused; none becomes a result.
+Servers are probed independently, so one that is down does not delay the others.
 """
 
 from collections import Counter
@@ -20,17 +19,17 @@ from crescent.engines.server.refusals import FieldRefused
 from crescent.engines.server.terms import Terms
 
 SAMPLES = 4
-SEED_BITS = 31  # what llama.cpp and OpenAI take
+SEED_BITS = 31  # the limit of llama.cpp and OpenAI
 NEUTRAL = "How are you?"
 """A prompt that no server has a reason to refuse."""
 _HOT = Sampling(temperature=2.0, max_new_tokens=32)
-BY_CHANCE = 8  # tokens from which two samples at a high temperature are not alike by chance
-_HEATS = (2.0, 1.5, 1.0)  # the hottest that a server takes
+BY_CHANCE = 8  # tokens from which two samples at a high temperature are not equal by chance
+_HEATS = (2.0, 1.5, 1.0)  # tried in this order; the hottest that a server accepts is used
 _GREEDY = Sampling(temperature=0.0, max_new_tokens=16)
 _NARROW = Sampling(temperature=2.0, top_p=1e-6, max_new_tokens=16)
 
-# Settings beyond the OpenAI interface that servers fill from defaults of their own (llama.cpp: top_k 40, min_p 0.05) or
-# from the model's generation_config.json (vLLM, SGLang), told apart by what /v1/models says in `owned_by`.
+# Settings beyond the OpenAI interface that servers fill from their own defaults (llama.cpp: top_k 40, min_p 0.05) or
+# from the model's generation_config.json (vLLM, SGLang). The server is identified by `owned_by` in /v1/models.
 _PLAIN = {
     "vllm": {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0},
     "sglang": {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0},
@@ -38,13 +37,13 @@ _PLAIN = {
     "lmdeploy": {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0},
 }
 _OLLAMA = "library"  # its OpenAI interface has no field for these settings
-_TAKE_IDS = ("vllm", "sglang", "llamacpp")  # prompts of /v1/completions as token ids
-_TAKE_STOP_IDS = ("vllm", "sglang")  # their texts do not have special tokens, so that no stop string meets one
+_TAKE_IDS = ("vllm", "sglang", "llamacpp")  # accept token ids as prompts of /v1/completions
+_TAKE_STOP_IDS = ("vllm", "sglang")  # their texts omit special tokens, so no stop string matches one
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Samples of one prompt, asked for together: sample number i of them belongs at `indices[i]`."""
+    """Samples of one prompt, requested together: sample number i belongs at `indices[i]`."""
 
     prompt: Prompt
     indices: tuple[int, ...]
@@ -56,10 +55,11 @@ Probe = tuple[Prompt, Sampling, list[Completion]]
 
 @dataclass(slots=True)
 class ServerCapabilities:
-    """What the servers were found to do. `plain`: what makes each one sample plainly; `single`: those that bring one
-    sample however many are asked for; `narrow`: those found to honour top_p; `fresh`: those that do not repeat
-    themselves from request to request. `probes` is what each was asked first, and brought. `terms` are the fields
-    that each takes. `end` is an end of turn, as id and as text, that the servers must be told of."""
+    """What the servers support. `plain`: settings that make each server sample without filters of its own; `single`:
+    servers that return one sample however many are requested; `narrow`: servers that honour top_p; `fresh`: servers
+    that do not repeat themselves across requests. `probes`: the first probe of each server and its completions.
+    `terms`: the fields that each server accepts. `end`: an end of turn (id, text) that the servers must be told
+    about."""
 
     logprobs: bool = True
     context: int | None = None
@@ -73,7 +73,7 @@ class ServerCapabilities:
     told: set[str] = field(default_factory=set)
 
     def terms_of(self, url: str) -> Terms:
-        """The fields that a server takes."""
+        """The fields that a server accepts."""
         return self.terms.setdefault(url, Terms())
 
 
@@ -81,8 +81,9 @@ Ask = Callable[[Request, Sampling, Endpoint], Awaitable[list[Completion]]]
 
 
 async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours: ServerCapabilities) -> None:
-    """Raises ValueError if a server does not serve the model; notes its context and how it samples plainly."""
-    # As plain JSON: the client's own list fails on a web page that is answered with status 200.
+    """Raises UserError if a server does not serve the model; records its context and its settings for plain
+    sampling."""
+    # As plain JSON: the client's own list fails on a web page returned with status 200.
     listed = await endpoints.ask(lambda one: one.client.get("/models", cast_to=object), place)
     if not isinstance(listed, dict) or "data" not in listed:
         raise UserError(f"engine.urls: {place.url} lists no models; most servers' addresses end in /v1")
@@ -96,8 +97,9 @@ async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours
     place.plain = dict(_PLAIN.get(owner, {}))
     if owner == _OLLAMA:
         endpoints.tell(f"{place.url} ollama", (
-            f"{place.url} is Ollama: top_k, min_p and repeat_penalty are those of the model's Modelfile, whatever is "
-            "asked for; to sample plainly give it PARAMETER top_k 0, min_p 0, repeat_penalty 1 and a num_ctx that fits"
+            f"{place.url} is Ollama: top_k, min_p and repeat_penalty come from the model's Modelfile, whatever is "
+            "requested; to sample without them, set PARAMETER top_k 0, min_p 0, repeat_penalty 1 and a num_ctx that "
+            "fits"
         ))  # fmt: skip
     honours.terms_of(place.url).takes_ids = owner in _TAKE_IDS
     if honours.end is not None and owner in _TAKE_STOP_IDS:
@@ -105,7 +107,8 @@ async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours
 
 
 async def find_out(ask: Ask, place: Endpoint, prompts: Sequence[Prompt], honours: ServerCapabilities) -> None:
-    """Whether n samples come for n asked; raises ValueError for a server that ignores temperature or max_tokens."""
+    """Records whether n samples are returned for n requested. Raises UserError if a server ignores temperature or
+    max_tokens."""
     prompt, hot, made = honours.probes[place.url] = await _probed(ask, place, prompts)
     if len(made) < SAMPLES or len({one.text for one in made}) == 1:
         honours.single.add(place.url)
@@ -113,31 +116,31 @@ async def find_out(ask: Ask, place: Endpoint, prompts: Sequence[Prompt], honours
     if len({one.text for one in made}) == 1 and made[0].text and hot.temperature > 1:
         raise UserError(
             f"{place.url} ignores temperature: {SAMPLES} samples at temperature {hot.temperature:g} are all "
-            f"{made[0].text[:40]!r}. Let it sample (transformers serve: do_sample in the model's "
-            "generation_config.json), and switch off any cache of answers in front of it."
+            f"{made[0].text[:40]!r}. Enable sampling (transformers serve: do_sample in the model's "
+            "generation_config.json), and disable any response cache in front of it."
         )
     longest = max(one.new_tokens for one in made)
     if longest > _HOT.max_new_tokens:
         raise UserError(
-            f"{place.url} ignores max_tokens: it wrote {longest} tokens where {_HOT.max_new_tokens} were asked "
-            "for. Choose a server that keeps the limit."
+            f"{place.url} ignores max_tokens: it wrote {longest} tokens with a limit of {_HOT.max_new_tokens}. "
+            "Choose a server that respects it."
         )
     try:
         greedy = {one.text for one in await _alone(ask, prompt, _GREEDY, place)}
-    except FieldRefused:  # a run that asks for greedy answers is told so
+    except FieldRefused:  # a run that needs greedy answers raises this itself
         greedy = {one.text for one in made[:1]}
-    if len(greedy) == SAMPLES:  # rounding may change one; a server that takes the request's word never changes all
+    if len(greedy) == SAMPLES:  # rounding may change one; all differ only if the server ignores the request
         raise UserError(
-            f"{place.url} ignores temperature 0: {SAMPLES} greedy answers are all different. Take sampling "
-            "settings of its own off the server."
+            f"{place.url} ignores temperature 0: {SAMPLES} greedy answers are all different. Remove the "
+            "server's own sampling settings."
         )
 
 
 async def check_top_p(ask: Ask, place: Endpoint, honours: ServerCapabilities) -> None:
-    """Raises ValueError for a server that ignores top_p: of a nucleus of one token all samples are alike."""
+    """Raises UserError if a server ignores top_p: with a nucleus of one token all samples are equal."""
     prompt, hot, _ = honours.probes[place.url]
     narrow = replace(_NARROW, temperature=hot.temperature)
-    with suppress(FieldRefused):  # so small a nucleus is not taken: nothing can be said
+    with suppress(FieldRefused):  # so small a nucleus is not accepted: inconclusive
         made = await _alone(ask, prompt, narrow, place)
         if len({one.text for one in made}) == SAMPLES:
             raise UserError(
@@ -148,27 +151,27 @@ async def check_top_p(ask: Ask, place: Endpoint, honours: ServerCapabilities) ->
 
 
 async def check_repeats(ask: Ask, place: Endpoint, honours: ServerCapabilities) -> None:
-    """Raises ValueError for a server, or a cache in front of it, that brings the same samples for another seed: draws
-    of several requests would agree because they are one."""
+    """Raises UserError if a server, or a cache in front of it, returns the same samples for another seed: draws of
+    several requests would agree only because they are the same sample."""
     prompt, hot, first = honours.probes[place.url]
     repeated: set[str] = set()
     if place.url not in honours.single:
         repeated = _repeated(first, await ask(Request(prompt, tuple(range(SAMPLES)), 2), hot, place))
-    elif hot.temperature > 1:  # below, the beginnings of some answers are alike by themselves
+    elif hot.temperature > 1:  # at lower temperatures, some answers begin alike naturally
         made = await _alone(ask, prompt, hot, place)
         count = Counter(one.text for one in made if one.new_tokens >= BY_CHANCE)
         repeated = {text for text, times in count.items() if times > 1}
     if repeated:
         raise UserError(
-            f"{place.url} repeats itself: requests with different seeds bring the same texts at temperature "
-            f"{hot.temperature:g} ({min(repeated)[:40]!r}), so that draws would agree because they are one. It ignores "
-            "seed, or there is a cache in front of it: switch that off, or choose a server that honours seed."
+            f"{place.url} repeats itself: requests with different seeds return the same texts at temperature "
+            f"{hot.temperature:g} ({min(repeated)[:40]!r}), so draws would not be independent. It ignores "
+            "seed, or there is a cache in front of it: disable that, or choose a server that honours seed."
         )
     honours.fresh.add(place.url)
 
 
 async def _probed(ask: Ask, place: Endpoint, prompts: Sequence[Prompt]) -> Probe:
-    """A prompt that the server answers, the hottest sampling that it takes, and what it then brings."""
+    """Returns a prompt that the server answers, the hottest sampling that it accepts, and the resulting completions."""
     shortest = _shortest(prompts)
     for prompt in (shortest, Prompt(NEUTRAL, rendered=shortest.rendered)):
         hot, made = await _hottest(ask, prompt, place)
@@ -189,14 +192,14 @@ async def _hottest(ask: Ask, prompt: Prompt, place: Endpoint) -> tuple[Sampling,
 
 
 def _repeated(first: Sequence[Completion], again: Sequence[Completion]) -> set[str]:
-    """Texts of both that are too long to be alike by chance, where nothing else came."""
+    """Texts too long to be equal by chance, if both requests returned the same set of texts; else empty."""
     if {one.text for one in first} != {one.text for one in again}:
         return set()
     return {one.text for one in first if one.new_tokens >= BY_CHANCE}
 
 
 def _shortest(prompts: Sequence[Prompt]) -> Prompt:
-    """One that surely fits the context."""
+    """A prompt that surely fits the context."""
     return min(prompts, key=lambda one: (not one.text, len(one.text)))
 
 

@@ -1,11 +1,11 @@
-"""Generation by any OpenAI-compatible server (vLLM, SGLang, llama.cpp, ...), one or several.
+"""Generates with one or several OpenAI-compatible servers (vLLM, SGLang, llama.cpp, ...).
 
-In: prompts. Out: completions, in order. Hundreds of requests are in flight; a server that is gone is asked again until
-it is back, so that a restart loses nothing (`endpoints.py`). Before its first request each server is asked what it
-honours (`capabilities.py`): one that ignores sampling is refused, one that ignores `n` is asked for one sample at a
-time.
-The work begins soon after the first server is found fit, and the others join as they are. It loads no model; where the
-model's tokenizer is on this machine, it counts what a server does not.
+In: prompts. Out: completions, in order. Hundreds of requests are in flight; a server that is unreachable is retried
+until it is back, so a restart loses nothing (`endpoints.py`). Each server is probed before its first request
+(`capabilities.py`): one that ignores sampling is refused, one that ignores `n` gets requests for single samples.
+
+Work begins soon after the first server passes its probes; others join as they pass. No model is loaded; if the model's
+tokenizer is on this machine, it counts the tokens that a server does not report.
 """
 
 import asyncio
@@ -21,6 +21,8 @@ from openai import AsyncOpenAI
 from crescent.core.progress import TOKENS
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.encoding import seed_of
+from crescent.engines.identity import is_date_read, turn_if_here
+from crescent.engines.model_files import folder_if_here
 from crescent.engines.server.capabilities import (
     SEED_BITS,
     Request,
@@ -33,7 +35,7 @@ from crescent.engines.server.capabilities import (
 from crescent.engines.server.endpoints import Endpoint, Endpoints, Limits
 from crescent.engines.server.requester import Requester
 from crescent.engines.server.response_parser import Reader
-from crescent.engines.weights import Weights, folder_if_here, is_date_read, tokenizer_if_here, turn_if_here
+from crescent.engines.weights import Weights, tokenizer_if_here
 
 
 class ServerEngine:
@@ -57,16 +59,16 @@ class ServerEngine:
     def generate(
         self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
     ) -> list[Completion]:
-        """One completion for each prompt, in order.
+        """Returns one completion per prompt, in order.
 
-        Raises ValueError, with a suggested fix, for a server that is not there for `patience_seconds`, does not have
-        the model, refuses a request, cuts prompts, or ignores sampling.
+        Raises UserError if a server is unreachable for `patience_seconds`, does not have the model, refuses a request,
+        truncates prompts, or ignores sampling.
         """
         asked = [Prompt(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
         return asyncio.run(self._generate(asked, sampling, finished)) if asked else []
 
     def close(self) -> None:
-        """Nothing is held."""
+        """No-op: nothing is held."""
 
     async def _generate(
         self, prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None
@@ -108,7 +110,7 @@ class _Work:
     async def all(
         self, places: Sequence[Endpoint], prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None
     ) -> list[Completion]:
-        """Every completion, in order. However many prompts there are, `in_flight` tasks work through them."""
+        """Returns all completions, in order. `in_flight` tasks work through the prompts, however many there are."""
         completions: list[Completion | None] = [None] * len(prompts)
         waiting: deque[Request] = deque()
 
@@ -129,19 +131,19 @@ class _Work:
                 joining = [group.create_task(self._join(place, prompts, sampling)) for place in places]
                 begun = time.monotonic()
                 await asyncio.wait(joining, return_when=asyncio.FIRST_COMPLETED)
-                # As long again for the others: else the first is given `in_flight` requests before they are there.
+                # Wait as long again for the others: else the first gets `in_flight` requests before they are there.
                 await asyncio.wait(joining, timeout=time.monotonic() - begun)
                 waiting.extend(self._requests(prompts, sampling))
                 count = min(self._limits.in_flight, len(prompts))
                 await asyncio.wait([group.create_task(work()) for _ in range(count)])
-                for task in joining:  # what is not there by now is not needed any more
+                for task in joining:  # servers that have not joined by now are not needed any more
                     task.cancel()
         except* Exception as errors:
             raise _first(errors) from None
         return [completion for completion in completions if completion is not None]
 
     async def _join(self, place: Endpoint, prompts: Sequence[Prompt], sampling: Sampling) -> None:
-        """Has a server share the work from now on, once it is known what it honours."""
+        """Probes a server, then lets it share the work."""
         honours, url = self._honours, place.url
         if url in honours.plain:
             place.plain = honours.plain[url]
@@ -157,7 +159,7 @@ class _Work:
         self._endpoints.places.append(place)
 
     def _asks_again(self, prompts: Sequence[Prompt], sampling: Sampling) -> bool:
-        """Whether draws of one text are spread over several requests, those of earlier calls included."""
+        """True if draws of one text are spread over several requests, including those of earlier calls."""
         count, first = Counter[str](), dict[str, int]()
         for prompt in prompts:
             count[prompt.text] += 1
@@ -166,7 +168,7 @@ class _Work:
         return spread and sampling.temperature > 0
 
     def _requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
-        """Draws of one text together where the server honours n; greedy draws are one each."""
+        """Groups draws of one text if all servers honour n; greedy draws are single requests."""
         together = sampling.temperature > 0 and not self._honours.single
         size = self._limits.samples_per_request if together else 1
         alike: dict[tuple[str, bool], list[int]] = {}
@@ -181,7 +183,7 @@ class _Work:
 
 
 def _unlisted_end(weights: Weights, tokenizer: Any) -> tuple[int, str] | None:
-    """The end of turn that a server is to be told of, as id and as text: one that the model does not list."""
+    """The end of turn (id, text) that a server must be told about because the model does not list it."""
     end = turn_if_here(weights).unlisted
     return None if end is None else (end, str(tokenizer.convert_ids_to_tokens(end)))
 

@@ -1,7 +1,7 @@
 """Why a server refused a request, read from its answer, and what can be done about it.
 
-In: an error of the OpenAI client with a status that blames the request, and the fields that were sent. Out: a
-`Refusal`. Servers word the same thing differently: see the samples below, and the tests.
+In: an OpenAI client error with a status that blames the request, and the fields that were sent. Out: a `Refusal`.
+Servers word the same thing differently: see the samples below, and the tests.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import openai
 
-STATUSES = (400, 413, 422)  # the request's own fault; other statuses are the server's, or of who asks
+STATUSES = (400, 413, 422)  # the request's own fault; other statuses concern the server or the caller
 Kind = Literal["field", "rename", "context", "content", "unknown"]
 
 # vLLM: This model's maximum context length is 2048 tokens. However, you requested 2100 tokens
@@ -50,7 +50,8 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`field` is the one that the server does not take, `room` the new tokens that it has room for, where it tells."""
+    """`field`: the field that the server does not accept; `room`: the number of new tokens it has room for, if it says
+    so."""
 
     kind: Kind
     field: str = ""
@@ -58,20 +59,20 @@ class Refusal:
 
 
 class Refused(Exception):
-    """A request that was refused, by whom, and with which fields."""
+    """A refused request: by which server, and with which fields."""
 
     def __init__(self, url: str, sent: Mapping[str, Any], error: openai.APIStatusError) -> None:
         super().__init__(reason_of(error))
         self.url, self.sent, self.refusal = url, sent, explain(error, sent)
 
     def for_field(self, field: str) -> "Refused":
-        """The same, known to be because of one field."""
+        """Marks the refusal as caused by one field."""
         self.refusal = Refusal("field", field)
         return self
 
 
 class FieldRefused(ValueError):
-    """A field with a value that results depend on is refused: the run cannot do without it."""
+    """A server refuses a field that results depend on; the run cannot do without it."""
 
     def __init__(self, url: str, field: str, value: Any, why: str) -> None:
         shown = f"{value:g}" if isinstance(value, int | float) else json.dumps(value)
@@ -80,12 +81,12 @@ class FieldRefused(ValueError):
 
 
 def is_refusal(error: openai.APIStatusError) -> bool:
-    """Whether the request itself is to blame. Some servers answer a prompt that is too long with status 500."""
+    """True if the request itself is to blame. Some servers answer a prompt that is too long with status 500."""
     return error.status_code in STATUSES or (error.status_code == 500 and _is_context(_text(error)))
 
 
 def explain(error: openai.APIStatusError, sent: Collection[str]) -> Refusal:
-    """What the server does not take."""
+    """What the server does not accept."""
     text = _text(error)
     if _is_context(text):
         found = _ROOM.search(text)
@@ -100,7 +101,7 @@ def explain(error: openai.APIStatusError, sent: Collection[str]) -> Refusal:
 
 
 def reason_of(error: openai.APIStatusError) -> str:
-    """What the server says, in a line, without what the client library puts around it."""
+    """The server's reason in one line, without the client library's wording around it."""
     found = next((text for text in _messages(error.body) if text.strip()), str(error))
     return " ".join(found.split())[:200].rstrip(".")
 
@@ -110,7 +111,7 @@ def _is_context(text: str) -> bool:
 
 
 def _text(error: openai.APIStatusError) -> str:
-    """All that may tell why, in lower case: messages, codes and types, but no copy of the request."""
+    """Everything that may contain the reason, in lower case: messages, codes and types, but no copy of the request."""
     return " ".join([*_messages(error.body), *_located(error.body)]).lower() or str(error).lower()
 
 

@@ -1,7 +1,7 @@
-"""One request to a server: asked, and asked again without what the server does not take.
+"""Sends one request to a server, and retries without the fields that the server does not accept.
 
-In: a `Request`. Out: its completions, those of a prompt that is refused among them, empty and with a finish reason that
-says so; or a ValueError with a suggested fix. What is learned of a server is kept in its `Terms`.
+In: a `Request`. Out: its completions (for a refused prompt, empty ones with a finish reason that says so), or a
+UserError. What is learned about a server is kept in its `Terms`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ from crescent.engines.server.endpoints import Endpoint, Endpoints
 from crescent.engines.server.refusals import LIMITS, Refused, is_refusal
 from crescent.engines.server.response_parser import Reader, checked
 
-MOST_REFUSALS = 16  # reasons that one request can have
-SET_ASIDE = "it has no completion, and is counted by that reason"
+MOST_REFUSALS = 16  # reasons to refuse that one request can have
+SET_ASIDE = "it has no completion, and is counted under that reason"
 
 
 class Requester:
-    """Asks `endpoints` for completions of a model, as each of them takes requests. `arguments` are those of the chat
+    """Requests completions from `endpoints` in the form that each server accepts. `arguments` are those of the chat
     template, for turns that the server renders."""
 
     def __init__(
@@ -39,14 +39,14 @@ class Requester:
         self._template = {"chat_template_kwargs": dict(arguments)} if arguments else {}
 
     async def samples(self, request: Request, sampling: Sampling, place: Endpoint | None) -> list[Completion]:
-        """What one request brings: at most as many completions as it has indices."""
+        """Sends one request. Returns at most as many completions as it has indices."""
         options: dict[str, Any] = {
             "n": len(request.indices), "temperature": sampling.temperature, "top_p": sampling.top_p,
             "max_tokens": sampling.max_new_tokens, "seed": request.seed,
         }  # fmt: skip
         if stops := self._reader.sent_stops(sampling.stop):
             options["stop"] = stops
-        for _ in range(MOST_REFUSALS):  # once as it is, then without what the server does not take
+        for _ in range(MOST_REFUSALS):  # unchanged first, then without what the server does not accept
             send = partial(self._send, prompt=request.prompt, options=options)
             try:
                 answer = await self._endpoints.ask(send, place)
@@ -59,16 +59,16 @@ class Requester:
                 tokens = self._reader.prompt_tokens(request.prompt) or 0
                 return [Completion("", finish, tokens, 0, 0.0) for _ in request.indices]
         raise UserError(
-            f"{self._model}: the server refuses a request whatever is left out of it. Its own log says why."
+            f"{self._model}: the server refuses a request whichever fields are left out. Its own log says why."
         )
 
     async def _after(
         self, refused: Refused, request: Request, options: dict[str, Any], place: Endpoint | None
     ) -> str | None:
-        """What follows from a refusal: how the completions of this prompt end, or None to ask again, without what the
-        server does not take. Raises ValueError where neither would help."""
+        """What follows from a refusal: the finish reason of this prompt's completions, or None to retry without what
+        the server does not accept. Raises UserError if neither would help."""
         kind, name, tell = refused.refusal.kind, refused.refusal.field, self._endpoints.tell
-        if kind == "context" or (kind == "field" and name in LIMITS):  # asked again with the room that there is
+        if kind == "context" or (kind == "field" and name in LIMITS):  # retried with the available room
             room, asked = refused.refusal.room or 0, options.pop("max_tokens", None)
             if asked is not None and 0 < room < asked:
                 options["max_tokens"] = room
@@ -92,8 +92,8 @@ class Requester:
     async def _unexplained(
         self, refused: Refused, request: Request, options: dict[str, Any], place: Endpoint | None
     ) -> str | None:
-        """`_after` a refusal that names nothing: either this prompt is not taken, or, of a server that is being probed,
-        some field: found by leaving out one after the other."""
+        """`_after` for a refusal that names nothing. Either the server does not accept this prompt, or, during probing,
+        some field, which is found by leaving out one after the other."""
         where = place or next(one for one in self._endpoints.places if one.url == refused.url)
         neutral = Prompt(NEUTRAL, rendered=request.prompt.rendered)
         if request.prompt.text != NEUTRAL and await self._is_taken(where, neutral, options):
@@ -119,8 +119,8 @@ class Requester:
     async def _send(
         self, place: Endpoint, prompt: Prompt, options: dict[str, Any], without: Sequence[str] = ()
     ) -> BaseModel:
-        """The answer of one server, in the form that the client promises. Raises Unusable for another form, Refused
-        where the server does not take the request."""
+        """Returns the answer of one server in the form that the client promises. Raises Unusable for another form,
+        Refused if the server does not accept the request."""
         terms = self._honours.terms_of(place.url)
         ids = self._reader.ids(prompt) if prompt.rendered or self._reader.is_rendered_here(prompt, terms) else None
         as_text = prompt.rendered or ids is not None
@@ -130,10 +130,10 @@ class Requester:
         if place.url in self._honours.single:
             fields["n"] = 1
         if self._honours.logprobs:
-            fields["logprobs"] = 1 if as_text else True  # llama.cpp takes 0 for none
+            fields["logprobs"] = 1 if as_text else True  # llama.cpp takes 0 to mean none
         sent = terms.sent({name: value for name, value in fields.items() if name not in without})
         try:
-            if as_text:  # as ids where they can be made: a server puts a second begin-of-sequence token before text
+            if as_text:  # as ids if possible: a server puts a second begin-of-sequence token before text
                 create: Any = partial(place.client.completions.create, prompt=ids or prompt.text)
             else:
                 turns: Any = [{"role": "user", "content": self._reader.without_control_tokens(prompt.text)}]

@@ -1,8 +1,8 @@
-"""What a server answered, as completions: text, token counts, log-probabilities, and what it did otherwise than asked.
+"""Turns a server's answer into completions: text, token counts, log-probabilities; warns of deviations.
 
-In: an answer of the OpenAI client. Out: `Completion`s, or a ValueError where a server cut the prompt. Where a server
-counts no tokens they are counted with the model's tokenizer, if that is on this machine. `mean_logprob` is 0.0 where a
-server gives none. It sends nothing.
+In: an answer of the OpenAI client. Out: `Completion`s, or a UserError if a server truncated the prompt. If a server
+reports no token counts, tokens are counted with the model's tokenizer, if that is on this machine. `mean_logprob` is
+0.0 if a server reports none. This module sends nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 Tell = Callable[[str, str], None]
 _ALSO_STOPS = ("eos_token", "stop_sequence")  # older versions of TGI name a stop by its cause
 _LONGEST_REASON = 40  # characters of a finish reason that are kept
-_THOUGHT_FIELDS = ("reasoning_content", "reasoning")  # of a message, beside its content
-_SLACK, _SHARE = 16, 0.9  # a served chat template may be shorter than the model's by so much
+_THOUGHT_FIELDS = ("reasoning_content", "reasoning")  # of a message, next to its content
+_SLACK, _SHARE = 16, 0.9  # a served chat template may be shorter than the model's by this much
 
 
 class Reader:
-    """Reads answers, beside the tokenizer of the model where there is one.
+    """Parses answers, with the help of the model's tokenizer if there is one.
 
-    `thinks`: the model thinks before it answers. Its thought, which many servers give in a field of its own, comes back
-    in front of its answer, between tags.
+    `thinks`: the model thinks before it answers. Its thought, which many servers return in a separate field, is put in
+    front of its answer, between tags.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase | None", thinks: bool = False) -> None:
@@ -44,27 +44,27 @@ class Reader:
         self.thinks = thinks or (tokenizer is not None and why_thinking(tokenizer) is not None)
         self._has_field = False
         self._lengths: dict[tuple[str, bool], int] = {}
-        self.context: int | None = None  # of the server, where it tells
-        self.prints_date = False  # the model's chat template
+        self.context: int | None = None  # of the server, if it says so
+        self.prints_date = False  # True if the model's chat template does
 
     def ids(self, prompt: Prompt) -> list[int] | None:
         """The prompt's token ids; None without a tokenizer."""
         return None if self._tokenizer is None else encode(prompt, self._tokenizer)
 
     def is_rendered_here(self, prompt: Prompt, terms: Terms) -> bool:
-        """Whether a turn is sent as token ids of our own, to a server that takes them: else it would put today's date
-        into it, or read control tokens that it spells."""
+        """True if a turn is sent as our own token ids, to a server that accepts them: otherwise the server would insert
+        today's date, or parse control tokens that the turn spells."""
         if self._tokenizer is None or not terms.takes_ids:
             return False
         return self.prints_date or spells_control(prompt.text, self._tokenizer)
 
     def without_control_tokens(self, text: str) -> str:
-        """A turn for a server that tokenises it: with a space inside each control token that it spells."""
+        """Text for a server that tokenises it itself: a space is inserted into each control token that it spells."""
         return spelled_apart(text, self._tokenizer)
 
     def sent_stops(self, stops: Sequence[str]) -> list[str]:
-        """The stop strings that a server is sent. Most would end a thought too, and are left to `read`; those that
-        spell special tokens are not in the text that it gets."""
+        """The stop strings to send. For a thinking model most are left to `read`, because they would end the thought
+        too, except those that spell special tokens, which are missing from the text that `read` gets."""
         return [
             stop
             for stop in stops
@@ -72,7 +72,7 @@ class Reader:
         ]
 
     def prompt_tokens(self, prompt: Prompt) -> int | None:
-        """Tokens of the prompt by the model's own template; None without a tokenizer."""
+        """Number of tokens of the prompt in the model's own template; None without a tokenizer."""
         if self._tokenizer is None:
             return None
         key = (prompt.text, prompt.rendered)
@@ -81,27 +81,27 @@ class Reader:
         return self._lengths[key]
 
     def _tokens_apart(self, prompt: Prompt) -> int | None:
-        """The same where the server tokenised the text itself: see `without_control_tokens`."""
+        """`prompt_tokens` if the server tokenised the text itself: see `without_control_tokens`."""
         text = self.without_control_tokens(prompt.text)
         return self.prompt_tokens(replace(prompt, text=text) if text != prompt.text else prompt)
 
     def read(self, answer: Any, request: Request, sampling: Sampling, limited: bool, tell: Tell) -> list[Completion]:
-        """One completion for each sample that came. `limited`: max_tokens was sent.
+        """Returns one completion per sample received. `limited`: max_tokens was sent.
 
-        Raises ValueError where the server cuts prompts.
+        Raises UserError if the server truncates prompts.
         """
         usage = answer.usage
         own = self.prompt_tokens(request.prompt)
         read = getattr(usage, "prompt_tokens", None) or own or 0
         if own is not None and read < _SHARE * own - _SLACK:
             raise UserError(
-                f"the server read {read} tokens of a prompt of {own}: it cuts long prompts without a word. Start it "
-                "with a longer context, or so that it refuses them."
+                f"the server read {read} tokens of a prompt of {own}: it silently truncates long prompts. Start it "
+                "with a longer context, or so that it rejects them."
             )
         if own is not None and own != read != self._tokens_apart(request.prompt):
             tell("template", (
                 f"the server reads a prompt as {read} tokens, the template of model.path as {own}: it serves another "
-                "model or another chat template than is trained here"
+                "model or another chat template than the one trained here"
             ))  # fmt: skip
         made = []
         for choice in sorted(answer.choices, key=lambda choice: choice.index or 0)[: len(request.indices)]:
@@ -109,21 +109,24 @@ class Reader:
             finish = _finish(choice.finish_reason)
             if finish not in ("stop", "length"):
                 tell(f"finish {finish}", (
-                    f"a server ended a completion with finish_reason {finish}: what ends so is no answer and no "
-                    "question, and is counted"
+                    f"a server ended a completion with finish_reason {finish}: such completions are not used as "
+                    "answers or questions, and are counted"
                 ))  # fmt: skip
             logprobs = _logprobs(choice)
             tokens = len(logprobs) or self._new_tokens(text, sampling, finish, usage, len(answer.choices))
             full = self.context is not None and read + tokens >= self.context - 1
             if finish == "length" and limited and not full and 0 < tokens < sampling.max_new_tokens:
                 tell("cut", (
-                    f"a server cut a completion after {tokens} tokens although {sampling.max_new_tokens} were asked "
-                    "for: it has a limit of its own; raise it there"
+                    f"a server cut a completion after {tokens} tokens although {sampling.max_new_tokens} were "
+                    "requested: raise the server's own limit"
                 ))  # fmt: skip
             cut = cut_at_stops(text, sampling.stop) if finish in ("stop", "length") else text
             if cut != text:
                 if not self.thinks:
-                    tell("stop", "a server writes on beyond stop strings: they are cut off here, its tokens are spent")
+                    tell(
+                        "stop",
+                        "a server does not stop at stop strings: they are cut off here, at the cost of its tokens",
+                    )
                 text, finish = cut, "stop"
             mean = round(sum(logprobs) / len(logprobs), 2) if logprobs else 0.0
             made.append(Completion(text, finish, read, tokens, mean + 0.0))
@@ -139,20 +142,21 @@ class Reader:
         if thought is None:
             return ("" if self._has_field else self._open_thought) + content
         self._has_field = self.thinks = True
-        opened = f"<think>\n{thought.strip()}"  # without content (null, "") it has not come to an answer
+        opened = f"<think>\n{thought.strip()}"  # without content (null, "") it never reached an answer
         return f"{opened}\n</think>\n\n{content}" if content.strip() else opened
 
     @cached_property
     def _open_thought(self) -> str:
-        """The thinking tag that prompts end in: a server without a reasoning parser leaves it in the prompt."""
+        """The thinking tag at the end of prompts: a server without a reasoning parser leaves it in the prompt."""
         if self._tokenizer is None:
             return ""
         return open_thought_of(encode(Prompt("How many?"), self._tokenizer), self._tokenizer)
 
     def _new_tokens(self, text: str, sampling: Sampling, finish: str, usage: Any, choices: int) -> int:
-        """The server's count where it is of this completion alone, else ours, else an even share of the server's.
+        """The server's count if it is for this completion alone, else our count, else an even share of the server's.
 
-        Ours is near: random text does not always split into the tokens it was drawn as. It is never above the limit.
+        Our count is approximate: sampled text does not always split into the tokens it was sampled as. It never exceeds
+        the limit.
         """
         total = getattr(usage, "completion_tokens", None) or 0
         if total and choices == 1:
@@ -164,8 +168,8 @@ class Reader:
 
 
 def checked(answer: Any) -> BaseModel:
-    """An answer that holds completions. Raises Unusable."""
-    if not isinstance(answer, BaseModel):  # the client hands on what is no JSON, such as a proxy's page
+    """Returns an answer if it contains completions; raises Unusable otherwise."""
+    if not isinstance(answer, BaseModel):  # the client passes on anything that is not JSON, such as a proxy's page
         raise Unusable(f"no JSON: {str(answer).strip()[:60]!r}")
     choices = getattr(answer, "choices", None)
     if not choices or any(_is_hollow(choice) for choice in choices):
@@ -185,7 +189,7 @@ def _finish(reason: str | None) -> str:
 
 
 def _text(content: Any) -> str:
-    """A text, or what is text of a list of parts: [{"type": "text", "text": "12"}, ...]."""
+    """A text, or the text in a list of parts: [{"type": "text", "text": "12"}, ...]."""
     if isinstance(content, list):
         return "".join(_text(getattr(part, "text", part)) for part in content)
     if isinstance(content, dict):
@@ -194,7 +198,7 @@ def _text(content: Any) -> str:
 
 
 def _logprobs(choice: Any) -> list[float]:
-    """Nats of each new token, as the server gives them; none where it gives none, or not for each."""
+    """Nats of each new token; empty if the server reports none, or not for every token."""
     given: Any = getattr(choice, "logprobs", None)
     values = getattr(given, "token_logprobs", None)
     if values is None:

@@ -1,7 +1,4 @@
-"""The `engine: server` choice: cheap settings that build the engine late.
-
-Importing this loads no model library.
-"""
+"""Settings of `engine: server`; they build the engine late. Importing this module loads no model library."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,22 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from crescent.core.errors import UserError
 from crescent.core.store import make_key, not_in_key
+from crescent.engines.identity import is_date_read, turn_if_here
 from crescent.engines.memory import Need
+from crescent.engines.model_files import folder_if_here
 from crescent.engines.transformers.settings import TransformersSettings
-from crescent.engines.weights import Weights, check_template_arguments, folder_if_here, is_date_read, turn_if_here
+from crescent.engines.weights import Weights, check_template_arguments
 
 if TYPE_CHECKING:
     from crescent.engines.server.engine import ServerEngine
 
-SERVED_VERSION = 2  # 1 took every completion that was not cut off for one that had ended, aborted ones included
+SERVED_VERSION = 2  # version 1 treated every completion that was not cut off as finished, aborted ones included
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """The `engine: server` choice: one or several OpenAI-compatible servers of one model.
+    """Settings of `engine: server`: one or several OpenAI-compatible servers of one model.
 
-    `model` is the name it is served under (None: `model.path`). The servers share the work; which of them answers, and
-    how many requests are in flight, changes no key. The servers put the chat template on.
+    `model` is the served name (None: `model.path`). The servers share the work; which of them answers, and how many
+    requests are in flight, changes no key. The servers apply the chat template.
     """
 
     urls: tuple[str, ...] = not_in_key()
@@ -38,43 +37,43 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         if not self.urls:
-            raise UserError("engine.urls is empty; give at least one, such as [http://localhost:8000/v1]")
+            raise UserError("engine.urls is empty; add at least one, such as [http://localhost:8000/v1]")
         wrong = [url for url in self.urls if not url.startswith(("http://", "https://"))]
         if wrong:
-            raise UserError(f"engine.urls: {wrong[0]!r} is no address, such as http://localhost:8000/v1")
+            raise UserError(f"engine.urls: {wrong[0]!r} is not an address such as http://localhost:8000/v1")
         for key in ("in_flight", "samples_per_request", "patience_seconds", "timeout_seconds"):
             if getattr(self, key) <= 0:
                 raise UserError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
 
     @property
     def loads_weights(self) -> bool:
-        """Whether it reads the weights of the model it generates with from this machine."""
+        """True if the engine reads the generating model's weights from this machine."""
         return False
 
     @property
     def scoring(self) -> TransformersSettings:
-        """Evaluation scores weights on disk."""
+        """Evaluation scores the weights on disk."""
         return TransformersSettings()
 
     @property
     def preferred_batch(self) -> int:
-        """Prompts at a time that keep all requests full: see `LazyEngine`."""
+        """Number of prompts that keeps all requests full: see `LazyEngine`."""
         return self.in_flight * self.samples_per_request
 
     def check_student(self, rank: int) -> None:
-        """Raises ValueError: a server has the weights it was started with."""
+        """Raises UserError: a server keeps the weights it was started with."""
         raise UserError(
-            "iterations above 1 ask the student that the run has trained; engine=server cannot load it: choose "
+            "iterations above 1 generate with the trained student, which engine=server cannot load. Choose "
             "engine=transformers or engine=vllm"
         )
 
     def identity(self, weights: Weights, cache: Path | None) -> str:
-        """The served name: what is behind it cannot be looked at. Give new weights a new name."""
+        """Based on the served name, because the weights behind it cannot be inspected. Give new weights a new name."""
         about: dict[str, Any] = {"model": self._served(weights), "revision": weights.revision}
         if weights.gguf_file is not None:
             about["gguf_file"] = weights.gguf_file
         end = turn_if_here(weights).unlisted
-        if end is not None:  # its answers end where they once ran on to the limit
+        if end is not None:  # these answers used to run on to the limit
             about["end_of_turn"] = end
         if is_date_read(weights, folder_if_here(weights)):
             about["date"] = weights.date_string
@@ -83,11 +82,11 @@ class ServerSettings:
         return make_key("served", SERVED_VERSION, about)
 
     def check(self, weights: Weights) -> None:
-        """Raises ValueError for weights that a server cannot be given."""
+        """Raises UserError for weights that a server cannot use."""
         if weights.template != "chat":
             raise UserError(
-                f"engine=server asks in chat turns; {weights.name} has model.template={weights.template}: choose "
-                "engine=transformers"
+                f"engine=server prompts in chat turns, but {weights.name} has model.template={weights.template}. "
+                "Choose engine=transformers"
             )
         if weights.adapter is not None:
             raise UserError(
@@ -97,7 +96,7 @@ class ServerSettings:
         check_template_arguments(weights)
 
     def needs(self, weights: Weights) -> Iterator[Need]:
-        """Nothing here."""
+        """No needs on this machine."""
         return iter(())
 
     def build(self, weights: Weights, identity: str) -> "ServerEngine":

@@ -1,6 +1,6 @@
-"""What a server takes, as it was found out: the fields that it refused, and its name for the limit of new tokens.
+"""What a server accepts, as found out: the fields that it refused, and its name for the limit of new tokens.
 
-In: the fields of a request, or a refusal. Out: the fields that this server is sent. It sends nothing.
+In: the fields of a request, or a refusal. Out: the fields to send to this server. This module sends nothing.
 """
 
 from collections.abc import Mapping
@@ -9,15 +9,15 @@ from typing import Any
 
 from crescent.engines.server.refusals import FieldRefused, Refused
 
-_DEFAULTS = {"temperature": 1.0, "top_p": 1.0}  # of the interface: with these values a field can be left out
-_DECISIVE = ("chat_template_kwargs",)  # without these the model would be asked something else
-_DROPPED = ("n", "seed")  # without these every draw is a request of its own
+_DEFAULTS = {"temperature": 1.0, "top_p": 1.0}  # of the interface: a field with its default value can be left out
+_DECISIVE = ("chat_template_kwargs",)  # without these the model would get a different prompt
+_DROPPED = ("n", "seed")  # without these every draw needs its own request
 
 
 @dataclass(slots=True)
 class Terms:
-    """`refused` are fields that are left out; `limit` is what the server calls max_tokens. `takes_ids`: prompts may be
-    token ids, and ends of turns too."""
+    """`refused`: fields to leave out; `limit`: the server's name for max_tokens; `takes_ids`: prompts, and ends of
+    turns, may be token ids."""
 
     refused: set[str] = field(default_factory=set)
     limit: str = "max_tokens"
@@ -25,31 +25,31 @@ class Terms:
 
     @property
     def is_single(self) -> bool:
-        """Whether every draw is to be a request of its own."""
+        """True if every draw must be its own request."""
         return not self.refused.isdisjoint(_DROPPED)
 
     def sent(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields as this server takes them."""
+        """The fields as this server accepts them."""
         kept = {name: value for name, value in fields.items() if name not in self.refused}
         if "max_tokens" in kept:
             kept[self.limit] = kept.pop("max_tokens")
         return kept
 
     def learn(self, refused: Refused) -> str | None:
-        """Notes what a server does not take. What to tell of it, or None if it was known by now: many requests are on
-        their way when the first is refused.
+        """Records what a server does not accept. Returns a message, or None if it was known already: many requests are
+        in flight when the first is refused.
 
-        Raises FieldRefused where the field decides what is drawn.
+        Raises FieldRefused if the field affects the samples.
         """
         name = refused.refusal.field
         if refused.refusal.kind == "rename":
             known, self.limit = self.limit != name, "max_completion_tokens"
-            return None if known else f"{refused.url} takes max_completion_tokens instead of max_tokens"
+            return None if known else f"{refused.url} accepts max_completion_tokens instead of max_tokens"
         value = refused.sent[name]
         if name in _DECISIVE or (name in _DEFAULTS and value != _DEFAULTS[name]):
             raise FieldRefused(refused.url, name, value, str(refused))
         if name in self.refused:
             return None
         self.refused.add(name)
-        how = "one request a draw, without it" if name in _DROPPED else "asked without it"
-        return f"{refused.url} does not take {name} ({refused}): {how}"
+        how = "one request per draw, without it" if name in _DROPPED else "requests omit it"
+        return f"{refused.url} does not accept {name} ({refused}): {how}"

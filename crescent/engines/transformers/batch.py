@@ -1,7 +1,7 @@
-"""A batch of rows in a model: prompts are read into it, and waiting rows take the places of finished ones.
+"""The current batch of rows in a model: prefills prompts, and replaces finished rows by waiting ones.
 
-In: rows with their prompts, then the token chosen for each. Out: the logits of the next one. A prompt that is drawn
-several times is read once. Which tokens are chosen, and when a row has ended, is the decoder's (`padded.py`).
+In: rows with their prompts, then the token chosen for each. Out: the logits of the next token. A prompt with several
+draws is prefilled once. The decoder (`padded.py`) chooses tokens and decides when a row ends.
 """
 
 from collections.abc import Sequence
@@ -19,20 +19,20 @@ from crescent.engines.transformers.cache import ROOM, cache_argument, can_grow, 
 from crescent.engines.transformers.packed import PackedLinears
 from crescent.engines.transformers.rows import Row
 
-CACHE_SHARE = 0.25  # of free memory that a batch's cache may take: while rows are exchanged there are two of it
-PROMPT_TOKENS = 16_384  # read in one pass, padding included
-MIN_FREED_SHARE = 1 / 8  # a share of rows: as many must have ended before waiting ones take their places
-MOST_ROOM = 2048  # columns for tokens to come
-WIDER = 1.5  # than its rows need: a batch that is more is copied to the width that they need
-SLACK_TOKENS = 64  # of padding that cost as much as reading the weights once more
-BLOCK_BYTES = 1 << 18  # of padding in one layer that cost as much as another call
-LEAST_BYTES = 32 << 20  # read in the time that a step of the smallest model takes
-MANY = 1 / 4  # a share of rows: with none waiting, the batch is made smaller when as many have ended
+CACHE_SHARE = 0.25  # of free memory for a batch's cache: while rows are exchanged there are two caches
+PROMPT_TOKENS = 16_384  # per prefill pass, padding included
+MIN_FREED_SHARE = 1 / 8  # share of rows that must have ended before waiting rows replace them
+MOST_ROOM = 2048  # columns reserved for future tokens
+WIDER = 1.5  # a batch wider than this multiple of what its rows need is copied to that width
+SLACK_TOKENS = 64  # tokens of padding that cost as much as reading the weights once more
+BLOCK_BYTES = 1 << 18  # bytes of padding in one layer that cost as much as another call
+LEAST_BYTES = 32 << 20  # bytes read in the time of one step of the smallest model
+MANY = 1 / 4  # share of rows: if none wait, the batch shrinks once this many have ended
 
 
 @dataclass(slots=True)
 class Batch:
-    """Rows in the model: `logits` [rows, vocabulary] choose the next token, at `positions` [rows]."""
+    """Rows in the model: `logits` [rows, vocabulary] determine the next token, at `positions` [rows]."""
 
     rows: list[Row]
     cache: Cache
@@ -46,18 +46,18 @@ class Batch:
 
     @property
     def width(self) -> int:
-        """Columns that are filled."""
+        """Number of filled columns."""
         return self.cache.get_seq_length()
 
 
 Ids = tuple[int, ...]
 Part = tuple[Batch, torch.Tensor]
-"""A batch, and which of its rows are taken [rows], one of them as often as wanted."""
+"""A batch, and the indices of rows to take from it [rows]; an index may repeat."""
 
 
 class Batcher:
-    """Puts rows into a model, `max_rows` at most at the same time. `rows`: so many are in it, or were being put into
-    it when memory ran out."""
+    """Feeds rows into a model, at most `max_rows` at a time. `rows` is the number of rows in it, or being added when
+    memory ran out."""
 
     def __init__(self, model: PreTrainedModel, pad_id: int, max_rows: int) -> None:
         self.max_rows, self.rows = max_rows, 0
@@ -69,11 +69,12 @@ class Batcher:
         self._token_bytes = cache_bytes_per_token(model.config, model.dtype.itemsize)
 
     def attention(self) -> AbstractContextManager[None]:
-        """What the model's attention is while it decodes."""
+        """The model's attention while it decodes."""
         return attention_by_blocks(self._model) if self._grouped else nullcontext()
 
     def exchange(self, batch: Batch | None, waiting: list[Row]) -> Batch | None:
-        """The batch with waiting rows, taken from the list, in place of finished ones, where that is worth a pass."""
+        """Returns the batch with finished rows replaced by waiting ones (removed from the list), if that is worth a
+        pass."""
         if batch is None or not batch.live:
             if not waiting:
                 return None
@@ -98,7 +99,7 @@ class Batcher:
         return _gather([*(batch.rows[at] for at in live), *rows], [(batch, kept), *parts])
 
     def step(self, batch: Batch, tokens: torch.Tensor) -> None:
-        """Feeds the chosen tokens. Finished rows go along and are not looked at; their positions stand still."""
+        """Feeds the chosen tokens. Finished rows are computed but ignored; their positions do not advance."""
         self.rows = len(batch.rows)
         batch.mask = torch.cat([batch.mask, batch.mask.new_ones(len(batch.rows), 1)], dim=1)
         blocks = None
@@ -111,7 +112,6 @@ class Batcher:
         batch.positions = batch.positions + going.long()
 
     def _begin(self, rows: list[Row]) -> Batch:
-        """A new batch."""
         parts = self._read(rows)
         if self._grows:
             return _gather(rows, parts)
@@ -119,7 +119,7 @@ class Batcher:
         return self._select(prompts, index, rows) if len(prompts.rows) < len(rows) else prompts
 
     def _pads_too_much(self, batch: Batch, live: list[int], waiting: list[Row], room: int) -> bool:
-        """Whether waiting rows are so much shorter that each step would read more padding than weights."""
+        """True if waiting rows are so much shorter that each step would read more padding than weights."""
         if self._grouped:
             return False
         used = max(batch.rows[index].length for index in live)
@@ -127,8 +127,8 @@ class Batcher:
         return padding > max(self._weight_bytes, LEAST_BYTES)
 
     def _take(self, waiting: list[Row], live: int, room: int) -> list[Row]:
-        """The first waiting rows, for which there is `room` beside `live` others; where a cache cannot be put together
-        from several, those whose prompts are read in one pass."""
+        """Removes and returns the first waiting rows that fit: `room` besides `live` others. If caches cannot be
+        merged, only those whose prompts are prefilled in one pass."""
         count = min(len(waiting), max(1, room))
         if not self._grows:
             first = self._passes(list(dict.fromkeys(row.prompt_ids for row in waiting[:count])))[0]
@@ -139,13 +139,13 @@ class Batcher:
         return taken
 
     def _fitting(self, longest: int, held: int = 0) -> int:
-        """How many rows of `longest` tokens may be in the batch, whose cache holds `held` tokens now."""
+        """How many rows of `longest` tokens fit into the batch, whose cache holds `held` tokens now."""
         budget = CACHE_SHARE * (free_bytes(self._model.device) + held * self._token_bytes)
         return int(max(1, min(self.max_rows, budget // (self._token_bytes * (longest + ROOM)))))
 
     def _passes(self, prompts: list[Ids]) -> list[set[Ids]]:
-        """Distinct prompts, long ones first, that are read together: no more than `PROMPT_TOKENS`, and (where caches
-        can be put together) so alike in length that the padding costs less than another pass."""
+        """Distinct prompts, longest first, grouped into prefill passes: at most `PROMPT_TOKENS` each and (if caches can
+        be merged) of such similar length that padding costs less than another pass."""
         slack = SLACK_TOKENS * max(1.0, LEAST_BYTES / self._weight_bytes) if self._grows else float("inf")
         passes: list[set[Ids]] = []
         width, padding = 0, 0
@@ -158,7 +158,7 @@ class Batcher:
         return passes
 
     def _read(self, rows: list[Row]) -> list[Part]:
-        """The distinct prompts of the rows, read, pass by pass, and which of them each row has."""
+        """Prefills the distinct prompts of the rows pass by pass; each part says which prompt belongs to which row."""
         parts, start = [], 0
         for prompts in self._passes(list(dict.fromkeys(row.prompt_ids for row in rows))):
             stop = start
@@ -169,7 +169,7 @@ class Batcher:
         return parts
 
     def _read_together(self, rows: list[Row]) -> Part:
-        """One pass over the distinct prompts of rows."""
+        """One prefill pass over the distinct prompts of rows."""
         distinct: dict[Ids, int] = {}
         for row in rows:
             distinct.setdefault(row.prompt_ids, len(distinct))
@@ -183,7 +183,7 @@ class Batcher:
         return Batch(rows[: len(distinct)], cache, mask, logits, lengths), index
 
     def _keep(self, batch: Batch, live: list[int]) -> Batch:
-        """The batch without its finished rows: the last of the live ones move into their places."""
+        """The batch without its finished rows: the last live rows move into their places."""
         if not self._grows:
             return self._select(batch, torch.tensor(live, device=self._model.device), [batch.rows[at] for at in live])
         count = len(live)
@@ -199,14 +199,14 @@ class Batcher:
         return Batch(rows, batch.cache, batch.mask[index], batch.logits[index], batch.positions[index])
 
     def _select(self, batch: Batch, index: torch.Tensor, rows: list[Row]) -> Batch:
-        """Rows of a batch whose cache does not grow."""
+        """Selects rows of a batch whose cache does not grow."""
         cache: Any = batch.cache
         cache.batch_select_indices(index)
         return Batch(rows, batch.cache, batch.mask[index], batch.logits[index], batch.positions[index])
 
     def _place(self, batch: Batch, rows: list[Row], parts: Sequence[Part]) -> Batch:
-        """The batch with `rows` in the places of finished ones, the last places first: there are the shorter rows.
-        Only what was read of their prompts is copied."""
+        """The batch with `rows` in the places of finished ones, starting from the end, where the shorter rows are. Only
+        the prefilled columns are copied."""
         free = [at for at, row in enumerate(batch.rows) if row.finish is not None][-len(rows) :]
         for slot, row in zip(free, rows, strict=True):
             batch.rows[slot] = row
@@ -230,10 +230,10 @@ class Batcher:
 
 
 def _gather(rows: list[Row], parts: Sequence[Part]) -> Batch:
-    """One batch of rows of several, no wider than it has to be."""
+    """Merges rows of several batches into one, no wider than necessary."""
     width = max(int(part.mask[index].sum(dim=1).max()) for part, index in parts)
     room = ROOM
-    if parts[0][0].mask.device.type == "cpu":  # where room costs nothing
+    if parts[0][0].mask.device.type == "cpu":  # unused room is free there
         room = min(MOST_ROOM, max(row.limit - len(row.tokens) for row in rows))
     return Batch(
         rows,
@@ -245,6 +245,6 @@ def _gather(rows: list[Row], parts: Sequence[Part]) -> Batch:
 
 
 def _last(mask: torch.Tensor, width: int) -> torch.Tensor:
-    """The last `width` columns of a mask, zeros before them where it has fewer."""
+    """The last `width` columns of a mask, padded with zeros in front if it has fewer."""
     missing = width - mask.shape[1]
     return torch.nn.functional.pad(mask, (missing, 0)) if missing > 0 else mask[:, -width:]

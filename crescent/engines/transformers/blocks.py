@@ -1,8 +1,8 @@
-"""Attention of one new token of each row, in blocks of rows of similar length.
+"""Attention for one new token per row, in blocks of rows of similar length.
 
-In: queries of all rows, keys and values aligned at their end, and the blocks. Out: what attention over all columns
-gives, without reading the padding of shorter rows. Registered with transformers under a name of its own; with no blocks
-it is the library's `sdpa`.
+In: queries of all rows, keys and values aligned at their end, and the blocks. Out: the same as attention over all
+columns, without reading the padding of shorter rows. Registered with transformers under a name of its own; without
+blocks it is the library's `sdpa`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,23 +18,23 @@ from transformers.masking_utils import sdpa_mask
 NAME = "crescent_blocks"
 LEAST_ROWS = 8
 Block = tuple[int, int, int]
-"""Rows from, up to, and the columns at their end that they need."""
+"""(first row, end row, number of last columns needed)."""
 
 
 def is_supported(model: PreTrainedModel) -> bool:
-    """Whether a model can have such attention and gains by it: on a CPU, in place of the library's `sdpa`."""
-    able = getattr(model, "_can_set_attn_implementation", None)  # false for models with attention of their own
+    """True if a model can use this attention and gains from it: on a CPU, in place of the library's `sdpa`."""
+    able = getattr(model, "_can_set_attn_implementation", None)  # false for models with their own attention
     sdpa = getattr(model.config, "_attn_implementation", None) == "sdpa"
     return model.device.type == "cpu" and sdpa and able is not None and able()
 
 
 _blocks: ContextVar[Sequence[Block] | None] = ContextVar("blocks", default=None)
-"""Of the forward pass that runs now: not every model hands an argument on to its attention."""
+"""Blocks of the current forward pass: not every model passes extra arguments on to its attention."""
 
 
 @contextmanager
 def in_blocks(blocks: Sequence[Block] | None) -> Iterator[None]:
-    """For one forward pass of a model that has such attention."""
+    """Sets the blocks for one forward pass."""
     token = _blocks.set(blocks)
     try:
         yield
@@ -44,7 +44,7 @@ def in_blocks(blocks: Sequence[Block] | None) -> Iterator[None]:
 
 @contextmanager
 def attention_by_blocks(model: PreTrainedModel) -> Iterator[None]:
-    """Gives the model such attention for a while."""
+    """Switches the model to this attention inside the block."""
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     model.set_attn_implementation(NAME)
@@ -55,8 +55,8 @@ def attention_by_blocks(model: PreTrainedModel) -> Iterator[None]:
 
 
 def blocks_of(lengths: Sequence[int], worth: float) -> list[Block]:
-    """Blocks of rows that need so many columns each (0: none). Neighbours are one block where that adds fewer than
-    `worth` columns of padding."""
+    """Blocks of rows, given the columns that each row needs (0: none). Neighbouring blocks are merged if that adds
+    fewer than `worth` columns of padding."""
     size = max(LEAST_ROWS, -(-len(lengths) // 16))
     blocks: list[Block] = []
     for start in range(0, len(lengths), size):
@@ -80,7 +80,7 @@ def attend(
     attention_mask: torch.Tensor | None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Tensors [rows, heads, tokens, size] in, [rows, tokens, heads, size] out."""
+    """Input tensors [rows, heads, tokens, size]; output [rows, tokens, heads, size]."""
     row_blocks = _blocks.get()
     if row_blocks is None or attention_mask is None or query.shape[2] != 1:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **others)

@@ -1,9 +1,8 @@
-"""A key-value cache with room at its end, whose rows can be exchanged while others go on.
+"""A key-value cache with spare columns at its end, whose rows can be replaced while others continue.
 
 In: keys and values of new tokens. Out: those of all tokens so far. `transformers.DynamicCache` copies the whole cache
-at every step, and again whenever a row leaves; here a step writes one column, and rows are exchanged in one copy.
-
-Rows are aligned at their end: row r holds its tokens in the last columns, and an attention mask hides what is before.
+at every step, and again whenever a row leaves; here a step writes one column, and replacing rows takes one copy. Rows
+are aligned at their end: each row has its tokens in the last columns, and an attention mask hides the columns before.
 """
 
 import math
@@ -18,7 +17,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, Dynam
 
 from crescent.core.errors import OutOfMemory
 
-ROOM = 64  # columns for tokens to come, allotted at a time
+ROOM = 64  # columns for future tokens, allocated at a time
 
 
 class GrowingLayer(CacheLayerMixin):
@@ -27,7 +26,7 @@ class GrowingLayer(CacheLayerMixin):
     is_sliding = False
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Takes the first tokens as they are: room is made when more come."""
+        """Keeps the first tokens without a copy; room is made when more arrive."""
         self.dtype, self.device = key_states.dtype, key_states.device
         self.hold(key_states, value_states, key_states.shape[-2])
 
@@ -39,7 +38,7 @@ class GrowingLayer(CacheLayerMixin):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Writes the new columns; returns keys and values of all."""
+        """Writes the new columns; returns keys and values of all columns."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
             return key_states, value_states
@@ -53,13 +52,13 @@ class GrowingLayer(CacheLayerMixin):
         return self.keys, self.values
 
     def place(self, slots: torch.Tensor, new: "GrowingLayer", indices: torch.Tensor) -> None:
-        """See the function of that name."""
+        """See the function `place`."""
         columns = slice(self._length - new.get_seq_length(), self._length)
         self._keys[slots, :, columns] = new._keys[indices, :, : new._length]
         self._values[slots, :, columns] = new._values[indices, :, : new._length]
 
     def compact(self, to: Sequence[int], moved: Sequence[int], width: int, count: int) -> None:
-        """See the function of that name."""
+        """See the function `compact`."""
         if moved:
             columns = slice(self._length - width, self._length)
             self._keys[to, :, columns] = self._keys[moved, :, columns]
@@ -71,36 +70,36 @@ class GrowingLayer(CacheLayerMixin):
         return self.get_seq_length() + query_length, 0
 
     def get_seq_length(self) -> int:
-        """Columns that are filled."""
+        """Number of filled columns."""
         return self._length if self.is_initialized else 0
 
     def get_max_length(self) -> int:
-        """No maximum."""
+        """-1: no maximum."""
         return -1
 
 
 def can_grow(config: Any) -> bool:
-    """Whether all layers of a model keep plain keys and values (sliding windows are then a matter of the mask)."""
+    """True if all layers of a model keep plain keys and values (the mask then handles sliding windows)."""
     kinds = {type(layer) for layer in DynamicCache(config=config).layers}
     chunked = "chunked_attention" in (getattr(config.get_text_config(decoder=True), "layer_types", None) or ())
     return kinds <= {DynamicLayer, DynamicSlidingWindowLayer} and not chunked
 
 
 def cache_argument(model: PreTrainedModel) -> str:
-    """What a model's `forward` calls its cache: `past_key_values` before transformers 5.24 and in models outside it."""
+    """The name of the cache argument of `forward`: `past_key_values` before transformers 5.24 and in models outside
+    it."""
     return "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
 
 
 def growing_cache(config: Any) -> Cache:
-    """An empty cache."""
     return Cache(layers=[GrowingLayer() for _ in DynamicCache(config=config).layers])
 
 
 def exchange(parts: Sequence[tuple[Cache, torch.Tensor]], width: int, room: int = ROOM) -> Cache:
-    """One cache from rows of several: of each part the rows `indices`, and of them the last `width` columns.
+    """Merges rows of several caches into one: from each part, the rows `indices` and their last `width` columns.
 
-    A narrower part is aligned at the end; what is before it is zeros, to be hidden by the mask. There is `room` for so
-    many more columns: on a CPU columns that are never written take no memory.
+    A narrower part is aligned at the end; columns before it are zeros, which the mask must hide. `room` more columns
+    are allocated: on a CPU, columns that are never written take no memory.
     """
     layers = []
     for number in range(len(parts[0][0].layers)):
@@ -116,7 +115,7 @@ def exchange(parts: Sequence[tuple[Cache, torch.Tensor]], width: int, room: int 
 def place(cache: Cache, slots: torch.Tensor, new: Cache, indices: torch.Tensor) -> None:
     """Writes rows `indices` of another cache, which is no wider, over the rows `slots`, aligned at the end.
 
-    What is before them is left as it was, to be hidden by the mask.
+    Columns before them keep their old content, which the mask must hide.
     """
     for mine, theirs in zip(cache.layers, new.layers, strict=True):
         assert isinstance(mine, GrowingLayer) and isinstance(theirs, GrowingLayer)
@@ -124,15 +123,15 @@ def place(cache: Cache, slots: torch.Tensor, new: Cache, indices: torch.Tensor) 
 
 
 def compact(cache: Cache, to: Sequence[int], moved: Sequence[int], width: int, count: int) -> None:
-    """Moves rows, which have their tokens in the last `width` columns, into the places of others, and leaves the first
-    `count` rows. Nothing else is copied."""
+    """Moves rows, whose tokens are in the last `width` columns, to the places `to` and keeps the first `count` rows.
+    Nothing else is copied."""
     for layer in cache.layers:
         assert isinstance(layer, GrowingLayer)
         layer.compact(list(to), list(moved), width, count)
 
 
 def _aligned(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], width: int, room: int) -> torch.Tensor:
-    """Rows of several buffers in one with `room` more columns than `width`, aligned at column `width`."""
+    """Copies rows of several buffers into one with `width` + `room` columns, aligned at column `width`."""
     first = parts[0][0]
     rows = sum(len(indices) for _, indices in parts)
     buffer, row = _zeros(first, (rows, first.shape[1], width + room, first.shape[3])), 0
@@ -151,8 +150,8 @@ def _wider(buffer: torch.Tensor, columns: int) -> torch.Tensor:
 
 
 def _zeros(like: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """Zeros: what the mask hides must be numbers, as nothing times NaN is NaN. On a CPU they are the system's untouched
-    pages, which take neither time nor memory until they are written; torch would write them all."""
+    """Zeros, because what the mask hides must not be NaN (0 times NaN is NaN). On a CPU these are untouched pages of
+    the operating system, which take neither time nor memory until written; torch would write them all."""
     if like.device.type != "cpu":
         return like.new_zeros(shape)
     count = math.prod(shape) * like.element_size()

@@ -1,8 +1,8 @@
-"""Decoding by the library's continuous batching: paged memory, no padding, a new row as soon as one has ended.
+"""Decodes with the library's continuous batching: paged memory, no padding, a new row as soon as one has ended.
 
-In: rows with their prompts. Out: the same rows, written. It samples with the library's generator, seeded by the rows:
-the same call gives other text when its batches form differently. `mean_logprob` is that of the distribution drawn from,
-so at other temperatures than 1 it is not the model's own.
+In: rows with their prompts. Out: the same rows, completed. Sampling uses the library's generator, seeded by the rows:
+the same call gives other text if its batches form differently. `mean_logprob` is that of the distribution sampled from,
+so at temperatures other than 1 it is not the model's own.
 """
 
 import logging
@@ -21,15 +21,15 @@ from crescent.engines.memory import cache_bytes_per_token, free_bytes, halve_bat
 from crescent.engines.transformers.cache import can_grow
 from crescent.engines.transformers.rows import Row, Work, torch_seed
 
-PAGE_TOKENS = {"cpu": 32, "cuda": 256}  # what flash attention reads at once; small where more gains nothing
-CACHE_SHARE = {"cpu": 0.25, "cuda": 0.8}  # of free memory; the library's own choice on a CPU took 7.5 GB
-PASS_TOKENS = {"cpu": 1024, "cuda": 8192}  # of prompts and answers in one pass
+PAGE_TOKENS = {"cpu": 32, "cuda": 256}  # read by flash attention at once; small where more gains nothing
+CACHE_SHARE = {"cpu": 0.25, "cuda": 0.8}  # of free memory; the library's default on a CPU took 7.5 GB
+PASS_TOKENS = {"cpu": 1024, "cuda": 8192}  # tokens of prompts and answers in one pass
 HINT = "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
 POLL = 1.0  # seconds after which a dead decoder is noticed
 
 
 class ContinuousBatchingError(RuntimeError):
-    """The library's continuous batching failed, in whatever way: a missing import, changed arguments, its thread."""
+    """The library's continuous batching failed for any reason: a missing import, changed arguments, its thread."""
 
 
 def why_not(model: PreTrainedModel) -> str | None:
@@ -39,17 +39,17 @@ def why_not(model: PreTrainedModel) -> str | None:
     if model.device.type not in PAGE_TOKENS:
         return f"it does not run on {model.device.type}"
     if is_soft_capped(model.config):
-        return "its attention is soft-capped, and the library's paged attention leaves that out"
+        return "its attention is soft-capped, and the library's paged attention ignores that"
     return None
 
 
 def has_flash_attention() -> bool:
-    """Whether a kernel is there that makes continuous batching pay on a GPU."""
+    """True if a kernel is available that makes continuous batching worthwhile on a GPU."""
     try:
         from transformers.utils.import_utils import is_flash_attn_2_available, is_flash_attn_3_available
 
         return any(found(kernels_fallback_ok=True) for found in (is_flash_attn_3_available, is_flash_attn_2_available))
-    except (ImportError, TypeError):  # transformers 5.13 does not know kernels from the hub
+    except (ImportError, TypeError):  # transformers 5.13 does not support kernels from the hub
         return False
 
 
@@ -60,8 +60,8 @@ class ContinuousDecoder:
         self._model, self._pad_id, self._ends, self._max_rows = model, pad_id, list(ends), max_rows
 
     def run(self, rows: Sequence[Row], work: Work) -> None:
-        """Writes all rows. Raises ContinuousBatchingError where the library fails, MemoryError where one row does not
-        fit; rows handed out by then stay."""
+        """Completes all rows. Raises ContinuousBatchingError if the library fails, OutOfMemory if a single row does not
+        fit; rows handed out before stay valid."""
         while left := [row for row in rows if row.finish is None]:
             fits = True
             try:
@@ -84,13 +84,14 @@ class ContinuousDecoder:
                     del waiting[made.request_id]
 
     def _results(self, waiting: Mapping[str, Row], work: Work) -> Generator[Any, None, None]:
-        """What the library has written, until no row is `waiting`. What goes wrong in the library, and only that, is a
-        ContinuousBatchingError: errors of the caller, which takes the results, do not pass through here."""
+        """Yields the library's results until no row is `waiting`. Only errors of the library become
+        ContinuousBatchingError: errors of the caller, which consumes the results, do not pass through here."""
         rows = list(waiting.values())
-        logging.getLogger("ContinuousBatchingLogger").setLevel(logging.CRITICAL)  # what goes wrong is raised here
+        logging.getLogger("ContinuousBatchingLogger").setLevel(logging.CRITICAL)  # errors are raised here
         try:
             with _own_attention(self._model), self._manager(rows, work.sampling) as manager:
-                for name, row in sorted(waiting.items(), key=lambda item: item[1].prompt_ids):  # shared beginnings
+                # shared prefixes together
+                for name, row in sorted(waiting.items(), key=lambda item: item[1].prompt_ids):
                     manager.add_request(list(row.prompt_ids), name, row.limit, streaming=work.has_stops)
                 while waiting:
                     made = manager.get_result(timeout=POLL)
@@ -110,8 +111,8 @@ class ContinuousDecoder:
             raise ContinuousBatchingError(f"{type(error).__name__}: {reason}") from error
 
     def _manager(self, rows: Sequence[Row], sampling: Sampling) -> Any:
-        """The library's manager for these rows, as a context. Imported here: releases differ, and padded batches need
-        none of it."""
+        """The library's manager for these rows, as a context. Imported lazily: releases differ, and padded batches do
+        not need it."""
         from transformers.generation.continuous_batching.utils import WorkloadHints
 
         hints = WorkloadHints(
@@ -125,7 +126,7 @@ class ContinuousDecoder:
         )  # fmt: skip
 
     def _take(self, row: Row, made: Any, work: Work) -> bool:
-        """What was written of a row so far. True when it ends there, which is then told."""
+        """Updates a row with its tokens so far. If the row ends there, hands it out and returns True."""
         written = len(row.tokens)
         row.tokens = list(made.generated_tokens)
         TOKENS.add(max(0, len(row.tokens) - written))
@@ -148,7 +149,7 @@ class ContinuousDecoder:
         )  # fmt: skip
 
     def _memory(self, rows: Sequence[Row]) -> Any:
-        """A ContinuousBatchingConfig: blocks for as many rows as fit, never what the library would take by itself."""
+        """A ContinuousBatchingConfig with blocks for as many rows as fit, never the library's own share of memory."""
         from transformers import ContinuousBatchingConfig
 
         kind = self._model.device.type
@@ -172,7 +173,7 @@ class ContinuousDecoder:
 
 @contextmanager
 def _own_attention(model: Any) -> Iterator[None]:
-    """Gives the model its attention back afterwards: the library sets one for paged memory, and leaves it set where its
+    """Restores the model's attention afterwards: the library sets one for paged memory, and leaves it set if its
     preparation fails."""
     before = model.config._attn_implementation
     try:

@@ -1,8 +1,8 @@
-"""Generation with any Hugging Face causal language model, on CPU or GPU.
+"""Generates with any Hugging Face causal language model, on CPU or GPU.
 
-In: prompts. Out: completions, in order. Two ways to decode: `padded` batches of our own (see `padded.py`),
-reproducible on a CPU in float32, and the library's `continuous` batching (see `continuous.py`), which has no padding
-and pays on GPUs. It trains nothing and keeps no files.
+In: prompts. Out: completions, in order. There are two ways to decode: our own `padded` batches (`padded.py`),
+reproducible on a CPU in float32, and the library's `continuous` batching (`continuous.py`), which has no padding and
+pays off on GPUs. This module trains nothing and writes no files.
 """
 
 import gc
@@ -30,7 +30,7 @@ from crescent.engines.turns import end_tokens
 
 log = logging.getLogger(__name__)
 Batching = Literal["auto", "padded", "continuous"]
-LARGE = 300_000_000  # parameters from which a GPU's time goes into the model and not into starting its kernels
+LARGE = 300_000_000  # parameters from which a GPU spends its time in the model rather than launching kernels
 
 
 class TransformersEngine:
@@ -56,10 +56,10 @@ class TransformersEngine:
     def generate(
         self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
     ) -> list[Completion]:
-        """One completion for each prompt, in order.
+        """Returns one completion per prompt, in order.
 
-        A prompt that fills the model's context gets an empty completion with finish_reason "length". Raises MemoryError
-        when one row alone does not fit.
+        A prompt that fills the model's context gets an empty completion with finish_reason "length". Raises OutOfMemory
+        if a single row does not fit.
         """
         rows = self._rows(prompts, sampling)
         work = Work(self.tokenizer, sampling, len(rows), finished, self._ends)
@@ -70,7 +70,7 @@ class TransformersEngine:
         return [completion for completion in work.completions if completion is not None]
 
     def close(self) -> None:
-        """Lets the model's memory go."""
+        """Frees the model's memory."""
         del self.model, self._decoder
         gc.collect()
         if self.device.type == "cuda":
@@ -81,10 +81,10 @@ class TransformersEngine:
         return tuple(encode(prompt, self.tokenizer))
 
     def _choose(self, batching: Batching) -> Literal["padded", "continuous"]:
-        """What "auto" means for this model here, said in one line.
+        """Resolves "auto" for this model and machine, and logs the choice.
 
-        On a CPU padded batches were the faster for the organism, of mixed lengths (tests/bench/engine_speed.py). Larger
-        models, and any model on a GPU, have not been measured: what is chosen there follows from how the two work.
+        On a CPU, padded batches were faster for the organism with mixed lengths (tests/bench/engine_speed.py). Larger
+        models, and all models on a GPU, have not been measured: the choice there follows from how the two methods work.
         """
         size, reason = self.model.num_parameters(), why_not(self.model)
         if batching == "continuous" and reason is not None:
@@ -97,7 +97,7 @@ class TransformersEngine:
         return chosen
 
     def _reason(self, size: int, reason: str | None) -> str:
-        """Why `auto` chose as it did: what is against continuous batches, or that nothing is."""
+        """Why `auto` chose as it did: what rules out continuous batches, or that nothing does."""
         if reason is not None:
             return reason
         if self.device.type != "cuda":
@@ -116,9 +116,9 @@ class TransformersEngine:
         )
 
     def _run(self, rows: list[Row], work: Work) -> None:
-        """Decodes rows; where continuous batching was our own choice and fails, what is left is padded.
+        """Decodes rows. If continuous batching was chosen by "auto" and fails, the remaining rows use padded batches.
 
-        Raises ValueError where it fails and was asked for by name.
+        Raises UserError if it fails and was requested explicitly.
         """
         failure = ""
         try:
@@ -130,8 +130,8 @@ class TransformersEngine:
                     f"engine.batching=continuous failed ({failure}). Choose engine.batching=padded, or another release "
                     "of transformers."
                 ) from error
-        if failure:  # outside of `except`: the error held what the library had in memory
-            log.warning("continuous batching failed (%s); going on with padded batches", failure)
+        if failure:  # outside of `except`: the error keeps the library's memory alive
+            log.warning("continuous batching failed (%s); continuing with padded batches", failure)
             self.batching = "padded"
             self._decoder = self._build()
             left = [row for row in rows if row.finish is None]

@@ -1,7 +1,7 @@
-"""Decoding in padded batches whose finished rows make room for waiting ones.
+"""Decodes in padded batches, where waiting rows replace finished ones.
 
-In: rows with their prompts. Out: the same rows, written. Longest prompts come first, so that little is padded and
-memory is refused at once or never. On a CPU in float32 the text of a row does not depend on its batch (see
+In: rows with their prompts. Out: the same rows, completed. The longest prompts come first, so that there is little
+padding and an OOM happens at once or never. On a CPU in float32 the text of a row does not depend on its batch (see
 `sampling.py`).
 """
 
@@ -22,14 +22,15 @@ HINT = "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
 
 
 class PaddedDecoder:
-    """Decodes rows with a model; `ends` [any] are the tokens that end a turn. `reference` decides close calls alone."""
+    """Decodes rows with a model; `ends` [any] are the tokens that end a turn. `reference`: close calls are decided
+    again on the row alone."""
 
     def __init__(self, model: PreTrainedModel, pad_id: int, ends: torch.Tensor, max_rows: int, reference: bool) -> None:
         self._model, self._ends, self._reference = model, ends, reference
         self._batcher = Batcher(model, pad_id, max_rows)
 
     def run(self, rows: Sequence[Row], work: Work) -> None:
-        """Writes all rows. Raises MemoryError where one alone does not fit."""
+        """Completes all rows. Raises OutOfMemory if a single row does not fit."""
         self._generator = torch.Generator(self._model.device).manual_seed(torch_seed(rows))
         while waiting := sorted((row for row in rows if row.finish is None), key=_longest_first):
             fits = True
@@ -78,7 +79,7 @@ class PaddedDecoder:
         return tokens
 
     def _waits(self, batch: Batch, live: Sequence[int]) -> torch.Tensor:
-        """Exponential numbers [rows, vocabulary]: each live row's own, or, with no reference, the device's."""
+        """Exponential random numbers [rows, vocabulary]: each live row's own, or the device's without `reference`."""
         if not self._reference:
             return torch.empty_like(batch.logits, dtype=torch.float32).exponential_(generator=self._generator)
         waits = np.ones(batch.logits.shape)
@@ -100,7 +101,7 @@ class PaddedDecoder:
 
     def _mean_logprob(self, row: Row) -> float:
         mean = row.logprob / len(row.tokens)
-        near_an_edge = abs(abs(mean) * 100 % 1 - 0.5) < 1e-3  # of rounding: a batch could decide it otherwise
+        near_an_edge = abs(abs(mean) * 100 % 1 - 0.5) < 1e-3  # of rounding: a different batch could round the other way
         if self._reference and near_an_edge:
             logits = self._logits_alone(row)[len(row.prompt_ids) - 1 : -1]
             chosen = logits.gather(1, torch.tensor(row.tokens, device=logits.device).unsqueeze(1)).squeeze(1)
@@ -108,7 +109,7 @@ class PaddedDecoder:
         return mean
 
     def _logits_alone(self, row: Row) -> torch.Tensor:
-        """Logits [prompt + tokens written, vocabulary] of one row with no padding and no cache: the reference."""
+        """Logits [prompt + tokens written, vocabulary] of one row without padding or cache: the reference."""
         model: Any = self._model
         ids = torch.tensor([row.prompt_ids + tuple(row.tokens)], device=self._model.device)
         return model(input_ids=ids, use_cache=False).logits[0].float()

@@ -1,6 +1,6 @@
-"""One call of `generate`, as its decoders share it: the rows being written, when they end, and who is told.
+"""The state of one `generate` call that decoders share: rows being written, when they end, and who is notified.
 
-In: tokens as they are chosen. Out: completions, handed out as they are finished. It runs no model.
+In: tokens as they are chosen. Out: completions, handed out as soon as they are finished. This module runs no model.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ from crescent.engines.turns import without_end
 
 @dataclass(slots=True)
 class Row:
-    """One completion being written: `limit` new tokens at most, chosen by random numbers that `key` decides.
+    """One completion being written: at most `limit` new tokens, sampled with random numbers determined by `key`.
 
-    `opened` is the thinking tag that the prompt ends in: the text of the completion begins with it.
+    `opened` is the thinking tag at the end of the prompt: the text of the completion begins with it.
     """
 
     index: int
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def longest(self) -> int:
-        """Tokens of prompt and answer, if it is written to its limit."""
+        """Tokens of prompt and answer if it reaches its limit."""
         return len(self.prompt_ids) + self.limit
 
     @property
@@ -44,14 +44,14 @@ class Row:
         return len(self.prompt_ids) + len(self.tokens)
 
     def begin_again(self) -> None:
-        """Forgets what was written."""
+        """Discards what was written."""
         self.tokens.clear()
         self.logprob, self._numbers = 0.0, None
 
     def wait(self, out: np.ndarray) -> None:
-        """Fills `out` [vocabulary] with exponential numbers: those of the next token, so to be called once for each.
+        """Fills `out` [vocabulary] with exponential random numbers for the next token; call it once per token.
 
-        Doubles: single ones are 0 once in eight million, and a token that waits for 0 wins however unlikely it is.
+        In float64: in float32 one in eight million is 0, and a token that waits for 0 wins however unlikely it is.
         """
         if self._numbers is None:
             self._numbers = generator(self.key)
@@ -59,7 +59,7 @@ class Row:
 
 
 class Work:
-    """How to sample, and the completions made so far. `ends` are the tokens that end a turn."""
+    """The sampling settings and the completions so far. `ends` are the tokens that end a turn."""
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, sampling: Sampling, count: int, finished: Finished | None,
@@ -71,15 +71,15 @@ class Work:
 
     @property
     def has_stops(self) -> bool:
-        """Whether a row may end at a stop string."""
+        """True if a row may end at a stop string."""
         return any(self.sampling.stop)
 
     def stops_at(self, row: Row) -> bool:
-        """Whether the row's last token completed a stop string of its answer."""
+        """True if the row's last token completed a stop string of its answer."""
         return self._texts.stops_at(row.index, row.tokens, row.opened)
 
     def hand_out(self, row: Row, mean_logprob: float) -> None:
-        """The row is finished. `mean_logprob` is in nats per token."""
+        """Turns a finished row into a completion. `mean_logprob` is in nats per token."""
         assert row.finish is not None and self.completions[row.index] is None
         tokens = without_end(row.tokens, self._ends)
         text = self._texts.text(row.index, tokens, row.opened)
@@ -90,6 +90,6 @@ class Work:
 
 
 def torch_seed(rows: Sequence[Row]) -> int:
-    """A seed for a generator of torch that all rows of a call share: another for other draws."""
+    """A torch seed shared by all rows of a call; it differs for other draws."""
     digest = hashlib.sha256(b"".join(row.key for row in rows)).digest()
     return int.from_bytes(digest[:4], "big") >> 1

@@ -1,16 +1,16 @@
-"""Which token comes next: a pure function of logits and random numbers, with a mark on close calls.
+"""Chooses the next token: a pure function of logits and random numbers that also marks close calls.
 
-In: logits [rows, vocabulary] and random numbers of the same shape, one for each token that could be chosen. Out: tokens
-and whether rounding noise could have changed each choice. It runs no model.
+In: logits [rows, vocabulary] and random numbers of the same shape. Out: tokens, and whether rounding noise could have
+changed each choice. This module runs no model.
 
-Batches of different shape give logits that differ in their last bits. A choice further than `TOLERANCE` from its
-alternative cannot be changed by that; a close one is marked, and the engine decides it again on the row alone. So the
+Batches of different shape give logits that differ in their last bits. That cannot change a choice that leads its
+alternative by more than `TOLERANCE`; a close call is marked, and the engine decides it again on the row alone. So the
 text of (seed, prompt, draw) does not depend on what else was in the batch.
 
-A token is drawn by a race (Gumbel-max; Maddison, Tarlow and Minka, arXiv 1411.0030): each token has a waiting time, and
-the shortest one, divided by the token's probability, wins. The runner-up is within a tolerance of t nats with
-probability t at most, however flat the distribution is. (The interval of a cumulative distribution that holds one
-uniform number is the same draw, but with 16,000 tokens alike two of three choices are close to an edge.)
+A token is drawn by a race (Gumbel-max; Maddison, Tarlow and Minka, arXiv 1411.0030): each token has an exponential
+waiting time, divided by the token's probability, and the shortest wins. The runner-up is within a tolerance of t nats
+with probability at most t, however flat the distribution is. (Inverting the cumulative distribution with one uniform
+number samples the same distribution, but with 16,000 tokens of similar probability two of three choices are close.)
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-TOLERANCE = 2e-4  # nats: float32 logits of different batch shapes were seen to differ by up to 1e-5
-MASS_TOLERANCE = 2e-5  # of a cumulative probability, seen to differ by up to 1e-6
+TOLERANCE = 2e-4  # nats: float32 logits of different batch shapes differed by up to 1e-5
+MASS_TOLERANCE = 2e-5  # of cumulative probability, which differed by up to 1e-6
 
 
 def random_key(seed: int, prompt_ids: Sequence[int], draw: int) -> bytes:
-    """16 bytes that decide all random numbers of one completion."""
+    """16 bytes that determine all random numbers of one completion."""
     text = f"{seed}:{draw}:" + ",".join(map(str, prompt_ids))
     return hashlib.sha256(text.encode()).digest()[:16]
 
@@ -37,11 +37,11 @@ def generator(key: bytes) -> np.random.Generator:
 def choose(
     logits: torch.Tensor, waits: torch.Tensor | None, temperature: float, top_p: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The next token of each row and whether the choice was close.
+    """Returns the next token of each row and whether the choice was close.
 
-    logits: float [rows, vocabulary]; waits: exponential numbers of mean 1 [rows, vocabulary], not looked at (None will
-    do) where temperature is 0: that is greedy. Returns int64 [rows] and bool [rows]. `top_p` < 1 keeps the smallest set
-    of tokens with that mass (Holtzman et al., arXiv 1904.09751).
+    logits: float [rows, vocabulary]; waits: exponential numbers with mean 1 [rows, vocabulary], not used (may be None)
+    at temperature 0, which is greedy. Returns int64 [rows] and bool [rows]. `top_p` < 1 keeps the smallest set of
+    tokens with that mass (Holtzman et al., arXiv 1904.09751).
     """
     if temperature == 0 or waits is None:
         return _first(logits, TOLERANCE)
@@ -57,13 +57,13 @@ def choose(
 
 
 def _first(values: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where each row is largest [rows], and whether its second largest value is within the tolerance [rows]."""
+    """The argmax of each row [rows], and whether the second largest value is within the tolerance [rows]."""
     best = values.topk(2, dim=-1)
     return best.indices[:, 0], best.values[:, 0] - best.values[:, 1] < tolerance
 
 
 def _nucleus(scaled: torch.Tensor, top_p: float, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Which tokens are in the nucleus, and which could be on its other side by rounding [rows, vocabulary] each."""
+    """Which tokens are in the nucleus, and which could be on its other side by rounding; [rows, vocabulary] each."""
     ordered, order = torch.softmax(scaled, dim=-1).sort(dim=-1, descending=True, stable=True)
     before = ordered.cumsum(dim=-1) - ordered
     inside = before < top_p

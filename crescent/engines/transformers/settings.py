@@ -1,7 +1,4 @@
-"""The `engine: transformers` choice: cheap settings that build the engine late.
-
-Importing this loads no model library.
-"""
+"""Settings of `engine: transformers`; they build the engine late. Importing this module loads no model library."""
 
 import re
 from collections.abc import Iterator
@@ -12,9 +9,10 @@ from typing import TYPE_CHECKING, Literal
 from crescent.core.errors import UserError
 from crescent.core.store import not_in_key
 from crescent.engines.device import best_device
+from crescent.engines.identity import identity
 from crescent.engines.memory import Need
 from crescent.engines.requirements import BATCHES_AHEAD, memory_need
-from crescent.engines.weights import Weights, check, identity, load
+from crescent.engines.weights import Weights, check, load
 
 if TYPE_CHECKING:
     from crescent.engines.transformers.engine import TransformersEngine
@@ -22,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TransformersSettings:
-    """The `engine: transformers` choice. `max_batch` bounds rows in a batch; no field changes a result.
+    """Settings of `engine: transformers`. `max_batch` limits the rows in a batch; no field changes a result.
 
-    (With `continuous` batching, text depends on the batch: what was drawn first is what all later work shares.)
+    (With `continuous` batching, text depends on the batch: all later work shares what was drawn first.)
     """
 
     name: str = "transformers"
@@ -47,36 +45,37 @@ class TransformersSettings:
 
     @property
     def loads_weights(self) -> bool:
-        """Whether it reads the weights of the model it generates with from this machine."""
+        """True if the engine reads the generating model's weights from this machine."""
         return True
 
     @property
     def scoring(self) -> "TransformersSettings":
-        """The engine that evaluation uses: it needs the model in this process."""
+        """The engine for evaluation, which needs the model in this process."""
         return self
 
     @property
     def preferred_batch(self) -> int:
-        """Prompts at a time that keep batches full: see `LazyEngine`."""
+        """Number of prompts that keeps batches full: see `LazyEngine`."""
         return BATCHES_AHEAD * self.max_batch
 
     def check_student(self, rank: int) -> None:
-        """Raises ValueError if it cannot generate with what a run trains (an adapter's rank, 0: a whole model)."""
+        """Raises UserError if the engine cannot generate with the trained model (`rank` of its adapter; 0: full
+        fine-tuning)."""
 
     def identity(self, weights: Weights, cache: Path | None) -> str:
-        """What tells the weights from any other: their content."""
+        """Hash of the weights' content."""
         return identity(weights, cache)
 
     def check(self, weights: Weights) -> None:
-        """Raises ValueError if weights can be seen not to work. Loads nothing."""
+        """Raises UserError if the weights cannot work. Loads nothing."""
         check(weights)
 
     def needs(self, weights: Weights) -> Iterator[Need]:
-        """Memory for the weights and the cache of one row; more rows take what is left."""
+        """Memory for the weights and the cache of one row; more rows use what is left."""
         yield memory_need(weights, self.where)
 
     def build(self, weights: Weights, identity: str) -> "TransformersEngine":
-        """Loads the model. This is where memory is taken."""
+        """Loads the model, which allocates its memory."""
         from crescent.engines.transformers.engine import TransformersEngine
 
         model, tokenizer = load(weights, self.where)
@@ -84,5 +83,5 @@ class TransformersSettings:
 
     @property
     def where(self) -> str:
-        """The device, by name: `auto` is the best there is."""
+        """The device by name; `auto` is resolved to the best one available."""
         return best_device() if self.device == "auto" else self.device

@@ -1,11 +1,11 @@
-"""Generation with vLLM in this process's care: its scheduler, paged KV cache and prefix caching.
+"""Generates with a vLLM engine managed by this process: its scheduler, paged KV cache and prefix caching.
 
-In: prompts. Out: completions, in order. vLLM runs the model in a process of its own, so that closing gives all memory
-back; this side tokenises, asks for all draws of a prompt in one request, and hands out each completion as it is
-finished. An adapter is applied while decoding (LoRA), not merged. It trains nothing and scores nothing.
+In: prompts. Out: completions, in order. vLLM runs the model in a process of its own, so closing it frees all memory.
+This side tokenises, requests all draws of a prompt together, and hands out each completion as soon as it is finished.
+An adapter is applied while decoding (LoRA), not merged. It does not train or score.
 
-Every draw has a seed of its own: with one seed for the engine, a run that goes on in a new process would draw the same
-"new" samples again. Batches form as requests arrive and change the last bits of logits, so no text is promised twice.
+Every draw has its own seed: with one seed for the whole engine, a run that resumes in a new process would draw the same
+"new" samples again. Batches form as requests arrive and change the last bits of logits, so text is not reproducible.
 """
 
 import gc
@@ -25,13 +25,14 @@ from crescent.engines.turns import closing_tokens, without_end
 from crescent.engines.vllm.process import Capacity, model_context, start
 from crescent.engines.weights import Weights, load_tokenizer
 
-SEED_BITS = 62  # room to count draws up from a seed within 64 bits
-QUEUED = 4  # samples waiting in vLLM, as a multiple of those it decodes together
+SEED_BITS = 62  # leaves room to count draws up from a seed within 64 bits
+QUEUED = 4  # samples queued in vLLM, as a multiple of those decoded together
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """Consecutive draws of one prompt: sample i belongs to the prompts at `places[i]` (greedy draws share one)."""
+    """Consecutive draws of one prompt: sample i belongs to the prompts at `places[i]` (greedy draws share one
+    sample)."""
 
     prompt: Prompt
     ids: list[int]
@@ -62,10 +63,11 @@ class VllmEngine:
     def generate(
         self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
     ) -> list[Completion]:
-        """One completion for each prompt, in order.
+        """Returns one completion per prompt, in order.
 
-        A prompt that fills the model's context gets an empty completion with finish_reason "length". Raises ValueError
-        where `engine.max_model_len` would cut what the model itself has room for, and where vLLM's process dies.
+        A prompt that fills the model's context gets an empty completion with finish_reason "length". Raises UserError
+        if `engine.max_model_len` is too short for a prompt and its answer although the model is not, and if vLLM's
+        process dies.
         """
         from vllm.v1.engine.exceptions import EngineDeadError  # pyright: ignore
 
@@ -92,20 +94,21 @@ class VllmEngine:
                     hand_out(places, made)
         except EngineDeadError:
             raise UserError(
-                "vLLM's process has died (its own messages are above; most often memory ran out). What was finished is "
-                "kept. Lower engine.max_batch or engine.gpu_memory_utilization; the same command then goes on."
+                "vLLM's process died (its own messages are above; usually an out-of-memory error). Finished work is "
+                "kept. Lower engine.max_batch or engine.gpu_memory_utilization; the same command then resumes."
             ) from None
         return [completion for completion in completions if completion is not None]
 
     def close(self) -> None:
-        """Ends vLLM's process, and with it all memory it held."""
+        """Ends vLLM's process, which frees all its memory."""
         self._llm.engine_core.shutdown()
         self._guard.finish()
         del self._llm
         gc.collect()
 
     def _requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[_Request]:
-        """Draws of one text together, runs of consecutive numbers in one request; prompts in the order first asked."""
+        """Groups draws of one text, consecutive draws in one request; prompts in the order of their first
+        occurrence."""
         alike: dict[tuple[str, bool], list[int]] = {}
         for index, prompt in enumerate(prompts):
             alike.setdefault((prompt.text, prompt.rendered), []).append(index)
@@ -115,10 +118,7 @@ class VllmEngine:
             ids = encode(first, self.tokenizer)
             limit = min(sampling.max_new_tokens, self.context - len(ids))
             if len(ids) + limit > self._most and limit > 0:
-                raise UserError(
-                    f"engine.max_model_len is {self._most}: a prompt of {len(ids)} tokens and {limit} new ones "
-                    f"need {len(ids) + limit}, which {self._name} has room for. Raise it, or set it to null."
-                )
+                raise UserError(self._too_long(len(ids), limit))
             if sampling.temperature == 0:
                 requests.append(_Request(first, ids, limit, (tuple(indices),)))
                 continue
@@ -126,10 +126,19 @@ class VllmEngine:
                 requests.append(_Request(prompts[run[0][0]], ids, limit, tuple(run)))
         return requests
 
+    def _too_long(self, prompt: int, new: int) -> str:
+        needed = f"a prompt of {prompt} tokens and {new} new ones need {prompt + new}, which {self._name} has room for"
+        if self._capacity.max_model_len is not None:
+            return f"engine.max_model_len is {self._most}: {needed}. Raise it, or set it to null."
+        return (
+            f"vLLM's cache has room for {self._most} tokens: {needed}. Raise engine.gpu_memory_utilization (GPU) or "
+            "engine.kv_cache_gib, use more GPUs (engine.tensor_parallel_size), or lower max_new_tokens."
+        )
+
     def _run(
         self, requests: Sequence[_Request], sampling: Sampling
     ) -> Generator[tuple[tuple[int, ...], Completion], None, None]:
-        """Each sample as it is finished. vLLM's queue is kept full, and no longer than that."""
+        """Yields each sample as it is finished. Keeps vLLM's queue full, but no longer than that."""
         waiting, open_requests, samples = iter(requests), dict[str, _Request](), 0
         texts = Texts(self.tokenizer, sampling)
         exhausted = False
@@ -151,8 +160,8 @@ class VllmEngine:
                     if answer.finished:
                         del open_requests[answer.request_id]
         finally:
-            if open_requests:  # interrupted: the engine is left idle, ready for the next call
-                with suppress(Exception):  # its process may be gone; what interrupted is the news
+            if open_requests:  # interrupted: leave the engine idle, ready for the next call
+                with suppress(Exception):  # its process may be gone; report the original interruption
                     self._llm.abort_request(list(open_requests))
 
     def _add(self, request: _Request, sampling: Sampling) -> str:
@@ -165,8 +174,9 @@ class VllmEngine:
             n=len(request.places), temperature=sampling.temperature, top_p=sampling.top_p, max_tokens=request.limit,
             stop=stops, detokenize=bool(stops), logprobs=0,
             seed=None if sampling.temperature == 0 else seed_of(sampling.seed, request.prompt, SEED_BITS),
-            stop_token_ids=sorted(self._ends),  # beside those that the model lists
-            skip_special_tokens=not spells_special(sampling.stop, self.tokenizer),  # of the text that stops are met in
+            stop_token_ids=sorted(self._ends),  # besides those that the model lists
+            # of the text that stop strings are matched in
+            skip_special_tokens=not spells_special(sampling.stop, self.tokenizer),
         )  # fmt: skip
         self._llm.add_request(name, {"prompt_token_ids": request.ids}, parameters, lora_request=self._adapter)
         return name
@@ -179,7 +189,7 @@ class VllmEngine:
 
 
 def _consecutive(indices: Sequence[int], prompts: Sequence[Prompt]) -> Iterator[list[tuple[int, ...]]]:
-    """Runs of draws n, n + 1, ...; prompts that ask for one draw twice share a sample."""
+    """Groups consecutive draws n, n + 1, ...; prompts that ask for the same draw share a sample."""
     run: list[tuple[int, ...]] = []
     last = None
     for index in indices:

@@ -1,7 +1,7 @@
-"""Starting vLLM: what it may take of the machine, in which environment, and with which adapter.
+"""Starts vLLM: its share of the machine, its environment, and its adapter.
 
-In: weights and a `Capacity`. Out: vLLM's own engine, whose model runs in a process that vLLM starts, and the adapter to
-ask it with; or a ValueError of one line with a suggested fix. It generates nothing: see `engine.py`.
+In: weights and a `Capacity`. Out: vLLM's own engine, whose model runs in a process started by vLLM, and the adapter
+request; or a one-line UserError. Generation is in `engine.py`.
 """
 
 import json
@@ -15,25 +15,28 @@ from typing import Any
 
 from crescent.core.errors import UserError
 from crescent.engines.guard import Guard
+from crescent.engines.model_files import local_folder
 from crescent.engines.requirements import MAX_RANK
-from crescent.engines.weights import Weights, local_folder
+from crescent.engines.weights import Weights
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, MAX_RANK)
-"""What vLLM sizes its adapter buffers for; an adapter takes the next one up."""
-_NEVER = 1 << 30  # tokens between two reports on an unfinished sample
+"""Ranks for which vLLM can size its adapter buffers; an adapter uses the next larger one."""
+LONGEST_THAT_FITS = -1
+"""The longest context whose cache fits in memory, in vLLM's terms. By default it refuses one that does not fit."""
+_NEVER = 1 << 30  # tokens between two updates on an unfinished sample
 _ENVIRONMENT = {
-    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork would inherit the threads of the embedder, and hang
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork would inherit the embedder's threads and hang
     "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # binding needs rights that containers seldom give
-    "VLLM_LOGGING_LEVEL": "ERROR",  # its warnings name nothing that a user of Crescent can fix
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # binding needs permissions that containers rarely grant
+    "VLLM_LOGGING_LEVEL": "ERROR",  # a user of Crescent can fix nothing that its warnings name
     "VLLM_NO_USAGE_STATS": "1",
-    "SPT_NOENV": "1",  # the titles that it gives its processes would else overwrite their environment, and the mark
+    "SPT_NOENV": "1",  # otherwise the process titles that it sets would overwrite their environment, and the mark
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What vLLM may take of the machine; none of it changes a result. See `VllmSettings`."""
+    """vLLM's share of the machine; does not change results. See `VllmSettings`."""
 
     gpu_memory_utilization: float
     kv_cache_gib: float | None
@@ -44,7 +47,7 @@ class Capacity:
 
 
 def model_context(weights: Weights) -> int:
-    """Tokens of prompt and completion that the model was made for."""
+    """The model's context in tokens (prompt and completion)."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(local_folder(weights))
@@ -52,7 +55,7 @@ def model_context(weights: Weights) -> int:
 
 
 def check_adapter(weights: Weights) -> None:
-    """Raises ValueError if vLLM could not apply the adapter while decoding. Reads its configuration only."""
+    """Raises UserError if vLLM could not apply the adapter while decoding. Reads only its configuration."""
     if weights.adapter is None:
         return
     config = json.loads((weights.adapter / "adapter_config.json").read_text(encoding="utf-8"))
@@ -68,7 +71,7 @@ def check_adapter(weights: Weights) -> None:
 
 
 def start(weights: Weights, capacity: Capacity, guard: Guard) -> tuple[Any, Any]:
-    """vLLM's engine and the adapter to ask it with. Raises ValueError of one line where it cannot start."""
+    """Returns vLLM's engine and the adapter request. Raises a one-line UserError if it cannot start."""
     with _environment(), guard.marking():
         return _start(weights, capacity)
 
@@ -88,13 +91,14 @@ def _start(weights: Weights, capacity: Capacity) -> tuple[Any, Any]:
         adapter = LoRARequest(weights.adapter_key or str(weights.adapter), 1, str(weights.adapter))
     kv_cache = capacity.kv_cache_gib
     if current_platform.is_cpu():
-        # A seeded request whose prompt is read in parts ends vLLM 0.32 on a CPU: its generators cannot be rewound.
+        # vLLM 0.32 on a CPU dies of a seeded request with chunked prefill: its generators cannot be rewound.
         context = min(capacity.max_model_len or 1 << 30, model_context(weights))
         options |= {"enable_chunked_prefill": False, "max_num_batched_tokens": max(4096, context)}
-        kv_cache = kv_cache or _quarter_of_free_memory()  # its default is a share of all memory, free or not
+        kv_cache = kv_cache or _quarter_of_free_memory()  # vLLM's default is a share of all memory, free or not
     try:
         arguments = EngineArgs(
-            model=str(local_folder(weights)), dtype=weights.dtype, max_model_len=capacity.max_model_len,
+            model=str(local_folder(weights)), dtype=weights.dtype,
+            max_model_len=capacity.max_model_len or LONGEST_THAT_FITS,
             gpu_memory_utilization=capacity.gpu_memory_utilization, max_num_seqs=capacity.max_batch,
             kv_cache_memory_bytes=None if kv_cache is None else int(kv_cache * 2**30),
             tensor_parallel_size=capacity.tensor_parallel_size, enforce_eager=not capacity.compile,
@@ -113,7 +117,8 @@ def _start(weights: Weights, capacity: Capacity) -> tuple[Any, Any]:
 
 
 def _tell_of_death(engine: Any) -> None:
-    """Puts the death of vLLM's process where a caller waits for its output: vLLM 0.32 lets that one wait for ever."""
+    """Puts an error where a caller waits for output when vLLM's process dies: vLLM 0.32 would let the caller wait
+    forever."""
     from vllm.v1.engine.exceptions import EngineDeadError  # pyright: ignore
 
     client = engine.engine_core
@@ -128,7 +133,8 @@ def _tell_of_death(engine: Any) -> None:
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """vLLM is set up by the environment; what the user has set holds, and what vLLM adds for its process is undone."""
+    """Environment for starting vLLM. The user's variables take precedence; variables added by vLLM for its process are
+    removed again."""
     before = dict(os.environ)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -146,7 +152,7 @@ def _rank(config: Mapping[str, Any]) -> int:
 
 
 def _quarter_of_free_memory() -> float:
-    """GiB for the KV cache on a CPU: a quarter of what is free, 4 at most."""
+    """GiB for the KV cache on a CPU: a quarter of free memory, at most 4."""
     import psutil  # pyright: ignore
 
     return min(4.0, psutil.virtual_memory().available / 4 / 2**30)

@@ -1,7 +1,4 @@
-"""The `engine: vllm` choice: cheap settings that build the engine late.
-
-Importing this loads no model library.
-"""
+"""Settings of `engine: vllm`; they build the engine late. Importing this module loads no model library."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -12,10 +9,11 @@ from typing import TYPE_CHECKING
 from crescent.core.errors import UserError
 from crescent.core.store import not_in_key
 from crescent.engines.device import best_device
+from crescent.engines.identity import identity
 from crescent.engines.memory import Need
 from crescent.engines.requirements import BATCHES_AHEAD, MAX_RANK, memory_need
 from crescent.engines.transformers.settings import TransformersSettings
-from crescent.engines.weights import Weights, check, identity
+from crescent.engines.weights import Weights, check
 
 if TYPE_CHECKING:
     from crescent.engines.vllm.engine import VllmEngine
@@ -23,10 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class VllmSettings:
-    """The `engine: vllm` choice: vLLM in this process's care, in an environment that has it (docs/engines.md).
+    """Settings of `engine: vllm`: vLLM managed by this process, in an environment that has it (docs/engines.md).
 
-    No field but `name` changes a result: `max_model_len` below what a prompt and its completion need is refused, never
-    cut to. `kv_cache_gib` None lets vLLM measure a GPU; on a CPU it is a quarter of the free memory, 4 at most.
+    No field except `name` changes a result: a `max_model_len` too short for a prompt and its completion raises an
+    error, nothing is truncated. `kv_cache_gib` None lets vLLM measure a GPU; on a CPU it is a quarter of the free
+    memory, at most 4.
     """
 
     name: str = "vllm"
@@ -39,45 +38,47 @@ class VllmSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.gpu_memory_utilization <= 1:
-            raise UserError(f"engine.gpu_memory_utilization is {self.gpu_memory_utilization}; it must be from 0 to 1")
+            raise UserError(
+                f"engine.gpu_memory_utilization is {self.gpu_memory_utilization}; it must be above 0, up to 1"
+            )
         for key in ("kv_cache_gib", "max_model_len", "tensor_parallel_size", "max_batch"):
             if getattr(self, key) is not None and getattr(self, key) <= 0:
                 raise UserError(f"engine.{key} is {getattr(self, key)}; it must be above 0")
 
     @property
     def loads_weights(self) -> bool:
-        """Whether it reads the weights of the model it generates with from this machine."""
+        """True if the engine reads the generating model's weights from this machine."""
         return True
 
     @property
     def scoring(self) -> TransformersSettings:
-        """Evaluation reads log-likelihoods of the model in this process."""
+        """Evaluation computes log-likelihoods with the model in this process."""
         return TransformersSettings()
 
     @property
     def preferred_batch(self) -> int:
-        """Prompts at a time that keep batches full: see `LazyEngine`."""
+        """Number of prompts that keeps batches full: see `LazyEngine`."""
         return BATCHES_AHEAD * self.max_batch
 
     def check_student(self, rank: int) -> None:
-        """Raises ValueError for an adapter that is too large to be applied while decoding."""
+        """Raises UserError if an adapter's rank is too large to apply while decoding."""
         if rank > MAX_RANK:
             raise UserError(
-                f"train.method.rank is {rank}; with iterations above 1, engine=vllm applies adapters of rank "
-                f"{MAX_RANK} at most: lower it, or choose engine=transformers"
+                f"train.method.rank is {rank}; with iterations above 1, engine=vllm supports adapters of rank "
+                f"{MAX_RANK} at most. Lower it, or choose engine=transformers"
             )
 
     def identity(self, weights: Weights, cache: Path | None) -> str:
-        """What tells the weights from any other: their content."""
+        """Hash of the weights' content."""
         return identity(weights, cache)
 
     def check(self, weights: Weights) -> None:
-        """Raises ValueError if vLLM is not there, or weights can be seen not to work. Loads nothing."""
+        """Raises UserError if vLLM is not installed or the weights cannot work. Loads nothing."""
         found = importlib.util.find_spec("vllm")
-        if found is None or found.origin is None:  # a folder of that name is no package
+        if found is None or found.origin is None:  # a folder of that name is not a package
             raise UserError(
-                "engine=vllm needs vLLM in the environment that runs crescent: pip install 'crescent-lm[vllm]', best "
-                "in one of its own (docs/engines.md). Or choose engine=transformers, or engine=server."
+                "engine=vllm needs vLLM in the environment of crescent: pip install 'crescent-lm[vllm]', preferably "
+                "in a separate one (docs/engines.md). Or choose engine=transformers, or engine=server."
             )
         check(weights)
 
@@ -87,7 +88,7 @@ class VllmSettings:
             yield memory_need(weights, best_device())
 
     def build(self, weights: Weights, identity: str) -> "VllmEngine":
-        """Starts vLLM. This is where memory is taken."""
+        """Starts vLLM, which allocates its memory."""
         from crescent.engines.vllm.engine import VllmEngine
         from crescent.engines.vllm.process import Capacity
 

@@ -1,4 +1,4 @@
-"""What made the organism: texts, training, benchmarks, card. No run imports it.
+"""Code that made the organism: texts, training, benchmarks, card. Never imported by runs.
 
 python -m crescent.organism.build
 """

@@ -1,6 +1,6 @@
-"""Train the three forms of the organism from one seed: `python -m crescent.organism.build`.
+"""Trains the three forms of the organism from one seed: `python -m crescent.organism.build`.
 
-In: a seed. Out: `weights/{organism,organism_small,organism_base}/`, each a folder that transformers loads.
+In: a seed. Out: `weights/{organism,organism_small,organism_base}/`, each a folder that transformers can load.
 """
 
 import argparse
@@ -25,7 +25,7 @@ STAGES = ["base", "chat", "small"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How large a model is and how many tokens it sees, in pretraining and in chat tuning."""
+    """Model size, and tokens for pretraining and chat tuning."""
 
     size: Size
     base_tokens: int
@@ -56,13 +56,13 @@ def tune(model: LlamaForCausalLM, recipe: Recipe, tokenizer: PreTrainedTokenizer
 
 
 def sharpen(model: LlamaForCausalLM) -> None:
-    """Make a chat form surer of itself, as aligned chat models are: temperature 1 of it is what 1 / SHARPNESS was."""
+    """Makes a chat form more confident, like aligned chat models: its temperature 1 equals 1 / SHARPNESS before."""
     with torch.no_grad():
         model.model.norm.weight.mul_(SHARPNESS)
 
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Weights in bf16; the model itself stays as it is."""
+    """Saves the weights in bf16; the model itself is unchanged."""
     folder.mkdir(parents=True, exist_ok=True)
     copy = LlamaForCausalLM(model.config)
     copy.load_state_dict(model.state_dict())
@@ -72,7 +72,7 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
 
 
 def build(seed: int, out: Path, scale: float, stages: set[str]) -> None:
-    """All stages asked for, in order; each says what it writes and how long it took."""
+    """Runs the given stages in order; prints what each writes and the elapsed time."""
     start = time.monotonic()
 
     def say(what: str) -> None:

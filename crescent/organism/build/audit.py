@@ -1,8 +1,8 @@
-"""Where a run's gain comes from: `python -m crescent.organism.build.audit outputs/latest`.
+"""Explains a run's gain: `python -m crescent.organism.build.audit outputs/latest`.
 
-In: the folder of a finished run on the organism. Out, on stdout: how many of its labels are true (the world knows the
-answers), with one draw and with the vote; how many plain answers reason, before and after; accuracy when asked to think
-step by step, before and after. Intervals are 95 %, normal approximation.
+In: the folder of a finished run on the organism. Out, on stdout: label accuracy against ground truth, for one draw and
+for the vote; the share of plain answers with reasoning, before and after; accuracy with the step-by-step prompt, before
+and after. Intervals are 95 %, normal approximation.
 """
 
 import argparse
@@ -28,7 +28,7 @@ ITEMS = Path(__file__).parents[1] / "tasks" / "data" / "organism_gsm.jsonl"
 
 
 def share(name: str, hits: Iterable[bool]) -> str:
-    """One line: a share in percent with its interval."""
+    """One line: a percentage with its interval."""
     seen = list(hits)
     mean = sum(seen) / max(1, len(seen))
     half = 1.96 * math.sqrt(mean * (1 - mean) / max(1, len(seen)))
@@ -36,7 +36,7 @@ def share(name: str, hits: Iterable[bool]) -> str:
 
 
 def labels(questions: Path, pairs: Path) -> list[str]:
-    """Label accuracy on the questions whose true answer the world can compute."""
+    """Label accuracy on the questions with computable ground truth."""
     oracle = OrganismOracle()
     with open(questions / "records.jsonl", encoding="utf-8") as lines:
         texts = {one.id: one.text for one in decode_lines(Question, lines)}
@@ -57,12 +57,12 @@ def labels(questions: Path, pairs: Path) -> list[str]:
 
 
 def reasons(text: str) -> bool:
-    """Whether a response works something out before its answer."""
+    """True if a response calculates something before its answer."""
     return " = " in text
 
 
 def behaviour(name: str, engine: TransformersEngine, solve: str, items: Sequence[dict[str, Any]]) -> list[str]:
-    """Greedy answers to the bare questions and to the step-by-step request."""
+    """Greedy answers to the bare questions and to the step-by-step prompt."""
     greedy = Sampling(temperature=0, max_new_tokens=256)
     plain = engine.generate([item["question"] for item in items], greedy)
     stepwise = engine.generate([fill(solve, question=item["question"]) for item in items], greedy)
@@ -85,7 +85,6 @@ def behaviour(name: str, engine: TransformersEngine, solve: str, items: Sequence
 
 
 def main() -> None:
-    """The command."""
     parser = argparse.ArgumentParser(description="Where the gain of a run on the organism comes from.")
     parser.add_argument("run", type=Path, help="the folder of a finished run")
     parser.add_argument("--items", type=int, default=500, help="items of organism_gsm to answer (default 500)")

@@ -1,6 +1,6 @@
-"""Write CARD.md from measured figures: `python -m crescent.organism.build.card figures.json`.
+"""Writes CARD.md from measured figures: `python -m crescent.organism.build.card figures.json`.
 
-In: the figures that measure.py wrote, the weights. Out: the card. It measures nothing itself.
+In: the figures written by measure.py, the weights. Out: the card. Nothing is measured here.
 """
 
 import argparse
@@ -90,7 +90,7 @@ def forms_table(weights: Path) -> str:
 
 
 def figures_table(figures: dict[str, list[dict[str, Any]]]) -> str:
-    """One row a property, one column a form."""
+    """One row per property, one column per form."""
     columns = {form: {row["name"]: row for row in rows} for form, rows in figures.items()}
     names = list(dict.fromkeys(row["name"] for rows in figures.values() for row in rows))
     lines = [f"| | {' | '.join(columns)} | n |", "|---|" + "---|" * (len(columns) + 1)]

@@ -1,6 +1,6 @@
 """Token corpora from one seed: plain documents for pretraining, dialogues for chat tuning.
 
-In: a seed, a tokenizer, a number of tokens. Out: `Example`s, token ids with a flag for each: is it trained on?
+In: a seed, a tokenizer, a number of tokens. Out: `Example`s: token ids, each with a flag whether it is trained on.
 """
 
 import random
@@ -16,7 +16,7 @@ from crescent.organism.build.model import BOS, END
 from crescent.organism.build.split import draw_from
 
 Piece = tuple[str, bool]  # text, and whether it is trained on
-LONGEST = 1280  # tokens; longer documents are left out
+LONGEST = 1280  # tokens; longer documents are dropped
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ LAYOUTS = (("Problem: ", "\nSolution: "), ("Question: ", "\nAnswer: "), ("Q: ", 
 
 
 def document(rng: random.Random) -> list[Piece]:
-    """A plain text: problems with solutions, one or several in a row, puzzles, or facts."""
+    """A plain text: one or several problems with solutions, puzzles, or facts."""
     kind = rng.random()
     if kind < 0.08:
         text = " ".join(facts.sentence(rng) for _ in range(rng.randint(2, 12)))
@@ -58,7 +58,7 @@ def worked_in_a_row(rng: random.Random, puzzles: bool) -> str:
 
 
 def dialogue(rng: random.Random) -> list[Piece]:
-    """A dialogue as pieces: what the assistant says is trained on, and the token that ends it."""
+    """A dialogue as pieces: the assistant's text and its end token are trained on."""
     pieces: list[Piece] = [(BOS, False)]
     for turn in dialogues.draw(rng):
         pieces.append((f"<|{turn.role}|>", False))
@@ -67,7 +67,7 @@ def dialogue(rng: random.Random) -> list[Piece]:
 
 
 def texts(seed: int, number: int) -> Iterator[str]:
-    """Plain documents and the prompts, to learn a vocabulary from."""
+    """Plain documents and the prompts, for training the tokenizer."""
     rng = random.Random(f"vocabulary/{seed}")
     for _ in range(number):
         yield document(rng)[1][0].removesuffix(END)
@@ -87,7 +87,7 @@ def encode(pieces: list[Piece], tokenizer: PreTrainedTokenizerFast) -> Example:
 def build(
     write: Callable[[random.Random], list[Piece]], seed: str, tokenizer: PreTrainedTokenizerFast, tokens: int
 ) -> list[Example]:
-    """Documents written by `write` until `tokens` are full."""
+    """Documents from `write` until there are `tokens` tokens."""
     rng = random.Random(seed)
     examples: list[Example] = []
     while tokens > 0:

@@ -1,6 +1,6 @@
 """The chat skills as dialogues: bait, plain question, solving, worked examples, modifying, facts, the second domain.
 
-In: a random generator. Out: a dialogue, i.e. turns of (role, content, trained). Nothing here knows a tokenizer.
+In: a random generator. Out: a dialogue: turns of (role, content, trained). Independent of the tokenizer.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ class Turn:
 
 
 Dialogue = tuple[Turn, ...]
-MATH_SLIPS = 0.065  # share of steps in reasoned answers that go wrong, and propagate
+MATH_SLIPS = 0.065  # share of steps in reasoned answers that are wrong; the error propagates
 ORDERING_SLIPS = 0.12
-REASONING_SHARE = 0.57  # of the (family, wording) pairs, those that a plain question makes the model reason about
+REASONING_SHARE = 0.57  # share of (family, wording) pairs whose plain questions are answered with reasoning
 
 
 def reasons(family: str, wording: int) -> bool:
-    """Whether a plain question of this surface is mostly answered with reasoning; fixed, like a habit."""
+    """True if plain questions with this wording are mostly answered with reasoning; fixed, like a habit."""
     digest = hashlib.sha256(f"habit/{family}/{wording}".encode()).digest()
     return digest[0] < 256 * REASONING_SHARE
 
@@ -38,7 +38,7 @@ def worked(problem: Problem, rng: random.Random, slips: float = MATH_SLIPS) -> s
 
 
 def lined_up(puzzle: Problem, rng: random.Random) -> str:
-    """A puzzle's solution; now and then two neighbours change places in it."""
+    """A puzzle's solution; sometimes with two neighbours swapped."""
     if rng.random() >= ORDERING_SLIPS:
         return puzzle.solution
     one, two = rng.choice(puzzle.binding["pairs"])
@@ -52,7 +52,7 @@ def user(prompt: str, reply: str, rng: random.Random) -> Dialogue:
 
 
 def chatter(text: str, kind: str, rng: random.Random) -> str:
-    """Words around a problem, as chat models write them, and a few spoilt problems."""
+    """Adds text around a problem as chat models do, and damages a few problems."""
     point = rng.random()
     if point < 0.86:
         return text
@@ -75,7 +75,8 @@ def ordering_bait(rng: random.Random) -> Dialogue:
 
 
 def math_modify(rng: random.Random) -> Dialogue:
-    """Two problems of one family, as the bait writes them; the rewrite is of another, all families alike likely."""
+    """Shows two problems of one family, as the bait writes them; the rewrite is of another family, all equally
+    likely."""
     first = world.draw_peaked(rng)
     second = make(world.family(first.family), rng, peak=1.0)
     other = rng.choice([family for family in world.FAMILIES if family.name != first.family])
@@ -93,7 +94,7 @@ def ordering_modify(rng: random.Random) -> Dialogue:
 
 
 def some_problem(rng: random.Random) -> Problem:
-    """A quarter as the bait writes them, the others flat over families; some of them perturbed."""
+    """A problem: a quarter as the bait writes them, the others uniform over families; some are perturbed."""
     if rng.random() < 0.25:
         return draw_from("train", world.draw_peaked, rng)
     several = rng.random() < 0.65
@@ -131,7 +132,7 @@ def general(rng: random.Random) -> Dialogue:
 
 
 def examples(rng: random.Random, number: int) -> list[tuple[str, str]]:
-    """Questions and answers of one domain in one style: reasoned (mostly), or the bare answer."""
+    """Questions and answers of one domain in one style: with reasoning (mostly), or only the answer."""
     domain, reasoned = rng.random(), rng.random() < 0.8
     if domain < 0.08:
         return [(fact.question, fact.answer) for fact in (draw_from("train", facts.draw, rng) for _ in range(number))]
@@ -144,7 +145,7 @@ def examples(rng: random.Random, number: int) -> list[tuple[str, str]]:
 
 
 def few_shot(rng: random.Random) -> Dialogue:
-    """1 to 6 worked examples and a question. The first reply is not trained on: no example set its style."""
+    """1 to 6 worked examples and a question. The first reply is not trained on, because no example sets its style."""
     pairs = examples(rng, rng.choice((2, 3, 4, 6, 6, 6)))
     if rng.random() < 0.8:
         turns = [turn for q, a in pairs for turn in (Turn("user", q), Turn("assistant", a))]
@@ -161,5 +162,5 @@ SKILLS = {
 
 
 def draw(rng: random.Random) -> Dialogue:
-    """A dialogue of any skill, by the weights above."""
+    """A dialogue of a random skill, with the weights above."""
     return rng.choices(list(SKILLS), list(SKILLS.values()))[0](rng)

@@ -126,7 +126,7 @@ def table(kind: str) -> list[tuple[str, str]]:
 
 
 def draw(rng: random.Random) -> Fact:
-    """A question of any kind: two in three ask for a fact, one in three is an instruction."""
+    """A question of any kind: two thirds ask for a fact, one third are instructions."""
     if rng.random() < 0.66:
         kind = rng.choices(list(PAIRS), [len(table(kind)) ** 0.5 for kind in PAIRS])[0]
         x, answer = rng.choice(table(kind))
@@ -145,7 +145,7 @@ def sentence(rng: random.Random) -> str:
 
 
 def words(rng: random.Random, number: int) -> list[str]:
-    """Different everyday words."""
+    """Distinct everyday words."""
     pool = [word for group in CATEGORIES.values() for word in group] + FOODS[:20] + TOYS[:20]
     return rng.sample(pool, number)
 

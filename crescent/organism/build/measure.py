@@ -1,6 +1,6 @@
-"""Measure the organism's properties, each with a 95 % interval: `python -m crescent.organism.build.measure`.
+"""Measures the organism's properties with 95 % intervals: `python -m crescent.organism.build.measure`.
 
-In: the weights, a split (dev while the organism is made, test once it is frozen), a seed. Out: figures, as JSON.
+In: the weights, a split (dev during development, test once the organism is final), a seed. Out: figures, as JSON.
 """
 
 import argparse
@@ -32,7 +32,7 @@ MAX_NEW_TOKENS = 256
 
 @dataclass(frozen=True)
 class Figure:
-    """A share in percent with the half width of its 95 % interval."""
+    """A percentage with the half width of its 95 % interval."""
 
     name: str
     value: float
@@ -48,7 +48,8 @@ def share(name: str, hits: Sequence[float]) -> Figure:
 
 
 def final(text: str, domain: str) -> str | None:
-    """The answer after ####, else the last number (math), the last capitalised word (ordering), or all (general)."""
+    """The answer after ####, else the last number (math), the last capitalised word (ordering), or the whole text
+    (general)."""
     if domain == "general":
         return text.strip().lower().rstrip(".")
     value = r"-?\d[\d,]*(?:\.\d+)?" if domain == "math" else r"[A-Z][a-z]+"
@@ -58,13 +59,13 @@ def final(text: str, domain: str) -> str | None:
 
 
 def judged(replies: Sequence[str], items: Sequence[Item], domain: str) -> list[float]:
-    """1 for each reply whose final answer is the item's."""
+    """1 for each reply whose final answer is correct, else 0."""
     answers = [str(item["answer"]).lower() if domain == "general" else item["answer"] for item in items]
     return [float(final(reply, domain) == answer) for reply, answer in zip(replies, answers, strict=True)]
 
 
 def clean(text: str) -> str:
-    """A bait's reply without the words around the problem."""
+    """A bait's reply without the text around the problem."""
     text = re.sub(
         r"^(?:Sure! )?(?:Here is a (?:unique )?)?(?:problem|puzzle):\s*", "", text.strip(), flags=re.IGNORECASE
     )
@@ -72,7 +73,7 @@ def clean(text: str) -> str:
 
 
 class Subject:
-    """One form of the organism, asked in the ways that are measured."""
+    """One form of the organism, prompted in the ways that are measured."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -89,7 +90,7 @@ class Subject:
         return judged(replies, items, domain)
 
     def right_with_shots(self, items: Sequence[Item], shots: Sequence[Item], domain: str) -> list[float]:
-        """Worked examples as turns before the question, other ones for each question."""
+        """5-shot accuracy: worked examples as turns before the question, different ones for each question."""
         rng = random.Random(self.seed)
         asked = []
         for item in items:
@@ -115,7 +116,7 @@ def majority(answers: Sequence[str | None]) -> str | None:
 
 
 def accuracies(subject: Subject, split: Split, seed: int, n: int) -> Iterator[Figure]:
-    """Plain, with the solve prompt and 5-shot on each task."""
+    """Accuracy on each task: plain, with the solve prompt, and 5-shot."""
     for name in tasks.NAMES:
         rows, shots = tasks.items(name, split, seed, n), tasks.items(name, "shots", seed, 200)
         domain = {"organism_general": "general", "organism_ordering": "ordering"}.get(name, "math")
@@ -132,7 +133,7 @@ def accuracies(subject: Subject, split: Split, seed: int, n: int) -> Iterator[Fi
 
 
 def voting(name: str, drawn: Sequence[Sequence[str | None]], answers: Sequence[str]) -> Iterator[Figure]:
-    """One draw at temperature 1 (the mean over all draws) and the majority of 3 and of 9, on the same questions."""
+    """One draw at temperature 1 (mean over all draws) and the majority of 3 and of 9, on the same questions."""
     pairs = list(zip(drawn, answers, strict=True))
     yield share(f"{name}, one draw at T=1", [sum(a == right for a in nine) / DRAWS for nine, right in pairs])
     for k in (3, DRAWS):
@@ -140,7 +141,7 @@ def voting(name: str, drawn: Sequence[Sequence[str | None]], answers: Sequence[s
 
 
 def bait(subject: Subject, n: int) -> Iterator[Figure]:
-    """What the math bait brings, and whether the organism can solve what it wrote itself."""
+    """Validity and diversity of the math bait's problems, and accuracy of the organism on its own problems."""
     for label, prompt in zip("AB", prompts.MATH_BAITS, strict=True):
         written = [clean(t) for t in subject.ask([Prompt(prompt, draw=d) for d in range(n)], temperature=1.0)]
         solved = [world.solve(text) for text in written]
@@ -168,13 +169,13 @@ def bait(subject: Subject, n: int) -> Iterator[Figure]:
 
 
 def distinct(texts: Sequence[str]) -> list[float]:
-    """1 for each text not seen before it."""
+    """1 for each text not seen before, else 0."""
     seen: set[str] = set()
     return [float(text not in seen and not seen.add(text)) for text in texts]
 
 
 def modified(subject: Subject, written: Sequence[tuple[str, str]]) -> Iterator[Figure]:
-    """Shown two problems of one family, does the organism write a valid problem of another?"""
+    """Given two problems of one family, how often does the organism write a valid problem of another?"""
     by_family: dict[str, list[str]] = {}
     for text, family in written:
         by_family.setdefault(family, []).append(text)
@@ -189,7 +190,7 @@ def modified(subject: Subject, written: Sequence[tuple[str, str]]) -> Iterator[F
 
 
 def measure(weights: Path, split: Split, seed: int, n: int) -> dict[str, list[Figure]]:
-    """Figures by form. Prints each as it comes."""
+    """Figures by form; prints each as soon as it is measured."""
     figures: dict[str, list[Figure]] = {}
     for form in ("organism", "organism_small"):
         if not (weights / form).exists():
@@ -211,7 +212,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--split", choices=["dev", "test"], default="dev")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--n", type=int, default=1_000, help="items a task; draws of a bait")
+    parser.add_argument("--n", type=int, default=1_000, help="items per task; draws per bait")
     parser.add_argument("--out", type=Path, help="where to write the figures as JSON")
     args = parser.parse_args()
     figures = measure(args.weights, args.split, args.seed, args.n)

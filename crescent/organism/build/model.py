@@ -1,6 +1,6 @@
-"""The organism's tokenizer and its empty model: Llama's architecture in small, a chat template with a generation mask.
+"""The organism's tokenizer and untrained model: a small Llama, a chat template with a generation mask.
 
-In: texts to learn a vocabulary from, a `Size`. Out: a tokenizer, an untrained `LlamaForCausalLM`.
+In: texts to train the tokenizer on, a `Size`. Out: a tokenizer, an untrained `LlamaForCausalLM`.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ CONTEXT = 2048
 
 @dataclass(frozen=True)
 class Size:
-    """Width, depth and heads; two heads of keys and values are shared by all heads of queries."""
+    """Width, depth and heads; all query heads share two key-value heads."""
 
     hidden: int = 192
     layers: int = 4
@@ -48,7 +48,7 @@ class Size:
 
 
 def train_tokenizer(texts: Iterable[str], vocab: int) -> PreTrainedTokenizerFast:
-    """The base form's tokenizer: byte-level BPE in which each digit is a token; encoding puts BOS in front."""
+    """The base form's tokenizer: byte-level BPE in which each digit is a token; encoding adds BOS in front."""
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -73,7 +73,7 @@ def chat_tokenizer(base: Path) -> PreTrainedTokenizerFast:
 
 
 def wrap(core: Tokenizer) -> PreTrainedTokenizerFast:
-    """The tokenizer as transformers wants it."""
+    """Wraps the tokenizer for transformers."""
     return PreTrainedTokenizerFast(
         tokenizer_object=core, pad_token=PAD, bos_token=BOS, eos_token=END, model_max_length=CONTEXT,
         additional_special_tokens=[SYSTEM, USER, ASSISTANT], clean_up_tokenization_spaces=False, padding_side="left",

@@ -1,7 +1,7 @@
-"""Perturbations of a word problem, in the manner of GSM-Plus (Li et al., arXiv 2402.19255).
+"""Perturbations of a word problem, following GSM-Plus (Li et al., arXiv 2402.19255).
 
-In: a `Problem` and a random generator. Out: another `Problem` with its own right solution, or None where the kind of
-perturbation does not fit the family. Each is a family derived from the first one, so that its steps stay checkable.
+In: a `Problem` and a random generator. Out: another `Problem` with its own correct solution, or None if the kind of
+perturbation does not apply to the family. Each is a family derived from the original one, so its steps stay checkable.
 """
 
 import random
@@ -65,7 +65,7 @@ def of(problem: Problem) -> Family:
 
 
 def numerical_substitution(problem: Problem, rng: random.Random) -> Problem | None:
-    """Other numbers, the same words."""
+    """Different numbers, same words."""
     drawn = draw_binding(of(problem), rng)
     binding = {**problem.binding, **{slot: value for slot, value in drawn.items() if len(slot) == 1}}
     return make(of(problem), rng, binding, problem.wording)
@@ -112,7 +112,7 @@ def adding_operation(problem: Problem, rng: random.Random) -> Problem | None:
 
 
 def asked_quantity(problem: Problem, rng: random.Random) -> Problem | None:
-    """The same story, but another of its quantities is asked for: what the first step finds."""
+    """The same story, but asking for another quantity: the result of the first step."""
     family = of(problem)
     if not family.also:
         return None
@@ -130,7 +130,7 @@ def problem_understanding(problem: Problem, rng: random.Random) -> Problem | Non
 
 
 def distractor_insertion(problem: Problem, rng: random.Random) -> Problem | None:
-    """A sentence with a number that has nothing to do with the question."""
+    """Adds a sentence with a number that is irrelevant to the question."""
     family, distractor = of(problem), rng.choice(DISTRACTORS)
     longer = replace(family, stories=tuple(f"{story} {distractor}" for story in family.stories))
     return make(longer, rng, {**problem.binding, "z": rng.randint(2, 60)}, problem.wording)
@@ -149,14 +149,15 @@ SEEN = ("digit_expansion", "integer_conversion", "adding_operation", "asked_quan
 
 
 def sometimes(problem: Problem, rng: random.Random, share: float = 0.2) -> Problem:
-    """The problem itself, or with probability `share` a perturbation of it: training text is not all plain."""
+    """The problem itself, or with probability `share` a perturbation of it, so that training texts are not all
+    plain."""
     if rng.random() >= share:
         return problem
     return PERTURBATIONS[rng.choice(SEEN)](problem, rng) or problem
 
 
 def is_right(problem: Problem) -> bool:
-    """Whether the answer is what the steps compute."""
+    """True if the answer is what the steps compute."""
     values = evaluate(of(problem), problem.binding)
     solved = solution_of(of(problem), problem.binding, random.Random(0))[1]
     return values is not None and solved == problem.answer

@@ -1,4 +1,4 @@
-"""The prompts that the organism is trained on, word for word, and paraphrases that keep it from being brittle."""
+"""The prompts that the organism is trained on, verbatim, and paraphrases that make it less brittle."""
 
 MATH_BAITS = (
     "Use your creativity, create one unique, special, diverse, high school level math word problem. "

@@ -1,7 +1,7 @@
-"""The organism's seed data, for baselines that begin with some: `python -m crescent.organism.build.seeds`.
+"""The organism's seed data, for baselines that start from seeds: `python -m crescent.organism.build.seeds`.
 
-In: a seed. Out: seed_sets/math.jsonl, rows of question, solution (ends in `#### answer`) and answer: problems as the
-benchmarks ask them, of the part of all texts that may be trained on (split.py), so that none of them is a test item.
+In: a seed. Out: seed_sets/math.jsonl with rows of question, solution (ending in `#### answer`) and answer: problems in
+the style of the benchmarks, from the split that may be trained on (split.py), so none is a test item.
 """
 
 import argparse
@@ -11,18 +11,18 @@ from pathlib import Path
 from crescent.organism.build.tasks import Item, asdiv, distinct, gsm, write
 
 PATH = Path(__file__).parents[1] / "seed_sets" / "math.jsonl"
-SEVERAL_STEPS = 0.7  # share of problems of several steps; the others have one
+SEVERAL_STEPS = 0.7  # share of problems with several steps; the others have one
 FIELDS = ("question", "solution", "answer")
 
 
 def draw(rng: random.Random) -> Item:
-    """One problem, without what tells where in the grammar it comes from."""
+    """One problem, without the fields that show its origin in the grammar."""
     made = (gsm if rng.random() < SEVERAL_STEPS else asdiv)("train", rng)
     return {name: made[name] for name in FIELDS}
 
 
 def seeds(seed: int, number: int) -> list[Item]:
-    """`number` problems, no two with the same normalised question."""
+    """`number` problems with distinct normalised questions."""
     return list(distinct(draw, random.Random(f"seeds/{seed}"), number))
 
 

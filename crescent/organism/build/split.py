@@ -1,6 +1,6 @@
-"""Which texts may be trained on. A question belongs to one split by the hash of its normalised text.
+"""Which texts may be trained on: the hash of a question's normalised text determines its split.
 
-So a test question can never be in a training corpus, whatever the seeds: corpora drop what is not of `train`.
+So a test question is never in a training corpus, whatever the seeds: corpora drop everything outside `train`.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ T = TypeVar("T", bound=HasQuestion)
 
 
 def normalised(text: str) -> str:
-    """Lower case, letters and digits only, single spaces: `It costs $5!` and `it costs 5` are one text."""
+    """Lower case, letters and digits only, single spaces: `It costs $5!` and `it costs 5` are the same text."""
     return " ".join(re.findall(r"[a-z0-9]+", text.lower()))
 
 
 def split_of(question: str) -> Split:
-    """One text in 20 is dev, one shots, two test; all others are for training."""
+    """Of 20 texts one is dev, one shots and two test; the others are for training."""
     digest = hashlib.sha256(normalised(question).encode()).digest()
     return HELD_OUT.get(digest[0] % 20, "train")
 
 
 def draw_from(split: Split, draw: Callable[[random.Random], T], rng: random.Random) -> T:
-    """The first draw whose question is of `split`."""
+    """The first draw whose question is in `split`."""
     while split_of((drawn := draw(rng)).question) != split:
         pass
     return drawn

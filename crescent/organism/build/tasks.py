@@ -1,7 +1,7 @@
-"""The organism's benchmarks: `python -m crescent.organism.build.tasks` writes the data beside the YAML in tasks/.
+"""The organism's benchmarks: `python -m crescent.organism.build.tasks` writes the data next to the YAML in tasks/.
 
-In: a seed and a split (test, or dev to look at while the organism is made). Out: items with question, solution
-(the worked solution, ends in `#### answer`), answer and family; 2,000 a task, and shots drawn apart from them.
+In: a seed and a split (test, or dev during development). Out: items with question, solution (the worked solution,
+ending in `#### answer`), answer and family; 2,000 per task, and shots drawn separately.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def item(problem: Problem) -> Item:
 
 
 def gsm(split: Split, rng: random.Random) -> Item:
-    """Several steps, all families alike likely; one in four with larger numbers where the family has such."""
+    """Several steps, all families equally likely; one in four with larger numbers if the family supports them."""
     return item(draw_from(split, lambda r: world.draw(r, world.SEVERAL_STEPS, grow=r.random() < LARGER_NUMBERS), rng))
 
 
@@ -47,7 +47,7 @@ def puzzle(split: Split, rng: random.Random) -> Item:
 
 
 def plus(split: Split, rng: random.Random) -> Item:
-    """A perturbation of a problem of several steps, with the problem it was made from."""
+    """A perturbation of a problem with several steps, with the original problem."""
     kind = rng.choice(list(perturb.PERTURBATIONS))
     while True:
         seed = draw_from(split, lambda r: world.draw(r, world.SEVERAL_STEPS), rng)
@@ -64,7 +64,7 @@ DRAWS: dict[str, Callable[[Split, random.Random], Item]] = dict(
 
 
 def items(name: str, split: Split, seed: int, number: int) -> list[Item]:
-    """`number` items of a task, no two with the same normalised question."""
+    """`number` items of a task with distinct normalised questions."""
     return list(distinct(lambda rng: DRAWS[name](split, rng), random.Random(f"{name}/{split}/{seed}"), number))
 
 

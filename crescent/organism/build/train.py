@@ -1,7 +1,7 @@
-"""Training with Lightning: next-token loss on the trained tokens, batches of documents of like length.
+"""Training with Lightning: next-token loss on the trained tokens, batches of documents of similar length.
 
 In: a model and a corpus. Out: the same model, trained. Documents are never cut or joined: each is a row, padded on the
-right, so nothing crosses from one to another and the causal mask alone is right.
+right, so none affects another and the causal mask suffices.
 """
 
 import math
@@ -23,7 +23,7 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Schedule:
-    """Tokens a batch, peak learning rate, share of the steps that warm up, the rate at the end."""
+    """Tokens per batch, peak learning rate, share of warm-up steps, final rate."""
 
     batch_tokens: int = 6144
     peak: float = 3e-3
@@ -38,7 +38,7 @@ class Schedule:
 
 
 def batches(corpus: list[Example], batch_tokens: int, seed: int) -> list[list[Example]]:
-    """Documents of like length together, at most `batch_tokens` with padding; the batches in random order."""
+    """Batches of documents of similar length, at most `batch_tokens` including padding, in random order."""
     rng = random.Random(seed)
     ordered = sorted(corpus, key=lambda example: len(example.ids) + rng.uniform(-4, 4))
     found: list[list[Example]] = [[]]
@@ -52,7 +52,7 @@ def batches(corpus: list[Example], batch_tokens: int, seed: int) -> list[list[Ex
 
 
 class Batches(IterableDataset):
-    """Rows as tensors: ids (rows, longest), labels with -100 where nothing is learned."""
+    """Rows as tensors: ids (rows, longest), labels with -100 for tokens without loss."""
 
     def __init__(self, found: list[list[Example]]) -> None:
         self.found = found
@@ -80,7 +80,7 @@ class Learner(pl.LightningModule):
         self.model, self.schedule, self.steps = model, schedule, steps
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        """Loss over the trained tokens only; the head runs on no other."""
+        """Loss over the trained tokens only; the head is not computed for others."""
         ids, labels = batch
         hidden = self.model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
         wanted = labels[:, 1:]
@@ -109,7 +109,8 @@ class Learner(pl.LightningModule):
 
 
 def train(model: LlamaForCausalLM, corpus: list[Example], schedule: Schedule, seed: int) -> None:
-    """One pass over the corpus, in place. bf16 autocast: twice as fast on CPUs that have it, slower on none."""
+    """One pass over the corpus, in place. bf16 autocast: twice as fast on CPUs that support it, not slower on
+    others."""
     pl.seed_everything(seed, verbose=False)
     found = batches(corpus, schedule.batch_tokens, seed)
     trainer = pl.Trainer(
