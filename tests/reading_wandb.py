@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,22 @@ def logged_config_and_summary(job: Path) -> tuple[dict[str, Any], dict[str, Any]
         if record["type"] == "summary":
             summary |= record["summary"].get("update", {})
     return config, summary
+
+
+def logged_history(job: Path) -> list[dict[str, Any]]:
+    """All steps, as mappings of what was logged in them."""
+    return [record["history"] for record in logged_records(job) if record["type"] == "history"]
+
+
+def logged_tables(job: Path) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
+    """(name, columns, rows) of every table."""
+    for file in job.glob("wandb/offline-run-*/files/media/table/**/*.table.json"):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        yield (
+            str(file).partition("/media/table/")[2].rpartition("_")[0].rpartition("_")[0],
+            content["columns"],
+            content["data"],
+        )
 
 
 def logged_artifacts(job: Path) -> dict[str, dict[str, Any]]:

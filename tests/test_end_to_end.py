@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reading_wandb import logged_records
 
 SMALL = [
     "num_questions=12", "elicit.samples_per_round=10", "vote.draws=2", "vote.tie=first", "train.epochs=1",
@@ -36,14 +37,6 @@ def crescent(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
 
 def summary(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "summary.json").read_text())
-
-
-def inspect(folder: Path) -> list[dict[str, Any]]:
-    """The records of an offline W&B run, read back by W&B's own reader."""
-    (log,) = folder.glob("wandb/offline-run-*/*.wandb")
-    tool = Path(sys.executable).with_name("wandb")
-    done = subprocess.run([tool, "leet", "inspect", "--json", str(log)], capture_output=True, text=True, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -94,7 +87,7 @@ def test_the_same_command_again_computes_nothing(run: tuple[Path, str]) -> None:
 
 def test_the_offline_tracked_run_is_read_back_from_disk(run: tuple[Path, str]) -> None:
     first = min((run[0] / "outputs" / "default").iterdir())
-    records = inspect(first)
+    records = logged_records(first)
     config = next(r["run"]["config"]["update"] for r in records if r["type"] == "run")
     assert config["dedup"]["name"] == "rejection" and config["vote"]["draws"] == 2
     text = json.dumps(records)
@@ -118,7 +111,7 @@ def test_runs_of_a_sweep_share_work_and_group_by_their_axes(run: tuple[Path, str
     jobs = sorted((folder / "multirun" / "default").glob("*/[0-9]"))
     axes = set()
     for job in jobs:
-        config = next(r["run"]["config"]["update"] for r in inspect(job) if r["type"] == "run")
+        config = next(r["run"]["config"]["update"] for r in logged_records(job) if r["type"] == "run")
         axes.add((config["dedup"]["name"], config["vote"]["draws"]))
         elicit = next(s for s in summary(job)["stages"] if s["stage"] == "elicit")
         assert elicit["reused_records"] > 0
@@ -142,7 +135,7 @@ def test_a_failing_job_still_finishes_its_tracked_run(run: tuple[Path, str]) -> 
     )  # fmt: skip
     assert done.returncode == 1 and "there are no pairs to train on" in done.stderr and "Traceback" not in done.stderr
     (job,) = (folder / "outputs" / "fails").iterdir()
-    assert any(r["type"] == "exit" and r["exit"].get("exit_code") == 1 for r in inspect(job))
+    assert any(r["type"] == "exit" and r["exit"].get("exit_code") == 1 for r in logged_records(job))
 
 
 @pytest.mark.slow

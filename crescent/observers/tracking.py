@@ -13,8 +13,9 @@ offline. A failing job still finishes its run, so that the next job of a sweep g
     difference/<task>/<shots>                  student - base of the last iteration; .../stderr, low, high, and
                                                p_uncorrected (for this difference alone)
     report                                     report.html
-    questions, decisions, contamination, votes, samples/<model>/<task>/<shots>     tables; the items of a group of tasks
-                                               (MMLU's subjects) together under its name
+    questions, decisions, contamination, votes, samples/<model>/<task>/<shots>     tables, all with a question_id; the
+                                               items of a group of tasks (MMLU's subjects) together under its name
+    metrics                                    table of units and meanings (`metrics.py`)
     artifacts  <name>-pairs (dataset) -> <name>-adapter (model)
 """
 
@@ -35,11 +36,15 @@ from crescent.core.records import BALLOTS, Ballot, Decision, Hit, QAPair, Questi
 from crescent.core.store import RECORDS, Artifact, make_key
 from crescent.dedup.stage import DECISIONS
 from crescent.evaluation.stage import read_samples
+from crescent.observers.metrics import COLUMNS, define_metrics, metric_rows
 from crescent.statistics.paired import Difference
 from crescent.voting.calibration import Labels
 
 log = logging.getLogger(__name__)
 Mode = Literal["auto", "online", "offline"]
+ID = "question_id"
+"""First column of every table, by which tables are joined, also across runs: equal texts have equal ids."""
+SAMPLE_COLUMNS = (ID, "task", "item", "fields", "response", "answers", "target")
 
 
 class Tracker(Events):
@@ -132,8 +137,8 @@ class WandbTracker(Tracker):
     def __init__(self, run: Any, max_table_rows: int) -> None:
         self._run, self._max_rows = run, max_table_rows
         self._collapse: dict[str, None] = {}
-        run.define_metric("train/step")
-        run.define_metric("train/*", step_metric="train/step")
+        define_metrics(run)
+        self._log_table("metrics", COLUMNS, metric_rows())
 
     @property
     def place(self) -> str:
@@ -213,23 +218,22 @@ class WandbTracker(Tracker):
                 values[name], values[f"{name}/stderr"] = score.value, score.stderr
             else:
                 values[f"{name}/{score.metric},{score.filter}"] = score.value
-        self._run.log(values)
+        self._run.log({**values, "iteration": scored.iteration})
         self._run.summary.update(values)
 
     def _samples(self, model: str, artifacts: Sequence[Artifact]) -> None:
-        import wandb
-
         for artifact in artifacts:
             rows = list(islice(read_samples(artifact), self._max_rows))
             if not rows:
                 continue
             metrics = sorted({name for row in rows for name in row["metrics"]})
-            table = wandb.Table(columns=["task", "item", "fields", "response", "answers", "target", *metrics])
+            data = []
             for row in rows:
-                values = (row["metrics"].get(metric) for metric in metrics)
+                task, item = row["task"], row["doc_id"]
                 texts = (_text(row[name]) for name in ("doc", "response", "filtered", "target"))
-                table.add_data(row["task"], row["doc_id"], *texts, *values)
-            self._run.log({f"samples/{model}/{artifact.info['task']}/{artifact.info['shots']}": table})
+                data.append([f"{task}/{item}", task, item, *texts, *map(row["metrics"].get, metrics)])
+            name = f"samples/{model}/{artifact.info['task']}/{artifact.info['shots']}"
+            self._log_table(name, (*SAMPLE_COLUMNS, *metrics), data)
 
     def report(self, differences: Mapping[tuple[str, int], Difference], page: Path | None) -> None:
         """Logs differences as summary values, to compare and group runs by any setting, and the report as a page."""
@@ -246,13 +250,15 @@ class WandbTracker(Tracker):
         self._run.log(values)
 
     def _table(self, name: str, records: Sequence[Record]) -> None:
+        if records:
+            rows = [asdict(record) for record in records]
+            columns = [ID if column == "id" else column for column in rows[0]]
+            self._log_table(name, columns, [[_cell(value) for value in row.values()] for row in rows])
+
+    def _log_table(self, name: str, columns: Sequence[str], data: Sequence[Sequence[Any]]) -> None:
         import wandb
 
-        if not records:
-            return
-        rows = [asdict(record) for record in records]
-        table = wandb.Table(columns=list(rows[0]), data=[[_cell(value) for value in row.values()] for row in rows])
-        self._run.log({name: table})
+        self._run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in data])})
 
     def _log_artifact(self, role: str, kind: str, folder: Path, metadata: Mapping[str, Any]) -> Any:
         import wandb

@@ -13,6 +13,7 @@ in each job's folder, `status.json`. A failed job stops no other. Scheduling is 
 import json
 import logging
 import platform
+import shlex
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 FILE = "status.json"
+OFFLINE = "*/wandb/offline-run-*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,8 @@ def _report(plan: Plan, console: Console) -> bool:
     console.heading(f"Sweep: {', '.join(f'{states.count(state)} {state}' for state in dict.fromkeys(states))}")
     for line in shortened([_line(plan, job, statuses.get(job)) for job in jobs]):
         console.say(line)
+    if list(plan.folder.glob(OFFLINE)):
+        console.say(f"upload to W&B: wandb sync {shlex.quote(str(plan.folder))}/{OFFLINE}")
     return all(state == "finished" for state in states)
 
 

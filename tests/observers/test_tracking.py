@@ -17,7 +17,7 @@ class Logged:
         self.logged: dict[str, Any] = {}
         self.summary: dict[str, Any] = {}
 
-    def define_metric(self, *names: str, **settings: str) -> None:
+    def define_metric(self, *names: str, **settings: str | None) -> None:
         pass
 
     def log(self, values: dict[str, Any]) -> None:
@@ -35,8 +35,9 @@ def test_the_samples_of_a_group_are_one_table_under_its_name(tmp_path: Path) -> 
     run = Logged()
     artifact = Store(tmp_path).build(Key("evaluate", 1, {}), build)
     WandbTracker(run, 10).scored(Scored("base", 0, "none", [artifact], [], "weights"))
-    [(name, table)] = run.logged.items()
-    assert name == "samples/base/mmlu/0" and table.get_column("task") == ["mmlu_law", "mmlu_virology"]
+    table = run.logged["samples/base/mmlu/0"]
+    assert table.get_column("task") == ["mmlu_law", "mmlu_virology"]
+    assert table.get_column("question_id") == ["mmlu_law/0", "mmlu_virology/0"]
 
 
 def test_the_p_value_of_a_difference_says_that_it_is_not_corrected() -> None:
