@@ -25,6 +25,7 @@ _CLOSED_AT_END = re.compile(rf"(?:{CLOSING})\s*\Z", re.IGNORECASE)
 _CLOSES = re.compile(rf"{CLOSING}|<\|channel\|>\s*final", re.IGNORECASE)
 _MARK = re.compile(rf"{OPENING}|{CLOSING}", re.IGNORECASE)
 _CHANNEL_MARKS = (CHANNEL, "<|message|>", "<|start|>", "<|end|>")
+_TO_FINAL = "<|end|><|start|>assistant<|channel|>final<|message|>"
 _HINT = re.compile(r"think|thought|reasoning|\|channel\|", re.IGNORECASE)
 TAG_TOKENS = 16
 """No thinking tag with the white space around it is longer."""
@@ -59,6 +60,20 @@ def open_thought(prompt: str) -> str:
 def open_thought_of(ids: Sequence[int], tokenizer: Any) -> str:
     """`open_thought` of a prompt's token ids."""
     return open_thought(str(tokenizer.decode(list(ids[-TAG_TOKENS:]), skip_special_tokens=False)))
+
+
+def close_thought(opened: str) -> str:
+    """What ends a thought that has just been opened: "\\n</think>\\n\\n" after "<think>\\n"."""
+    if CHANNEL in opened:
+        return _TO_FINAL
+    tag = opened.strip()
+    if tag[0] in "[◁":
+        closing = f"{tag[0]}/{tag[1:]}"
+    elif tag.startswith("<|"):
+        closing = re.sub("BEGIN|START", "END", re.sub("begin|start", "end", tag))
+    else:
+        closing = f"</{tag[1:]}"
+    return f"\n{closing}\n\n" if "\n" in opened else f"{closing}\n\n"
 
 
 def cut_at_stops(text: str, stops: Sequence[str]) -> str:
