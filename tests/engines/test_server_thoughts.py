@@ -1,5 +1,6 @@
 """Servers of models that think: thoughts in a field of their own, in the text, or begun in the prompt."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,63 @@ def test_a_thought_without_content_is_an_unclosed_thought(content: str | None, s
     behaviour = Behaviour(reasoning="First, I count.", content=content)
     made = [split_thoughts(one.text) for one in asked(serve(behaviour).start())]
     assert all(one.thought.startswith("\nFirst, I count.") and one.is_open and one.answer == "" for one in made)
+
+
+MISTRAL = [{"type": "thinking", "thinking": [{"type": "text", "text": "I count."}]}, {"type": "text", "text": "Nine #"}]
+PARTS = {
+    "mistral": MISTRAL,
+    "anthropic": [{"type": "thinking", "thinking": "I count.", "signature": "x"}, {"type": "text", "text": "Nine #"}],
+    "reasoning": [{"type": "reasoning", "text": "I count."}, {"type": "output_text", "text": "Nine #"}],
+    "summary": [
+        {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "I "}, {"text": "count."}]},
+        {"type": "text", "text": "Nine #"},
+    ],
+    "interleaved": [
+        {"type": "reasoning_text", "text": "I "}, {"type": "text", "text": "Ni"}, {"type": "refusal", "refusal": "no"},
+        {"type": "thinking", "thinking": "count."}, {"type": "redacted_thinking", "data": "x"}, "ne #",
+    ],
+}  # fmt: skip
+
+
+def in_parts(parts: list[Any]) -> Behaviour:
+    """Every content in such parts, with the text itself at "#"."""
+
+    def change(answer: dict[str, Any]) -> None:
+        for choice in answer["choices"]:
+            text = json.dumps(choice["message"]["content"])[1:-1]
+            choice["message"]["content"] = json.loads(json.dumps(parts).replace("#", text))
+
+    return Behaviour(change=change)
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_a_thought_among_the_parts_of_the_content_is_no_answer(kind: str, serve: Start) -> None:
+    for one in asked(serve(in_parts(PARTS[kind])).start()):
+        parts = split_thoughts(one.text)
+        assert (parts.thought.strip(), parts.answer.split()[0], parts.is_open) == ("I count.", "Nine", False)
+
+
+@pytest.mark.parametrize("more", [[], [{"type": "text", "text": ""}]])
+def test_a_part_of_thought_without_an_answer_is_an_unclosed_thought(more: list[Any], serve: Start) -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "I count #"}]}
+    made = [split_thoughts(one.text) for one in asked(serve(in_parts([thought, *more])).start())]
+    assert all(one.is_open and one.thought.startswith("\nI count") and not one.answer for one in made)
+
+
+@pytest.mark.parametrize("field", ["reasoning", "thinking"])
+def test_thoughts_come_in_fields_of_other_names_and_in_parts_there_too(field: str, serve: Start) -> None:
+    for thought in (
+        "I count.",
+        [{"type": "text", "text": "I count."}],
+        [{"type": "reasoning.text", "text": "I count."}],
+    ):
+
+        def rename(answer: dict[str, Any], thought: Any = thought) -> None:
+            for choice in answer["choices"]:
+                choice["message"][field] = thought
+
+        made = [split_thoughts(one.text) for one in asked(serve(Behaviour(change=rename)).start())]
+        assert all(one.thought.strip() == "I count." and one.answer.strip() for one in made)
 
 
 def test_a_thought_in_the_text_is_kept_whole(serve: Start) -> None:

@@ -17,6 +17,7 @@ from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.encoding import encode
 from crescent.engines.server.capabilities import Request
 from crescent.engines.server.endpoints import Unusable
+from crescent.engines.server.message import all_text, said
 from crescent.engines.server.terms import Terms
 from crescent.engines.spelling import spelled_apart, spells_control
 from crescent.engines.stops import spells_special
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 Tell = Callable[[str, str], None]
 _ALSO_STOPS = ("eos_token", "stop_sequence")  # older versions of TGI name a stop by its cause
 _LONGEST_REASON = 40  # characters of a finish reason that are kept
-_THOUGHT_FIELDS = ("reasoning_content", "reasoning")  # of a message, beside its content
 _SLACK, _SHARE = 16, 0.9  # a served chat template may be shorter than the model's by so much
 
 
@@ -133,10 +133,9 @@ class Reader:
         """What the model wrote, its thought in front; a thought without an answer stays open."""
         message = getattr(choice, "message", None)
         if message is None:
-            return (open_thought(prompt.text) if prompt.rendered else self._open_thought) + _text(choice.text)
-        content = _text(message.content)
-        thought = next((text for field in _THOUGHT_FIELDS if (text := _text(getattr(message, field, None)))), None)
-        if thought is None:
+            return (open_thought(prompt.text) if prompt.rendered else self._open_thought) + all_text(choice.text)
+        thought, content = said(message)
+        if not thought:
             return ("" if self._has_field else self._open_thought) + content
         self._has_field = self.thinks = True
         opened = f"<think>\n{thought.strip()}"  # without content (null, "") it has not come to an answer
@@ -182,15 +181,6 @@ def _finish(reason: str | None) -> str:
     if reason in _ALSO_STOPS:
         return "stop"
     return str(reason or "null")[:_LONGEST_REASON]
-
-
-def _text(content: Any) -> str:
-    """A text, or what is text of a list of parts: [{"type": "text", "text": "12"}, ...]."""
-    if isinstance(content, list):
-        return "".join(_text(getattr(part, "text", part)) for part in content)
-    if isinstance(content, dict):
-        return _text(content.get("text"))
-    return content if isinstance(content, str) else ""
 
 
 def _logprobs(choice: Any) -> list[float]:
