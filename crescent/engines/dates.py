@@ -13,9 +13,11 @@ from crescent.core.errors import UserError
 
 DATE = "26 Jul 2024"
 """The default: what Llama 3.1 and 3.2 print where no clock is at hand."""
+DATE_VARIABLE = "date_string"
+"""Of templates that leave the choice to whoever asks."""
 _FORMS = ("%d %b %Y", "%d %B %Y", "%Y-%m-%d")
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
-_READS_CLOCK, _READS_DATE = (re.compile(rf"\b{name}\b") for name in ("strftime_now", "date_string"))
+_READS_CLOCK, _READS_DATE = (re.compile(rf"\b{name}\b") for name in ("strftime_now", DATE_VARIABLE))
 _DIRECTIVES = "aAbBcdDeFHIjmMpSuUVwWxXyY"  # of strftime; each of them also without its padding, as in %-d
 _BEGIN, _END = "{#- the date is fixed -#}", "{#- from here on the model's own -#}{{ '' }}"
 

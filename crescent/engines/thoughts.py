@@ -97,12 +97,20 @@ class Decoder:
             token for token, text in texts.items() if _MARK.fullmatch(text) or (has_channels and text in _CHANNEL_MARKS)
         }
         self._hidden = texts.keys() - self.marks
+        self.mark_texts = {texts[token] for token in self.marks}
+        self._hidden_texts = re.compile(
+            "|".join(map(re.escape, sorted(set(texts.values()) - self.mark_texts, key=len, reverse=True))) or r"(?!)"
+        )
 
     def __call__(self, tokens: Sequence[int]) -> str:
         if self.marks.isdisjoint(tokens):
             return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
         seen = [token for token in tokens if token not in self._hidden]
         return str(self._tokenizer.decode(seen, skip_special_tokens=False))
+
+    def plain(self, text: str) -> str:
+        """The same of a text that has all special tokens in it."""
+        return self._hidden_texts.sub("", text)
 
 
 class AnswerStarts:

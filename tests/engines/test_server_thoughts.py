@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from conftest import CHATML, save_tiny_model
 from serving import Behaviour, Start, local, serve
+from transformers import AutoTokenizer
 
 from crescent.answers.thoughts import split_thoughts
 from crescent.engines import Completion, Prompt, Sampling
@@ -150,6 +151,72 @@ def test_a_server_that_does_not_take_the_arguments_is_refused(serve: Start) -> N
     url = serve(Behaviour(refuses={"chat_template_kwargs": (400, answer)})).start()
     with pytest.raises(ValueError, match=r'refuses chat_template_kwargs \{"enable_thinking": false\} \(Unrecognized'):
         asked(url, chat_template_kwargs={"enable_thinking": False})
+
+
+HIDDEN = ("[THINK]", "[/THINK]", "<|other|>", "<|user|>")
+HARMONY = ("<|channel|>", "<|message|>", "<|start|>", "<|return|>")
+HARMONIOUS = "<|channel|>analysis<|message|>I count.<|end|><|start|>assistant<|channel|>final<|message|>"
+
+
+def with_special(folder: Path, *tokens: str) -> str:
+    """A tokenizer that hides tags of thoughts as special tokens (Magistral, gpt-oss), and its chat template."""
+    tokenizer: Any = AutoTokenizer.from_pretrained(save_tiny_model(folder, template=CHATML))
+    tokenizer.add_special_tokens({"additional_special_tokens": [*tokens, "<|user|>", "<|assistant|>"]})
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("owner", ["vllm", "lmdeploy", ""])
+@pytest.mark.parametrize("turn", ["How many?", "What is <|other|>?"])  # in chat, and as token ids where it can be
+@pytest.mark.parametrize(
+    ("tokens", "begins_with"), [(HIDDEN, "[THINK]I count.[/THINK]<|other|>"), (HARMONY, HARMONIOUS)]
+)
+def test_tags_that_are_special_tokens_are_asked_for_and_others_left_out(
+    tokens: tuple[str, ...], begins_with: str, turn: str, owner: str, serve: Start, tmp_path: Path
+) -> None:
+    seen = Behaviour(begins_with=begins_with, special=(*tokens, "<|end|>"), owned_by=owner)
+    weights = Weights("tiny", with_special(tmp_path, *tokens))
+    asker = ServerSettings((serve(seen).start(),), model="tiny").build(weights, "w")
+    for one in asker.generate([Prompt(turn, draw) for draw in range(4)], DRAWN):
+        parts = split_thoughts(one.text)
+        assert parts.thought == "I count." and parts.answer and "<|" not in parts.answer
+    assert all(asked["skip_special_tokens"] is False for asked in seen.seen)
+
+
+def test_a_server_that_does_not_show_special_tokens_is_named(
+    serve: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = with_special(tmp_path, *HIDDEN)
+    refused = {"error": {"message": "Unrecognized request argument supplied: skip_special_tokens"}}
+    behaviour = Behaviour(begins_with="[THINK]I count.[/THINK]", special=HIDDEN)
+    behaviour.refuses = {"skip_special_tokens": (400, refused)}
+    asked(serve(behaviour).start(), path=folder, thinking_tokens=8)
+    assert caplog.text.count("does not take skip_special_tokens") == 1
+    assert caplog.text.count("a server's answer has no thought, though the model thinks") == 1
+    caplog.clear()
+    asked(serve(Behaviour(reasoning="I count.", special=HIDDEN)).start(), path=folder, thinking_tokens=8)
+    assert "has no thought" not in caplog.text
+
+
+def test_servers_of_other_models_are_asked_for_plain_texts(serve: Start, tiny_llama: Path) -> None:
+    seen = Behaviour()
+    asked(serve(seen).start(), path=str(tiny_llama))
+    assert not any("skip_special_tokens" in request for request in seen.seen)
+
+
+def test_stop_strings_that_spell_special_tokens_end_answers_of_servers(serve: Start, tiny_llama: Path) -> None:
+    seen = Behaviour(begins_with="Nine<|user|>\nMore?", special=("<|user|>", "<|assistant|>"), honours_stop=False)
+    sampling = Sampling(max_new_tokens=6, seed=1, stop=("<|user|>\n",))
+    made = asked(serve(seen).start(), sampling, path=str(tiny_llama))
+    assert {(one.text, one.finish_reason) for one in made} == {("Nine", "stop")}
+
+
+def test_a_stop_string_that_ends_a_thought_is_not_sent(serve: Start, tmp_path: Path) -> None:
+    seen = Behaviour(begins_with="[THINK]I count.[/THINK]Nine<|user|>", special=HIDDEN, honours_stop=False)
+    sampling = Sampling(max_new_tokens=6, seed=1, stop=("[/THINK]", "<|user|>"))
+    made = asked(serve(seen).start(), sampling, path=with_special(tmp_path, *HIDDEN), thinking_tokens=8)
+    assert {one.text for one in made} == {"[THINK]I count.[/THINK]Nine"}
+    assert {tuple(request["stop"]) for request in seen.seen if "stop" in request} == {("<|user|>",)}
 
 
 def test_a_turn_that_is_rendered_here_has_the_arguments_and_the_open_thought(serve: Start, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from openai import BaseModel
 
+from crescent.answers.thoughts import split_thoughts
 from crescent.core.errors import UserError
 from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.encoding import encode
@@ -21,7 +22,7 @@ from crescent.engines.server.message import all_text, said
 from crescent.engines.server.terms import Terms
 from crescent.engines.spelling import spelled_apart, spells_control
 from crescent.engines.stops import spells_special
-from crescent.engines.thoughts import cut_at_stops, open_thought, open_thought_of, why_thinking
+from crescent.engines.thoughts import Decoder, cut_at_stops, open_thought, open_thought_of, why_thinking
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -30,6 +31,11 @@ Tell = Callable[[str, str], None]
 _ALSO_STOPS = ("eos_token", "stop_sequence")  # older versions of TGI name a stop by its cause
 _LONGEST_REASON = 40  # characters of a finish reason that are kept
 _SLACK, _SHARE = 16, 0.9  # a served chat template may be shorter than the model's by so much
+HIDDEN = (
+    "a server's answer has no thought, though the model thinks. The tags around its thoughts are special tokens: where "
+    "a server leaves those out, thoughts are read as answers. Start it with a parser of thoughts (vLLM, SGLang: "
+    "--reasoning-parser; llama.cpp: --reasoning-format auto) or so that it shows special tokens (llama.cpp: --special)"
+)
 
 
 class Reader:
@@ -42,6 +48,7 @@ class Reader:
     def __init__(self, tokenizer: "PreTrainedTokenizerBase | None", thinks: bool = False) -> None:
         self._tokenizer = tokenizer
         self.thinks = thinks or (tokenizer is not None and why_thinking(tokenizer) is not None)
+        self._decoder = None if tokenizer is None else Decoder(tokenizer)
         self._has_field = False
         self._lengths: dict[tuple[str, bool], int] = {}
         self.context: int | None = None  # of the server, where it tells
@@ -64,12 +71,20 @@ class Reader:
 
     def sent_stops(self, stops: Sequence[str]) -> list[str]:
         """The stop strings that a server is sent. Most would end a thought too, and are left to `read`; those that
-        spell special tokens are not in the text that it gets."""
-        return [
-            stop
-            for stop in stops
-            if stop and (not self.thinks or (self._tokenizer is not None and spells_special([stop], self._tokenizer)))
-        ]
+        spell special tokens do not, but for the tags around thoughts."""
+        return [stop for stop in stops if stop and (not self.thinks or self._ends_no_thought(stop))]
+
+    def _ends_no_thought(self, stop: str) -> bool:
+        if self._tokenizer is None or self._decoder is None or not spells_special([stop], self._tokenizer):
+            return False
+        return not any(mark in stop for mark in self._decoder.mark_texts)
+
+    def shows_special(self, stops: Sequence[str]) -> bool:
+        """Whether a server is asked for texts with special tokens in them: tags around thoughts are among them
+        (Magistral, gpt-oss), or a stop string spells one. `read` takes the others out."""
+        if self._tokenizer is None or self._decoder is None:
+            return False
+        return bool(self._decoder.marks) or spells_special(stops, self._tokenizer)
 
     def prompt_tokens(self, prompt: Prompt) -> int | None:
         """Tokens of the prompt by the model's own template; None without a tokenizer."""
@@ -125,6 +140,10 @@ class Reader:
                 if not self.thinks:
                     tell("stop", "a server writes on beyond stop strings: they are cut off here, its tokens are spent")
                 text, finish = cut, "stop"
+            if self._decoder is not None and self.shows_special(sampling.stop):
+                text = self._decoder.plain(text)
+                if self.thinks and self._decoder.marks and not split_thoughts(text).thought:
+                    tell("marks", HIDDEN)
             mean = round(sum(logprobs) / len(logprobs), 2) if logprobs else 0.0
             made.append(Completion(text, finish, read, tokens, mean + 0.0))
         return made
