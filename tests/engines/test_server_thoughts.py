@@ -107,6 +107,17 @@ def test_the_thought_that_the_template_opens_is_told_where_the_server_does_not(s
     assert all(split_thoughts(one.text).is_open for one in asked(serve(Behaviour()).start(), path=folder))
 
 
+@pytest.mark.parametrize(
+    "begins_with", ["<think>\nI count.</think>", "<think>I count.</think>", "\n<think> I count.</think>"]
+)
+def test_the_thought_that_the_template_opens_is_not_opened_twice(
+    begins_with: str, serve: Start, tmp_path: Path
+) -> None:
+    folder = str(save_tiny_model(tmp_path, template=OPENS))
+    for one in asked(serve(Behaviour(begins_with=begins_with)).start(), path=folder):
+        assert one.text.startswith(begins_with) and split_thoughts(one.text).thought.strip() == "I count."
+
+
 def test_a_server_with_a_field_for_thoughts_has_none_in_its_texts(serve: Start, tmp_path: Path) -> None:
     folder = str(save_tiny_model(tmp_path, template=OPENS))
     made = asked(serve(Behaviour(reasoning="I count.")).start(), path=folder)

@@ -152,10 +152,10 @@ class Reader:
         """What the model wrote, its thought in front; a thought without an answer stays open."""
         message = getattr(choice, "message", None)
         if message is None:
-            return (open_thought(prompt.text) if prompt.rendered else self._open_thought) + all_text(choice.text)
+            return _opened(open_thought(prompt.text) if prompt.rendered else self._open_thought, all_text(choice.text))
         thought, content = said(message)
         if not thought:
-            return ("" if self._has_field else self._open_thought) + content
+            return _opened("" if self._has_field else self._open_thought, content)
         self._has_field = self.thinks = True
         opened = f"<think>\n{thought.strip()}"  # without content (null, "") it has not come to an answer
         return f"{opened}\n</think>\n\n{content}" if content.strip() else opened
@@ -179,6 +179,11 @@ class Reader:
             counted: Any = self._tokenizer(text, add_special_tokens=False)["input_ids"]
             return min(len(counted) + (finish == "stop"), sampling.max_new_tokens)
         return round(total / choices)
+
+
+def _opened(tag: str, text: str) -> str:
+    """The text with the thinking tag that its prompt ends in, which some servers have put there already."""
+    return text if text.lstrip().startswith(tag.strip()) else tag + text
 
 
 def checked(answer: Any) -> BaseModel:
