@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import save_tiny_model
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from stage_context import closable, stage_context
-from thinking import OPENS, SWITCHED, save_thinking
+from thinking import OPENS, SWITCHED, save_thinking, save_tiny_model
 from transformers import AutoTokenizer
 
 from crescent.core.console import Console
