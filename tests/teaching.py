@@ -5,9 +5,9 @@ from typing import Any
 import torch
 
 
-def fit(model: Any, ids: torch.Tensor, labels: torch.Tensor, steps: int) -> None:
+def fit(model: Any, ids: torch.Tensor, labels: torch.Tensor, steps: int, rate: float = 0.01) -> None:
     """Full-batch steps on token ids [batch, tokens] and their labels, until the model says them."""
-    optimizer = torch.optim.AdamW(model.parameters(), 0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), rate)
     for _ in range(steps):
         optimizer.zero_grad()
         model(input_ids=ids, labels=labels).loss.backward()

@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 from command_line import crescent
+from serving import Behaviour, Serving
 from thinking import OPENS, SWITCHED, save_qwen_3, save_thinking, teach
 
+from crescent.answers.thoughts import split_thoughts
 from crescent.config.composing import composed
 from crescent.domain import fill
+from crescent.engines.transformers import TransformersSettings
+from crescent.engines.weights import Weights
 
 QUESTION = "Tom has 12 apples and gives 5 to Ann. How many apples are left?"
 THOUGHT = "<think>\nIs it 12 + 5?\n\n#### 17. No.\n</think>\n\n"
@@ -77,6 +81,24 @@ def test_a_model_whose_prompt_opens_the_thought_teaches_itself_its_answers(opens
     assert "thinks before it answers (its chat template opens <think>)" in said
     assert "6 responses trained on without thoughts" in said
     assert "6 targets with an empty thought" in said
+
+
+def parsed(answer: dict[str, Any]) -> None:
+    """Thoughts in a field of their own, as a server with a parser of thoughts gives them."""
+    for choice in answer["choices"]:
+        parts, message = split_thoughts(choice["message"]["content"]), choice["message"]
+        message["reasoning_content"], message["content"] = parts.thought.strip(), parts.answer.lstrip() or None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("behaviour", [Behaviour(change=parsed), Behaviour()], ids=["parsed", "in the text"])
+def test_a_served_model_that_thinks_teaches_its_answers(behaviour: Behaviour, opens: Path, tmp_path: Path) -> None:
+    engine = TransformersSettings(device="cpu").build(Weights("tiny", str(opens)), "w")
+    with Serving(engine, behaviour) as url:
+        served = ("engine=server", f"engine.urls=[{url}]", "engine.model=tiny")
+        summary, said = run(tmp_path, f"model.path={opens}", "eval=none", *served)
+    check_data(summary, tmp_path)
+    assert "6 responses trained on without thoughts" in said
 
 
 @pytest.mark.slow

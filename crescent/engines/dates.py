@@ -13,9 +13,11 @@ from crescent.core.errors import UserError
 
 DATE = "26 Jul 2024"
 """The default: the date that Llama 3.1 and 3.2 print if no clock is available."""
+DATE_VARIABLE = "date_string"
+"""In templates that leave the choice to the caller."""
 _FORMS = ("%d %b %Y", "%d %B %Y", "%Y-%m-%d")
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
-_READS_CLOCK, _READS_DATE = (re.compile(rf"\b{name}\b") for name in ("strftime_now", "date_string"))
+_READS_CLOCK, _READS_DATE = (re.compile(rf"\b{name}\b") for name in ("strftime_now", DATE_VARIABLE))
 _DIRECTIVES = "aAbBcdDeFHIjmMpSuUVwWxXyY"  # of strftime; each also works without padding, as in %-d
 _BEGIN, _END = "{#- the date is fixed -#}", "{#- from here on the model's own -#}{{ '' }}"
 

@@ -25,6 +25,7 @@ _CLOSED_AT_END = re.compile(rf"(?:{CLOSING})\s*\Z", re.IGNORECASE)
 _CLOSES = re.compile(rf"{CLOSING}|<\|channel\|>\s*final", re.IGNORECASE)
 _MARK = re.compile(rf"{OPENING}|{CLOSING}", re.IGNORECASE)
 _CHANNEL_MARKS = (CHANNEL, "<|message|>", "<|start|>", "<|end|>")
+_TO_FINAL = "<|end|><|start|>assistant<|channel|>final<|message|>"
 _HINT = re.compile(r"think|thought|reasoning|\|channel\|", re.IGNORECASE)
 TAG_TOKENS = 16
 """No thinking tag is longer, including the white space around it."""
@@ -61,6 +62,20 @@ def open_thought_of(ids: Sequence[int], tokenizer: Any) -> str:
     return open_thought(str(tokenizer.decode(list(ids[-TAG_TOKENS:]), skip_special_tokens=False)))
 
 
+def close_thought(opened: str) -> str:
+    """What ends a thought that has just been opened: "\\n</think>\\n\\n" after "<think>\\n"."""
+    if CHANNEL in opened:
+        return _TO_FINAL
+    tag = opened.strip()
+    if tag[0] in "[◁":
+        closing = f"{tag[0]}/{tag[1:]}"
+    elif tag.startswith("<|"):
+        closing = re.sub("BEGIN|START", "END", re.sub("begin|start", "end", tag))
+    else:
+        closing = f"</{tag[1:]}"
+    return f"\n{closing}\n\n" if "\n" in opened else f"{closing}\n\n"
+
+
 def cut_at_stops(text: str, stops: Sequence[str]) -> str:
     """The text up to the first stop string in its answer; stop strings in the thoughts before it are ignored."""
     start = answer_start(text)
@@ -82,12 +97,20 @@ class Decoder:
             token for token, text in texts.items() if _MARK.fullmatch(text) or (has_channels and text in _CHANNEL_MARKS)
         }
         self._hidden = texts.keys() - self.marks
+        self.mark_texts = {texts[token] for token in self.marks}
+        self._hidden_texts = re.compile(
+            "|".join(map(re.escape, sorted(set(texts.values()) - self.mark_texts, key=len, reverse=True))) or r"(?!)"
+        )
 
     def __call__(self, tokens: Sequence[int]) -> str:
         if self.marks.isdisjoint(tokens):
             return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
         seen = [token for token in tokens if token not in self._hidden]
         return str(self._tokenizer.decode(seen, skip_special_tokens=False))
+
+    def plain(self, text: str) -> str:
+        """The same of a text that has all special tokens in it."""
+        return self._hidden_texts.sub("", text)
 
 
 class AnswerStarts:

@@ -208,6 +208,7 @@ def _conditions(
         "seed": settings.seed,
         "limit": settings.limit,
         "prompting": asdict(prompting),
+        **({"thoughts": "closed before each choice"} if model.closes_thoughts else {}),
     }
 
 

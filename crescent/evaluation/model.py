@@ -23,6 +23,8 @@ from crescent.core.errors import UserError
 from crescent.engines import Completion, Engine, Prompt, Sampling
 from crescent.engines.memory import halve_batch, is_out_of_memory
 from crescent.engines.stops import spells_special
+from crescent.engines.thoughts import why_thinking
+from crescent.evaluation.choices import CLOSED, UNTHOUGHT, as_answers
 from crescent.evaluation.context_length import count_cut
 from crescent.evaluation.loglikelihood_journal import Slices
 
@@ -83,8 +85,9 @@ class HarnessModel(LM):
         self.completions: list[Completion] = []
         self.thoughts: list[tuple[int, int]] = []
         self.thinks = thinking_tokens > 0
+        self.closes_thoughts = False  # of choices
         self._bos = _added_bos(self.tokenizer)
-        self._drops_system = False
+        self._drops_system = self._renders_turns = False
 
     @property
     def tokenizer_name(self) -> str:
@@ -169,8 +172,14 @@ class HarnessModel(LM):
         return len(self.tokenizer(thought, add_special_tokens=False)["input_ids"]) if thought else 0
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """For each continuation (log-probability in nats, True if greedy decoding gives it)."""
-        return self._delegated(requests, "loglikelihood")
+        """For each continuation (log-probability in nats, True if greedy decoding gives it). If the prompt ends in an
+        open thought, the continuation follows an empty one."""
+        asked, self.closes_thoughts = as_answers(requests)
+        if self.closes_thoughts:
+            self._console.say(f"{self._title}: {CLOSED}")
+        elif self._renders_turns and why_thinking(self.tokenizer):
+            log.warning("%s: %s", self._title, UNTHOUGHT)
+        return self._delegated(asked, "loglikelihood")
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Log-probability in nats of each whole text."""
@@ -213,6 +222,7 @@ class HarnessModel(LM):
             log.warning("%s: %d of %d prompts are too long and lose their beginning", self._title, cut, count)
 
     def _render(self, turns: list[dict[str, str]], add_generation_prompt: bool) -> str:
+        self._renders_turns = True
         return self.tokenizer.apply_chat_template(
             turns,
             tokenize=False,

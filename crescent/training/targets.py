@@ -14,8 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crescent.answers.thoughts import CHANNEL, CLOSING, OPENING, split_thoughts
-from crescent.engines.thoughts import open_thought
+from crescent.answers.thoughts import CLOSING, OPENING, split_thoughts
+from crescent.engines.thoughts import close_thought, open_thought
 from crescent.engines.turns import text_before_answer, text_behind_answer
 from crescent.training.settings import Reasoning
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _EMPTY = re.compile(rf"(?:{OPENING})\s*(?:{CLOSING})\s*\Z", re.IGNORECASE)
-_TO_FINAL = "<|end|><|start|>assistant<|channel|>final<|message|>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Targets:
         if has_thought and self._keeps:
             return Target(response, self._whole(question, self._continued(response)), False, False)
         answer = parts.answer.strip() if has_thought else response
-        text = self._whole(question, _closed(self._opened) + answer) if self._opened else None
+        text = self._whole(question, close_thought(self._opened) + answer) if self._opened else None
         return Target(answer, text, has_thought, self._is_unthinking)
 
     def _whole(self, question: str, completion: str) -> str:
@@ -71,17 +70,3 @@ class Targets:
         if self._opened and not response.startswith(self._opened):
             return response.removeprefix(self._opened.rstrip())
         return response.removeprefix(self._opened)
-
-
-def _closed(opened: str) -> str:
-    """The end of a thought that was just opened: "\\n</think>\\n\\n" after "<think>\\n"."""
-    if CHANNEL in opened:
-        return _TO_FINAL
-    tag = opened.strip()
-    if tag[0] in "[◁":
-        closing = f"{tag[0]}/{tag[1:]}"
-    elif tag.startswith("<|"):
-        closing = re.sub("BEGIN|START", "END", re.sub("begin|start", "end", tag))
-    else:
-        closing = f"</{tag[1:]}"
-    return f"\n{closing}\n\n" if "\n" in opened else f"{closing}\n\n"

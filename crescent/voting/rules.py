@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from crescent.answers.thoughts import without_thoughts
 from crescent.core.errors import UserError
 from crescent.core.records import Solution, text_id
 from crescent.core.store import renamed_in_key
@@ -52,8 +53,8 @@ class Rule(Protocol):
 class Majority:
     """`vote=majority`: the most frequent answer among `draws` wins (self-consistency, arXiv 2203.11171).
 
-    `select_response` is the winning response to train on: the first, the shortest, a random one by seed, or the one
-    with the highest mean log-probability.
+    `select_response` is the winning response to train on: the first, the shortest (without thoughts), a random one by
+    seed, or the one with the highest mean log-probability.
     """
 
     name: str = "majority"
@@ -115,7 +116,7 @@ class Adaptive:
         # Exact: a certain winner also wins among the draws made; a certain failure needs the final count.
         if self.stop == "exact" and len(answers) < self.draws:
             rest: list[None] = [None] * (self.draws - len(answers))
-            lengths = [len(solution.text) for solution in solutions] + [0] * len(rest)
+            lengths = [_length(solution) for solution in solutions] + [0] * len(rest)
             full = vote([*answers, *rest], self.tie, self.min_agreement, lengths)
             return _verdict(full, solutions, answers, self.select_response, self.seed)
         return _decide(solutions, answers, self.tie, self.min_agreement, self.select_response, self.seed)
@@ -236,7 +237,7 @@ def draws_consumed(rule: Rule, solutions: Sequence[Solution], answers: Answers) 
 def _decide(
     solutions: Sequence[Solution], answers: Answers, tie: Tie, min_agreement: float, select_response: Select, seed: int
 ) -> Verdict:
-    result = vote(answers, tie, min_agreement, [len(solution.text) for solution in solutions])
+    result = vote(answers, tie, min_agreement, [_length(solution) for solution in solutions])
     return _verdict(result, solutions, answers, select_response, seed)
 
 
@@ -251,12 +252,18 @@ def _verdict(
 
 def _choose(solutions: Sequence[Solution], among: Sequence[int], how: Select, seed: int) -> int:
     if how == "shortest":
-        return min(among, key=lambda index: (len(solutions[index].text), index))
+        return min(among, key=lambda index: (_length(solutions[index]), index))
     if how == "logprob":
         return max(among, key=lambda index: (solutions[index].mean_logprob, -index))
     if how == "random":
         return min(among, key=lambda index: _priority(seed, solutions[0].question_id, index))
     return among[0]
+
+
+def _length(solution: Solution) -> int:
+    """Characters of a response; what the model thought before it does not count."""
+    said = without_thoughts(solution.text)
+    return len(said if said == solution.text else said.strip())
 
 
 def _priority(seed: int, question_id: str, draw: int) -> str:

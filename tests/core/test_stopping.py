@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from test_end_to_end import command, contents, crescent, inspect
+from reading_wandb import logged_records
+from test_end_to_end import command, contents, crescent
 
 from crescent.core.signals import HELD_BACK, Stopped, between_steps, held_back, stoppable
 from crescent.observers.summary import Summary
@@ -130,7 +131,7 @@ def test_sigterm_in_a_run_tells_how_to_go_on_and_marks_the_tracked_run(tmp_path:
     assert line.startswith("crescent: stopped: by SIGTERM; finished work is kept; resume with: crescent num_q")
     (job,) = (tmp_path / "outputs" / "default").iterdir()
     assert json.loads((job / "summary.json").read_text())["status"] == "stopped"
-    records = inspect(job)
+    records = logged_records(job)
     assert any(r["type"] == "exit" and r["exit"]["exit_code"] == 143 for r in records)
     assert any("preempting" in r["type"] for r in records)
 

@@ -17,7 +17,6 @@ from serving_vllm import NEEDS_VLLM, VllmServer
 from crescent.engines import Completion, Engine, Prompt, Sampling
 from crescent.engines.encoding import encode
 from crescent.engines.server import ServerSettings
-from crescent.engines.server.engine import ServerEngine
 from crescent.engines.spelling import spelled_apart
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.transformers.engine import TransformersEngine
@@ -34,10 +33,12 @@ VLLM_KINDS = [pytest.param(kind, marks=NEEDS_VLLM) for kind in ("vllm", "vllm_ad
 
 @dataclass(frozen=True)
 class Case:
-    """An engine under test beside the reference: the plain `transformers` engine on the same weights."""
+    """An engine under test beside the reference: the plain `transformers` engine on the same weights. `splits_texts`:
+    it is a server that tokenises texts itself, so that a control token in them is sent apart."""
 
     engine: Engine
     reference: TransformersEngine
+    splits_texts: bool = False
 
 
 @pytest.fixture(scope="module", params=[*ENGINE_KINDS, *VLLM_KINDS])
@@ -52,7 +53,7 @@ def case(request: pytest.FixtureRequest, tiny_llama: Path, tmp_path_factory: pyt
         yield Case(TransformersSettings(device="cpu", batching=batching).build(weights, "w"), reference)
     elif kind == "server":
         with Serving(reference, Behaviour()) as url:
-            yield Case(ServerSettings((url,), model="tiny").build(weights, "w"), reference)
+            yield Case(ServerSettings((url,), model="tiny").build(weights, "w"), reference, splits_texts=True)
     elif kind == "vllm_server":
         with VllmServer(ORGANISM, "tiny", folder / "server.log") as server:
             yield Case(ServerSettings((server.url,), model="tiny").build(weights, "w"), reference)
@@ -106,7 +107,7 @@ def test_a_draw_is_as_random_beside_others_as_alone(engine: Engine) -> None:
 
 def test_prompts_are_read_as_the_model_s_template_has_them(case: Case) -> None:
     texts = TEXTS
-    if isinstance(case.engine, ServerEngine):  # this one tokenises texts itself: a control token in them is sent apart
+    if case.splits_texts:
         texts = [spelled_apart(text, case.reference.tokenizer) for text in TEXTS]
     lengths = [len(encode(Prompt(text), case.reference.tokenizer)) for text in texts]
     assert [one.prompt_tokens for one in case.engine.generate(TEXTS, DRAWN)] == lengths

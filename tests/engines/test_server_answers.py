@@ -1,5 +1,6 @@
 """Servers that answer in another form than asked, that repeat themselves, or that are loading a model anew."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from test_refusals import DRAWN, PROMPTS, engine
 from test_spelling import tokenizer as _tokenizer
 
 from crescent.engines import Prompt, Sampling
-from crescent.engines.server import endpoints
+from crescent.engines.server import ServerSettings, endpoints
 from crescent.engines.transformers.engine import TransformersEngine
+from crescent.engines.weights import Weights
 
 __all__ = ["_tokenizer", "local", "serve"]
 
@@ -145,12 +147,41 @@ def test_control_tokens_that_a_prompt_spells_reach_no_server_as_such(
         assert asked["messages"][0]["content"] == "How < |end|> many?"
 
 
-def test_a_template_that_prints_the_date_is_put_on_here(serve: Start, tiny_llama: Path, tmp_path: Path) -> None:
-    import shutil
+CLOCK = "{{ strftime_now('%Y') }}"
+VARIABLE = "{% if not date_string is defined %}{% set date_string = strftime_now('%Y') %}{% endif %}{{ date_string }}"
 
-    folder = Path(shutil.copytree(tiny_llama, tmp_path / "model"))
+
+def with_head(head: str, model: Path, folder: Path) -> Path:
+    """The model with a chat template that begins so."""
+    folder = Path(shutil.copytree(model, folder))
     template = (folder / "chat_template.jinja").read_text()
-    (folder / "chat_template.jinja").write_text("{{ strftime_now('%Y') }}" + template)
+    (folder / "chat_template.jinja").write_text(head + template)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("owner", "head", "options", "told"),
+    [
+        ("", CLOCK, {}, "26 Jul 2024"), ("lmdeploy", VARIABLE, {"date_string": "5 Jan 2025"}, "5 Jan 2025"),
+        ("", VARIABLE, {"chat_template_kwargs": {"date_string": "5 Jan 2025"}}, ""),
+        ("vllm", CLOCK, {}, ""), ("", "", {}, ""), ("", "", {"date_string": "5 Jan 2025"}, ""),
+    ],
+)  # fmt: skip
+def test_a_server_that_prints_a_date_of_its_own_is_named_once(
+    owner: str, head: str, options: dict[str, Any], told: str, serve: Start, tiny_llama: Path, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    weights = Weights("tiny", str(with_head(head, tiny_llama, tmp_path / "model")), **options)
+    url = serve(Behaviour(owned_by=owner))
+    asker = ServerSettings((url,), model="tiny").build(weights, "w")
+    for _ in range(2):
+        asker.generate(PROMPTS, DRAWN)
+    line = f"{url} puts the chat template on itself, and prints a date of its own"
+    assert caplog.text.count(line) == bool(told) and (f"model.date_string is {told}" in caplog.text) == bool(told)
+
+
+def test_a_template_that_prints_the_date_is_put_on_here(serve: Start, tiny_llama: Path, tmp_path: Path) -> None:
+    folder = with_head(CLOCK, tiny_llama, tmp_path / "model")
     seen = Behaviour(owned_by="sglang")
     asker = engine(serve(seen), path=str(folder))
     asker.generate(PROMPTS, DRAWN)

@@ -8,7 +8,8 @@ from lm_eval.models.huggingface import HFLM
 from unlisted import save_talkative, save_unlisted
 
 from crescent.core.console import Console
-from crescent.engines import Completion
+from crescent.engines import Completion, Prompt
+from crescent.engines.encoding import encode
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 from crescent.evaluation.model import HarnessModel
@@ -34,6 +35,19 @@ def model(engine: TransformersEngine, console: Console) -> HarnessModel:
 def test_greedy_texts_equal_those_of_the_harness(model: HarnessModel, plain: Any, until: list[str]) -> None:
     requests = asked(model, QUESTIONS, until=until)
     assert model.generate_until(requests) == plain.generate_until(requests, disable_tqdm=True)
+
+
+def test_control_tokens_that_an_item_spells_are_read_as_in_the_harness(model: HarnessModel, plain: Any) -> None:
+    """In items of benchmarks they are control tokens, in questions of a run they are text."""
+    questions = ["What does <|end|> end?", "Who says <|user|> or <s>?", "How many<|assistant|>?"]
+    requests = asked(model, questions)
+    assert model.generate_until(requests) == plain.generate_until(requests, disable_tqdm=True)
+    choices = [Instance("loglikelihood", {}, (one.args[0], " <|end|>7"), 0, ("tiny", 0, 1)) for one in requests]
+    expected = [value for value, _ in plain.loglikelihood(choices, disable_tqdm=True)]
+    assert [value for value, _ in model.loglikelihood(choices)] == pytest.approx(expected, abs=1e-4)
+    for question, request in zip(questions, requests, strict=True):
+        read = encode(Prompt(request.args[0], rendered=True), model.tokenizer)
+        assert read == plain.tok_encode(request.args[0]) != encode(Prompt(question), model.tokenizer)
 
 
 def test_texts_differ_between_prompts_so_that_equality_means_something(model: HarnessModel) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
 from stage_context import closable, stage_context
-from thinking import OPENS, save_thinking
+from thinking import OPENS, SWITCHED, save_thinking, save_tiny_model
+from transformers import AutoTokenizer
 
 from crescent.core.console import Console
 from crescent.core.records import TaskScore
@@ -95,6 +97,64 @@ def test_thoughts_are_in_the_scores_and_samples_of_a_task(
         assert artifact.info["conditions"].get("thinking_tokens") == (room or None)
         assert [one.metric for one in scored.scores if one.primary] == ["exact_match"]
     assert values == {0: [0.0, 1.0], 60: [1.0, 0.0]}  # and each has a key of its own
+
+
+CHOICES = ("7 left", "Is it 12?")  # the answer, and what is thought first
+
+
+@pytest.fixture(scope="module")
+def closes(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A tokenizer whose chat template closes the thought at once, as DeepSeek V3.1's does."""
+    template = OPENS.replace("<think>\n", "<think>\n\n</think>\n\n")
+    return AutoTokenizer.from_pretrained(save_tiny_model(tmp_path_factory.mktemp("closes"), template=template))
+
+
+def choices(lm: Any) -> list[Instance]:
+    prompt = lm.apply_chat_template([{"role": "user", "content": "How many?"}])
+    return [Instance("loglikelihood", {}, (prompt, choice), at, ("tiny", at, 1)) for at, choice in enumerate(CHOICES)]
+
+
+def test_choices_are_scored_as_answers_and_not_as_thoughts(
+    thinker: TransformersEngine, closes: Any, console: Console
+) -> None:
+    build: Any = HFLM
+    inside, behind = (
+        build(pretrained=thinker.model, tokenizer=tokenizer, batch_size=2) for tokenizer in (thinker.tokenizer, closes)
+    )
+    model = HarnessModel(thinker, console, "t")
+    scored = [value for value, _ in model.loglikelihood(choices(model))]
+    assert scored == pytest.approx([value for value, _ in behind.loglikelihood(choices(behind))], abs=1e-4)
+    thought = [value for value, _ in inside.loglikelihood(choices(inside))]
+    assert scored[0] > scored[1] and thought[0] < thought[1]
+
+
+def test_a_task_of_choices_says_that_thoughts_were_closed(
+    thinker: TransformersEngine, closes: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pick.yaml").write_text(
+        TASK.replace("task: left", "task: pick").replace("generate_until", "multiple_choice")
+        .replace('doc_to_target: "7 left"', f"doc_to_choice: {list(CHOICES)}\ndoc_to_target: 0")
+        .replace("exact_match", "acc").replace("generation_kwargs", "#")
+    )  # fmt: skip
+    (tmp_path / "items.jsonl").write_text('{"n": 1}\n')
+    settings = EvaluationSettings("t", tasks=("pick",), task_folders=(str(tmp_path),), shots=(0,))
+    context = stage_context(Store(tmp_path / "store"), closable(thinker), console=Console())
+    [artifact] = Evaluate(settings).run(context).artifacts
+    assert [one.value for one in artifact.read(TaskScore) if one.metric == "acc"] == [1.0]
+    assert artifact.info["conditions"]["thoughts"] == "closed before each choice"
+    assert "pick, 0-shot: choices are scored as answers without a thought" in capsys.readouterr().err
+
+
+def test_choices_of_a_model_that_would_think_first_are_scored_as_in_the_harness_and_it_is_said(
+    thinker: TransformersEngine, console: Console, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokenizer: Any = AutoTokenizer.from_pretrained(save_tiny_model(tmp_path / "switched", template=SWITCHED))
+    model = HarnessModel(TransformersEngine(thinker.model, tokenizer, "m"), console, "t")
+    build: Any = HFLM
+    plain = build(pretrained=thinker.model, tokenizer=tokenizer, batch_size=2)
+    expected = [value for value, _ in plain.loglikelihood(choices(plain))]
+    assert [value for value, _ in model.loglikelihood(choices(model))] == pytest.approx(expected, abs=1e-4)
+    assert "turn thinking off" in caplog.text
 
 
 def test_a_model_that_does_not_think_has_no_such_scores(

@@ -41,6 +41,25 @@ def test_which_winning_response_is_kept_is_a_named_choice(select: Select, chosen
     assert decide(rule, "that makes #### 7", "it is #### 7", "#### 7").chosen == chosen
 
 
+THOUGHTFUL = (
+    "<think>Is it 7? Yes, it is.</think>\n\nIt is #### 7",
+    "<think>7</think>\n\nSo that in all it makes #### 7",
+    "<think>Maybe 9. Or else it is 8.</think>\n\n#### 8",
+    "<think>9, or 8?</think> It must be that #### 8",
+)
+
+
+def test_thoughts_do_not_make_a_response_longer() -> None:
+    assert decide(Majority(draws=2, select_response="shortest"), *THOUGHTFUL[:2]).chosen == 0
+    assert decide(Adaptive(draws=2, select_response="shortest"), *THOUGHTFUL[1::-1]).chosen == 1
+
+
+@pytest.mark.parametrize("rule", [Majority(draws=4, tie="shortest"), Adaptive(draws=5, stop="exact", tie="shortest")])
+def test_thoughts_decide_no_tie(rule: Rule) -> None:
+    assert decide(rule, *THOUGHTFUL).answer == "8"
+    assert decide(rule, *THOUGHTFUL[::-1]).answer == "8"
+
+
 def test_a_random_choice_is_a_function_of_seed_and_question() -> None:
     texts = [f"{'x' * n} #### 7" for n in range(9)]
     chosen = {decide(Majority(draws=9, select_response="random", seed=seed), *texts).chosen for seed in range(30)}

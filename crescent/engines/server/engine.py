@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -20,6 +20,7 @@ from openai import AsyncOpenAI
 
 from crescent.core.progress import TOKENS
 from crescent.engines import Completion, Finished, Prompt, Sampling
+from crescent.engines.dates import DATE_VARIABLE
 from crescent.engines.encoding import seed_of
 from crescent.engines.identity import is_date_read, turn_if_here
 from crescent.engines.model_files import folder_if_here
@@ -36,6 +37,12 @@ from crescent.engines.server.endpoints import Endpoint, Endpoints, Limits
 from crescent.engines.server.requester import Requester
 from crescent.engines.server.response_parser import Reader
 from crescent.engines.weights import Weights, tokenizer_if_here
+
+DATED = (
+    "{url} puts the chat template on itself, and prints a date of its own, most often today's, where model.date_string "
+    "is {date}: equal settings may give other results on another day. Serve the model with vLLM, SGLang or llama.cpp, "
+    "for which prompts are rendered here, or with a chat template that has the date written out"
+)
 
 
 class ServerEngine:
@@ -87,8 +94,7 @@ class ServerEngine:
                 if self._weights and tokenizer:
                     self._honours.end = _unlisted_end(self._weights, tokenizer)
                     self._reader.prints_date = is_date_read(self._weights, folder_if_here(self._weights))
-            arguments = self._weights.chat_template_kwargs if self._weights else None
-            work = _Work(self._model, self._limits, self._honours, self._reader, arguments)
+            work = _Work(self._model, self._limits, self._honours, self._reader, self._weights)
             return await work.all(places, prompts, sampling, finished)
 
 
@@ -101,10 +107,11 @@ class _Work:
         limits: Limits,
         honours: ServerCapabilities,
         reader: Reader,
-        arguments: Mapping[str, Any] | None,
+        weights: Weights | None,
     ) -> None:
         self._model, self._limits, self._honours, self._reader = model, limits, honours, reader
-        self._endpoints = Endpoints(limits, honours.told)
+        self._endpoints, self._weights = Endpoints(limits, honours.told), weights
+        arguments = weights.chat_template_kwargs if weights else None
         self._requester = Requester(model, self._endpoints, honours, reader, arguments)
 
     async def all(
@@ -149,6 +156,7 @@ class _Work:
             place.plain = honours.plain[url]
         else:
             await check_model(self._endpoints, place, self._model, honours)
+            self._tell_of_dates(url)
             await find_out(self._requester.samples, place, prompts, honours)
             honours.plain[url] = place.plain
         self._reader.context = honours.context
@@ -157,6 +165,14 @@ class _Work:
         if self._asks_again(prompts, sampling) and url not in honours.fresh:
             await check_repeats(self._requester.samples, place, honours)
         self._endpoints.places.append(place)
+
+    def _tell_of_dates(self, url: str) -> None:
+        """Warns of a server that puts dates of its own into prompts."""
+        weights = self._weights
+        if weights is None or not self._reader.prints_date or self._honours.terms_of(url).takes_ids:
+            return
+        if DATE_VARIABLE not in (weights.chat_template_kwargs or {}):
+            self._endpoints.tell(f"date {url}", DATED.format(url=url, date=weights.date_string))
 
     def _asks_again(self, prompts: Sequence[Prompt], sampling: Sampling) -> bool:
         """True if draws of one text are spread over several requests, including those of earlier calls."""

@@ -127,6 +127,8 @@ class Requester:
         fields = {**options, **place.plain, **({} if as_text else self._template)}
         if self._honours.end is not None and "stop_token_ids" not in place.plain:
             fields["stop"] = [*fields.get("stop", ()), self._honours.end[1]]
+        if self._reader.shows_special(fields.get("stop", ())):
+            fields["skip_special_tokens"] = False
         if place.url in self._honours.single:
             fields["n"] = 1
         if self._honours.logprobs:

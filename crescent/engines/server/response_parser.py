@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from openai import BaseModel
 
+from crescent.answers.thoughts import split_thoughts
 from crescent.core.errors import UserError
 from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.encoding import encode
 from crescent.engines.server.capabilities import Request
 from crescent.engines.server.endpoints import Unusable
+from crescent.engines.server.message import all_text, said
 from crescent.engines.server.terms import Terms
 from crescent.engines.spelling import spelled_apart, spells_control
 from crescent.engines.stops import spells_special
-from crescent.engines.thoughts import cut_at_stops, open_thought, open_thought_of, why_thinking
+from crescent.engines.thoughts import Decoder, cut_at_stops, open_thought, open_thought_of, why_thinking
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,8 +30,13 @@ if TYPE_CHECKING:
 Tell = Callable[[str, str], None]
 _ALSO_STOPS = ("eos_token", "stop_sequence")  # older versions of TGI name a stop by its cause
 _LONGEST_REASON = 40  # characters of a finish reason that are kept
-_THOUGHT_FIELDS = ("reasoning_content", "reasoning")  # of a message, next to its content
 _SLACK, _SHARE = 16, 0.9  # a served chat template may be shorter than the model's by this much
+HIDDEN = (
+    "a server's answer has no thought, although the model thinks. The tags around its thoughts are special tokens: if "
+    "a server strips them, thoughts are read as answers. Start it with a reasoning parser (vLLM, SGLang: "
+    "--reasoning-parser; llama.cpp: --reasoning-format auto) or with special tokens in its output (llama.cpp: "
+    "--special)"
+)
 
 
 class Reader:
@@ -42,6 +49,7 @@ class Reader:
     def __init__(self, tokenizer: "PreTrainedTokenizerBase | None", thinks: bool = False) -> None:
         self._tokenizer = tokenizer
         self.thinks = thinks or (tokenizer is not None and why_thinking(tokenizer) is not None)
+        self._decoder = None if tokenizer is None else Decoder(tokenizer)
         self._has_field = False
         self._lengths: dict[tuple[str, bool], int] = {}
         self.context: int | None = None  # of the server, if it says so
@@ -64,12 +72,20 @@ class Reader:
 
     def sent_stops(self, stops: Sequence[str]) -> list[str]:
         """The stop strings to send. For a thinking model most are left to `read`, because they would end the thought
-        too, except those that spell special tokens, which are missing from the text that `read` gets."""
-        return [
-            stop
-            for stop in stops
-            if stop and (not self.thinks or (self._tokenizer is not None and spells_special([stop], self._tokenizer)))
-        ]
+        too; those that spell special tokens are sent, except the tags around thoughts."""
+        return [stop for stop in stops if stop and (not self.thinks or self._ends_no_thought(stop))]
+
+    def _ends_no_thought(self, stop: str) -> bool:
+        if self._tokenizer is None or self._decoder is None or not spells_special([stop], self._tokenizer):
+            return False
+        return not any(mark in stop for mark in self._decoder.mark_texts)
+
+    def shows_special(self, stops: Sequence[str]) -> bool:
+        """Whether to ask a server for special tokens in its texts: if tags around thoughts are special tokens
+        (Magistral, gpt-oss), or if a stop string spells one. `read` removes the others."""
+        if self._tokenizer is None or self._decoder is None:
+            return False
+        return bool(self._decoder.marks) or spells_special(stops, self._tokenizer)
 
     def prompt_tokens(self, prompt: Prompt) -> int | None:
         """Number of tokens of the prompt in the model's own template; None without a tokenizer."""
@@ -128,6 +144,10 @@ class Reader:
                         "a server does not stop at stop strings: they are cut off here, at the cost of its tokens",
                     )
                 text, finish = cut, "stop"
+            if self._decoder is not None and self.shows_special(sampling.stop):
+                text = self._decoder.plain(text)
+                if self.thinks and self._decoder.marks and not split_thoughts(text).thought:
+                    tell("marks", HIDDEN)
             mean = round(sum(logprobs) / len(logprobs), 2) if logprobs else 0.0
             made.append(Completion(text, finish, read, tokens, mean + 0.0))
         return made
@@ -136,11 +156,10 @@ class Reader:
         """What the model wrote, its thought in front; a thought without an answer stays open."""
         message = getattr(choice, "message", None)
         if message is None:
-            return (open_thought(prompt.text) if prompt.rendered else self._open_thought) + _text(choice.text)
-        content = _text(message.content)
-        thought = next((text for field in _THOUGHT_FIELDS if (text := _text(getattr(message, field, None)))), None)
-        if thought is None:
-            return ("" if self._has_field else self._open_thought) + content
+            return _opened(open_thought(prompt.text) if prompt.rendered else self._open_thought, all_text(choice.text))
+        thought, content = said(message)
+        if not thought:
+            return _opened("" if self._has_field else self._open_thought, content)
         self._has_field = self.thinks = True
         opened = f"<think>\n{thought.strip()}"  # without content (null, "") it never reached an answer
         return f"{opened}\n</think>\n\n{content}" if content.strip() else opened
@@ -167,6 +186,11 @@ class Reader:
         return round(total / choices)
 
 
+def _opened(tag: str, text: str) -> str:
+    """The text with the thinking tag that its prompt ends in, which some servers have put there already."""
+    return text if text.lstrip().startswith(tag.strip()) else tag + text
+
+
 def checked(answer: Any) -> BaseModel:
     """Returns an answer if it contains completions; raises Unusable otherwise."""
     if not isinstance(answer, BaseModel):  # the client passes on anything that is not JSON, such as a proxy's page
@@ -186,15 +210,6 @@ def _finish(reason: str | None) -> str:
     if reason in _ALSO_STOPS:
         return "stop"
     return str(reason or "null")[:_LONGEST_REASON]
-
-
-def _text(content: Any) -> str:
-    """A text, or the text in a list of parts: [{"type": "text", "text": "12"}, ...]."""
-    if isinstance(content, list):
-        return "".join(_text(getattr(part, "text", part)) for part in content)
-    if isinstance(content, dict):
-        return _text(content.get("text"))
-    return content if isinstance(content, str) else ""
 
 
 def _logprobs(choice: Any) -> list[float]:

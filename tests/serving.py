@@ -6,7 +6,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,6 +42,8 @@ class Behaviour:
     """The text of every chat answer, unless it is as it is."""
     begins_with: str = ""
     """What every text begins with."""
+    special: tuple[str, ...] = ()
+    """Special tokens, which are in no text unless they are asked for."""
     reads_at_most: int | None = None
     """Prompts are cut to so many tokens, without a word."""
     seconds: float = 0.0
@@ -185,6 +187,7 @@ def _answer(engine: TransformersEngine, behaviour: Behaviour, asked: Any, chat: 
         return 400, {"error": {"message": f"maximum context length is {context} tokens"}}
     most = min(most or context - length, behaviour.most_tokens or context) * (1 if behaviour.honours_limit else 2)
     stop = (asked.get("stop") or ()) if behaviour.honours_stop else ()
+    hidden = behaviour.special if asked.get("skip_special_tokens", True) else ()
     temperature = asked.get("temperature", 1.0) if behaviour.honours_temperature else 0.0
     temperature = temperature or (0.0 if behaviour.honours_zero else 1.0)
     top_p = asked.get("top_p", 1.0) if behaviour.honours_top_p else 1.0
@@ -192,7 +195,7 @@ def _answer(engine: TransformersEngine, behaviour: Behaviour, asked: Any, chat: 
     sampling = Sampling(temperature, top_p, most, tuple(stop), seed)
     draws = range(asked.get("n", 1) if behaviour.honours_n else 1)
     made = engine.generate([Prompt(text, draw, rendered=not chat) for draw in draws], sampling)
-    choices = [_choice(index, one, chat, behaviour) for index, one in enumerate(made)]
+    choices = [_choice(index, one, chat, behaviour, hidden) for index, one in enumerate(made)]
     read = min(length, behaviour.reads_at_most or length)
     usage = {"prompt_tokens": read, "completion_tokens": sum(one.new_tokens for one in made), "total_tokens": 0}
     kind = "chat.completion" if chat else "text_completion"
@@ -216,7 +219,7 @@ def _holds(condition: str, asked: Mapping[str, Any]) -> bool:
     return {"=": operator.eq, "<": operator.lt, ">": operator.gt}[how](asked[name], float(value))
 
 
-def _choice(index: int, made: Completion, chat: bool, behaviour: Behaviour) -> dict[str, Any]:
+def _choice(index: int, made: Completion, chat: bool, behaviour: Behaviour, hidden: Sequence[str]) -> dict[str, Any]:
     finish = made.finish_reason if behaviour.ends_with == "as it did" else behaviour.ends_with
     choice: dict[str, Any] = {"index": index, "finish_reason": finish, "logprobs": None}
     if behaviour.gives_logprobs:
@@ -224,8 +227,10 @@ def _choice(index: int, made: Completion, chat: bool, behaviour: Behaviour) -> d
         content = [{"token": "", "logprob": value, "top_logprobs": []} for value in values]
         choice["logprobs"] = {"content": content} if chat else {"token_logprobs": values}
     text = behaviour.begins_with + made.text
-    hidden = "" if behaviour.content == "as it is" else made.text  # where no text is given, the thought has it
-    reasoning = None if behaviour.reasoning is None else behaviour.reasoning + hidden
+    for special in hidden:
+        text = text.replace(special, "")
+    instead = "" if behaviour.content == "as it is" else made.text  # where no text is given, the thought has it
+    reasoning = None if behaviour.reasoning is None else behaviour.reasoning + instead
     content = text if behaviour.content == "as it is" else behaviour.content
     message = {"role": "assistant", "content": content, "reasoning_content": reasoning}
     return choice | ({"message": message} if chat else {"text": text})
