@@ -96,6 +96,9 @@ class Elicitation:
     max_rounds: int
     temperature: float
     top_p: float
+    top_k: int
+    min_p: float
+    repetition_penalty: float
     max_new_tokens: int
 
 
@@ -105,6 +108,9 @@ class Answering:
 
     temperature: float
     top_p: float
+    top_k: int
+    min_p: float
+    repetition_penalty: float
     max_new_tokens: int
 
 
@@ -150,6 +156,16 @@ class Experiment:
         check_seed("seed", self.seed)
         if self.iterations > 1:
             self.engine.check_student(getattr(self.train.method, "rank", 0))  # a whole model has no rank
+        for key, penalty in (
+            ("elicit", self.elicit.repetition_penalty),
+            ("answer", self.answer.repetition_penalty),
+            ("eval", self.eval.repetition_penalty),
+        ):
+            if penalty != 1 and getattr(self.engine, "batching", "") == "continuous":
+                raise ConfigError(
+                    f"{key}.repetition_penalty is {penalty}, which engine.batching=continuous cannot apply: choose "
+                    "padded or auto, or a penalty of 1"
+                )
         if self.prompting.baselines and "base" not in self.roles:
             raise ConfigError(
                 f"prompting={self.prompting.name} asks the base model, which eval.models={list(self.eval.models)} "
@@ -265,7 +281,10 @@ class Experiment:
         """How the teacher writes; a teacher that thinks has room for it beside what it is asked for."""
         try:
             limit = node.max_new_tokens + (self.model.thinking_tokens if node.max_new_tokens > 0 else 0)
-            return Sampling(node.temperature, node.top_p, limit, stop, seed)
+            plain = Sampling(node.temperature, node.top_p, limit, stop, seed)
+            if isinstance(node, SelfVerification):
+                return plain
+            return replace(plain, top_k=node.top_k, min_p=node.min_p, repetition_penalty=node.repetition_penalty)
         except ValueError as error:
             raise ConfigError(f"{key}.{error}") from None
 

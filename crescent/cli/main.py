@@ -109,7 +109,7 @@ def run_job(config: DictConfig) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     node: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     from crescent.experiment import Job
-    from crescent.observers.narration import tell_formats, tell_thinking
+    from crescent.observers.narration import tell_formats, tell_recipes, tell_thinking
     from crescent.observers.summary import Summary
     from crescent.observers.tables import print_paths, print_table
     from crescent.pipeline import Runner, run
@@ -125,6 +125,7 @@ def run_job(config: DictConfig) -> None:
     console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
     console.say(f"{experiment.model.name} teaches {experiment.distill.student.name}; run folder {folder}")
     tell_formats(console, (experiment.model, experiment.distill.student), lambda: configured.experiment.device)
+    tell_recipes(console, *(str(job.runtime.choices.get(group, "none")) for group in ("recipe", "student_recipe")))
     tell_thinking(console, (experiment.model, experiment.distill.student))
     experiment = experiment.resolved()
     # what is tracked, compared and exported is what the run computed in

@@ -38,6 +38,11 @@ class Prompt:
 class Sampling:
     """How tokens are drawn. `temperature` 0 is greedy; `stop` strings end a completion and are cut from it.
 
+    `repetition_penalty` (Keskar et al., arXiv 1909.05858) divides positive logits of tokens that the prompt or the
+    completion has by it and multiplies negative ones, before all else. Then of the distribution at `temperature`
+    `top_k` keeps the k most likely tokens (0: all), `top_p` the nucleus of these, and `min_p` (arXiv 2407.01082) those
+    at least so likely relative to the most likely one.
+
     `keeps_stop_text`: of a stop string that spells special tokens only those tokens go and its other text stays, as
     lm-evaluation-harness leaves it.
     """
@@ -48,12 +53,21 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int = 0
     keeps_stop_text: bool = omit_from_key_at(False)
+    top_k: int = omit_from_key_at(0)
+    min_p: float = omit_from_key_at(0.0)
+    repetition_penalty: float = omit_from_key_at(1.0)
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
             raise UserError(f"temperature is {self.temperature}; it must be 0 (greedy) or more")
         if not 0 < self.top_p <= 1:
             raise UserError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
+        if self.top_k < 0:
+            raise UserError(f"top_k is {self.top_k}; it must be 0 (all tokens) or more")
+        if not 0 <= self.min_p <= 1:
+            raise UserError(f"min_p is {self.min_p}; it must be from 0 (all tokens) to 1")
+        if not 0 < self.repetition_penalty < float("inf"):
+            raise UserError(f"repetition_penalty is {self.repetition_penalty}; it must be above 0, and 1 is none")
         if self.max_new_tokens < 1:
             raise UserError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from crescent.core.errors import UserError
 from crescent.core.seed import check_seed
 from crescent.core.store import not_in_key, omit_from_key_at
+from crescent.engines import Sampling
 
 MODELS = ("teacher", "base", "student")
 PRIMARY = (
@@ -35,7 +36,7 @@ class EvaluationSettings:
 
     `models` are scored: the teacher (where another model is trained), the base before training, the student after it.
     `temperature` holds where a task does not sample itself; above 0, `samples` of each item are drawn and scored as
-    their mean, beside pass@k and maj@k.
+    their mean, beside pass@k and maj@k. `top_p`, `top_k`, `min_p` and `repetition_penalty` go with it.
     """
 
     name: str
@@ -55,6 +56,10 @@ class EvaluationSettings:
     models: tuple[str, ...] = not_in_key(default=MODELS)
     samples: int = omit_from_key_at(1)
     temperature: float = omit_from_key_at(0.0)
+    top_p: float = omit_from_key_at(1.0)
+    top_k: int = omit_from_key_at(0)
+    min_p: float = omit_from_key_at(0.0)
+    repetition_penalty: float = omit_from_key_at(1.0)
 
     def __post_init__(self) -> None:
         if len(set(self.tasks)) < len(self.tasks):
@@ -71,8 +76,10 @@ class EvaluationSettings:
                 f"eval.models is {list(self.models)}; it must be some of {', '.join(MODELS)}, each once. "
                 "eval=none scores none."
             )
-        if not 0 <= self.temperature < float("inf"):
-            raise UserError(f"eval.temperature is {self.temperature}; it must be 0 (greedy) or more")
+        try:
+            _ = self.sampling
+        except ValueError as error:
+            raise UserError(f"eval.{error}") from None
         if self.samples > 1 and self.temperature == 0:
             raise UserError(
                 f"eval.samples is {self.samples}, but greedy samples are all alike: set eval.temperature, such as 0.6"
@@ -83,3 +90,19 @@ class EvaluationSettings:
         check_seed("eval.seed", self.seed)
         if self.tasks and not self.primary:
             raise UserError("eval.primary is empty; name at least one metric, such as exact_match or acc")
+
+    @property
+    def sampling(self) -> Sampling:
+        """How answers are drawn where a task does not sample itself."""
+        return Sampling(
+            self.temperature, self.top_p, top_k=self.top_k, min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+        )  # fmt: skip
+
+    @property
+    def drawn(self) -> dict[str, float]:
+        """What `sampling` has beyond greedy decoding, as far as it matters."""
+        neutral = EvaluationSettings("")
+        matters = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty") if self.temperature else ()
+        names = matters or ("repetition_penalty",)
+        return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(neutral, name)}
