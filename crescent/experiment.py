@@ -19,6 +19,7 @@ from crescent.core.seed import check_seed
 from crescent.dedup import Dedup
 from crescent.dedup.stage import Diversify
 from crescent.domain import Domain
+from crescent.elicitation.openings import Opening
 from crescent.elicitation.stage import Elicit
 from crescent.engines import Engine, Sampling
 from crescent.engines.device import best_device
@@ -90,8 +91,10 @@ class Runtime(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Elicitation:
-    """The `elicit` node: how the bait is drawn from, and for how long."""
+    """The `elicit` node: how the teacher is brought to ask, and for how long."""
 
+    name: str
+    opening: Opening
     samples_per_round: int
     max_rounds: int
     temperature: float
@@ -238,6 +241,7 @@ class Experiment:
         """Raises ValueError with a suggested fix where a model's chat template or tokenizer, if it is on this machine,
         cannot be used."""
         self.engine.check(self.model)
+        self.elicit.opening.check(self.model, self.engine.loads_weights)
         check(self.distill.student)
         if self.eval.tasks and self.eval.chat_template and self.eval.system_prompt is not None:
             for weights in (*([self.model] if "teacher" in self.roles else []), self.distill.student):
@@ -250,7 +254,7 @@ class Experiment:
         try:
             asking = self._sampling(self.elicit, seed, "elicit", self.domain.ask_stop)
             return Stages(
-                Elicit(self.domain.bait, asking, self.elicit.samples_per_round),
+                self._elicit(asking),
                 Diversify(
                     self.dedup, self.domain.modify, asking, self.num_questions,
                     self.elicit.max_rounds, self.domain.min_chars, self.domain.max_chars,
@@ -268,6 +272,11 @@ class Experiment:
             raise
         except ValueError as error:
             raise ConfigError(str(error)) from None
+
+    def _elicit(self, asking: Sampling) -> Elicit:
+        """The bait matters, and so is in keys, only where the opening reads it."""
+        opening, count = self.elicit.opening, self.elicit.samples_per_round
+        return Elicit(self.domain.bait if opening.reads_bait else "", asking, count, opening, self.model)
 
     def _judging(self, seed: int) -> Sampling:
         """How the teacher judges its questions."""

@@ -125,14 +125,17 @@ def test_a_token_at_the_edge_of_the_nucleus_is_a_close_call_when_it_wins() -> No
     assert [int(value) for value in choose(logits, second_wins, Sampling(top_p=0.8))] == [1, 0]  # all three are inside
 
 
-@pytest.mark.parametrize("filters", [{"top_k": 1}, {"min_p": 0.5}, {"top_k": 2, "top_p": 0.9}])
-def test_a_token_at_the_edge_is_a_close_call_when_it_wins(filters: dict[str, float]) -> None:
+@pytest.mark.parametrize(("filters", "winner", "is_close"), [
+    ({"top_k": 1}, 1, True), ({"top_k": 2}, 1, False), ({"top_k": 3}, 3, True), ({"min_p": 0.5}, 3, True),
+    ({"min_p": 0.4}, 3, False), ({"min_p": 1.0}, 0, True),
+])  # fmt: skip
+def test_a_token_at_the_edge_of_what_is_kept_is_a_close_call_when_it_wins(
+    filters: dict[str, float], winner: int, is_close: bool
+) -> None:
     logits = torch.tensor([[0.4, 0.4 - 1e-6, 0.2, 0.2 - 1e-6]]).log()
-    last_wins = (
-        torch.tensor([[9.0, 9.0, 9.0, 0.01]]) if "top_k" not in filters else torch.tensor([[9.0, 0.01, 9.0, 9.0]])
-    )
-    _, close = choose(logits, last_wins, Sampling(**filters))  # type: ignore[arg-type]
-    assert bool(close) is (filters != {"top_k": 2, "top_p": 0.9})
+    numbers = torch.full((1, 4), 9.0).index_fill(1, torch.tensor([winner]), 0.01)
+    _, close = choose(logits, numbers, Sampling(**filters))  # type: ignore[arg-type]
+    assert bool(close) is is_close
 
 
 def test_random_numbers_belong_to_seed_prompt_draw_and_step() -> None:

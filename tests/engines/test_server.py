@@ -91,7 +91,7 @@ def test_a_server_that_ignores_a_part_of_sampling_is_refused_by_name_where_it_is
 @pytest.mark.parametrize(("owner", "sent"), [
     ("", {"top_k": 20, "min_p": 0.1, "repetition_penalty": 1.1}),
     ("vllm", {"top_k": 20, "min_p": 0.1, "repetition_penalty": 1.1}),
-    ("llamacpp", {"top_k": 20, "min_p": 0.1, "repeat_penalty": 1.1, "repeat_last_n": -1}),
+    ("llamacpp", {"top_k": 20, "min_p": 0.1, "repeat_penalty": 1.1, "repeat_last_n": 1 << 17}),
 ])  # fmt: skip
 def test_every_part_of_sampling_is_sent_by_the_server_s_own_name_for_it(
     owner: str, sent: dict[str, float], serve: Start

@@ -40,7 +40,8 @@ _PLAIN = {
     "llamacpp": {"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
     "lmdeploy": {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0},
 }
-_ALL_TOKENS = {"repeat_last_n": -1}  # llama.cpp looks for repetitions in the last 64 tokens
+_ALL_TOKENS = {"repeat_last_n": 1 << 17}  # llama.cpp looks for repetitions in the last 64 tokens
+_ORDER = {"samplers": ["penalties", "temperature", "top_k", "top_p", "min_p"]}  # llama.cpp's own has temperature last
 _OLLAMA = "library"  # its OpenAI interface has no field for these settings
 _TAKE_IDS = ("vllm", "sglang", "llamacpp")  # prompts of /v1/completions as token ids
 _TAKE_STOP_IDS = ("vllm", "sglang")  # their texts do not have special tokens, so that no stop string meets one
@@ -141,6 +142,8 @@ def beyond_plain(sampling: Sampling, plain: Mapping[str, Any]) -> dict[str, Any]
     """The fields for `top_k`, `min_p` and `repetition_penalty` where they have a value, as a server with such `plain`
     fields calls them."""
     fields: dict[str, Any] = {name: getattr(sampling, name) for name in ("top_k", "min_p") if getattr(sampling, name)}
+    if "repeat_penalty" in plain and (sampling.top_p < 1 or sampling.min_p) and sampling.temperature not in (0, 1):
+        fields |= _ORDER
     if sampling.repetition_penalty != 1 and "repeat_penalty" in plain:
         return {**fields, "repeat_penalty": sampling.repetition_penalty, **_ALL_TOKENS}
     return {**fields, "repetition_penalty": sampling.repetition_penalty} if sampling.repetition_penalty != 1 else fields
