@@ -8,6 +8,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from crescent.config.resolvers import register_resolvers
+from crescent.core.console import Console
+from crescent.observers.narration import tell_recipes
 
 OWN = ("organism", "organism_small", "organism_base", "hf")
 MODELS = sorted(f.stem for f in (ROOT / "conf" / "model").glob("*.yaml"))
@@ -82,3 +84,13 @@ def test_thinking_models_are_not_scored_greedily() -> None:
 def test_every_value_of_a_recipe_names_its_source(file: Path) -> None:
     values = [line for line in file.read_text().splitlines() if line.startswith("  ") and ":" in line]
     assert [line for line in values if "  # " not in line] == []
+
+
+def test_a_run_says_which_recipes_it_begins_from(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_recipes(Console(), "none", "none")
+    assert capsys.readouterr().err == ""
+    tell_recipes(Console(), "qwen3", "llama3")
+    told = " ".join(capsys.readouterr().err.split())
+    assert told == (
+        "recipe: qwen3 for asking and answering, llama3 for training and scoring (recipe=none: Crescent's own defaults)"
+    )
