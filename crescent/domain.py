@@ -13,7 +13,8 @@ from crescent.core.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """`bait` asks for one question; `modify` contains {question} and {neighbour}; `solve` contains {question}.
+    """`bait` asks for one question; from a list, each request draws one by seed. `modify` contains {question} and
+    {neighbour}; `solve` contains {question}.
 
     `answer` is a kind of `crescent.answers`; with `equality=symbolic`, algebraically equal answers vote together.
     Questions shorter than `min_chars` or longer than `max_chars` are invalid. `ask_stop` and `solve_stop` are stop
@@ -21,7 +22,7 @@ class Domain:
     """
 
     name: str
-    bait: str
+    bait: str | tuple[str, ...]
     modify: str
     solve: str
     answer: str = "number"
@@ -32,7 +33,10 @@ class Domain:
     solve_stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.bait.strip():
+        if isinstance(self.bait, tuple) and len(self.bait) == 1:
+            object.__setattr__(self, "bait", self.bait[0])
+        baits = (self.bait,) if isinstance(self.bait, str) else self.bait
+        if not baits or not all(bait.strip() for bait in baits):
             raise UserError("domain.bait is empty; it must ask the model for one question")
         for key, parts in (("modify", ("{question}", "{neighbour}")), ("solve", ("{question}",))):
             for part in parts:

@@ -19,6 +19,7 @@ from crescent.core.seed import check_seed
 from crescent.dedup import Dedup
 from crescent.dedup.stage import Diversify
 from crescent.domain import Domain
+from crescent.elicitation.openings import Opening
 from crescent.elicitation.stage import Elicit
 from crescent.engines import Engine, Sampling
 from crescent.engines.device import best_device
@@ -90,12 +91,17 @@ class Runtime(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Elicitation:
-    """The `elicit` node: how, and for how many rounds, the bait is sampled."""
+    """The `elicit` node: how, and for how many rounds, questions are sampled from the teacher."""
 
+    name: str
+    opening: Opening
     samples_per_round: int
     max_rounds: int
     temperature: float
     top_p: float
+    top_k: int
+    min_p: float
+    repetition_penalty: float
     max_new_tokens: int
 
 
@@ -105,6 +111,9 @@ class Answering:
 
     temperature: float
     top_p: float
+    top_k: int
+    min_p: float
+    repetition_penalty: float
     max_new_tokens: int
 
 
@@ -150,6 +159,16 @@ class Experiment:
         check_seed("seed", self.seed)
         if self.iterations > 1:
             self.engine.check_student(getattr(self.train.method, "rank", 0))  # full fine-tuning has no rank
+        for key, penalty in (
+            ("elicit", self.elicit.repetition_penalty),
+            ("answer", self.answer.repetition_penalty),
+            ("eval", self.eval.repetition_penalty),
+        ):
+            if penalty != 1 and getattr(self.engine, "batching", "") == "continuous":
+                raise ConfigError(
+                    f"{key}.repetition_penalty is {penalty}, which engine.batching=continuous cannot apply: choose "
+                    "padded or auto, or a penalty of 1"
+                )
         if self.prompting.baselines and "base" not in self.roles:
             raise ConfigError(
                 f"prompting={self.prompting.name} asks the base model, which eval.models={list(self.eval.models)} "
@@ -223,6 +242,7 @@ class Experiment:
         fix.
         """
         self.engine.check(self.model)
+        self.elicit.opening.check(self.model, self.engine.loads_weights)
         check(self.distill.student)
         if self.eval.tasks and self.eval.chat_template and self.eval.system_prompt is not None:
             for weights in (*([self.model] if "teacher" in self.roles else []), self.distill.student):
@@ -236,7 +256,7 @@ class Experiment:
         try:
             asking = self._sampling(self.elicit, seed, "elicit", self.domain.ask_stop)
             return Stages(
-                Elicit(self.domain.bait, asking, self.elicit.samples_per_round),
+                self._elicit(asking),
                 Diversify(
                     self.dedup, self.domain.modify, asking, self.num_questions,
                     self.elicit.max_rounds, self.domain.min_chars, self.domain.max_chars,
@@ -255,6 +275,11 @@ class Experiment:
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
+    def _elicit(self, asking: Sampling) -> Elicit:
+        """The bait matters, and so is in keys, only where the opening reads it."""
+        opening, count = self.elicit.opening, self.elicit.samples_per_round
+        return Elicit(self.domain.bait if opening.reads_bait else "", asking, count, opening, self.model)
+
     def _judging(self, seed: int) -> Sampling:
         """How the teacher judges its questions."""
         if isinstance(self.verify, SelfVerification):
@@ -267,7 +292,10 @@ class Experiment:
         """How the teacher generates; a teacher that thinks gets extra tokens for its thoughts."""
         try:
             limit = node.max_new_tokens + (self.model.thinking_tokens if node.max_new_tokens > 0 else 0)
-            return Sampling(node.temperature, node.top_p, limit, stop, seed)
+            plain = Sampling(node.temperature, node.top_p, limit, stop, seed)
+            if isinstance(node, SelfVerification):
+                return plain
+            return replace(plain, top_k=node.top_k, min_p=node.min_p, repetition_penalty=node.repetition_penalty)
         except ValueError as error:
             raise ConfigError(f"{key}.{error}") from None
 

@@ -29,6 +29,8 @@ class Behaviour:
     honours_temperature: bool = True
     honours_zero: bool = True
     honours_top_p: bool = True
+    ignores: tuple[str, ...] = ()
+    """Fields that it takes and does nothing with."""
     honours_limit: bool = True
     honours_stop: bool = True
     gives_logprobs: bool = True
@@ -192,7 +194,11 @@ def _answer(engine: TransformersEngine, behaviour: Behaviour, asked: Any, chat: 
     temperature = temperature or (0.0 if behaviour.honours_zero else 1.0)
     top_p = asked.get("top_p", 1.0) if behaviour.honours_top_p else 1.0
     seed = asked.get("seed", random.randrange(1 << 31)) if behaviour.honours_seed else 0
-    sampling = Sampling(temperature, top_p, most, tuple(stop), seed)
+    others = {name: asked[name] for name in ("top_k", "min_p") if name in asked and name not in behaviour.ignores}
+    penalty = asked.get("repeat_penalty" if behaviour.owned_by == "llamacpp" else "repetition_penalty", 1.0)
+    others["repetition_penalty"] = 1.0 if "repetition_penalty" in behaviour.ignores else penalty
+    others["top_k"] = max(0, others.get("top_k", 0))
+    sampling = Sampling(temperature, top_p, most, tuple(stop), seed, **others)
     draws = range(asked.get("n", 1) if behaviour.honours_n else 1)
     made = engine.generate([Prompt(text, draw, rendered=not chat) for draw in draws], sampling)
     choices = [_choice(index, one, chat, behaviour, hidden) for index, one in enumerate(made)]

@@ -114,7 +114,7 @@ def run_job(config: DictConfig) -> None:
     with console.working("starting"):
         node: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         from crescent.experiment import Job
-        from crescent.observers.narration import tell_formats, tell_thinking, tell_unusable_gpu
+        from crescent.observers.narration import tell_formats, tell_recipes, tell_thinking, tell_unusable_gpu
         from crescent.observers.summary import Summary
         from crescent.observers.tables import print_paths, print_table
         from crescent.pipeline import Runner, run
@@ -130,6 +130,8 @@ def run_job(config: DictConfig) -> None:
         console.say(f"{experiment.model.name} teaches {experiment.distill.student.name}; run folder {folder}")
         tell_unusable_gpu()
         tell_formats(console, (experiment.model, experiment.distill.student), lambda: configured.experiment.device)
+        choices = job.runtime.choices
+        tell_recipes(console, *(str(choices.get(group, "none")) for group in ("recipe", "student_recipe")))
         tell_thinking(console, (experiment.model, experiment.distill.student))
         experiment = experiment.resolved()
         # record the number format that the run computes in: it is tracked, compared and exported

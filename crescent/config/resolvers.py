@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from crescent.core.cache import models_folder
 
+NO_RECIPE = "none"
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -28,5 +29,20 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("crescent", lambda path: str(PACKAGE / path), replace=True)
     OmegaConf.register_new_resolver("crescent_assets", lambda *_: str(assets()), replace=True)
     OmegaConf.register_new_resolver("crescent_models", lambda file: str(models_folder() / file), replace=True)
+    OmegaConf.register_new_resolver("crescent_recipe", lambda model: _recipe_for("recipe", model), replace=True)
+    OmegaConf.register_new_resolver("crescent_student_recipe", _student_recipe, replace=True)
     OmegaConf.register_new_resolver("crescent_names", "+".join, replace=True)
     OmegaConf.register_new_resolver("crescent_env", lambda name, other: os.environ.get(name) or other, replace=True)
+
+
+def _student_recipe(recipe: str, distill: str, model: str) -> str:
+    """The recipe for the student of a run; none where the user has turned recipes off."""
+    student = model if distill == "self" else distill
+    return NO_RECIPE if recipe == NO_RECIPE else _recipe_for("student_recipe", student)
+
+
+def _recipe_for(group: str, model: str) -> str:
+    """The recipe whose name the model's begins with, the longest if there are several: qwen3 for qwen3_4b."""
+    names = [file.stem for file in (assets() / "conf" / group).glob("*.yaml")]
+    fitting = [name for name in names if f"{model}_".startswith(f"{name}_")]
+    return max(fitting, key=len, default=NO_RECIPE)

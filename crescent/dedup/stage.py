@@ -150,7 +150,7 @@ class _RoundLoop:
             why = ", ".join(f"{reason}: {count}" for reason, count in reasons)
             raise UserError(
                 f"no valid question in {len(self.decisions)} completions of the bait ({why}). "
-                "Look at domain.bait and at the samples in the store's artifacts/elicit folder."
+                "Look at domain.bait (or elicit.opening) and at the samples in the store's artifacts/elicit folder."
             )
 
     def _round(self, index: int) -> None:

@@ -1,4 +1,4 @@
-"""Elicitation: a bait prompt makes the model write raw questions, as an indexed stream.
+"""Elicitation: a bait prompt, or an opened user turn, makes the model write raw questions, as an indexed stream.
 
 In: an engine and a bait. Out: shard i of raw samples, a function of (engine identity, bait, sampling, seed, i) and of
 nothing downstream, so all dedup strategies see the same candidates. Samples are not judged here: see `diversify`.
@@ -7,16 +7,18 @@ Several rounds may be generated together if the engine has room. Prefetched roun
 so prefetching does not change committed artifacts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from crescent.core.context import EngineHandle, ModelKeys, Stage, StageContext
 from crescent.core.errors import UserError
-from crescent.core.records import RawQuestion
-from crescent.core.store import Artifact, Key, Outcome, Store, renamed_in_key
+from crescent.core.records import RawQuestion, text_id
+from crescent.core.store import Artifact, Key, Outcome, Store, not_in_key, omit_from_key_at, renamed_in_key
+from crescent.elicitation.openings import Bait, Opening
 from crescent.engines import Completion, Finished, Prompt, Sampling, unfinished
 from crescent.engines.journal import Journal
+from crescent.engines.weights import Weights
 
 MAX_ROUND = 1_000_000  # a round is held in memory
 
@@ -24,19 +26,20 @@ MAX_ROUND = 1_000_000  # a round is held in memory
 @dataclass(frozen=True, slots=True)
 class Elicit(Stage):
     """Settings. `samples_per_round` completions of `bait` form one shard (the paper: 550 rounds of 100 at temperature
-    1)."""
+    1). From several baits, each draw takes one by seed. `opening` turns the bait into a prompt for the model of
+    `weights`."""
 
     NAME: ClassVar[str] = "elicit"
     VERSION: ClassVar[int] = 2
     LAZY: ClassVar[bool] = True
 
-    bait: str
+    bait: str | tuple[str, ...]
     sampling: Sampling
     samples_per_round: int = renamed_in_key("round_size", default=100)
+    opening: Opening = omit_from_key_at(Bait())
+    weights: Weights | None = not_in_key(default=None)
 
     def __post_init__(self) -> None:
-        if not self.bait.strip():
-            raise UserError("domain.bait is empty; it must ask the model for one question")
         if self.samples_per_round < 1:
             raise UserError(f"elicit.samples_per_round is {self.samples_per_round}; it must be at least 1")
         if self.samples_per_round > MAX_ROUND:
@@ -56,7 +59,20 @@ class Elicit(Stage):
 
     def prompts(self, index: int) -> list[Prompt]:
         """Prompts of round `index`."""
-        return [Prompt(self.bait, draw) for draw in self.draws(index)]
+        opened = [(draw, self.opening.open(self._bait(draw), self.weights)) for draw in self.draws(index)]
+        return [Prompt(one.text, draw, one.rendered) for draw, one in opened]
+
+    @property
+    def asking(self) -> Sampling:
+        """How the prompts are completed: `sampling`, with what the opening adds to its stops."""
+        stop = self.opening.open(self._bait(0), self.weights).stop
+        return replace(self.sampling, stop=(*self.sampling.stop, *stop)) if stop else self.sampling
+
+    def _bait(self, draw: int) -> str:
+        """The bait of a draw, by seed."""
+        if isinstance(self.bait, str):
+            return self.bait
+        return self.bait[int(text_id(str(self.sampling.seed), str(draw))[:8], 16) % len(self.bait)]
 
 
 class Stream:
@@ -89,7 +105,7 @@ class Stream:
         shard = self._store.build(self._shard_key(index), build)
         if not shard.reused:
             with self._store.lock(f"stream-{self.key}"):
-                self._journal().forget(stage.prompts(index), stage.sampling)
+                self._journal().forget(stage.prompts(index), stage.asking)
         return shard
 
     def _generate(self, index: int, rounds: int, finished: Finished | None) -> list[Completion]:
@@ -98,12 +114,12 @@ class Stream:
         stage = self._stage
         with self._store.lock(f"stream-{self.key}"):
             journal = self._journal()
-            kept = journal.find(stage.prompts(index), stage.sampling)
+            kept = journal.find(stage.prompts(index), stage.asking)
             if kept is not None:
                 return kept
             others = [one for one in range(index + 1, index + rounds) if not self._is_committed(one)]
             prompts = [prompt for one in (index, *others) for prompt in stage.prompts(one)]
-            return journal.generate(self._engine.get, prompts, stage.sampling, finished)[: stage.samples_per_round]
+            return journal.generate(self._engine.get, prompts, stage.asking, finished)[: stage.samples_per_round]
 
     def _is_committed(self, index: int) -> bool:
         return self._store.open(self._stage.NAME, self._shard_key(index).digest) is not None

@@ -39,6 +39,11 @@ class Sampling:
     """How tokens are sampled. `temperature` 0 is greedy; a completion ends at the first of the `stop` strings, which is
     cut off.
 
+    First, `repetition_penalty` (Keskar et al., arXiv 1909.05858) divides positive logits of tokens that occur in the
+    prompt or the completion, and multiplies negative ones. Then, of the distribution at `temperature`, `top_k` keeps
+    the k most likely tokens (0: all), `top_p` the nucleus of these, and `min_p` (arXiv 2407.01082) the tokens whose
+    probability is at least this share of the most likely one's.
+
     `keeps_stop_text`: if a stop string spells special tokens, only those tokens are removed and its other text stays,
     as lm-evaluation-harness leaves it.
     """
@@ -49,12 +54,21 @@ class Sampling:
     stop: tuple[str, ...] = ()
     seed: int = 0
     keeps_stop_text: bool = omit_from_key_at(False)
+    top_k: int = omit_from_key_at(0)
+    min_p: float = omit_from_key_at(0.0)
+    repetition_penalty: float = omit_from_key_at(1.0)
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
             raise UserError(f"temperature is {self.temperature}; it must be 0 (greedy) or more")
         if not 0 < self.top_p <= 1:
             raise UserError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
+        if self.top_k < 0:
+            raise UserError(f"top_k is {self.top_k}; it must be 0 (all tokens) or more")
+        if not 0 <= self.min_p <= 1:
+            raise UserError(f"min_p is {self.min_p}; it must be from 0 (all tokens) to 1")
+        if not 0 < self.repetition_penalty < float("inf"):
+            raise UserError(f"repetition_penalty is {self.repetition_penalty}; it must be above 0, and 1 is none")
         if self.max_new_tokens < 1:
             raise UserError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
 

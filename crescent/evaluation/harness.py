@@ -98,7 +98,7 @@ def score_task(
     count = settings.samples if source.generates and isinstance(prompting, Plain) else 1
     inner = HarnessModel(
         engine, console, title, settings.max_new_tokens, settings.seed, settings.loglikelihood_batch, settings.stop,
-        Slices(work / "loglikelihoods.jsonl") if work else None, thinking_tokens, settings.temperature, count,
+        Slices(work / "loglikelihoods.jsonl") if work else None, thinking_tokens, settings.sampling, count,
     )  # fmt: skip
     runs, tables, conditions = [], [], {}
     for sample in range(count):
@@ -215,7 +215,8 @@ def _conditions(
 def _sampled(settings: EvaluationSettings, thinking_tokens: int, count: int) -> dict[str, Any]:
     """Conditions that only some scores have."""
     thinking = {"thinking_tokens": thinking_tokens} if thinking_tokens else {}
-    return {**thinking, "samples": count, "temperature": settings.temperature} if settings.temperature else thinking
+    drawn = settings.drawn
+    return {**thinking, **({"samples": count} if "temperature" in drawn else {}), **drawn}
 
 
 def _bootstrap_iters(loaded: dict[str, Any]) -> int:

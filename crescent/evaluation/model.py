@@ -31,7 +31,9 @@ from crescent.evaluation.loglikelihood_journal import Slices
 log = logging.getLogger(__name__)
 REQUESTS_BETWEEN_MARKS = 1024
 HINT = "Use a smaller model or model.dtype=bfloat16, or stop other processes that use the memory."
-KNOWN_ARGUMENTS = {"until", "max_gen_toks", "do_sample", "temperature", "top_p"}
+DRAWN = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+KNOWN_ARGUMENTS = {"until", "max_gen_toks", "do_sample", *DRAWN}
+GREEDY = Sampling(temperature=0.0)
 
 
 @runtime_checkable
@@ -50,9 +52,9 @@ class HarnessModel(LM):
     `slices` keeps log-likelihoods if the run is killed, as the engine's journal keeps texts.
 
     `thinking_tokens` are added to each limit, for thoughts before an answer; stop strings, filters and metrics see only
-    the answer. `temperature` applies if a task does not sample itself. `samples` of each request are drawn together;
-    `sample` selects the one that is returned. `completions` are those of the last `generate_until`, in its order and
-    without thoughts; `thoughts` holds (tokens, 1 if cut off at the limit, else 0) for each.
+    the answer. `drawn` applies if a task does not sample itself. `samples` of each request are drawn together; `sample`
+    selects the one that is returned. `completions` are those of the last `generate_until`, in its order and without
+    thoughts; `thoughts` holds (tokens, 1 if cut off at the limit, else 0) for each.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class HarnessModel(LM):
         stop: Sequence[str] = (),
         slices: Slices | None = None,
         thinking_tokens: int = 0,
-        temperature: float = 0.0,
+        drawn: Sampling = GREEDY,
         samples: int = 1,
     ) -> None:
         super().__init__()
@@ -79,7 +81,7 @@ class HarnessModel(LM):
         self._model, self.tokenizer = engine.model, engine.tokenizer
         self._max_length = resolve_max_length(self._model.config, self.tokenizer)
         self._stop, self._slices = tuple(stop), slices
-        self._thinking_tokens, self._temperature, self._samples = thinking_tokens, temperature, samples
+        self._thinking_tokens, self._unasked, self._samples = thinking_tokens, drawn, samples
         self._drawn: dict[tuple[str, Sampling, int], list[Completion]] = {}
         self.sample = 0
         self.completions: list[Completion] = []
@@ -235,11 +237,10 @@ class HarnessModel(LM):
         ignored = sorted(options.keys() - KNOWN_ARGUMENTS)
         if ignored:
             log.warning("%s: generation_kwargs %s are not supported and are ignored", self._title, ", ".join(ignored))
-        drawn = options["do_sample"]
+        asked = {"temperature": 0.0, **{name: options[name] for name in DRAWN if options.get(name) is not None}}
         stop = (*(stop for stop in options["until"] if stop), *self._stop)
-        return Sampling(
-            temperature=options.get("temperature", 0.0) if drawn else self._temperature,
-            top_p=options.get("top_p", 1.0) if drawn else 1.0,
+        return replace(
+            Sampling(**asked) if options["do_sample"] else self._unasked,
             max_new_tokens=options["max_gen_toks"] + self._thinking_tokens,
             stop=stop,
             seed=self._seed,

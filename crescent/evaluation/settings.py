@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from crescent.core.errors import UserError
 from crescent.core.seed import check_seed
 from crescent.core.store import not_in_key, omit_from_key_at
+from crescent.engines import Sampling
 
 MODELS = ("teacher", "base", "student")
 PRIMARY = (
@@ -34,8 +35,9 @@ class EvaluationSettings:
     examples.
 
     `models` are the scored models: the teacher (if another model is trained), the base before training, the student
-    after it. `temperature` applies to tasks that do not sample themselves; if it is above 0, `samples` responses per
-    item are drawn and scored as their mean, with pass@k and maj@k in addition.
+    after it. `temperature` applies to tasks that do not sample themselves, with `top_p`, `top_k`, `min_p` and
+    `repetition_penalty`; if it is above 0, `samples` responses per item are drawn and scored as their mean, with pass@k
+    and maj@k in addition.
     """
 
     name: str
@@ -55,6 +57,10 @@ class EvaluationSettings:
     models: tuple[str, ...] = not_in_key(default=MODELS)
     samples: int = omit_from_key_at(1)
     temperature: float = omit_from_key_at(0.0)
+    top_p: float = omit_from_key_at(1.0)
+    top_k: int = omit_from_key_at(0)
+    min_p: float = omit_from_key_at(0.0)
+    repetition_penalty: float = omit_from_key_at(1.0)
 
     def __post_init__(self) -> None:
         if len(set(self.tasks)) < len(self.tasks):
@@ -71,8 +77,10 @@ class EvaluationSettings:
                 f"eval.models is {list(self.models)}; it must be some of {', '.join(MODELS)}, each once. "
                 "eval=none scores nothing."
             )
-        if not 0 <= self.temperature < float("inf"):
-            raise UserError(f"eval.temperature is {self.temperature}; it must be 0 (greedy) or more")
+        try:
+            _ = self.sampling
+        except ValueError as error:
+            raise UserError(f"eval.{error}") from None
         if self.samples > 1 and self.temperature == 0:
             raise UserError(
                 f"eval.samples is {self.samples}, but greedy samples are all equal: set eval.temperature, such as 0.6"
@@ -83,3 +91,19 @@ class EvaluationSettings:
         check_seed("eval.seed", self.seed)
         if self.tasks and not self.primary:
             raise UserError("eval.primary is empty; name at least one metric, such as exact_match or acc")
+
+    @property
+    def sampling(self) -> Sampling:
+        """How answers are drawn where a task does not sample itself."""
+        return Sampling(
+            self.temperature, self.top_p, top_k=self.top_k, min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+        )  # fmt: skip
+
+    @property
+    def drawn(self) -> dict[str, float]:
+        """What `sampling` has beyond greedy decoding, as far as it matters."""
+        neutral = EvaluationSettings("")
+        matters = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty") if self.temperature else ()
+        names = matters or ("repetition_penalty",)
+        return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(neutral, name)}

@@ -108,7 +108,7 @@ class Evaluate(Stage):
         baseline = {} if isinstance(self.prompting, Plain) else {"prompting": self.prompting}
         stop = {"stop": settings.stop} if settings.stop else {}
         thinking = {"thinking_tokens": self.thinking_tokens} if self.thinking_tokens else {}
-        drawn: dict[str, Any] = {"temperature": settings.temperature} if settings.temperature else {}
+        drawn: dict[str, Any] = settings.drawn
         if settings.samples > 1 and isinstance(self.prompting, Plain):  # baselines are sampled once
             drawn["samples"] = settings.samples
         decides = {

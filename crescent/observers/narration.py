@@ -61,6 +61,14 @@ def tell_thinking(console: Console, models: Sequence[Weights]) -> None:
             )
 
 
+def tell_recipes(console: Console, teacher: str, student: str) -> None:
+    """Which recipes (conf/recipe, conf/student_recipe) the settings of this run begin from, where there are any."""
+    used = {"for asking and answering": teacher, "for training and scoring": student}
+    named = [f"{name} {what}" for what, name in used.items() if name != "none"]
+    if named:
+        console.say(f"recipe: {', '.join(named)} (recipe=none: Crescent's own defaults)")
+
+
 class Narrator(Events):
     """Prints each event: a heading for each step, its counts, and a real example from it."""
 

@@ -77,7 +77,7 @@ def measure(experiment: Experiment, store: Store, console: Console) -> Probe:
     stages, name = experiment.stages(), experiment.model.name
     with closing(lazy_engine(experiment.engine, experiment.model, store, LocalBackend(), console)) as engine:
         bait = list(islice(chain.from_iterable(map(stages.elicit.prompts, range(MOST_ROWS))), MOST_ROWS))
-        raw = write(engine.get(), bait, stages.elicit.sampling, console, f"probe: questions by {name}")
+        raw = write(engine.get(), bait, stages.elicit.asking, console, f"probe: questions by {name}")
         questions, share = _questions(experiment, raw, console)
         asked = (questions * MOST_ROWS)[:MOST_ROWS]
         prompts = [Prompt(fill(experiment.domain.solve, question=text), draw) for draw, text in enumerate(asked)]

@@ -29,7 +29,7 @@ OVERLAYS = [
 def test_every_choice_and_every_overlay_composes(choice: str) -> None:
     made = experiment(choice, *MANDATORY.get(choice, ()))
     group, _, name = choice.lstrip("+").partition("=")
-    if group.partition("/")[0] not in ("experiments", "sweeps", "tracking"):
+    if group.partition("/")[0] not in ("experiments", "sweeps", "tracking", "recipe", "student_recipe"):
         assert (group == "model" and name == "hf") or getattr(made, group).name == name
 
 
@@ -94,6 +94,10 @@ MISTAKES = [
     ("source.num_pairs=0", "source.num_pairs is 0"),
     ("elicit.top_p=0", "elicit.top_p is 0"),
     ("answer.temperature=-1", "answer.temperature is -1"),
+    ("elicit.top_k=-1", "elicit.top_k is -1; it must be 0 (all tokens) or more"),
+    ("answer.min_p=1.1", "answer.min_p is 1.1; it must be from 0"),
+    ("answer.repetition_penalty=0", "answer.repetition_penalty is 0"),
+    ("eval.top_k=-1", "eval.top_k is -1"),
     ("engine.device=tpu", "engine.device is 'tpu'"),
     ("model.dtype=int3", "model.dtype is 'int3'"),
     ("train.learning_rate=0", "train.learning_rate is 0"),

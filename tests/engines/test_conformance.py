@@ -190,3 +190,21 @@ def test_what_is_declared_deterministic_is(engine: Engine) -> None:
     if not engine.deterministic:
         pytest.skip("this engine promises no text twice")
     assert engine.generate(prompts[::-1], DRAWN)[::-1] == engine.generate(prompts, DRAWN)
+
+
+@pytest.mark.parametrize("narrow", [{"top_p": 1e-6}, {"top_k": 1}, {"min_p": 1.0}])
+def test_a_choice_among_one_token_is_greedy(case: Case, narrow: dict[str, float]) -> None:
+    sampling = Sampling(max_new_tokens=8, seed=3, **narrow)  # type: ignore[arg-type]
+    greedy = case.reference.generate(TEXTS[:2], Sampling(temperature=0, max_new_tokens=8))
+    assert [one.text for one in case.engine.generate(TEXTS[:2], sampling)] == [one.text for one in greedy]
+
+
+def test_what_was_written_before_is_penalised_as_by_the_reference(case: Case) -> None:
+    penalised, prompts = Sampling(temperature=0, max_new_tokens=12, repetition_penalty=30.0), [TEXTS[0], TEXTS[3]]
+    if isinstance(case.engine, TransformersEngine) and case.engine.batching == "continuous":
+        with pytest.raises(ValueError, match=r"leaves out repetition_penalty, which is 30\.0\. Choose padded or auto"):
+            case.engine.generate(prompts, penalised)
+        return
+    made, expected = case.engine.generate(prompts, penalised), case.reference.generate(prompts, penalised)
+    assert [one.text for one in made] == [one.text for one in expected]
+    assert expected != case.reference.generate(prompts, GREEDY)

@@ -70,9 +70,18 @@ def test_a_prompt_that_does_not_fit_has_no_completion_and_the_others_have(engine
     assert made[0].new_tokens > 0 and (made[1].text, made[1].finish_reason, made[1].new_tokens) == ("", "length", 0)
 
 
-def test_top_p_is_honoured(engine: ServerEngine) -> None:
-    made = engine.generate([Prompt(QUESTION, draw) for draw in range(4)], Sampling(top_p=1e-6, max_new_tokens=12))
-    assert len({one.text for one in made}) == 1
+@pytest.mark.parametrize("narrow", [{"top_p": 1e-6}, {"top_k": 1}, {"min_p": 1.0}])
+def test_every_part_of_sampling_is_honoured(narrow: dict[str, float], engine: ServerEngine) -> None:
+    sampling = Sampling(0.9, max_new_tokens=12, **narrow)  # type: ignore[arg-type]
+    made = engine.generate([Prompt(QUESTION, draw) for draw in range(4)], sampling)
+    greedy = engine.generate([QUESTION], Sampling(temperature=0, max_new_tokens=12))
+    assert {one.text for one in made} == {one.text for one in greedy}
+
+
+def test_what_the_prompt_has_is_penalised(engine: ServerEngine) -> None:
+    [free] = engine.generate([QUESTION], Sampling(temperature=0, max_new_tokens=12))
+    [held] = engine.generate([QUESTION], Sampling(temperature=0, max_new_tokens=12, repetition_penalty=30.0))
+    assert "2 + 2" in free.text and "2" not in held.text
 
 
 def test_control_tokens_that_a_question_spells_do_not_end_its_turn(engine: ServerEngine) -> None:

@@ -166,7 +166,9 @@ def test_a_field_that_the_server_does_not_name_is_found(condition: str, serve: S
     ("condition", "sampling", "named"),
     [("temperature<0.1", Sampling(temperature=0.0), "refuses temperature 0 "),
      ("temperature>1", Sampling(temperature=1.5), r"refuses temperature 1\.5 "),
-     ("top_p<1", Sampling(top_p=0.9), r"refuses top_p 0\.9 ")],
+     ("top_p<1", Sampling(top_p=0.9), r"refuses top_p 0\.9 "),
+     ("top_k>1", Sampling(top_k=20), r"refuses top_k 20 "),
+     ("repetition_penalty>1", Sampling(repetition_penalty=1.1), r"refuses repetition_penalty 1\.1 ")],
 )  # fmt: skip
 def test_a_value_that_the_run_asks_for_is_not_left_out(
     condition: str, sampling: Sampling, named: str, serve: Start

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,32 @@ def test_a_server_that_honours_top_p_is_asked_about_it_once(serve: Start) -> Non
     for _ in range(2):
         asker.generate(PROMPTS, Sampling(top_p=0.9, max_new_tokens=6))
     assert sum(asked["top_p"] < 1e-3 for asked in seen.seen) == 4
+
+
+PARTS = {"top_k": 20, "min_p": 0.1, "repetition_penalty": 1.1}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_server_that_ignores_a_part_of_sampling_is_refused_by_name_where_it_is_used(part: str, serve: Start) -> None:
+    asker = engine(serve(Behaviour(ignores=(part,))).start())
+    assert len(asker.generate(PROMPTS, DRAWN)) == 10
+    with pytest.raises(ValueError, match=rf"ignores {part}: .* or leave {part} at [01]\."):
+        asker.generate(PROMPTS, replace(DRAWN, **{part: PARTS[part]}))
+
+
+@pytest.mark.parametrize(("owner", "sent"), [
+    ("", {"top_k": 20, "min_p": 0.1, "repetition_penalty": 1.1}),
+    ("vllm", {"top_k": 20, "min_p": 0.1, "repetition_penalty": 1.1}),
+    ("llamacpp", {"top_k": 20, "min_p": 0.1, "repeat_penalty": 1.1, "repeat_last_n": 1 << 17}),
+])  # fmt: skip
+def test_every_part_of_sampling_is_sent_by_the_server_s_own_name_for_it(
+    owner: str, sent: dict[str, float], serve: Start
+) -> None:
+    seen = Behaviour(owned_by=owner)
+    engine(serve(seen).start()).generate(PROMPTS, replace(DRAWN, **PARTS))
+    assert seen.seen[-1].items() >= sent.items()
+    others = {"repetition_penalty", "repeat_penalty", "repeat_last_n"} - sent.keys()
+    assert not others & seen.seen[-1].keys()
 
 
 def test_a_server_that_cuts_prompts_is_refused(serve: Start, tiny_llama: Path) -> None:

@@ -202,8 +202,8 @@ def test_a_server_that_does_not_show_special_tokens_is_named(
     behaviour = Behaviour(begins_with="[THINK]I count.[/THINK]", special=HIDDEN)
     behaviour.refuses = {"skip_special_tokens": (400, refused)}
     asked(serve(behaviour).start(), path=folder, thinking_tokens=8)
-    assert caplog.text.count("does not take skip_special_tokens") == 1
-    assert caplog.text.count("a server's answer has no thought, though the model thinks") == 1
+    assert caplog.text.count("does not accept skip_special_tokens") == 1
+    assert caplog.text.count("a server's answer has no thought, although the model thinks") == 1
     caplog.clear()
     asked(serve(Behaviour(reasoning="I count.", special=HIDDEN)).start(), path=folder, thinking_tokens=8)
     assert "has no thought" not in caplog.text

@@ -149,3 +149,30 @@ def test_nucleus_sampling_draws_only_from_the_nucleus(engine: TransformersEngine
     tiny = Sampling(temperature=1.0, top_p=1e-6, max_new_tokens=12)
     greedy = [made.text for made in engine.generate(TEXTS, Sampling(temperature=0, max_new_tokens=12))]
     assert [made.text for made in engine.generate(TEXTS, tiny)] == greedy
+
+
+FULL = Sampling(0.9, 0.95, 24, seed=3, top_k=20, min_p=0.02, repetition_penalty=3.0)
+
+
+def test_completions_with_every_part_of_sampling_do_not_depend_on_the_batch(engine: TransformersEngine) -> None:
+    prompts = [Prompt(text, draw) for text in TEXTS for draw in range(4)]
+    whole = engine.generate(prompts, FULL)
+    assert with_batch(engine, 1).generate(prompts, FULL) == whole == with_batch(engine, 5).generate(prompts, FULL)
+    assert whole != engine.generate(prompts, SHORT)
+
+
+def test_a_penalty_for_repetition_is_the_library_s_own(engine: TransformersEngine) -> None:
+    for text in TEXTS:
+        ids = torch.tensor([engine.encode(Prompt(text))])
+        made: Any = engine.model.generate(
+            ids, do_sample=False, max_new_tokens=24, repetition_penalty=30.0, attention_mask=torch.ones_like(ids)
+        )  # type: ignore[operator]
+        expected = engine.tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
+        ours = engine.generate([text], Sampling(temperature=0, max_new_tokens=24, repetition_penalty=30.0))[0]
+        assert ours.text == expected != engine.generate([text], Sampling(temperature=0, max_new_tokens=24))[0].text
+
+
+def test_auto_pads_where_continuous_batches_would_leave_the_penalty_out(engine: TransformersEngine) -> None:
+    auto = TransformersEngine(engine.model, engine.tokenizer, "w", batching="auto")
+    auto.batching, auto._decoder = "continuous", None  # type: ignore[assignment]
+    assert auto.generate(TEXTS, FULL) == engine.generate(TEXTS, FULL)

@@ -10,6 +10,7 @@ from stage_context import closable, stage_context
 from crescent.core.console import Console
 from crescent.core.records import TaskScore
 from crescent.core.store import Store
+from crescent.engines import Sampling
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.evaluation.many_samples import combine, combine_scores
 from crescent.evaluation.model import HarnessModel
@@ -93,14 +94,14 @@ def asked(model: HarnessModel, **arguments: Any) -> list[Instance]:
 def test_samples_are_drawn_once_each_at_the_temperature_and_none_is_another_s(
     engine: TransformersEngine, console: Console
 ) -> None:
-    model, texts = HarnessModel(engine, console, "t", temperature=1.0, samples=3), []
+    model, texts = HarnessModel(engine, console, "t", drawn=Sampling(), samples=3), []
     for sample in range(3):
         model.sample = sample
         texts += model.generate_until(asked(model))
     assert len(set(texts)) == 6  # two equal requests in three samples
     model.sample = 1
     assert model.generate_until(asked(model)) == texts[2:4]
-    single = HarnessModel(engine, console, "t", temperature=1.0)
+    single = HarnessModel(engine, console, "t", drawn=Sampling())
     assert single.generate_until(asked(single)) == texts[:2]
     greedy = HarnessModel(engine, console, "t")
     assert len(set(greedy.generate_until(asked(greedy)))) == 1

@@ -82,3 +82,10 @@ def test_a_job_that_cannot_be_is_named(override: str, message: str, multirun: Di
 def test_what_hydra_tells_a_job_of_itself_is_known_when_it_is_planned(multirun: DictConfig) -> None:
     (made,) = experiments(planned(("name=${hydra:job.num}-${hydra:runtime.output_dir}",)), multirun)
     assert made.name == f"0-{Path('m').absolute()}/0"
+
+
+def test_a_sweep_over_models_brings_each_its_recipe(multirun: DictConfig) -> None:
+    models = ("llama3_8b_instruct", "qwen3_thinking_4b", "organism")
+    made = list(experiments(planned(*((f"model={name}", "answer.top_p=0.5") for name in models)), multirun))
+    drawn = [(one.answer.temperature, one.answer.top_p, one.answer.top_k, one.train.max_length) for one in made]
+    assert drawn == [(0.6, 0.5, 0, 2560), (0.6, 0.5, 20, 2560), (1.0, 0.5, 0, 1024)]

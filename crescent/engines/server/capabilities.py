@@ -6,7 +6,7 @@ Servers are probed independently, so one that is down does not delay the others.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,8 +25,11 @@ NEUTRAL = "How are you?"
 _HOT = Sampling(temperature=2.0, max_new_tokens=32)
 BY_CHANCE = 8  # tokens from which two samples at a high temperature are not equal by chance
 _HEATS = (2.0, 1.5, 1.0)  # tried in this order; the hottest that a server accepts is used
+_PLAIN_SAMPLING = Sampling(max_new_tokens=16)
 _GREEDY = Sampling(temperature=0.0, max_new_tokens=16)
-_NARROW = Sampling(temperature=2.0, top_p=1e-6, max_new_tokens=16)
+_NARROWEST = {"top_p": 1e-6, "top_k": 1, "min_p": 1.0}
+"""With each of these alone all samples are alike, however hot."""
+_STRONG = 100.0  # a penalty with which no token is repeated while there is another
 
 # Settings beyond the OpenAI interface that servers fill from their own defaults (llama.cpp: top_k 40, min_p 0.05) or
 # from the model's generation_config.json (vLLM, SGLang). The server is identified by `owned_by` in /v1/models.
@@ -36,6 +39,8 @@ _PLAIN = {
     "llamacpp": {"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
     "lmdeploy": {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0},
 }
+_ALL_TOKENS = {"repeat_last_n": 1 << 17}  # llama.cpp looks for repetitions in the last 64 tokens
+_ORDER = {"samplers": ["penalties", "temperature", "top_k", "top_p", "min_p"]}  # llama.cpp's own has temperature last
 _OLLAMA = "library"  # its OpenAI interface has no field for these settings
 _TAKE_IDS = ("vllm", "sglang", "llamacpp")  # accept token ids as prompts of /v1/completions
 _TAKE_STOP_IDS = ("vllm", "sglang")  # their texts omit special tokens, so no stop string matches one
@@ -56,16 +61,16 @@ Probe = tuple[Prompt, Sampling, list[Completion]]
 @dataclass(slots=True)
 class ServerCapabilities:
     """What the servers support. `plain`: settings that make each server sample without filters of its own; `single`:
-    servers that return one sample however many are requested; `narrow`: servers that honour top_p; `fresh`: servers
-    that do not repeat themselves across requests. `probes`: the first probe of each server and its completions.
-    `terms`: the fields that each server accepts. `end`: an end of turn (id, text) that the servers must be told
-    about."""
+    servers that return one sample however many are requested; `narrow`: (server, part of sampling) that has been
+    checked; `fresh`: servers that do not repeat themselves across requests. `probes`: the first probe of each server
+    and its completions. `terms`: the fields that each server accepts. `end`: an end of turn (id, text) that the servers
+    must be told about."""
 
     logprobs: bool = True
     context: int | None = None
     plain: dict[str, dict[str, Any]] = field(default_factory=dict)
     single: set[str] = field(default_factory=set)
-    narrow: set[str] = field(default_factory=set)
+    narrow: set[tuple[str, str]] = field(default_factory=set)
     fresh: set[str] = field(default_factory=set)
     probes: dict[str, Probe] = field(default_factory=dict)
     terms: dict[str, Terms] = field(default_factory=dict)
@@ -136,18 +141,57 @@ async def find_out(ask: Ask, place: Endpoint, prompts: Sequence[Prompt], honours
         )
 
 
-async def check_top_p(ask: Ask, place: Endpoint, honours: ServerCapabilities) -> None:
-    """Raises UserError if a server ignores top_p: with a nucleus of one token all samples are equal."""
+def beyond_plain(sampling: Sampling, plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields for `top_k`, `min_p` and `repetition_penalty` that are not neutral, with the names that a server with
+    such `plain` fields uses."""
+    fields: dict[str, Any] = {name: getattr(sampling, name) for name in ("top_k", "min_p") if getattr(sampling, name)}
+    if "repeat_penalty" in plain and (sampling.top_p < 1 or sampling.min_p) and sampling.temperature not in (0, 1):
+        fields |= _ORDER
+    if sampling.repetition_penalty != 1 and "repeat_penalty" in plain:
+        return {**fields, "repeat_penalty": sampling.repetition_penalty, **_ALL_TOKENS}
+    return {**fields, "repetition_penalty": sampling.repetition_penalty} if sampling.repetition_penalty != 1 else fields
+
+
+async def check_honoured(ask: Ask, place: Endpoint, honours: ServerCapabilities, sampling: Sampling) -> None:
+    """Raises UserError if a server ignores a part of this sampling. Each part is checked once."""
+    for name, narrowest in _NARROWEST.items():
+        if getattr(sampling, name) != getattr(_PLAIN_SAMPLING, name) and (place.url, name) not in honours.narrow:
+            await _check_narrow(ask, place, honours, name, narrowest)
+            honours.narrow.add((place.url, name))
+    if sampling.repetition_penalty != 1 and (place.url, "repetition_penalty") not in honours.narrow:
+        await _check_penalty(ask, place, honours)
+        honours.narrow.add((place.url, "repetition_penalty"))
+
+
+async def _check_narrow(ask: Ask, place: Endpoint, honours: ServerCapabilities, name: str, narrowest: float) -> None:
+    """Raises UserError if samples differ although only one token may be chosen."""
     prompt, hot, _ = honours.probes[place.url]
-    narrow = replace(_NARROW, temperature=hot.temperature)
-    with suppress(FieldRefused):  # so small a nucleus is not accepted: inconclusive
+    narrow = replace(_PLAIN_SAMPLING, temperature=hot.temperature, **{name: narrowest})
+    with suppress(FieldRefused):  # so narrow a choice is not accepted: inconclusive
         made = await _alone(ask, prompt, narrow, place)
         if len({one.text for one in made}) == SAMPLES:
             raise UserError(
-                f"{place.url} ignores top_p: {SAMPLES} samples with top_p {narrow.top_p:g} are all different. Choose a "
-                "server that honours it, or leave top_p at 1."
+                f"{place.url} ignores {name}: {SAMPLES} samples with {name} {narrowest:g} are all different. Choose a "
+                f"server that honours it, or leave {name} at {getattr(_PLAIN_SAMPLING, name):g}."
             )
-    honours.narrow.add(place.url)
+
+
+async def _check_penalty(ask: Ask, place: Endpoint, honours: ServerCapabilities) -> None:
+    """A greedy text that repeats something is another with a strong penalty."""
+    prompt, _, _ = honours.probes[place.url]
+    greedy = replace(_GREEDY, max_new_tokens=_HOT.max_new_tokens)
+    with suppress(FieldRefused):
+        free, held = [
+            (await _alone(ask, prompt, replace(greedy, repetition_penalty=penalty), place, 1))[0]
+            for penalty in (1.0, _STRONG)
+        ]
+        words = free.text.split()
+        repeats = len(set(words)) < len(words) or len(set(free.text)) < free.new_tokens
+        if free.text == held.text and repeats:
+            raise UserError(
+                f"{place.url} ignores repetition_penalty: with {_STRONG:g} it writes the same as without. Choose a "
+                "server that honours it, or leave repetition_penalty at 1."
+            )
 
 
 async def check_repeats(ask: Ask, place: Endpoint, honours: ServerCapabilities) -> None:
@@ -203,6 +247,8 @@ def _shortest(prompts: Sequence[Prompt]) -> Prompt:
     return min(prompts, key=lambda one: (not one.text, len(one.text)))
 
 
-async def _alone(ask: Ask, prompt: Prompt, sampling: Sampling, place: Endpoint) -> list[Completion]:
-    requests = [Request(prompt, (index,), seed_of(index, prompt, SEED_BITS)) for index in range(SAMPLES)]
+async def _alone(
+    ask: Ask, prompt: Prompt, sampling: Sampling, place: Endpoint, count: int = SAMPLES
+) -> list[Completion]:
+    requests = [Request(prompt, (index,), seed_of(index, prompt, SEED_BITS)) for index in range(count)]
     return [one for request in requests for one in await ask(request, sampling, place)]

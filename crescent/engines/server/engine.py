@@ -28,9 +28,9 @@ from crescent.engines.server.capabilities import (
     SEED_BITS,
     Request,
     ServerCapabilities,
+    check_honoured,
     check_model,
     check_repeats,
-    check_top_p,
     find_out,
 )
 from crescent.engines.server.endpoints import Endpoint, Endpoints, Limits
@@ -160,8 +160,7 @@ class _Work:
             await find_out(self._requester.samples, place, prompts, honours)
             honours.plain[url] = place.plain
         self._reader.context = honours.context
-        if sampling.top_p < 1 and url not in honours.narrow:
-            await check_top_p(self._requester.samples, place, honours)
+        await check_honoured(self._requester.samples, place, honours, sampling)
         if self._asks_again(prompts, sampling) and url not in honours.fresh:
             await check_repeats(self._requester.samples, place, honours)
         self._endpoints.places.append(place)

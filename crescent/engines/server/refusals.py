@@ -41,6 +41,8 @@ _NAMES = {
     "top_k": r"top[_ -]?k\b",
     "top_p": r"top[_ -]?p\b|nucleus",
     "min_p": r"min[_ -]?p\b",
+    "repetition_penalty": r"repetition[_ -]?penalty",
+    "repeat_penalty": r"repeat[_ -]?penalty",
     "temperature": r"temperature",
     "logprobs": r"log_?prob",
     "stop": r"['\"`]stop['\"`]|\bstop (?:strings?|sequences?|words?)|\bstop_(?:strings?|sequences?)",

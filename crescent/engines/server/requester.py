@@ -14,7 +14,7 @@ from openai import BaseModel
 
 from crescent.core.errors import UserError
 from crescent.engines import Completion, Prompt, Sampling
-from crescent.engines.server.capabilities import NEUTRAL, Request, ServerCapabilities
+from crescent.engines.server.capabilities import NEUTRAL, Request, ServerCapabilities, beyond_plain
 from crescent.engines.server.endpoints import Endpoint, Endpoints
 from crescent.engines.server.refusals import LIMITS, Refused, is_refusal
 from crescent.engines.server.response_parser import Reader, checked
@@ -47,14 +47,14 @@ class Requester:
         if stops := self._reader.sent_stops(sampling.stop):
             options["stop"] = stops
         for _ in range(MOST_REFUSALS):  # unchanged first, then without what the server does not accept
-            send = partial(self._send, prompt=request.prompt, options=options)
+            send = partial(self._send, prompt=request.prompt, options=options, sampling=sampling)
             try:
                 answer = await self._endpoints.ask(send, place)
                 limited, end = options.get("max_tokens") == sampling.max_new_tokens, self._honours.end
                 cut = sampling if end is None else replace(sampling, stop=(*sampling.stop, end[1]))
                 return self._reader.read(answer, request, cut, limited, self._endpoints.tell)
             except Refused as refused:
-                finish = await self._after(refused, request, options, place)
+                finish = await self._after(refused, request, options, place, sampling)
             if finish is not None:
                 tokens = self._reader.prompt_tokens(request.prompt) or 0
                 return [Completion("", finish, tokens, 0, 0.0) for _ in request.indices]
@@ -63,7 +63,7 @@ class Requester:
         )
 
     async def _after(
-        self, refused: Refused, request: Request, options: dict[str, Any], place: Endpoint | None
+        self, refused: Refused, request: Request, options: dict[str, Any], place: Endpoint | None, sampling: Sampling
     ) -> str | None:
         """What follows from a refusal: the finish reason of this prompt's completions, or None to retry without what
         the server does not accept. Raises UserError if neither would help."""
@@ -77,7 +77,7 @@ class Requester:
             tell(f"content {refused}", f"{refused.url} refuses a prompt for its content ({refused}): {SET_ASIDE}")
             return "content_filter"
         if kind == "unknown":
-            return await self._unexplained(refused, request, options, place)
+            return await self._unexplained(refused, request, options, place, sampling)
         if name == "logprobs":
             self._honours.logprobs = False
             return None
@@ -90,41 +90,43 @@ class Requester:
         return None
 
     async def _unexplained(
-        self, refused: Refused, request: Request, options: dict[str, Any], place: Endpoint | None
+        self, refused: Refused, request: Request, options: dict[str, Any], place: Endpoint | None, sampling: Sampling
     ) -> str | None:
         """`_after` for a refusal that names nothing. Either the server does not accept this prompt, or, during probing,
         some field, which is found by leaving out one after the other."""
         where = place or next(one for one in self._endpoints.places if one.url == refused.url)
         neutral = Prompt(NEUTRAL, rendered=request.prompt.rendered)
-        if request.prompt.text != NEUTRAL and await self._is_taken(where, neutral, options):
+        if request.prompt.text != NEUTRAL and await self._is_taken(where, neutral, options, sampling):
             self._endpoints.tell(f"refused {refused}", f"{refused.url} refuses a prompt ({refused}): {SET_ASIDE}")
             return "refused"
         names = [name for name in refused.sent if name not in ("temperature", *LIMITS)] if place else []
         for some in (*([name] for name in names), names):
-            if some and await self._is_taken(where, neutral, options, some):
+            if some and await self._is_taken(where, neutral, options, sampling, some):
                 for name in some:
-                    await self._after(refused.for_field(name), request, options, place)
+                    await self._after(refused.for_field(name), request, options, place, sampling)
                 return None
         raise UserError(f"{refused.url}: the server refuses a request: {refused}. Its own log may say more.")
 
     async def _is_taken(
-        self, place: Endpoint, prompt: Prompt, options: dict[str, Any], without: Sequence[str] = ()
+        self, place: Endpoint, prompt: Prompt, options: dict[str, Any], sampling: Sampling, without: Sequence[str] = ()
     ) -> bool:
+        send = partial(self._send, prompt=prompt, options=options, sampling=sampling, without=without)
         try:
-            await self._endpoints.ask(partial(self._send, prompt=prompt, options=options, without=without), place)
+            await self._endpoints.ask(send, place)
         except Refused:
             return False
         return True
 
     async def _send(
-        self, place: Endpoint, prompt: Prompt, options: dict[str, Any], without: Sequence[str] = ()
+        self, place: Endpoint, prompt: Prompt, options: dict[str, Any], sampling: Sampling, without: Sequence[str] = ()
     ) -> BaseModel:
         """Returns the answer of one server in the form that the client promises. Raises Unusable for another form,
         Refused if the server does not accept the request."""
         terms = self._honours.terms_of(place.url)
         ids = self._reader.ids(prompt) if prompt.rendered or self._reader.is_rendered_here(prompt, terms) else None
         as_text = prompt.rendered or ids is not None
-        fields = {**options, **place.plain, **({} if as_text else self._template)}
+        drawn = {**place.plain, **beyond_plain(sampling, place.plain)}
+        fields = {**options, **drawn, **({} if as_text else self._template)}
         if self._honours.end is not None and "stop_token_ids" not in place.plain:
             fields["stop"] = [*fields.get("stop", ()), self._honours.end[1]]
         if self._reader.shows_special(fields.get("stop", ())):

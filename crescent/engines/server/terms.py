@@ -3,13 +3,20 @@
 In: the fields of a request, or a refusal. Out: the fields to send to this server. This module sends nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from crescent.engines.server.refusals import FieldRefused, Refused
 
-_DEFAULTS = {"temperature": 1.0, "top_p": 1.0}  # of the interface: a field with its default value can be left out
+_NEUTRAL: Mapping[str, Collection[float]] = {  # with these values a field can be left out
+    "temperature": (1.0,),
+    "top_p": (1.0,),
+    "top_k": (0, -1),
+    "min_p": (0.0,),
+    "repetition_penalty": (1.0,),
+    "repeat_penalty": (1.0,),
+}
 _DECISIVE = ("chat_template_kwargs",)  # without these the model would get a different prompt
 _DROPPED = ("n", "seed")  # without these every draw needs its own request
 
@@ -46,7 +53,7 @@ class Terms:
             known, self.limit = self.limit != name, "max_completion_tokens"
             return None if known else f"{refused.url} accepts max_completion_tokens instead of max_tokens"
         value = refused.sent[name]
-        if name in _DECISIVE or (name in _DEFAULTS and value != _DEFAULTS[name]):
+        if name in _DECISIVE or (name in _NEUTRAL and value not in _NEUTRAL[name]):
             raise FieldRefused(refused.url, name, value, str(refused))
         if name in self.refused:
             return None

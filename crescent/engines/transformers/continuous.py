@@ -43,6 +43,13 @@ def why_not(model: PreTrainedModel) -> str | None:
     return None
 
 
+def why_not_drawn(sampling: Sampling) -> str | None:
+    """Why the library cannot draw so in continuous batches, or None. It leaves the penalty out with a warning."""
+    if sampling.repetition_penalty == 1:
+        return None
+    return f"the library's continuous batching leaves out repetition_penalty, which is {sampling.repetition_penalty}"
+
+
 def has_flash_attention() -> bool:
     """True if a kernel is available that makes continuous batching worthwhile on a GPU."""
     try:
@@ -142,7 +149,10 @@ class ContinuousDecoder:
         return True
 
     def _generation(self, sampling: Sampling) -> GenerationConfig:
-        drawn: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+        drawn: dict[str, Any] = {
+            "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k,
+            "min_p": sampling.min_p or None,
+        }  # fmt: skip
         return GenerationConfig(
             do_sample=sampling.temperature > 0, max_new_tokens=sampling.max_new_tokens, eos_token_id=self._ends,
             pad_token_id=self._pad_id, **(drawn if sampling.temperature > 0 else {}),

@@ -22,6 +22,7 @@ from crescent.engines.transformers.continuous import (
     ContinuousDecoder,
     has_flash_attention,
     why_not,
+    why_not_drawn,
 )
 from crescent.engines.transformers.padded import PaddedDecoder
 from crescent.engines.transformers.rows import Row, Work
@@ -107,13 +108,15 @@ class TransformersEngine:
         return f"{size:,} parameters on a GPU with{'' if has_flash_attention() else 'out'} flash attention"
 
     def _build(self) -> PaddedDecoder | ContinuousDecoder:
-        pad: Any = self.tokenizer.pad_token_id
-        pad, ends = pad or 0, self._ends
         if self.batching == "continuous":
-            return ContinuousDecoder(self.model, pad, ends, self._max_batch)
-        return PaddedDecoder(
-            self.model, pad, torch.tensor(ends, device=self.device), self._max_batch, self.deterministic
-        )
+            pad: Any = self.tokenizer.pad_token_id
+            return ContinuousDecoder(self.model, pad or 0, self._ends, self._max_batch)
+        return self._padded()
+
+    def _padded(self) -> PaddedDecoder:
+        pad: Any = self.tokenizer.pad_token_id
+        ends = torch.tensor(self._ends, device=self.device)
+        return PaddedDecoder(self.model, pad or 0, ends, self._max_batch, self.deterministic)
 
     def _run(self, rows: list[Row], work: Work) -> None:
         """Decodes rows. If continuous batching was chosen by "auto" and fails, the remaining rows use padded batches.
@@ -122,7 +125,7 @@ class TransformersEngine:
         """
         failure = ""
         try:
-            self._decoder.run(rows, work)
+            self._decoder_for(work.sampling).run(rows, work)
         except ContinuousBatchingError as error:
             failure = str(error)
             if not self._may_change:
@@ -138,6 +141,14 @@ class TransformersEngine:
             for row in left:
                 row.begin_again()
             self._decoder.run(left, work)
+
+    def _decoder_for(self, sampling: Sampling) -> PaddedDecoder | ContinuousDecoder:
+        """The decoder, or padded batches where the library's own would leave out a part of the sampling."""
+        if self.batching == "padded" or (reason := why_not_drawn(sampling)) is None:
+            return self._decoder
+        if not self._may_change:
+            raise UserError(f"engine.batching=continuous cannot be used: {reason}. Choose padded or auto.")
+        return self._padded()
 
     def _rows(self, prompts: Sequence[Prompt | str], sampling: Sampling) -> list[Row]:
         asked = [Prompt(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]

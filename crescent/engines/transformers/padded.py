@@ -13,10 +13,11 @@ import torch
 from transformers import PreTrainedModel
 
 from crescent.core.progress import TOKENS
+from crescent.engines import Sampling
 from crescent.engines.memory import halve_batch, is_out_of_memory
 from crescent.engines.transformers.batch import Batch, Batcher
 from crescent.engines.transformers.rows import Row, Work, torch_seed
-from crescent.engines.transformers.sampling import choose
+from crescent.engines.transformers.sampling import choose, penalised
 
 HINT = "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
 
@@ -65,11 +66,12 @@ class PaddedDecoder:
         """The next token of each row [rows]; close calls of live rows are decided again on the row alone."""
         sampling, live, logits = work.sampling, batch.live, batch.logits.float()
         waits = self._waits(batch, live) if sampling.temperature > 0 else None
-        tokens, close = choose(logits, waits, sampling.temperature, sampling.top_p)
+        tokens, close = choose(_penalised(logits, batch.rows, sampling), waits, sampling)
         if self._reference and close.any():
             for index in set(live) & set(close.nonzero().flatten().tolist()):
-                alone, its_waits = self._logits_alone(batch.rows[index])[-1:], None if waits is None else waits[[index]]
-                tokens[index] = choose(alone, its_waits, sampling.temperature, sampling.top_p)[0][0]
+                row, its_waits = batch.rows[index], None if waits is None else waits[[index]]
+                alone = _penalised(self._logits_alone(row)[-1:], [row], sampling)
+                tokens[index] = choose(alone, its_waits, sampling)[0][0]
         logprobs = logits.gather(1, tokens.unsqueeze(1)).squeeze(1) - logits.logsumexp(dim=-1)
         chosen, nats = tokens.tolist(), logprobs.tolist()
         TOKENS.add(len(live))
@@ -113,6 +115,14 @@ class PaddedDecoder:
         model: Any = self._model
         ids = torch.tensor([row.prompt_ids + tuple(row.tokens)], device=self._model.device)
         return model(input_ids=ids, use_cache=False).logits[0].float()
+
+
+def _penalised(logits: torch.Tensor, rows: Sequence[Row], sampling: Sampling) -> torch.Tensor:
+    """Logits [rows, vocabulary] after the penalty for repetition."""
+    if sampling.repetition_penalty == 1:
+        return logits
+    seen = np.stack([row.seen(logits.shape[-1]) for row in rows])
+    return penalised(logits, torch.from_numpy(seen).to(logits.device), sampling.repetition_penalty)
 
 
 def _longest_first(row: Row) -> tuple[int, tuple[int, ...], int]:

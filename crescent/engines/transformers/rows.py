@@ -32,6 +32,8 @@ class Row:
     finish: FinishReason | None = None
     opened: str = ""
     _numbers: np.random.Generator | None = None
+    _seen: np.ndarray | None = None
+    _counted: int = 0
 
     @property
     def longest(self) -> int:
@@ -46,7 +48,16 @@ class Row:
     def begin_again(self) -> None:
         """Discards what was written."""
         self.tokens.clear()
-        self.logprob, self._numbers = 0.0, None
+        self.logprob, self._numbers, self._seen = 0.0, None, None
+
+    def seen(self, vocabulary: int) -> np.ndarray:
+        """Which tokens the prompt or the answer so far has: bool [vocabulary]."""
+        if self._seen is None:
+            self._seen, self._counted = np.zeros(vocabulary, dtype=bool), 0
+            self._seen[list(self.prompt_ids)] = True
+        self._seen[self.tokens[self._counted :]] = True
+        self._counted = len(self.tokens)
+        return self._seen
 
     def wait(self, out: np.ndarray) -> None:
         """Fills `out` [vocabulary] with exponential random numbers for the next token; call it once per token.

@@ -172,6 +172,7 @@ class VllmEngine:
         stops = [] if self._thinks else [stop for stop in sampling.stop if stop]  # they would end the thought
         parameters = SamplingParams(
             n=len(request.places), temperature=sampling.temperature, top_p=sampling.top_p, max_tokens=request.limit,
+            top_k=sampling.top_k or -1, min_p=sampling.min_p, repetition_penalty=sampling.repetition_penalty,
             stop=stops, detokenize=bool(stops), logprobs=0,
             seed=None if sampling.temperature == 0 else seed_of(sampling.seed, request.prompt, SEED_BITS),
             stop_token_ids=sorted(self._ends),  # besides those that the model lists

@@ -1,0 +1,73 @@
+"""The user's turn of a model's chat template, opened for the model to write it.
+
+In: weights, and the text of a system turn. Out: what the template puts before the text of a user, and the marks that
+end such a turn; or a ValueError with a suggested fix. It reads the tokenizer and loads no model.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from crescent.core.errors import UserError
+from crescent.engines.turns import closing_tokens, control_tokens
+from crescent.engines.weights import Weights, load_tokenizer, local_folder, tokenizer_if_here
+
+_QUESTION = "Seven pears and a plum"  # as a user's text; no template contains it
+
+
+@dataclass(frozen=True, slots=True)
+class UserTurn:
+    """`prefix` is rendered text, special tokens included. `marks` are the control tokens of a turn, as text, where the
+    model does not end by itself; of a template without any, what it puts behind a user's text."""
+
+    prefix: str
+    marks: tuple[str, ...]
+
+
+@lru_cache(maxsize=8)
+def user_turn(weights: Weights, system: str | None) -> UserTurn:
+    """The user's turn as the model's own template opens it, behind a system turn if there is one.
+
+    Raises ValueError where the template has no place for the one or the other.
+    """
+    return _user_turn(load_tokenizer(weights.in_folder(local_folder(weights))), weights.name, system)
+
+
+def check_user_turn(weights: Weights, system: str | None, loads_weights: bool) -> None:
+    """Raises ValueError with a suggested fix where `user_turn` could not be used. A model that the run itself fetches
+    is not looked at."""
+    tokenizer = tokenizer_if_here(weights)
+    if tokenizer is not None:
+        _user_turn(tokenizer, weights.name, system)
+    elif not loads_weights:
+        raise UserError(
+            f"elicit=pre_query opens a turn of {weights.name}'s chat template, and its tokenizer is not on this "
+            "machine: set model.path to a folder that has it, or choose elicit=bait or an engine that loads the model"
+        )
+
+
+def _user_turn(tokenizer: Any, name: str, system: str | None) -> UserTurn:
+    from jinja2 import TemplateError
+
+    turns = [{"role": "system", "content": system}] if system else []
+    turns.append({"role": "user", "content": _QUESTION})
+    try:
+        text = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+    except TemplateError as error:
+        hint = "leave elicit.opening.system at null" if system else "choose elicit=bait"
+        raise UserError(f"elicit=pre_query: the chat template of {name} refuses such turns ({error}); {hint}") from None
+    prefix, found, behind = text.rpartition(_QUESTION)
+    if not found:
+        raise UserError(f"elicit=pre_query: the chat template of {name} has no user turn; choose elicit=bait")
+    if system and system.strip() not in prefix:
+        raise UserError(f"elicit.opening.system: {name} has a template that leaves it out; leave it at null")
+    return UserTurn(prefix, _marks(tokenizer, prefix, behind))
+
+
+def _marks(tokenizer: Any, prefix: str, behind: str) -> tuple[str, ...]:
+    ids = [token for text in (behind, prefix) for token in tokenizer(text, add_special_tokens=False)["input_ids"]]
+    control = control_tokens(tokenizer) - {tokenizer.bos_token_id}
+    marks = {token: str(tokenizer.convert_ids_to_tokens(token)) for token in ids if token in control}
+    if not marks and behind.strip():
+        return (behind.strip(),)
+    return tuple(text for token, text in marks.items() if token not in closing_tokens(tokenizer))
