@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 LOG = "crescent.log"
 """Name of the log file in the run folder."""
+ALLOCATOR = "PYTORCH_ALLOC_CONF"
+"""Read by torch 2.9 and later; earlier releases have only the name with CUDA in it."""
 
 
 def main() -> None:
@@ -109,6 +111,8 @@ def run_job(config: DictConfig) -> None:
     """Checks the configuration, then runs one job. Heavy imports come only after the cheap checks."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if not os.environ.keys() & {ALLOCATOR, "PYTORCH_CUDA_ALLOC_CONF"}:
+        os.environ[ALLOCATOR] = "expandable_segments:True"  # micro-batches of many lengths fragment GPU memory
     warnings.filterwarnings("ignore", category=FutureWarning)
     console, before = Console(), Look.now()
     with console.working("starting"):

@@ -1,0 +1,64 @@
+"""Chooses micro-batches that fit in memory before training starts, instead of finding out by running out of it.
+
+In: settings, a model's config, the lengths of the sequences, free memory. Out: settings whose micro-batches are
+estimated to fit. Only memory and speed depend on them, no result. On a CPU, running out of memory cannot be caught: the
+system kills the process.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from crescent.engines.memory import gigabytes
+from crescent.training.estimate import Corpus, Estimate, estimate
+from crescent.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+SHARE = 0.9  # of the free memory; the rest is for fragments and libraries
+ATTEMPTS = 5  # estimates, which take seconds each for a large model
+MARGIN = 1.1  # sizes closer than this are not worth another estimate
+_BYTES_A_NUMBER = 200  # of a token's hidden state, generously, in all that a layer saves for the backward pass
+_BYTES_A_LOGIT = 16
+_BYTES_A_PARAMETER = 20  # at most: weights, gradients and optimiser in float32
+
+
+def fit(
+    settings: TrainSettings, config: "PretrainedConfig", parameters: int, lengths: Sequence[int],
+    device: Literal["cpu", "cuda"], dtype: str, free: int,
+) -> tuple[TrainSettings, str | None]:  # fmt: skip
+    """Settings whose micro-batches fit in `free` bytes on each device, and a line about them if they are smaller than
+    asked for. `parameters` are the model's, `dtype` is the format of its weights."""
+    corpus, room = Corpus.of(lengths), int(SHARE * free)
+    if _is_small(settings, config, parameters, corpus, room):
+        return settings, None
+    asked = estimate(config, settings, corpus, device, dtype)
+    if asked.total <= room:
+        return settings, None
+
+    def total(tokens: int) -> Estimate:
+        return estimate(config, replace(settings, micro_batch_tokens=tokens), corpus, device, dtype)
+
+    fits, too_large = total(1), asked  # the first has the longest sequence alone
+    for attempt in range(ATTEMPTS):
+        if fits.total >= room or too_large.micro_batch_tokens < MARGIN * fits.micro_batch_tokens:
+            break
+        share = (room - fits.total) / (too_large.total - fits.total) if attempt == 0 else 0.5  # not quite linear
+        between = fits.micro_batch_tokens + int(share * (too_large.micro_batch_tokens - fits.micro_batch_tokens))
+        tried = total(between)
+        fits, too_large = (tried, too_large) if tried.total <= room else (fits, tried)
+    tokens = fits.micro_batch_tokens
+    about = (
+        f"micro-batches of {tokens:,} tokens: {asked.micro_batch_tokens:,} are estimated to need "
+        f"{gigabytes(asked.total)} on {device}, and {gigabytes(free)} are free; results stay the same"
+    )
+    return replace(settings, micro_batch_tokens=tokens), about
+
+
+def _is_small(settings: TrainSettings, config: "PretrainedConfig", parameters: int, corpus: Corpus, room: int) -> bool:
+    """Whether even a rough upper bound fits: the estimate itself takes seconds."""
+    text = config.get_text_config()
+    tokens = min(settings.micro_batch_tokens, settings.batch_size * corpus.longest)
+    per_token = text.num_hidden_layers * text.hidden_size * _BYTES_A_NUMBER + text.vocab_size * _BYTES_A_LOGIT
+    return max(tokens, corpus.longest) * per_token + parameters * _BYTES_A_PARAMETER <= room
