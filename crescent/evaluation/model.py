@@ -6,7 +6,7 @@ the harness's own `HFLM` around the same loaded model. Greedy texts equal those 
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, cast, runtime_checkable
@@ -187,25 +187,42 @@ class HarnessModel(LM):
         """Log-probability in nats of each whole text."""
         return self._delegated(requests, "loglikelihood_rolling")
 
-    def _inner(self) -> HFLM:
+    def _inner(self, on_rows: Callable[[int], None]) -> HFLM:
+        """HFLM; `on_rows` is called with the number of prompts of each batch that the model has read."""
         build: Any = HFLM  # its decorator hides its parameters from type checkers
-        return build(
+        inner = build(
             pretrained=self._model,
             tokenizer=self.tokenizer,
             backend="causal",
             batch_size=self._loglikelihood_batch,
             max_length=self._max_length,
         )
+        call = inner._model_call
+
+        def counted_call(rows: Any, *given: Any, **named: Any) -> Any:
+            logits = call(rows, *given, **named)
+            on_rows(len(rows))
+            return logits
+
+        inner._model_call = counted_call
+        return inner
 
     def _delegated(self, requests: Sequence[Instance], method: str) -> list[Any]:
         """Scores with HFLM in slices, so that progress can be shown; a slice almost always keeps an item's choices
         together. After an out-of-memory error a slice is scored again with half the batch size.
         """
         scored: list[Any] = []
-        inner = self._inner()
-        if method == "loglikelihood":  # rolling requests lose nothing: the harness reads a text in windows
-            self._tell_cut(*count_cut(inner, requests, self._title))
+        read = 0
         with self._console.progress(self._title, len(requests), "choices") as tally:
+
+            def on_rows(count: int) -> None:
+                nonlocal read
+                read += count
+                tally.advance(0, f"{read:,} prompts read")  # a slice takes minutes with a large model
+
+            inner = self._inner(on_rows)
+            if method == "loglikelihood":  # rolling requests lose nothing: the harness reads a text in windows
+                self._tell_cut(*count_cut(inner, requests, self._title))
             while len(scored) < len(requests):
                 part = list(requests[len(scored) : len(scored) + REQUESTS_BETWEEN_MARKS])
                 score = partial(_unless_out_of_memory, getattr(inner, method))
@@ -213,7 +230,7 @@ class HarnessModel(LM):
                 if made is None:
                     size = min(self._loglikelihood_batch, len(part))
                     self._loglikelihood_batch = halve_batch(size, "choices", HINT, self._model.device)
-                    inner = self._inner()
+                    inner = self._inner(on_rows)
                     continue
                 scored += made
                 tally.advance(len(part))

@@ -226,3 +226,14 @@ def test_what_the_engine_gave_up_on_is_scored_as_no_answer(
     made = Completion("7", reason, 3, 1, -0.1)
     monkeypatch.setattr(TransformersEngine, "generate", lambda *given: [made])
     assert model.generate_until(asked(model, ["How many?"])) == [text]
+
+
+def test_progress_counts_prompts_within_a_slice_of_choices(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("crescent.core.console.SECONDS_BETWEEN_LINES", 0.0)
+    model = HarnessModel(engine, Console(), "arc, 0-shot", loglikelihood_batch=2)
+    pairs = [(f"How many? {n}", f" {n}") for n in range(6)]
+    model.loglikelihood([Instance("loglikelihood", {}, pair, n, ("tiny", n, 1)) for n, pair in enumerate(pairs)])
+    told = [line for line in capsys.readouterr().err.splitlines() if "prompts read" in line]
+    assert "0/6 choices" in told[0] and "2 prompts read" in told[0] and "6 prompts read" in told[-1]
