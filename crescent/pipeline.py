@@ -160,7 +160,7 @@ class Runner:
         return lazy_engine(self.experiment.engine, weights, self._store, self._backend, self._console)
 
     def scorer(self, weights: Weights) -> LazyEngine:
-        """An engine in this process."""
+        """The engine that scores, always in this process."""
         return lazy_engine(self.experiment.engine.scoring, weights, self._store, LocalBackend(), self._console)
 
     def learner(self, weights: Weights) -> Learner:

@@ -26,7 +26,7 @@ from crescent.config.resolvers import assets, register_resolvers
 from crescent.config.typed import ConfigError
 from crescent.core.console import Console
 from crescent.core.signals import Stopped, stoppable
-from crescent.preflight.busy import Look, warning
+from crescent.preflight.busy import Look, wait_passively, warning
 from crescent.sweeps.callback import recorded, reported
 from crescent.sweeps.jobs import UnfitJob
 
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 LOG = "crescent.log"
 """Name of the log file in the run folder."""
+OPTIONS = (
+    "--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run", "--multirun",
+    "--shell-completion", "--config-path", "--config-name", "--config-dir", "--experimental-rerun", "--info",
+)  # fmt: skip
+"""Hydra's."""
 ALLOCATOR = "PYTORCH_ALLOC_CONF"
 """Read by torch 2.9 and later; earlier releases have only the name with CUDA in it."""
 
@@ -42,18 +47,32 @@ ALLOCATOR = "PYTORCH_ALLOC_CONF"
 def main() -> None:
     """The console script."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us instead of Hydra's own report
+    wait_passively()
     register_resolvers()
     entry = hydra.main(version_base="1.3", config_path=str(assets() / "conf"), config_name="config")(_job)
     with _messages(), stoppable(), reported(Console(), command()):
-        _check_folders(sys.argv[1:])
+        sys.argv[1:] = arguments(sys.argv[1:])
         entry()
 
 
-def _check_folders(overrides: Sequence[str]) -> None:
-    """Raises ConfigError for an empty run folder: Hydra would write into the current folder before our checks run."""
-    for key, _, value in (one.lstrip("+").partition("=") for one in overrides):
+def arguments(given: Sequence[str]) -> list[str]:
+    """The command's arguments with options before settings, in whatever order they were given.
+
+    Raises ConfigError for what Hydra would report as a usage error or a traceback, and for an empty run folder, because
+    Hydra would write into the current one before our checks run.
+    """
+    settings = [one for one in given if not one.startswith("-") and ("=" in one or one.startswith("~"))]
+    options = [one for one in given if one not in settings]
+    for name, equals, value in (one.partition("=") for one in options if one.startswith("--")):
+        if name not in OPTIONS:
+            setting = f"{name.removeprefix('--')}={value if equals else 'true'}"
+            raise ConfigError(f"{name} is not an option; settings are written without dashes, as in {setting}")
+    for key, _, value in (one.lstrip("+~").partition("=") for one in settings):
+        if not key.strip():
+            raise ConfigError(f"={value} has no key; write KEY=VALUE, as in vote.draws=5")
         if key in ("hydra.run.dir", "hydra.sweep.dir") and not value.strip(" '\""):
             raise ConfigError(f"{key} is empty; give it a value")
+    return [*options, *settings]
 
 
 def _job(config: DictConfig) -> None:
@@ -127,11 +146,14 @@ def run_job(config: DictConfig) -> None:
         configured = Job.from_node(node)
         experiment = configured.experiment
         experiment.check()
+        _make_store(experiment.store)
         job = HydraConfig.get()
         folder = Path(job.runtime.output_dir)
         _log_to(folder / LOG)
         console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
-        console.say(f"{experiment.model.name} teaches {experiment.distill.student.name}; run folder {folder}")
+        teacher, student = experiment.model.name, experiment.distill.student.name
+        who = f"{teacher} improves itself" if experiment.is_self_improvement else f"{teacher} teaches {student}"
+        console.say(f"{who}; run folder {folder}")
         tell_unusable_gpu()
         tell_formats(console, (experiment.model, experiment.distill.student), lambda: configured.experiment.device)
         choices = job.runtime.choices
@@ -173,6 +195,16 @@ def _fit_to_run(experiment: "Experiment", check: bool | str, folder: Path, conso
     preflight(experiment, folder, console)
     forecast(experiment, console)
     return check == "auto"
+
+
+def _make_store(store: str) -> None:
+    """Creates the store. Raises ConfigError if that is impossible."""
+    try:
+        Path(store).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"store is {store!r}: no such folder can be created ({error.strerror}); choose another, as in store=DIR"
+        ) from None
 
 
 def command() -> str:

@@ -31,6 +31,10 @@ def composition_message(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read as KEY=VALUE ({text.splitlines()[0]}); quote special characters"
+    several = re.search(r"Ambiguous value for argument '([^'=]+)=([^']*)'", text)
+    if several:
+        key, values = several.groups()
+        return f"{key}={values} is several values: add -m for a sweep, or write a list, {key}=[{values}]"
     there = re.search(r"Could not append to config\. An item is already at '([^']+)'", text)
     there = there or re.search(r"Multiple values for ([^\s.]+)\. To override", text)
     if there:
@@ -38,9 +42,9 @@ def composition_message(error: BaseException) -> str:
     key = re.search(r"Could not (?:override|delete|append)[^']*'([^'=]+)", text)
     if key:
         return f"{key[1]} is not a setting.{_similar_key(key[1])}"
-    choice = re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']*':\s+(.*)", text, re.DOTALL)
+    choice = re.search(r"Could not find '([^']+)/([^'/]*)'\s+Available options in '[^']*':\s+(.*)", text, re.DOTALL)
     if choice:
-        options = re.split(r"\n\s*\n|\nConfig search path", choice[3])[0].split()
+        options = re.split(r"\n\s*\n|\nConfig search path", choice[3])[0].split() if choice[2] else _choices(choice[1])
         return f"{choice[1]}={choice[2]} is not a choice. There are: {', '.join(options)}."
     return "\n".join(line for line in text.splitlines()[:3] if line.strip())
 

@@ -21,6 +21,15 @@ def lacks(made: Any, kind: type) -> list[str]:
     return [_HAS_NO + ", ".join(absent), *others] if absent else others
 
 
+def lacks_methods(target: type, kind: type) -> list[str]:
+    """The methods of `kind` that a class is missing: known before there is an instance."""
+    if not _is_protocol(kind) and issubclass(target, kind):
+        return []
+    methods = [name for name in sorted(_members(kind)) if inspect.isfunction(inspect.getattr_static(kind, name, None))]
+    absent = [name for name in methods if inspect.getattr_static(target, name, _ABSENT) is _ABSENT]
+    return [_HAS_NO + ", ".join(f"{name}()" for name in absent)] if absent else []
+
+
 def _is_protocol(kind: type) -> bool:
     return bool(getattr(kind, "_is_protocol", False))
 

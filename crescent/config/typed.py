@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from crescent.config.conformity import lacks
+from crescent.config.conformity import lacks, lacks_methods
 from crescent.core.errors import UserError
 
 T = TypeVar("T")
@@ -57,8 +57,15 @@ def build_target(node: Mapping[str, Any], path: str, kind: Any = Any) -> Any:
     so that an unsuitable user class is refused now and not when its methods are first called.
     """
     name = str(node.get("_target_"))
-    made = build(_target(name, path), node, path)
-    faults = lacks(made, kind) if isinstance(kind, type) and kind is not Any else []
+    wanted = kind if isinstance(kind, type) and kind is not Any else None
+    target, made = _target(name, path), None
+    try:
+        made = build(target, node, path)
+        faults = lacks(made, wanted) if wanted else []
+    except ConfigError:
+        faults = lacks_methods(target, wanted) if wanted else []  # settings of another kind of class do not fit either
+        if not faults:
+            raise
     if faults:
         told = " and ".join(faults)
         raise ConfigError(f"{path}._target_ is {name!r}, which {told}; see {kind.__module__}.{kind.__name__}")
@@ -147,7 +154,8 @@ def _convert_plain(hint: Any, value: Any, path: str) -> Any:
         return value
     if isinstance(value, Mapping):
         return build_target(value, path, hint) if "_target_" in value else build(hint, value, path)
-    raise ConfigError(f"{path} is {value!r}; it must be a group of settings")
+    preset = f"; a preset is chosen with a slash, as in {path.replace('.', '/')}={value}" if "." in path else ""
+    raise ConfigError(f"{path} is {value!r}; it must be a group of settings{preset}")
 
 
 def _check_extent(value: Any, hint: Any, path: str) -> None:

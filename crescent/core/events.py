@@ -107,6 +107,8 @@ for _name in [name for name in vars(Events) if not name.startswith("_")]:
 def counts_of(report: StageReport) -> str:
     """A stage's counts in one line: 12 pairs, long 3, short 1 (from the store)."""
     numbers = [(name, value) for name, value in report.info.items() if isinstance(value, int | float)]
-    parts = [f"{report.records:,} {stage_info(report.stage).unit}", *(f"{name} {value:,}" for name, value in numbers)]
+    unit = stage_info(report.stage).unit
+    counts = f"{report.records:,} {unit.removesuffix('s') if report.records == 1 else unit}"
+    parts = [counts, *(f"{name} {value:,}" for name, value in numbers)]
     reused = report.records and report.reused_records == report.records
     return ", ".join(parts) + (" (from the store)" if reused else "")

@@ -179,7 +179,7 @@ class _RoundLoop:
         self._raw += 1
         self._ahead += 1
         self._tally.complete()
-        self._tally.advance(0, f"{self._raw:,} raw questions written")
+        self._tally.advance(0, f"{counted(self._raw, 'raw question')} generated")
 
     def _texts_left(self) -> int | None:
         """Expected number of raw texts still to be generated; None before the first round is judged."""

@@ -100,9 +100,9 @@ class Narrator(Events):
 
     def labels_measured(self, labels: Labels, iteration: int) -> None:
         """If true answers are known: accuracy of single draws and of the labels, and accuracy by agreement."""
-        right = f", training label correct {labels.labels_right:.1%}" if labels.pairs else ", no training label"
+        right = f", winning answer correct {labels.labels_right:.1%}" if labels.pairs else ", no winning answer"
         known = counted(labels.known, "question")
-        self._console.say(f"of {known} with a known true answer: first draw correct {labels.one_draw:.1%}{right}")
+        self._console.say(f"votes on {known} with a known true answer: first draw correct {labels.one_draw:.1%}{right}")
         if not labels.bins:
             return
         curve = ", ".join(f"{one.agreement:.0%}: {one.right:.0%} of {one.questions}" for one in labels.bins)
@@ -121,7 +121,7 @@ def _diversified(console: Console, questions: Artifact) -> None:
     console.say(
         f"{drawn}: {info['accepted']} kept as asked, {verdicts}{_unfinished(info, 'unfinished')}{_reused(questions)}"
     )
-    reasons = ", ".join(f"{reason} {found['count']}" for reason, found in info["thrown_away"].items())
+    reasons = ", ".join(f"{reason} ({found['count']})" for reason, found in info["thrown_away"].items())
     if reasons:
         console.say(f"not kept: {reasons}")
     console.say(

@@ -13,10 +13,11 @@ offline. A failing job still finishes its run, so that the next job of a sweep g
     difference/<task>/<shots>                  student - base of the last iteration; .../stderr, low, high, and
                                                p_uncorrected (for this difference alone)
     report                                     report.html
-    questions, decisions, contamination, votes, samples/<model>/<task>/<shots>     tables, all with a question_id; the
-                                               items of a group of tasks (MMLU's subjects) together under its name
+    questions, decisions, contamination, votes, pairs, samples/<model>/<task>/<shots>
+                                               tables, all with a question_id; the items of a group of tasks (MMLU's
+                                               subjects) together under its name
     metrics                                    table of units and meanings (`metrics.py`)
-    artifacts  <name>-pairs (dataset) -> <name>-adapter (model)
+    artifacts  <id of the W&B run>-pairs (dataset) -> <id>-adapter (model)
 """
 
 import json

@@ -63,7 +63,7 @@ class Sweep:
 
         if not self.work:
             return []
-        rests_on = f"estimated from {_jobs(self.estimator.jobs)} ({self.plan.folder.parent})"
+        rests_on = f"estimated from {_jobs(self.estimator.jobs)} ({self.plan.folder.parent.absolute()})"
         if self.estimator.jobs:
             of_work = "" if self.plan.in_turn else " of work, distributed by the launcher"
             expected = f"expected: {self.estimator.estimate(self.work).text()}{of_work}; {rests_on}"

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class Batching(Protocol):
-    """An order and a layout."""
+    """The `train/batching` choice."""
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def pool_batches(self) -> int:

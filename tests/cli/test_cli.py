@@ -15,10 +15,12 @@ from command_line import crescent, refused
 from conftest import save_tiny_model
 
 from crescent.cli.errors import failure_of, full_disk_named
+from crescent.cli.main import arguments
 from crescent.config.composing import composed
 from crescent.config.typed import ConfigError
 from crescent.core.console import duration
 from crescent.core.errors import OutOfMemory, UserError
+from crescent.experiment import Experiment
 from crescent.sweeps.callback import Failure
 from crescent.training.launch import raise_fault
 
@@ -33,6 +35,9 @@ from crescent.training.launch import raise_fault
         ("vote.draws=three", "vote.draws is 'three'; it must be a whole number"),
         ("dedup.min_cosine=1.5", "dedup.min_cosine is 1.5; a cosine lies between -1 and 1"),
         ("model.path=/no/such/model", "there is no folder /no/such/model"),
+        ("vote.draws=1,5", "vote.draws=1,5 is several values: add -m for a sweep, or write a list, vote.draws=[1,5]"),
+        ("vote=", "vote= is not a choice. There are: adaptive, dissent, format_only, majority, single."),
+        ("store=/proc/x", "store is '/proc/x': no such folder can be created"),
         ("domain.bait=", "domain.bait"),
         ("model=hf", "model.path"),
         ("vote.draws=[", "vote.draws"),
@@ -140,3 +145,32 @@ def test_a_write_that_finds_no_space_names_the_fullest_folder(tmp_path: Path, mo
         raise OSError(errno.ENOSPC, "No space left on device")
     failure = failure_of(raised.value)
     assert failure is not None and f"No space left on device ({tmp_path / 'store' / 'new'})" in failure.message
+
+
+def test_settings_may_come_before_options() -> None:
+    given = ["vote.draws=5", "-m", "dedup=none,drop", "--config-dir", "mine", "~oracle"]
+    assert arguments(given) == ["-m", "--config-dir", "mine", "vote.draws=5", "dedup=none,drop", "~oracle"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--check", "--check is not an option; settings are written without dashes, as in check=true"),
+        ("--vote.draws=3", "--vote.draws is not an option; .* as in vote.draws=3"),
+        ("=3", "=3 has no key; write KEY=VALUE"),
+        ("+=3", "=3 has no key"),
+    ],
+)
+def test_what_is_neither_an_option_nor_a_setting_is_named(argument: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        arguments([argument])
+
+
+def test_a_class_of_another_kind_is_refused_for_its_methods_and_not_for_its_settings() -> None:
+    with pytest.raises(ConfigError, match=r"crescent\.voting\.Majority', which has no adapt\(\), check\(\), load\(\)"):
+        Experiment.from_node(composed(["train.method._target_=crescent.voting.Majority"]))
+
+
+def test_a_preset_of_a_nested_group_is_pointed_to_its_slash() -> None:
+    with pytest.raises(ConfigError, match="chosen with a slash, as in train/batching=packed"):
+        Experiment.from_node(composed(["train.batching=packed"]))

@@ -26,11 +26,14 @@ def test_labels_are_told_with_the_curve_of_agreement(capsys: pytest.CaptureFixtu
     bins = (Bin(0.6, 0.5, 4), Bin(1.0, 1.0, 1))
     Narrator(Console()).labels_measured(Labels(6, 5, 0.4, 5, 0.6, 0.08, bins), 1)
     first, second = capsys.readouterr().err.splitlines()
-    assert first == "  of 5 questions with a known true answer: first draw correct 40.0%, training label correct 60.0%"
+    assert (
+        first
+        == "  votes on 5 questions with a known true answer: first draw correct 40.0%, winning answer correct 60.0%"
+    )
     assert second.endswith("labels correct, by agreement of the draws: 60%: 50% of 4, 100%: 100% of 1")
 
 
 def test_without_any_training_label_there_is_no_curve(capsys: pytest.CaptureFixture[str]) -> None:
     Narrator(Console()).labels_measured(Labels(1, 1, 0.0, 0, 0.0, 0.0, ()), 1)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == "  of 1 question with a known true answer: first draw correct 0.0%, no training label"
+    assert line == "  votes on 1 question with a known true answer: first draw correct 0.0%, no winning answer"

@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from crescent.preflight.busy import Look, warning
+from crescent.preflight.busy import Look, wait_passively, warning
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -36,3 +36,22 @@ def test_a_busy_machine_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch
     told = warning(others=0.9 * CORES)
     assert told is not None and told.startswith(f"other processes keep {0.9 * CORES:.1f} of {CORES} core")
     assert ("OMP_NUM_THREADS=1" in told) == (CORES > 1)
+
+
+def test_threads_sleep_while_they_wait_only_on_a_busy_machine_and_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 0.0, 0.0))
+    wait_passively()
+    assert "OMP_WAIT_POLICY" not in os.environ
+    monkeypatch.setattr(os, "getloadavg", lambda: (1.5, 0.0, 0.0))
+    monkeypatch.setenv("GOMP_SPINCOUNT", "100")
+    wait_passively()
+    assert "OMP_WAIT_POLICY" not in os.environ
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "x")  # restored after the test
+    del os.environ["OMP_WAIT_POLICY"]
+    wait_passively()
+    assert os.environ["OMP_WAIT_POLICY"] == "passive"
