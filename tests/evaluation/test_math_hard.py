@@ -17,6 +17,7 @@ from crescent.evaluation.extraction import CrescentAnswers
 from crescent.evaluation.many_samples import combine
 from crescent.evaluation.metrics import primaries
 from crescent.evaluation.settings import EvaluationSettings
+from crescent.experiment import Experiment
 
 from .general_files import settings, write
 
@@ -156,6 +157,19 @@ def test_a_row_without_what_the_tasks_code_reads_is_named_by_line(files: Path, t
     write(tmp_path / "math_500" / "test.jsonl", [{"problem": "x?", "answer": "7"}])
     with pytest.raises(UserError, match=r"test.jsonl:1: task hendrycks_math500 needs solution; the line has problem"):
         harness.check(suite(tmp_path, "hendrycks_math500"))
+
+
+def test_limits_that_a_model_has_no_room_for_are_refused_before_it_is_loaded() -> None:
+    context = 2048  # of the organism
+    experiment(f"eval.max_new_tokens={context - 1}").check_tokens()
+    with pytest.raises(ValueError, match=r"hendrycks_math500: 2048 new tokens do not fit the context of 2048 of model"):
+        experiment(f"eval.max_new_tokens={context}").check_tokens()
+    with pytest.raises(ValueError, match=r"lower eval.max_new_tokens.* model.thinking_tokens"):
+        experiment(f"eval.max_new_tokens={context - 1}", "model.thinking_tokens=1").check_tokens()
+
+
+def experiment(*overrides: str) -> Experiment:
+    return Experiment.from_node(composed(["eval=math_hard", *overrides]))
 
 
 def test_without_math_verify_the_check_says_what_to_install(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
