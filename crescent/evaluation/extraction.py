@@ -25,7 +25,8 @@ from crescent.answers import equivalent, extract
 from crescent.answers.symbolic import SymbolicEquality
 
 NO_ANSWER = "[invalid]"  # the same text as in the harness's own filters
-# 5\\text{cm} · 15\\mbox{cm}^2 · 5 cm · 90^\\circ
+_PROSE = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{2,} [A-Za-z]{2,}")  # words in a row, outside \text{}
+# 5\text{cm} · 15\mbox{cm}^2 · 5 cm · 90^\circ
 _UNIT = re.compile(
     r"(?<=[\d.})])(?:\\(?:text|textrm|mathrm|mbox)\{[A-Za-z ./]+\}|\s[A-Za-z /]+|\^\{?\\circ\}?)(?:\^\{?\d\}?)?$"
 )
@@ -74,6 +75,8 @@ class CrescentAnswers(Filter):
         if self._otherwise is not None and not equivalent(extract(target, kind), target.strip()):
             kind = self._otherwise
         answer = extract(text, kind)
+        if kind == "expression" and answer and _PROSE.search(answer) and not same(answer, target.strip(), kind):
+            answer = extract(text, "number") or answer  # "So there are 225 ways to choose them."
         return target if same(answer, target.strip(), kind) else answer or NO_ANSWER
 
 

@@ -134,9 +134,12 @@ def test_minervas_four_examples_come_before_the_problem(files: Path, engine: Tra
         (r"\boxed{\{1,2\}}", "(1,2)", False),
         (r"\boxed{1.41421356}", r"\sqrt{2}", False),
         ("I do not know.", "7", False),
+        ("First 5 * 45.\nSo, there are 225 ways to choose them.", "225", True),
+        ("So, there are 225 ways to choose them.", "ways to choose them", False),
+        ("They chose\nthe red team", r"\text{the red team}", True),
     ],
 )
-def test_units_may_be_missing_but_not_different(answer: str, target: str, right: bool) -> None:
+def test_symbolic_equality_forgives_spelling_and_a_missing_unit(answer: str, target: str, right: bool) -> None:
     reader = CrescentAnswers("expression", target="answer", equality="symbolic")
     assert (reader.apply([[answer]], [{"answer": target}]) == [[target]]) == right
 
