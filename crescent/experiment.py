@@ -28,6 +28,7 @@ from crescent.engines.system_turns import check_system_prompt
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights, check
 from crescent.evaluation.harness import check as check_evaluation
+from crescent.evaluation.room import check_room
 from crescent.evaluation.settings import MODELS, EvaluationSettings
 from crescent.evaluation.stage import Evaluate
 from crescent.iteration import Iterate
@@ -244,8 +245,9 @@ class Experiment:
         self.engine.check(self.model)
         self.elicit.opening.check(self.model, self.engine.loads_weights)
         check(self.distill.student)
-        if self.eval.tasks and self.eval.chat_template and self.eval.system_prompt is not None:
-            for weights in (*([self.model] if "teacher" in self.roles else []), self.distill.student):
+        for weights in (*([self.model] if "teacher" in self.roles else []), self.distill.student):
+            check_room(self.eval, weights)
+            if self.eval.tasks and self.eval.chat_template and self.eval.system_prompt is not None:
                 check_system_prompt(weights, self.eval.system_prompt)
 
     def stages(self, iteration: int = 1) -> "Stages":

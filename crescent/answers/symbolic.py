@@ -107,7 +107,7 @@ class SymbolicEquality:
             self._worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
             if _read_line(self._worker, _START_SECONDS) != "ready":
                 self.close()
-                raise UserError("domain.equality=symbolic needs math-verify: pip install 'crescent-lm[symbolic]'")
+                raise UserError("symbolic equality of answers needs math-verify: pip install 'crescent-lm[symbolic]'")
         return self._worker
 
     def _read(self) -> dict[tuple[str, str], bool]:

@@ -21,6 +21,7 @@ from crescent.evaluation.settings import EvaluationSettings
 from crescent.evaluation.task_config import TaskSource
 
 Row = dict[str, Any]
+EQUALITIES = ("canonical", "symbolic")  # of answers; see crescent.answers.symbolic
 TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice")
 
 
@@ -99,6 +100,15 @@ def check_nltk(source: TaskSource) -> None:
         )
 
 
+def check_equality(source: TaskSource) -> None:
+    """Raises UserError for an unknown equality of answers, and for symbolic equality without math-verify."""
+    equality = source.metadata.get("equality", "canonical")
+    if equality not in EQUALITIES:
+        raise UserError(f"task {source.name}: metadata.equality is {equality!r}; it may be {' or '.join(EQUALITIES)}")
+    if equality == "symbolic" and not importlib.util.find_spec("math_verify"):
+        raise UserError(f"task {source.name} needs math-verify to compare answers: pip install 'crescent-lm[symbolic]'")
+
+
 def check_functions(source: TaskSource) -> None:
     """Raises UserError if the Python modules of a task's YAML cannot be imported (IFEval needs extra packages)."""
     for module in sorted(set(_modules(source.config, source.root.resolve()))):
@@ -145,7 +155,7 @@ def _check_file(source: TaskSource, path: Path) -> int:
         names = frozenset(row)
         if names not in seen:
             seen.add(names)
-            missing = _missing_fields(source.config, row)
+            missing = _missing_fields(source, row)
             if missing:
                 raise UserError(
                     f"{path}:{number}: task {source.name} needs {', '.join(missing)}; the line has {', '.join(row)}"
@@ -155,15 +165,17 @@ def _check_file(source: TaskSource, path: Path) -> int:
     return count
 
 
-def _missing_fields(config: Mapping[str, Any], row: Row) -> list[str]:
-    """Fields that the task's templates require, found by rendering with Jinja: "{{a if a is defined}}" requires
-    none.
+def _missing_fields(source: TaskSource, row: Row) -> list[str]:
+    """Fields that the task's metadata name and that its templates require, found by rendering with Jinja:
+    "{{a if a is defined}}" requires none.
     """
+    config = source.config
+    named = [field for field in source.metadata.get("fields", ()) if field not in row]
     if "process_docs" in config:
-        return []  # the templates see the output of that function, not the row
+        return named  # the templates see the output of that function, not the row
     environment = Environment(undefined=StrictUndefined)
     environment.filters["regex_replace"] = str  # the harness's filter; only field names matter here
-    missing: list[str] = []
+    missing = named
     for template in (config.get(key) for key in TEMPLATES):
         if not isinstance(template, str) or (template.startswith("/") and "{" not in template):
             continue  # a list of choices, a number, or a function of the task

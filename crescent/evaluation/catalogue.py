@@ -23,6 +23,7 @@ from crescent.evaluation.task_config import TaskSource, data_files, portable, re
 
 OVERLAYS = Path(__file__).parent / "tasks"
 ANSWERS_FILTER = "crescent"  # the name of the filter that reads answers with crescent.answers
+WHOLE_RESPONSE = {"name": "none", "filter": [{"function": "take_first"}]}  # the harness's filter if a task names none
 ANSWERS_VERSION = 3  # raise when crescent.answers reads a response differently: affected tasks are scored again
 READER_NAMES = ("crescent_answers", "CrescentAnswers")  # names of that filter in a filter_list
 # `task: gsm8k`, `"task": "mmlu_anatomy"`, `group: mmlu  # all subjects`
@@ -146,8 +147,10 @@ def _with_answers(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dic
         "otherwise": metadata.get("answers_otherwise"),
         "target": config["doc_to_target"],
     }
+    if "equality" in metadata:
+        reader["equality"] = metadata["equality"]
     ours = {"name": ANSWERS_FILTER, "filter": [reader, {"function": "take_first"}]}
-    return {"filter_list": [*config["filter_list"], ours]}
+    return {"filter_list": [*config.get("filter_list", [WHOLE_RESPONSE]), ours]}
 
 
 def _versions(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:

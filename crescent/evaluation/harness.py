@@ -14,7 +14,14 @@ from crescent.core.errors import UserError
 from crescent.core.records import TaskScore, text_id
 from crescent.engines import Engine
 from crescent.evaluation import catalogue
-from crescent.evaluation.benchmarks import check_files, check_functions, check_hub, check_nltk, check_shots
+from crescent.evaluation.benchmarks import (
+    check_equality,
+    check_files,
+    check_functions,
+    check_hub,
+    check_nltk,
+    check_shots,
+)
 from crescent.evaluation.loading import load, quiet, seed_everything
 from crescent.evaluation.many_samples import combine, combine_scores
 from crescent.evaluation.metrics import cost_scores, subset_scores, task_scores
@@ -49,6 +56,7 @@ def check(settings: EvaluationSettings, prompting: Prompting = NO_PROMPTING) -> 
             )
     for source in catalogue.find(settings):
         check_nltk(source)
+        check_equality(source)
         check_functions(source)
         check_shots(source, settings)
         for part in source.members or (source,):
@@ -106,7 +114,7 @@ def score_task(
         run, table, conditions = _score_once(inner, source, shots, settings, prompting)
         runs.append(run)
         tables.append(table)
-    samples = combine(runs, applies(source))
+    samples = combine(runs, applies(source), source.metadata.get("equality", "canonical"))
     scores = combine_scores(tables, samples)
     scores += subset_scores(source.name, shots, samples, source.metadata.get("unanswerable"))
     scores += cost_scores(source.name, shots, samples)

@@ -6,26 +6,32 @@ observations; Miller, arXiv 2411.00640). For each metric that is right or wrong,
 
     exact_match_pass@8    whether any sample is right
     exact_match_maj@8     whether the answer most samples agree on is right (of several, the first); an invalid answer
-                          has no vote. Only for tasks whose responses commit to an answer.
+                          has no vote. Only for tasks whose responses commit to an answer, and filters that read one.
 """
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
+from crescent.answers.symbolic import SymbolicEquality
 from crescent.core.records import TaskScore
 from crescent.evaluation.metrics import mean_and_error
 from crescent.evaluation.samples import Sample
 
 NO_VOTE = "[invalid]"  # written by the harness's filters and by ours
+WHOLE = "none"  # the harness's filter that leaves a response as it is
+Same = Callable[[Sequence[str]], Sequence[str | None]]  # maps equal answers to one
 _MEANS = ("prompt_tokens", "new_tokens", "thought_tokens", "cut_at_limit")
 
 
-def combine(runs: Sequence[Sequence[Sample]], has_answers: bool) -> list[Sample]:
-    """One sample per item: texts and answers as lists, numbers as means."""
+def combine(runs: Sequence[Sequence[Sample]], has_answers: bool, equality: str = "canonical") -> list[Sample]:
+    """One sample per item: texts and answers as lists, numbers as means. With `equality="symbolic"` algebraically equal
+    answers vote together.
+    """
     if len(runs) == 1:
         return list(runs[0])
     values: dict[str, set[float]] = {}
@@ -33,7 +39,9 @@ def combine(runs: Sequence[Sequence[Sample]], has_answers: bool) -> list[Sample]
         for name, value in sample["metrics"].items():
             values.setdefault(name, set()).add(value)
     verdicts = {name for name, found in values.items() if found <= {0.0, 1.0}}
-    return [_combined(some, verdicts, has_answers) for some in zip(*runs, strict=True)]
+    with closing(SymbolicEquality()) as symbolic:  # starts a worker only if asked
+        same: Same = list if equality == "canonical" else symbolic.representatives
+        return [_combined(some, verdicts, same if has_answers else None) for some in zip(*runs, strict=True)]
 
 
 def combine_scores(tables: Sequence[Sequence[TaskScore]], samples: Sequence[Sample]) -> list[TaskScore]:
@@ -60,8 +68,10 @@ def combine_scores(tables: Sequence[Sequence[TaskScore]], samples: Sequence[Samp
     return combined
 
 
-def _combined(some: Sequence[Sample], verdicts: Collection[str], has_answers: bool) -> Sample:
-    """Combines the samples of one item. `verdicts` are the metrics that say right or wrong."""
+def _combined(some: Sequence[Sample], verdicts: Collection[str], same: Same | None) -> Sample:
+    """Combines the samples of one item. `verdicts` are the metrics that say right or wrong; without `same` there is no
+    vote.
+    """
     metrics, count = {}, len(some)
     for name in some[0]["metrics"]:
         found = [one["metrics"][name] for one in some]
@@ -69,8 +79,8 @@ def _combined(some: Sequence[Sample], verdicts: Collection[str], has_answers: bo
         if name in verdicts:
             metric, filter_name = name.split(",", 1)
             metrics[f"{metric}_pass@{count},{filter_name}"] = max(found)
-            if has_answers:
-                answers = [one["filtered"].get(filter_name) for one in some]
+            if same is not None and filter_name != WHOLE:
+                answers = same([str(one["filtered"].get(filter_name)) for one in some])
                 metrics[f"{metric}_maj@{count},{filter_name}"] = _of_majority(answers, found)
     numbers = {name: _mean([one[name] for one in some]) for name in _MEANS if name in some[0]}
     filtered = {name: [one["filtered"][name] for one in some] for name in some[0]["filtered"]}

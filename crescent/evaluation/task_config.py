@@ -32,6 +32,8 @@ class TaskSource:
 
         answers: number            # the kind of answer that the filter `crescent` reads (crescent.answers)
         answers_otherwise: name    # the kind if the target is not of that kind
+        equality: symbolic         # algebraically equal answers are equal (crescent.answers.symbolic)
+        fields: [problem, answer]  # what the rows need, where the task's code reads them
         cluster: seed_question     # the field that is equal for items made from one seed
         subset: perturbation_type  # the field by which sub-scores are reported
         unanswerable: critical thinking  # the subset without an answer: the sub-score "answerable" leaves it out

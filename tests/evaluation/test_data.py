@@ -72,7 +72,7 @@ def test_mirroring_what_cannot_be_had_ends_with_status_1(tmp_path: Path, capsys:
 
 
 def test_every_task_of_every_suite_can_be_mirrored() -> None:
-    for suite in ("math", "general", "full", "organism"):
+    for suite in ("math", "math_hard", "general", "full", "organism"):
         node = composed([f"eval={suite}"])["eval"]
         for need in needs(EvaluationSettings(suite, tuple(node["tasks"]), tuple(node["task_folders"])), Path("/data")):
             assert not need.hub or need.files, need
@@ -160,7 +160,7 @@ def test_what_is_missing_is_named_with_the_command_that_fetches_it(
     [
         (
             ["eval=mth"],
-            "eval=mth is not a choice. There are: full, general, math, none, organism, organism_contrast, ",
+            "eval=mth is not a choice. There are: full, general, math, math_hard, none, organism, ",
         ),
         (["eval=math", "eval.limit=0"], "eval.limit is 0"),
         (["eval=math", "eval.tasks=[gsm9k]"], "there is no task 'gsm9k'. Did you mean gsm8k"),
