@@ -64,6 +64,12 @@ FIELDS = [
     (openai_error("This model does not support logprobs."), "logprobs"),
     (openai_error("Too many stop sequences: at most 1 is supported"), "stop"),
     (openai_error("max_tokens must be at most 16384"), "max_tokens"),
+    (openai_error("Invalid 'stop': array too long. Expected an array with maximum length 4.", param="stop"), "stop"),
+    (openai_error("stop strings are too long: 32 characters at most"), "stop"),
+    (openai_error("at most 5 logprobs per token"), "logprobs"),
+    (openai_error("Multiple candidates is not enabled for this model"), "n"),
+    (openai_error("n: only 1 is allowed"), "n"),
+    (openai_error("Unrecognized request argument supplied: n"), "n"),
 ]
 
 
@@ -82,6 +88,11 @@ CONTEXT = [
     openai_error("prompt is too long: 210000 tokens > 200000 maximum"),
     openai_error("'max_tokens' or 'max_completion_tokens' is too large: 5000. The maximum context length is 9"),
     {"detail": "Prompt exceeds the maximum number of tokens of this deployment"},
+    openai_error("Request prompt has 5000 tokens in total, larger than the model input length limit 4096"),
+    openai_error("Input length 5000 is greater than max length 4096"),
+    openai_error("The total number of tokens (5000) must be less than 4096"),
+    openai_error("Please shorten your prompt: 9000 > 8192 tokens"),
+    openai_error("not enough space in the KV cache for the prompt"),
 ]
 
 
@@ -105,6 +116,8 @@ OTHERS = [
     (openai_error("The response was filtered due to the prompt triggering Azure OpenAI's content management policy.", code="content_filter"), "content"),  # noqa: E501
     (openai_error("Your input was flagged by our moderation system"), "content"),
     ({"message": "Input data may contain inappropriate content.", "code": "data_inspection_failed"}, "content"),
+    (openai_error("Content Exists Risk"), "content"), (openai_error("It violates our terms of use"), "content"),
+    (openai_error("model names are case-sensitive"), "unknown"),
     (openai_error("no"), "unknown"), ({}, "unknown"), ("<html>", "unknown"), ([1], "unknown"),
 ]  # fmt: skip
 
@@ -113,6 +126,10 @@ OTHERS = [
 def test_other_refusals_are_told_apart(body: Any, kind: str) -> None:
     assert explain(error(400, body), SENT).kind == kind
     assert not is_refusal(error(500, body)) and len(reason_of(error(400, body)).splitlines()) == 1
+
+
+def test_a_prompt_is_too_large_where_only_the_status_says_so() -> None:
+    assert explain(error(413, "<html>"), SENT).kind == "context"
 
 
 REFUSING = {
@@ -195,15 +212,16 @@ def test_a_prompt_that_does_not_fit_has_no_completion(body: Any, serve: Start) -
 
 
 @pytest.mark.parametrize(
-    ("body", "finish", "reason"),
-    [(openai_error("flagged by our moderation system", code="content_filter"), "content_filter", "flagged by our"),
-     (openai_error("I would rather not"), "refused", "I would rather not")],
+    ("status", "body", "finish", "reason"),
+    [(400, openai_error("flagged by our moderation system", code="content_filter"), "content_filter", "flagged by our"),
+     (403, openai_error("Your input was flagged", code=403), "content_filter", "Your input was flagged"),
+     (400, openai_error("I would rather not"), "refused", "I would rather not")],
 )  # fmt: skip
 def test_a_prompt_refused_for_what_it_says_is_set_aside_with_the_reason(
-    body: Any, finish: str, reason: str, serve: Start, caplog: pytest.LogCaptureFixture
+    status: int, body: Any, finish: str, reason: str, serve: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept: list[int] = []
-    url = serve(Behaviour(refuses_prompts={"Question 7?": (400, body)}))
+    url = serve(Behaviour(refuses_prompts={"Question 7?": (status, body)}))
     made = engine(url).generate([f"Question {n}?" for n in range(12)], DRAWN, lambda index, _made: kept.append(index))
     assert (made[7].text, made[7].finish_reason, made[7].new_tokens) == ("", finish, 0)
     assert sorted(kept) == list(range(12)) and all(one.new_tokens for n, one in enumerate(made) if n != 7)

@@ -13,6 +13,8 @@ from typing import Any, Literal
 import openai
 
 STATUSES = (400, 413, 422)  # the request's own fault; other statuses concern the server or the caller
+_TOO_LARGE = 413
+_FORBIDDEN = (403, 451)  # OpenRouter: a prompt that moderation flagged
 Kind = Literal["field", "rename", "context", "content", "unknown"]
 
 # vLLM: This model's maximum context length is 2048 tokens. However, you requested 2100 tokens
@@ -22,21 +24,27 @@ Kind = Literal["field", "rename", "context", "content", "unknown"]
 # SGLang: The input (5000 tokens) is longer than the model's context length (4096 tokens).
 _CONTEXT = re.compile(
     r"context (?:length|size|window)|maximum (?:model |input |sequence |prompt )*length|session_len|\bn_ctx\b"
-    r"|max_model_len|max_seq_len|max_total_tokens|max_input_(?:tokens|length)|reduce the length"
-    r"|too (?:long|many (?:input |prompt )*tokens)|longer than|string_above_max_length"
-    r"|\b(?:inputs?|prompt|tokens?|sequence|messages?)\b[^.]{0,40}(?:exceed|must be (?:<|less)|must have less)"
-    r"|exceed[^.]{0,40}\b(?:tokens?|context|length)\b"
+    r"|max_model_len|max_seq_len|max_total_tokens|max_input_(?:tokens|length)|max_position_embeddings|\bctx_len\b"
+    r"|reduce the length|string_above_max_length|`inputs`"
 )
+# Of the prompt unless a field is named: "stop strings are too long" and "at most 5 logprobs per token" are not.
+# MLC: Request prompt has 5000 tokens in total, larger than the model input length limit 4096
+_PROMPT = r"\b(?:inputs?|input_ids|prompt|tokens?|sequence|messages?|context|request|kv cache)\b"
+_TOO_MUCH = (
+    r"(?:exceed|too (?:long|large|big|many)|(?:larger|longer|greater|more) than|\bover the|must be <|must have less"
+    r"|at most|(?:be|than) less|enough space|shorten|\d [<>] ?\d)"
+)
+_TOO_LONG = re.compile(rf"{_PROMPT}[^.]{{0,60}}{_TOO_MUCH}|{_TOO_MUCH}[^.]{{0,40}}{_PROMPT}|\btoo long\b|longer than")
 _ROOM = re.compile(r"must be <= (\d+)\. given: (\d+) `inputs` tokens")
 # Azure: The response was filtered due to the prompt triggering Azure OpenAI's content management policy
 _CONTENT = re.compile(
-    r"content[_ ](?:filter|policy|management)|moderation|flagged|safety|guardrail|usage polic|inappropriate"
-    r"|data_inspection|responsible ai|prohibited|harmful"
+    r"content[_ ](?:filter|management|exists risk)|\bpolic(?:y|ies)\b|moderation|flagged|safety|guardrail|inappropriate"
+    r"|data_inspection|responsible ai|prohibited|harmful|sensitive (?:content|words?|topics?)|terms of (?:use|service)"
 )
 LIMITS = ("max_tokens", "max_completion_tokens")
 _NAMES = {
-    "n": r"['\"`]n['\"`]|(?<![\w.'’-])n (?:must|should|is|has|to|greater|larger|other|=|>|<|!)|\bn ?[=>] ?1\b|best_of"
-    r"|(?:one|multiple|several|number of|parallel) (?:completions?|choices?|generations?|samples?)",
+    "n": r"(?<![\w.'’\\-])n(?![\w'’-]| tokens| char)|['\"`]n['\"`]|best_of|num_(?:return_sequences|choices|samples)"
+    r"|(?:one|single|multiple|several|number of|parallel) (?:completions?|choices?|generations?|samples?|candidates?)",
     "seed": r"seed",
     "top_k": r"top[_ -]?k\b",
     "top_p": r"top[_ -]?p\b|nucleus",
@@ -83,23 +91,32 @@ class FieldRefused(ValueError):
 
 
 def is_refusal(error: openai.APIStatusError) -> bool:
-    """True if the request itself is to blame. Some servers answer a prompt that is too long with status 500."""
-    return error.status_code in STATUSES or (error.status_code == 500 and _is_context(_text(error)))
+    """True if the request itself is to blame. Some servers answer a prompt that is too long with status 500, or one
+    that they refuse for its content with 403."""
+    if error.status_code == 500:
+        return _is_context(_text(error))
+    return error.status_code in STATUSES or (error.status_code in _FORBIDDEN and _is_content(_text(error)))
 
 
 def explain(error: openai.APIStatusError, sent: Collection[str]) -> Refusal:
     """What the server does not accept."""
     text = _text(error)
-    if _is_context(text):
-        found = _ROOM.search(text)
-        return Refusal("context", room=int(found[1]) - int(found[2]) if found else None)
-    if _CONTENT.search(text):
+    located = [name for name in _located(error.body) if name in sent]
+    named = located or [name for name in sent if re.search(_NAMES.get(name, rf"\b{name}\b"), text)]
+    others = [name for name in named if name not in LIMITS]
+    if _CONTEXT.search(text) and not (located and others):
+        return _too_long(text)
+    if _is_content(text):
         return Refusal("content")
     if "max_completion_tokens" in text and "max_tokens" in sent:
         return Refusal("rename", "max_tokens")
-    named = [name for name in _located(error.body) if name in sent]
-    found = named or [name for name in sent if re.search(_NAMES.get(name, rf"\b{name}\b"), text)]
-    return Refusal("field", found[0]) if found else Refusal("unknown")
+    if others:
+        return Refusal("field", others[0])
+    if _TOO_LONG.search(text) and not named:
+        return _too_long(text)
+    if named:
+        return Refusal("field", named[0])
+    return Refusal("context" if error.status_code == _TOO_LARGE else "unknown")
 
 
 def reason_of(error: openai.APIStatusError) -> str:
@@ -108,8 +125,17 @@ def reason_of(error: openai.APIStatusError) -> str:
     return " ".join(found.split())[:200].rstrip(".")
 
 
+def _too_long(text: str) -> Refusal:
+    found = _ROOM.search(text)
+    return Refusal("context", room=int(found[1]) - int(found[2]) if found else None)
+
+
 def _is_context(text: str) -> bool:
-    return _CONTEXT.search(text) is not None
+    return any(pattern.search(text) for pattern in (_CONTEXT, _TOO_LONG))
+
+
+def _is_content(text: str) -> bool:
+    return _CONTENT.search(text) is not None
 
 
 def _text(error: openai.APIStatusError) -> str:
