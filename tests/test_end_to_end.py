@@ -162,6 +162,7 @@ def test_iterations_make_the_student_the_next_teacher(tmp_path: Path) -> None:
     assert len(keys) == 2 and [s["iteration"] for s in seen["scores"] if s["primary"]] == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_a_number_format_left_open_is_said_kept_and_keyed_as_what_it_means_here(run: tuple[Path, str]) -> None:
     few = [
         "num_questions=2",

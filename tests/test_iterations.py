@@ -81,6 +81,7 @@ def test_a_second_pass_draws_with_random_numbers_of_its_own(undisturbed: Path) -
     assert len(streams) >= 2 and all(len(one & other) < len(one) / 2 for one, other in combinations(streams, 2))
 
 
+@pytest.mark.slow
 def test_a_collapse_ends_the_run_where_it_is_asked_to(undisturbed: Path) -> None:
     done = subprocess.run(
         command(*SEVERAL, "train.learning_rate=1", "iterate.on_collapse=stop", "iterations=3"),
