@@ -155,6 +155,7 @@ def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(
     assert contents(tmp_path / "outputs" / "store") == contents(undisturbed / "outputs" / "store")
 
 
+@pytest.mark.slow
 def test_iterations_make_the_student_the_next_teacher(tmp_path: Path) -> None:
     crescent(tmp_path, "iterations=2", "eval.tasks=[organism_gsm]", "eval.shots=[0]", "tracking=none")
     seen = summary(tmp_path / "outputs" / "latest")

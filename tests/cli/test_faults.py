@@ -39,7 +39,8 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize("size", [pytest.param("90k", marks=pytest.mark.slow), "600k"])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["90k", "600k"])
 def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_when_there_is_room(size: str, mount: Mount) -> None:
     folder = mount(f"size={size}")
     assert one_line(crescent(folder)).startswith(f"crescent: error: No space left on device ({folder}/outputs")
