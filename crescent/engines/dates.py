@@ -6,6 +6,7 @@ prefer a variable `date_string`. This module loads no model.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -39,9 +40,11 @@ def is_dated(template: str, date: str) -> bool:
     return reads_clock(template) or (date != DATE and _READS_DATE.search(plain) is not None)
 
 
-def with_date(template: str, date: str) -> str:
-    """Makes the template print `date`, if it prints a date at all."""
-    if template.startswith(_BEGIN) or not is_dated(template, date):
+def with_date(template: Any, date: str) -> Any:
+    """Makes the template (or each of a dict of templates by name) print `date`, if it prints a date at all."""
+    if isinstance(template, Mapping):
+        return {name: with_date(one, date) for name, one in template.items()}
+    if not isinstance(template, str) or template.startswith(_BEGIN) or not is_dated(template, date):
         return template
     day = _parsed(date)
     text = "format"
@@ -56,6 +59,8 @@ def with_date(template: str, date: str) -> str:
 
 def without_date(template: Any) -> Any:
     """Undoes `with_date`."""
+    if isinstance(template, Mapping):
+        return {name: without_date(one) for name, one in template.items()}
     if not isinstance(template, str) or not template.startswith(_BEGIN):
         return template
     return template.split(_END, 1)[1]

@@ -10,7 +10,7 @@ thought at once (DeepSeek V3.1, Qwen3 with enable_thinking=false), or only remov
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crescent.answers.thoughts import CHANNEL, CLOSING, OPENING, answer_start
@@ -43,6 +43,8 @@ def why_thinking(tokenizer: "PreTrainedTokenizerBase") -> str | None:
     from jinja2 import TemplateError
 
     template = tokenizer.chat_template
+    if isinstance(template, Mapping):  # several by name; the library renders this one
+        template = template.get("default")
     if not isinstance(template, str) or not may_think(template):
         return None
     try:

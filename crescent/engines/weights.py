@@ -197,8 +197,7 @@ def load_tokenizer(weights: Weights) -> "PreTrainedTokenizerBase":
         raise UserError(
             f"model {weights.name!r} has no chat template, but Crescent prompts in chat turns. Choose a chat model."
         )
-    if isinstance(tokenizer.chat_template, str):
-        tokenizer.chat_template = with_date(tokenizer.chat_template, weights.date_string)
+    tokenizer.chat_template = with_date(tokenizer.chat_template, weights.date_string)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"

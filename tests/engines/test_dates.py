@@ -96,6 +96,18 @@ def test_a_loaded_tokenizer_has_the_date_in_its_template(tiny_llama: Path, tmp_p
     assert "05 January 2025" in str(tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False))
 
 
+def test_templates_by_name_have_the_date_too(tiny_llama: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_llama, folder := tmp_path / "model")
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    named = {"default": SMOLLM3 + CHATML, "tool_use": CHATML}
+    settings["chat_template"] = [{"name": name, "template": text} for name, text in named.items()]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    tokenizer = load_tokenizer(Weights("m", str(folder), date_string="2025-01-05"))
+    assert "05 January 2025" in str(tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False))
+    assert without_date(tokenizer.chat_template) == named
+
+
 def test_what_is_no_date_is_named() -> None:
     with pytest.raises(
         ValueError, match=r"model\.date_string is 'today', which is not a date; write it as 26 Jul 2024"

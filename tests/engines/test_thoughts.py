@@ -35,7 +35,7 @@ PLACE = TURNS.replace("<|end|>", "{% if message.reasoning_content %}{{ message.r
 CHANNELS = TURNS + "{% if add_generation_prompt %}<|channel|>analysis<|message|>{% endif %}"  # gpt-oss
 
 
-def why(folder: Path, template: str) -> str | None:
+def why(folder: Path, template: str | dict[str, str]) -> str | None:
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     tokenizer.chat_template = template
     return why_thinking(tokenizer)
@@ -64,6 +64,7 @@ def test_qwen_3_does_not_think_with_its_switch_off() -> None:
 )  # fmt: skip
 def test_a_template_that_lets_a_model_think_tells_how(template: str, sign: str, tiny_llama: Path) -> None:
     assert sign in str(why(tiny_llama, template))
+    assert sign in str(why(tiny_llama, {"default": template, "tool_use": TURNS}))
 
 
 @pytest.mark.parametrize("template", [TURNS, CLOSES, SWITCHED_OFF, "{{ messages[0]['content'] }} I think."])
