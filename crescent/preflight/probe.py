@@ -185,11 +185,13 @@ def _timed_step(experiment: Experiment, examples: Sequence[Any], pad: int, setti
     """The second of two optimiser steps over the examples; the first warms up."""
     import torch
 
+    from crescent.training.fitting import fitted
     from crescent.training.launch import launch
     from crescent.training.loop import train
 
     weights, quiet, ends = experiment.distill.student, Console(quiet=True), list[float]()
     once = replace(settings.resolved(weights), batch_size=len(examples), epochs=NEVER, checkpoint_every=NEVER)
+    once = fitted(once, weights, examples, quiet)
 
     def curve(_metrics: Mapping[str, float], _step: int) -> None:
         ends.append(time.monotonic())

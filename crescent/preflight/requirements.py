@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from crescent.core.console import Console
 from crescent.core.errors import UserError
@@ -114,31 +114,27 @@ def training_estimate(experiment: Experiment) -> "Estimate":
     from transformers import AutoConfig
 
     from crescent.training.estimate import Corpus, estimate
+    from crescent.training.fitting import training_device
 
     student, longest = experiment.distill.student, experiment.train.max_length
     least = replace(experiment.train, micro_batch_tokens=longest)
     corpus = Corpus(experiment.num_questions, longest / 2, longest)
     config = AutoConfig.from_pretrained(local_folder(student))
-    return estimate(config, least, corpus, _training_device(), student.dtype)
+    return estimate(config, least, corpus, training_device(), student.dtype)
 
 
 def training_need(experiment: Experiment, taken: int) -> Need:
     """The memory requirement if each device needs `taken` bytes; processes without GPUs share the machine's memory."""
     import torch
 
-    student, settings, device = experiment.distill.student, experiment.train, _training_device()
+    from crescent.training.fitting import training_device
+
+    student, settings, device = experiment.distill.student, experiment.train, training_device()
     needed = taken * settings.devices if device == "cpu" else taken
     return Need(
         f"memory to train {student.name} (train={settings.name}) on {device}", needed, free_bytes(torch.device(device)),
         "Use train=qlora, train.gradient_checkpointing=true, a smaller train.max_length, or a smaller student.",
     )  # fmt: skip
-
-
-def _training_device() -> Literal["cpu", "cuda"]:
-    """Like generation, training uses the first GPU that the process sees: CUDA_VISIBLE_DEVICES selects it."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def disk_needs(experiment: Experiment, trained: int, folder: Path) -> Iterator[Need]:

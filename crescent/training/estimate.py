@@ -31,6 +31,7 @@ from crescent.training.batching import Packed
 from crescent.training.head import CHUNK_BYTES, is_large, summed_loss_in_chunks, vocabulary
 from crescent.training.methods import Full, QLora, autocast_adapters
 from crescent.training.settings import TrainSettings
+from crescent.training.wrapped import base_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -185,7 +186,7 @@ def _count(model: Any) -> _Counts:
             counts.trained += value.numel()
         else:
             counts.frozen += value.numel()
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_of(model)
     head = base.get_output_embeddings()
     for part in model.modules():
         if isinstance(part, torch.nn.Linear):
@@ -202,7 +203,7 @@ def _kept(model: Any, settings: TrainSettings, tokens: int, mean: float, precisi
     """Bytes that one micro-batch saves, at its peak."""
     import torch
 
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_of(model)
     units = set(base._no_split_modules or ())
     layers = [part for part in base.modules() if type(part).__name__ in units]
     rows = max(1, round(tokens / max(1.0, mean)))

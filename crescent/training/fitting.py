@@ -1,20 +1,27 @@
 """Chooses micro-batches that fit in memory before training starts, instead of finding out by running out of it.
 
-In: settings, a model's config, the lengths of the sequences, free memory. Out: settings whose micro-batches are
-estimated to fit. Only memory and speed depend on them, no result. On a CPU, running out of memory cannot be caught: the
-system kills the process.
+In: settings, weights, the examples. Out: settings whose micro-batches are estimated to fit in the memory that is free
+now. Only memory and speed depend on them, no result. On a CPU, running out of memory cannot be caught: the system kills
+the process.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from crescent.engines.memory import gigabytes
+from crescent.core.console import Console
+from crescent.engines.memory import free_bytes, gigabytes
+from crescent.engines.model_files import local_folder, number_count
+from crescent.engines.weights import Weights
 from crescent.training.estimate import Corpus, Estimate, estimate
 from crescent.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
+
+    from crescent.training.data import Example
+
+Device = Literal["cpu", "cuda"]
 
 SHARE = 0.9  # of the free memory; the rest is for fragments and libraries
 ATTEMPTS = 5  # estimates, which take seconds each for a large model
@@ -24,9 +31,32 @@ _BYTES_A_LOGIT = 16
 _BYTES_A_PARAMETER = 20  # at most: weights, gradients and optimiser in float32
 
 
+def training_device() -> Device:
+    """Like generation, training uses the first GPU that the process sees: CUDA_VISIBLE_DEVICES selects it."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def fitted(settings: TrainSettings, weights: Weights, examples: "Sequence[Example]", console: Console) -> TrainSettings:
+    """Settings whose micro-batches fit in the memory that is free now; says so if they are smaller than asked for."""
+    import torch
+    from transformers import AutoConfig
+
+    device = training_device()
+    free = free_bytes(torch.device(device)) // (settings.devices if device == "cpu" else 1)  # they share a machine's
+    folder, lengths = local_folder(weights), [len(example.ids) for example in examples]
+    config, parameters = AutoConfig.from_pretrained(folder), number_count(folder)
+    with console.working("estimating the memory of training"):
+        settings, about = fit(settings, config, parameters, lengths, device, weights.dtype, free)
+    if about is not None:
+        console.say(about)
+    return settings
+
+
 def fit(
     settings: TrainSettings, config: "PretrainedConfig", parameters: int, lengths: Sequence[int],
-    device: Literal["cpu", "cuda"], dtype: str, free: int,
+    device: Device, dtype: str, free: int,
 ) -> tuple[TrainSettings, str | None]:  # fmt: skip
     """Settings whose micro-batches fit in `free` bytes on each device, and a line about them if they are smaller than
     asked for. `parameters` are the model's, `dtype` is the format of its weights."""

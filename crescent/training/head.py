@@ -14,9 +14,10 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
+from crescent.training.wrapped import PROBE_TOKENS, base_of, without_dropout
+
 CHUNK_BYTES = 256 << 20
 """Of logits in float32. The default run of the organism stays below it."""
-PROBE_TOKENS = 24
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.02, torch.float16: 0.02}
 """Of the loss, relative: rounding is less, logits that a model changes behind its head are more."""
 Select = Callable[[torch.Tensor], torch.Tensor]
@@ -29,7 +30,7 @@ def is_large(model: Any, positions: int) -> bool:
 
 def vocabulary(model: Any) -> int:
     """Size of a row of logits."""
-    return int(_base(model).get_output_embeddings().weight.shape[0])
+    return int(base_of(model).get_output_embeddings().weight.shape[0])
 
 
 def summed_loss_in_chunks(model: Any, inputs: Mapping[str, Any], select: Select, targets: torch.Tensor) -> torch.Tensor:
@@ -38,7 +39,7 @@ def summed_loss_in_chunks(model: Any, inputs: Mapping[str, Any], select: Select,
 
     The head is called inside of the model's own forward pass, where its weights are whole even if they are sharded.
     """
-    head = _base(model).get_output_embeddings()
+    head = base_of(model).get_output_embeddings()
     rows = max(1, CHUNK_BYTES // (4 * vocabulary(model)))
     losses: list[torch.Tensor] = []
     logits = head.forward
@@ -59,17 +60,10 @@ def takes_chunks(model: Any, examples: Sequence[Sequence[int]]) -> bool:
     device = next(model.parameters()).device
     ids = torch.tensor([list(examples[0])[:PROBE_TOKENS]], device=device)
     targets, inputs = ids[0, 1:], {"input_ids": ids, "use_cache": False}
-    modes = {part: part.training for part in model.modules()}
-    with torch.no_grad():
-        try:
-            for part in modes:  # bitsandbytes repacks its weights for inference in eval mode
-                part.training = type(part).__module__.startswith("bitsandbytes")
-            logits = model(**inputs).logits[0, :-1]
-            whole = cross_entropy(logits.float(), targets, reduction="sum")
-            chunked = summed_loss_in_chunks(model, inputs, lambda hidden: hidden[0, :-1], targets)
-        finally:
-            for part, mode in modes.items():
-                part.training = mode
+    with torch.no_grad(), without_dropout(model):
+        logits = model(**inputs).logits[0, :-1]
+        whole = cross_entropy(logits.float(), targets, reduction="sum")
+        chunked = summed_loss_in_chunks(model, inputs, lambda hidden: hidden[0, :-1], targets)
     return bool((whole - chunked).abs() <= TOLERANCE[logits.dtype] * whole.abs())
 
 
@@ -85,7 +79,3 @@ def _forward_of(head: Any, forward: Callable[[torch.Tensor], torch.Tensor]) -> I
         yield
     finally:
         del head.forward
-
-
-def _base(model: Any) -> Any:
-    return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from crescent.core.errors import UserError
+from crescent.training.wrapped import base_of
 
 Kernels = Literal["none", "liger"]
 
@@ -36,5 +37,5 @@ def apply_kernels(kernels: Kernels, model: Any) -> None:
         _apply_liger_kernel_to_instance as apply,
     )
 
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_of(model)
     apply(model=base, cross_entropy=False, fused_linear_cross_entropy=False)

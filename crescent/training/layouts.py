@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from crescent.training.data import IGNORED, Example, collate
 from crescent.training.head import is_large, summed_loss_in_chunks, takes_chunks
 from crescent.training.packing import Segments, attention_of, check_separate, packed_attention
+from crescent.training.wrapped import base_of
 
 
 class Layout(Protocol):
@@ -155,5 +156,5 @@ def takes_logits_to_keep(model: Any) -> bool:
     """True if the model can compute logits for selected positions only."""
     import inspect
 
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_of(model)
     return "logits_to_keep" in inspect.signature(base.forward).parameters

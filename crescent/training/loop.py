@@ -32,6 +32,7 @@ from crescent.training.methods import autocast_adapters
 from crescent.training.module import Batch, Batches, TrainingModule
 from crescent.training.settings import TrainSettings
 from crescent.training.team import ALONE, Team
+from crescent.training.wrapped import base_of
 
 Curve = Callable[[Mapping[str, float], int], None]
 """Called with the metrics of a step and its number."""
@@ -164,7 +165,7 @@ def _checkpointing(model: Any, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_of(model)
     with warnings.catch_warnings():
         # transformers 5.23 renamed these; earlier releases have only the old names
         warnings.filterwarnings("ignore", r"`gradient_checkpointing_\w+` is deprecated", FutureWarning)

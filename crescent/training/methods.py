@@ -22,7 +22,7 @@ from crescent.engines.saving import save_like_base
 from crescent.engines.turns import list_end
 from crescent.engines.weights import Weights, load, load_tokenizer
 from crescent.training.checks import is_real, is_whole, require
-from crescent.training.recipes import ADAPTERS, WHOLE_MODELS, Recipe
+from crescent.training.learning_rates import ADAPTERS, WHOLE_MODELS, UsualRate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,9 +33,9 @@ MAX_RANK = 65_536
 
 
 class Method(Protocol):
-    """A way to train a model. `recipes` are its usual learning rates, from small to large models."""
+    """A way to train a model. `usual_rates` are its usual learning rates, from small to large models."""
 
-    recipes: ClassVar[Sequence[Recipe]]
+    usual_rates: ClassVar[Sequence[UsualRate]]
 
     def check(self) -> None:
         """Raises UserError if a package is missing. Loads nothing."""
@@ -67,7 +67,7 @@ class Lora:
     weights already have an adapter, its training continues, so the result is always relative to the plain model.
     """
 
-    recipes: ClassVar[Sequence[Recipe]] = ADAPTERS
+    usual_rates: ClassVar[Sequence[UsualRate]] = ADAPTERS
     rank: int
     alpha: float
     dropout: float
@@ -151,7 +151,7 @@ class QLora:
     scores. `quantization` is nf4 or fp4; `double_quantization` quantises the scales too (0.4 bits less per weight).
     """
 
-    recipes: ClassVar[Sequence[Recipe]] = ADAPTERS
+    usual_rates: ClassVar[Sequence[UsualRate]] = ADAPTERS
     rank: int
     alpha: float
     dropout: float
@@ -212,7 +212,7 @@ class QLora:
 class Full:
     """Trains all weights in float32; the saved model has the dtype in which the weights are loaded."""
 
-    recipes: ClassVar[Sequence[Recipe]] = WHOLE_MODELS
+    usual_rates: ClassVar[Sequence[UsualRate]] = WHOLE_MODELS
 
     def check(self) -> None:
         """No-op: needs no other package."""

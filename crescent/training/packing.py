@@ -20,11 +20,11 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from crescent.core.errors import UserError
+from crescent.training.wrapped import PROBE_TOKENS, base_of, without_dropout
 
 NAME = "crescent_packed"
 FLASH_HEAD = 256
 """The largest head size that flash attention supports."""
-PROBE_TOKENS = 24
 TOLERANCES = {torch.float32: 0.001, torch.bfloat16: 0.05, torch.float16: 0.05}
 """RMS difference, in standard deviations of the logits: rounding stays below, attention to a neighbour exceeds it."""
 
@@ -152,7 +152,7 @@ def packed_attention(model: Any) -> Iterator[None]:
     """Inside the context `model` attends within segments. Raises UserError if its attention cannot be replaced."""
     from transformers import AttentionInterface
 
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_of(model)
     before = base.config._attn_implementation
     AttentionInterface.register(NAME, attend)
     base.set_attn_implementation(NAME)
@@ -171,25 +171,12 @@ def check_separate(model: Any, sequences: Sequence[Sequence[int]]) -> None:
     if len(parts) < 2:
         return
     device = next(model.parameters()).device
-    with torch.no_grad(), _without_dropout(model):
+    with torch.no_grad(), without_dropout(model):
         alone = torch.cat([_logits(model, [ids], device) for ids in parts])
         together = _logits(model, parts, device)
     error = (alone.float() - together.float()).square().mean().sqrt() / alone.float().std()
     if not error <= TOLERANCES[together.dtype]:
-        raise UserError(_refusal(model.get_base_model() if hasattr(model, "get_base_model") else model))
-
-
-@contextmanager
-def _without_dropout(model: Any) -> Iterator[None]:
-    """Eval mode, except for bitsandbytes layers, which on a CPU would repack their weights for inference."""
-    modes = {part: part.training for part in model.modules()}
-    for part in modes:
-        part.training = type(part).__module__.startswith("bitsandbytes")
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
+        raise UserError(_refusal(base_of(model)))
 
 
 def _logits(model: Any, sequences: list[list[int]], device: Any) -> torch.Tensor:

@@ -14,8 +14,8 @@ from crescent.engines.weights import Weights
 from crescent.training.batching import GROUPED, Packed, Padded
 from crescent.training.checks import is_real, is_whole, require
 from crescent.training.kernels import Kernels, check_kernels
+from crescent.training.learning_rates import UsualRate, readable, usual_rate, warning
 from crescent.training.methods import Full, Lora, QLora
-from crescent.training.recipes import Recipe, readable, recipe_for, warning
 from crescent.training.schedule import SCHEDULES
 from crescent.training.team import Strategy, check_team
 
@@ -35,7 +35,7 @@ class TrainSettings:
 
     `micro_batch_tokens` is how many tokens are in memory at once on each device, including padding. Gradients do not
     depend on it, or on `devices`, beyond float noise (with dropout above 0 it also affects the dropout masks).
-    `warmup_ratio` is a share of all steps. `learning_rate` "auto" uses the method's recipe for the model's size.
+    `warmup_ratio` is a share of all steps. `learning_rate` "auto" is the usual rate of the method for the model's size.
     """
 
     method: Lora | QLora | Full
@@ -93,7 +93,7 @@ class TrainSettings:
     def resolved(self, weights: Weights) -> "TrainSettings":
         """Resolves `precision` and `learning_rate` for this machine and these weights. Keys need the resolved values
         because they change results."""
-        settings = replace(self, learning_rate=self.recipe(weights)[0].learning_rate) if self._is_auto else self
+        settings = replace(self, learning_rate=self.usual_rate(weights)[0].learning_rate) if self._is_auto else self
         if self.precision != "auto":
             return settings
         import torch  # imported here so that composing a run stays fast
@@ -101,18 +101,18 @@ class TrainSettings:
         fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
         return replace(settings, precision="bf16-mixed" if fast else "32-true")
 
-    def recipe(self, weights: Weights) -> tuple[Recipe, int]:
+    def usual_rate(self, weights: Weights) -> tuple[UsualRate, int]:
         """The usual learning rate for these weights, and their number of parameters. Reads the headers of files."""
         parameters = number_count(local_folder(weights))
-        return recipe_for(self.method.recipes, parameters), parameters
+        return usual_rate(self.method.usual_rates, parameters), parameters
 
     def about_learning_rate(self, weights: Weights) -> str | None:
         """Describes the choice of `auto`, or warns that the chosen rate is far above the usual one; None if neither
         applies."""
-        recipe, parameters = self.recipe(weights)
+        usual, parameters = self.usual_rate(weights)
         if isinstance(self.learning_rate, str):
-            return f"learning rate {recipe.learning_rate:g} for {readable(parameters)} parameters: {recipe.source}"
-        return warning(self.learning_rate, recipe, parameters)
+            return f"learning rate {usual.learning_rate:g} for {readable(parameters)} parameters: {usual.source}"
+        return warning(self.learning_rate, usual, parameters)
 
     @property
     def resolved_rate(self) -> float:

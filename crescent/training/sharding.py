@@ -6,6 +6,8 @@ weight; a layer is gathered when needed and freed again. Nothing is saved here: 
 
 from typing import Any
 
+from crescent.training.wrapped import base_of
+
 
 def shard(model: Any, mesh: Any, precision: str) -> None:
     """Shards `model` in place: one unit for each decoder layer, and one for what is left.
@@ -19,7 +21,7 @@ def shard(model: Any, mesh: Any, precision: str) -> None:
     mesh, policy = mesh["data_parallel"], MixedPrecisionPolicy()
     if precision == "bf16-mixed" and all(value.dtype == torch.float32 for value in model.parameters()):
         policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_of(model)
     units = set(base._no_split_modules or ())
     for part in base.modules():
         if type(part).__name__ in units:

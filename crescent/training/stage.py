@@ -15,8 +15,6 @@ from crescent.core.context import ModelKeys, Stage, StageContext
 from crescent.core.errors import UserError
 from crescent.core.records import QAPair, TrainStep
 from crescent.core.store import Artifact, Key, Outcome
-from crescent.engines.memory import free_bytes
-from crescent.engines.model_files import local_folder, number_count
 from crescent.engines.weights import Weights
 from crescent.training.settings import TrainSettings
 
@@ -103,6 +101,7 @@ def _build(
     from crescent.engines.weights import load_tokenizer
     from crescent.training.checkpoint import load_result
     from crescent.training.data import encode_pairs
+    from crescent.training.fitting import fitted
     from crescent.training.launch import launch
     from crescent.training.loop import train
     from crescent.training.team import ALONE
@@ -110,7 +109,7 @@ def _build(
     tokenizer = load_tokenizer(weights)
     encoded = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong, settings.reasoning)
     _say_counts(encoded, settings, console)
-    settings = _fitting(settings, weights, encoded, console)
+    settings = fitted(settings, weights, encoded.examples, console)
     if settings.devices > 1:
         launch(weights, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
     with ALONE.forked_rng():
@@ -135,24 +134,6 @@ def _build(
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return Outcome(records=steps, info=info, files=files)
-
-
-def _fitting(settings: TrainSettings, weights: Weights, encoded: "Encoded", console: Console) -> TrainSettings:
-    """Settings whose micro-batches fit in the memory that is free now."""
-    import torch
-    from transformers import AutoConfig
-
-    from crescent.training.fitting import fit
-
-    folder, device = local_folder(weights), "cuda" if torch.cuda.is_available() else "cpu"
-    free = free_bytes(torch.device(device)) // (settings.devices if device == "cpu" else 1)
-    lengths = [len(example.ids) for example in encoded.examples]
-    config, parameters = AutoConfig.from_pretrained(folder), number_count(folder)
-    with console.working("estimating the memory of training"):
-        settings, about = fit(settings, config, parameters, lengths, device, weights.dtype, free)
-    if about is not None:
-        console.say(about)
-    return settings
 
 
 def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -> None:

@@ -15,8 +15,8 @@ from crescent.config.typed import build
 from crescent.core.store import canonical, make_key
 from crescent.engines.weights import Weights
 from crescent.training.batching import Packed, Padded
+from crescent.training.learning_rates import ADAPTERS, WHOLE_MODELS, UsualRate, usual_rate
 from crescent.training.methods import Full, Lora, QLora
-from crescent.training.recipes import ADAPTERS, WHOLE_MODELS, Recipe, recipe_for
 from crescent.training.settings import TrainSettings
 
 LATER = ("batching", "kernels", "overlong")
@@ -104,8 +104,8 @@ def test_auto_is_the_resolved_number_in_a_key(method: str) -> None:
     [(ADAPTERS, 135_000_000, 2e-4), (ADAPTERS, 8_030_261_248, 2e-4), (ADAPTERS, 70_553_706_496, 1e-4),
      (WHOLE_MODELS, 135_000_000, 3e-4), (WHOLE_MODELS, 8_030_261_248, 1e-5), (WHOLE_MODELS, 70_553_706_496, 2e-6)],
 )  # fmt: skip
-def test_the_rate_follows_method_and_size(table: Sequence[Recipe], parameters: int, rate: float) -> None:
-    assert recipe_for(table, parameters).learning_rate == rate
+def test_the_rate_follows_method_and_size(table: Sequence[UsualRate], parameters: int, rate: float) -> None:
+    assert usual_rate(table, parameters).learning_rate == rate
 
 
 def test_a_rate_far_above_the_usual_gets_one_line_that_says_so() -> None:
