@@ -5,11 +5,9 @@ preflight. A ConfigError names the key that is wrong. `pipeline` runs the experi
 """
 
 import logging
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from crescent.config.typed import ConfigError, build, build_target, convert
 from crescent.contamination.stage import Contamination, Decontaminate
@@ -21,9 +19,9 @@ from crescent.dedup.stage import Diversify
 from crescent.domain import Domain
 from crescent.elicitation.openings import Opening
 from crescent.elicitation.stage import Elicit
-from crescent.engines import Engine, Sampling
+from crescent.engines import Sampling
+from crescent.engines.choice import EngineSettings
 from crescent.engines.device import best_device
-from crescent.engines.memory import Need
 from crescent.engines.system_turns import check_system_prompt
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights, check
@@ -32,9 +30,9 @@ from crescent.evaluation.room import check_room
 from crescent.evaluation.settings import MODELS, EvaluationSettings
 from crescent.evaluation.stage import Evaluate
 from crescent.iteration import Iterate
-from crescent.observers.tracking import Tracker
+from crescent.observers.tracking import Tracking
 from crescent.prompting.baselines import Prompting
-from crescent.runtime.local import Backend, LocalRuntime
+from crescent.runtime.local import LocalRuntime, Runtime
 from crescent.similarity import EmbedderSettings
 from crescent.sources.context import Source
 from crescent.sources.self_generated import SelfGenerated
@@ -53,59 +51,6 @@ COMMAND_KEYS = ("tracking", "check", "seed_data")
 """Nodes of the configuration that are not settings of a run: how it is observed, and nodes that others refer to."""
 
 
-class EngineSettings(Protocol):
-    """The `engine` choice: settings from which an engine is built late."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def preferred_batch(self) -> int: ...
-
-    @property
-    def scoring(self) -> "EngineSettings": ...
-
-    @property
-    def loads_weights(self) -> bool: ...
-
-    def check_student(self, rank: int) -> None: ...
-
-    def identity(self, weights: Weights, cache: Path | None) -> str: ...
-
-    def check(self, weights: Weights) -> None: ...
-
-    def needs(self, weights: Weights) -> Iterable[Need]: ...
-
-    def build(self, weights: Weights, identity: str) -> Engine: ...
-
-
-class Runtime(Protocol):
-    """The `runtime` choice: where engines and embedders run."""
-
-    @property
-    def name(self) -> str: ...
-
-    def check(self) -> None: ...
-
-    def start(self) -> AbstractContextManager[Backend]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Elicitation:
-    """The `elicit` node: how, and for how many rounds, questions are sampled from the teacher."""
-
-    name: str
-    opening: Opening
-    samples_per_round: int
-    max_rounds: int
-    temperature: float
-    top_p: float
-    top_k: int
-    min_p: float
-    repetition_penalty: float
-    max_new_tokens: int
-
-
 @dataclass(frozen=True, slots=True)
 class Answering:
     """The `answer` node: how answers are sampled."""
@@ -116,6 +61,16 @@ class Answering:
     min_p: float
     repetition_penalty: float
     max_new_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Elicitation(Answering):
+    """The `elicit` node: how, and for how many rounds, questions are sampled from the teacher."""
+
+    name: str
+    opening: Opening
+    samples_per_round: int
+    max_rounds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +115,8 @@ class Experiment:
         check_seed("seed", self.seed)
         if self.iterations > 1:
             self.engine.check_student(getattr(self.train.method, "rank", 0))  # full fine-tuning has no rank
-        for key, penalty in (
-            ("elicit", self.elicit.repetition_penalty),
-            ("answer", self.answer.repetition_penalty),
-            ("eval", self.eval.repetition_penalty),
-        ):
-            if penalty != 1 and getattr(self.engine, "batching", "") == "continuous":
-                raise ConfigError(
-                    f"{key}.repetition_penalty is {penalty}, which engine.batching=continuous cannot apply: choose "
-                    "padded or auto, or a penalty of 1"
-                )
+        if (reason := self.engine.scoring.why_not(self.eval.sampling)) is not None:
+            raise ConfigError(f"eval.{reason}")
         if self.prompting.baselines and "base" not in self.roles:
             raise ConfigError(
                 f"prompting={self.prompting.name} asks the base model, which eval.models={list(self.eval.models)} "
@@ -288,18 +235,18 @@ class Experiment:
             return self._sampling(self.verify, seed, "verify", ())
         return Sampling(seed=seed)
 
-    def _sampling(
-        self, node: Elicitation | Answering | SelfVerification, seed: int, key: str, stop: tuple[str, ...]
-    ) -> Sampling:
+    def _sampling(self, node: Answering | SelfVerification, seed: int, key: str, stop: tuple[str, ...]) -> Sampling:
         """How the teacher generates; a teacher that thinks gets extra tokens for its thoughts."""
         try:
             limit = node.max_new_tokens + (self.model.thinking_tokens if node.max_new_tokens > 0 else 0)
-            plain = Sampling(node.temperature, node.top_p, limit, stop, seed)
-            if isinstance(node, SelfVerification):
-                return plain
-            return replace(plain, top_k=node.top_k, min_p=node.min_p, repetition_penalty=node.repetition_penalty)
+            made = Sampling(node.temperature, node.top_p, limit, stop, seed)
+            if isinstance(node, Answering):
+                made = replace(made, top_k=node.top_k, min_p=node.min_p, repetition_penalty=node.repetition_penalty)
         except ValueError as error:
             raise ConfigError(f"{key}.{error}") from None
+        if (reason := self.engine.why_not(made)) is not None:
+            raise ConfigError(f"{key}.{reason}")
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,14 +271,6 @@ class Stages:
 
 
 Check = bool | Literal["auto"]
-
-
-class Tracking(Protocol):
-    """The `tracking` choice: where a run is logged."""
-
-    def start(
-        self, folder: Path, config: Mapping[str, Any], group: str, job: str
-    ) -> AbstractContextManager[Tracker]: ...
 
 
 @dataclass(frozen=True, slots=True)

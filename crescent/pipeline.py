@@ -20,10 +20,11 @@ from crescent.core.events import Events, Subscribers
 from crescent.core.records import Question
 from crescent.core.store import Artifact, Store, make_key
 from crescent.engines import Engine, LazyEngine
+from crescent.engines.choice import EngineSettings
 from crescent.engines.identity import identity
 from crescent.engines.weights import Weights
 from crescent.evaluation.harness import PLAIN
-from crescent.experiment import EngineSettings, Experiment
+from crescent.experiment import Experiment
 from crescent.iteration import Monitor, figures
 from crescent.observers.narration import Narrator
 from crescent.prompting.baselines import Baseline, Plain

@@ -39,7 +39,7 @@ OPTIONS = (
     "--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run", "--multirun",
     "--shell-completion", "--config-path", "--config-name", "--config-dir", "--experimental-rerun", "--info",
 )  # fmt: skip
-"""Hydra's."""
+"""Hydra's options."""
 ALLOCATOR = "PYTORCH_ALLOC_CONF"
 """Read by torch 2.9 and later; earlier releases have only the name with CUDA in it."""
 
@@ -64,7 +64,7 @@ def arguments(given: Sequence[str]) -> list[str]:
     settings = [one for one in given if not one.startswith("-") and ("=" in one or one.startswith("~"))]
     options = [one for one in given if one not in settings]
     for name, equals, value in (one.partition("=") for one in options if one.startswith("--")):
-        if name not in OPTIONS:
+        if not any(option.startswith(name) for option in OPTIONS):  # Hydra takes abbreviations
             setting = f"{name.removeprefix('--')}={value if equals else 'true'}"
             raise ConfigError(f"{name} is not an option; settings are written without dashes, as in {setting}")
     for key, _, value in (one.lstrip("+~").partition("=") for one in settings):
@@ -137,7 +137,6 @@ def run_job(config: DictConfig) -> None:
     with console.working("starting"):
         node: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         from crescent.experiment import Job
-        from crescent.observers.narration import tell_formats, tell_recipes, tell_thinking, tell_unusable_gpu
         from crescent.observers.summary import Summary
         from crescent.observers.tables import print_paths, print_table
         from crescent.pipeline import Runner, run
@@ -150,15 +149,7 @@ def run_job(config: DictConfig) -> None:
         job = HydraConfig.get()
         folder = Path(job.runtime.output_dir)
         _log_to(folder / LOG)
-        console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
-        teacher, student = experiment.model.name, experiment.distill.student.name
-        who = f"{teacher} improves itself" if experiment.is_self_improvement else f"{teacher} teaches {student}"
-        console.say(f"{who}; run folder {folder}")
-        tell_unusable_gpu()
-        tell_formats(console, (experiment.model, experiment.distill.student), lambda: configured.experiment.device)
-        choices = job.runtime.choices
-        tell_recipes(console, *(str(choices.get(group, "none")) for group in ("recipe", "student_recipe")))
-        tell_thinking(console, (experiment.model, experiment.distill.student))
+        _introduce(experiment, job, console)
         experiment = experiment.resolved()
         # record the number format that the run computes in: it is tracked, compared and exported
         node["model"]["dtype"] = experiment.model.dtype
@@ -182,6 +173,22 @@ def run_job(config: DictConfig) -> None:
     print_table(summary.scores, report.differences, summary.iterations)
     paths = {"report": report.page} if report.page else {}
     print_paths({**paths, "summary": folder / "summary.json", "adapter": summary.artifacts["adapter"], "W&B": tracked})
+
+
+def _introduce(experiment: "Experiment", job: Any, console: Console) -> None:
+    """Prints which run this is, and what was decided for its models on this machine."""
+    from crescent.observers.narration import tell_formats, tell_recipes, tell_thinking, tell_unusable_gpu
+
+    models = (experiment.model, experiment.distill.student)
+    console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
+    teacher, student = (weights.name for weights in models)
+    who = f"{teacher} improves itself" if experiment.is_self_improvement else f"{teacher} teaches {student}"
+    console.say(f"{who}; run folder {job.runtime.output_dir}")
+    tell_unusable_gpu()
+    tell_formats(console, models, lambda: experiment.device)
+    choices = job.runtime.choices
+    tell_recipes(console, *(str(choices.get(group, "none")) for group in ("recipe", "student_recipe")))
+    tell_thinking(console, models)
 
 
 def _fit_to_run(experiment: "Experiment", check: bool | str, folder: Path, console: Console) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 MIN_UNITS = 20
 MIN_SHARE = 0.02
-"""No time left is shown before this many units, or this share of all, are done: the first of a batch are no measure of
+"""The time left is shown once this many units, or this share of all, are done: the first of a batch say little about
 the rest."""
 
 
@@ -21,7 +21,7 @@ class TokenMeter:
         self.total = 0
 
     def add(self, tokens: int) -> None:
-        """More tokens have been generated."""
+        """Counts `tokens` more."""
         self.total += tokens
 
 
@@ -42,15 +42,15 @@ class Waiting:
 class Tally:
     """Counts work of known size.
 
-    `token_limit`: the units are completions of at most so many new tokens. Their rate is then in tokens, and the time
-    left follows from the tokens that are still to come: completions of a batch finish late and together, so that their
-    own rate is misleading.
+    `token_limit` above 0: the work generates completions of at most this many new tokens. The rate is then in tokens,
+    and the time left follows from the tokens still to be generated: a batch's completions finish late and together, so
+    their own rate is misleading. `on_change` is called after each change.
     """
 
     def __init__(self, what: str, total: int, unit: str, token_limit: int = 0) -> None:
         self.done, self.total, self.note = 0, total, ""
         self.completions_left: Callable[[], int | None] = lambda: self.total - self.done
-        """Completions still to be generated; None if that is unknown. Set where the units are not completions."""
+        """Number of completions still to be generated, or None if unknown; to be set if units are not completions."""
         self.completed, self.is_settled = 0, False
         self._what, self._unit, self._token_limit = what, unit, token_limit
         self._first_token = self._start = time.monotonic()
@@ -59,17 +59,17 @@ class Tally:
         self.on_change: Callable[[], None] = lambda: None
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
-        """`count` more units are done."""
+        """Counts `count` more finished units. `note` replaces the text at the end; None keeps it."""
         self.done += count
         self.note = self.note if note is None else note
         self.on_change()
 
     def complete(self) -> None:
-        """A completion has been generated in this run."""
+        """Counts a completion that this run generated."""
         self.completed += 1
 
     def settle(self, note: str) -> None:
-        """The work ended before its total: what is done is the total."""
+        """Ends the work before its total: the number done becomes the total."""
         self.total, self.note, self.is_settled = self.done, note, True
         self.on_change()
 
@@ -79,7 +79,7 @@ class Tally:
         return TOKENS.total - self._tokens_before if self._token_limit else 0
 
     def look(self) -> None:
-        """Notices the first tokens. Called regularly, so that the rate does not count the loading of the model."""
+        """Notices the first tokens. To be called regularly, so that the rate excludes the loading of the model."""
         if not self._generates:
             if self.tokens:
                 self._generates = True
@@ -126,7 +126,7 @@ class Tally:
             return None
         if self.completed < max(1, min(MIN_UNITS, MIN_SHARE * (self.completed + remaining))):
             return None
-        length = min(self.tokens / self.completed, self._token_limit)  # those in flight have written tokens already
+        length = min(self.tokens / self.completed, self._token_limit)  # counts tokens of unfinished completions too
         to_come = max(0.0, length * (self.completed + remaining) - self.tokens)
         return to_come * max(1e-3, time.monotonic() - self._first_token) / self.tokens
 

@@ -1,7 +1,6 @@
-"""How a model is brought to write a question: the `opening` of the `elicit` choice.
+"""How the teacher is prompted for a question: `elicit.opening`.
 
-In: the domain's bait and the teacher. Out: what the teacher is to go on from, and what ends its question beside the end
-of its turn. It generates nothing.
+In: the domain's bait, and the teacher's weights. Out: the prompt, and additional stop strings.
 """
 
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from crescent.engines.weights import Weights
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """`rendered` text has the chat template already; other text becomes a user turn. `stop` texts end a question."""
+    """A prompt. `rendered` text already carries the chat template; other text becomes a user turn. `stop` strings end a
+    question, in addition to the end of the turn."""
 
     text: str
     rendered: bool = False
@@ -22,37 +22,39 @@ class Opened:
 
 
 class Opening(Protocol):
-    """How the teacher is asked. `reads_bait`: what it writes depends on the domain's bait."""
+    """The `elicit.opening` choice. `reads_bait`: the prompt contains the domain's bait."""
 
     @property
     def reads_bait(self) -> bool: ...
 
-    def check(self, weights: Weights, loads_weights: bool) -> None: ...
+    def check(self, weights: Weights, loads_weights: bool) -> None:
+        """Raises UserError if the model cannot be prompted like this. Loads no model."""
+        ...
 
-    def open(self, bait: str, weights: Weights | None) -> Opened: ...
+    def open(self, bait: str, weights: Weights | None) -> Opened:
+        """The prompt for one question."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Bait:
-    """`elicit=bait`: a user asks for a question."""
+    """`elicit=bait`: the bait is a user turn that asks for a question."""
 
     @property
     def reads_bait(self) -> bool:
-        """It is the bait."""
         return True
 
     def check(self, weights: Weights, loads_weights: bool) -> None:
-        """Every model can be asked."""
+        """No-op: every model can answer a user turn."""
 
     def open(self, bait: str, weights: Weights | None) -> Opened:
-        """The bait, as a user turn."""
         return Opened(bait)
 
 
 @dataclass(frozen=True, slots=True)
 class PreQuery:
-    """`elicit=pre_query`: the model writes the user's turn of its own chat template (Magpie, arXiv 2406.08464), behind
-    a system turn if there is one."""
+    """`elicit=pre_query`: the model completes the user turn of its own chat template (Magpie, arXiv 2406.08464), after
+    an optional system turn."""
 
     system: str | None = None
 
@@ -62,15 +64,14 @@ class PreQuery:
 
     @property
     def reads_bait(self) -> bool:
-        """Nobody asks."""
         return False
 
     def check(self, weights: Weights, loads_weights: bool) -> None:
-        """Raises ValueError with a suggested fix where the template of a model cannot be opened."""
+        """Raises UserError if the model's chat template has no user turn to complete."""
         check_user_turn(weights, self.system, loads_weights)
 
     def open(self, bait: str, weights: Weights | None) -> Opened:
-        """The template up to what a user would say."""
+        """The rendered template up to the user's text."""
         assert weights is not None, "the template is the model's"
         turn = user_turn(weights, self.system)
         return Opened(turn.prefix, True, turn.marks)

@@ -34,7 +34,7 @@ def save_like_base(model: Any, base: Path, folder: Path, template: str | Mapping
     model.save_pretrained(folder)
     written = _read(folder / CONFIG)
     if config.get("architectures") == written.get("architectures"):
-        written = {**config, **_number_format(written)}
+        written = {**config, "dtype": written["dtype"]}
     _write(folder / CONFIG, with_older_names(written))
     ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     if generation:
@@ -54,11 +54,6 @@ def with_older_names(config: Mapping[str, Any]) -> dict[str, Any]:
     if "dtype" in made:
         made["torch_dtype"] = made["dtype"]
     return made
-
-
-def _number_format(written: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys that say in which format the weights are."""
-    return {key: written[key] for key in ("dtype",) if key in written}
 
 
 def _save_tokenizer(base: Path, folder: Path, template: str | Mapping[str, str] | None) -> None:

@@ -1,7 +1,7 @@
-"""The user's turn of a model's chat template, opened for the model to write it.
+"""The user turn of a chat template, left open for the model to complete (`elicit=pre_query`).
 
-In: weights, and the text of a system turn. Out: what the template puts before the text of a user, and the marks that
-end such a turn; or a ValueError with a suggested fix. It reads the tokenizer and loads no model.
+In: weights, and the text of a system turn. Out: the rendered template up to the user's text, and what ends a user turn.
+Reads the tokenizer; loads no model.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from crescent.core.errors import UserError
 from crescent.engines.turns import closing_tokens, control_tokens
 from crescent.engines.weights import Weights, load_tokenizer, local_folder, tokenizer_if_here
 
-_QUESTION = "Seven pears and a plum"  # as a user's text; no template contains it
+_QUESTION = "Seven pears and a plum"  # stands for the user's text; no template contains it
 
 
 @dataclass(frozen=True, slots=True)
 class UserTurn:
-    """`prefix` is rendered text, special tokens included. `marks` are the control tokens of a turn, as text, where the
-    model does not end by itself; of a template without any, what it puts behind a user's text."""
+    """`prefix` is rendered text, including special tokens. `marks` end the turn: control tokens, as text, at which the
+    model does not stop by itself; if the template has none, the text that follows the user's."""
 
     prefix: str
     marks: tuple[str, ...]
@@ -26,16 +26,14 @@ class UserTurn:
 
 @lru_cache(maxsize=8)
 def user_turn(weights: Weights, system: str | None) -> UserTurn:
-    """The user's turn as the model's own template opens it, behind a system turn if there is one.
-
-    Raises ValueError where the template has no place for the one or the other.
+    """The open user turn, after a system turn if `system` is given. Raises UserError if the template has no place for
+    one of them.
     """
     return _user_turn(load_tokenizer(weights.in_folder(local_folder(weights))), weights.name, system)
 
 
 def check_user_turn(weights: Weights, system: str | None, loads_weights: bool) -> None:
-    """Raises ValueError with a suggested fix where `user_turn` could not be used. A model that the run itself fetches
-    is not looked at."""
+    """Raises UserError if `user_turn` would. A model that the run itself downloads is not checked."""
     tokenizer = tokenizer_if_here(weights)
     if tokenizer is not None:
         _user_turn(tokenizer, weights.name, system)

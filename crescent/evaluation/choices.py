@@ -1,8 +1,8 @@
-"""How the choices of a model that thinks are scored: as answers, and not as what it might think.
+"""Scores the choices of a thinking model as answers, not as thoughts.
 
-In: log-likelihood requests of the harness. Out: the same, each behind an empty thought where its prompt ends in an open
-one (DeepSeek R1: `<think>`), and what is to be said of it. Inside of a thought every choice is a beginning of it, and
-its likelihood says nothing about the answer. Prompts that open no thought are as the harness makes them.
+In: log-likelihood requests of the harness. Out: the same requests; if a prompt ends in an open thought (DeepSeek R1:
+`<think>`), it is closed before the choice. Within a thought, the likelihood of a choice says nothing about the answer.
+Other prompts stay as the harness makes them.
 """
 
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from lm_eval.api.instance import Instance
 
 from crescent.engines.thoughts import close_thought, open_thought
 
-CLOSED = "choices are scored as answers without a thought: the one that the chat template opens is closed at once"
+CLOSED = "choices are scored as answers without a thought: the thought that the chat template opens is closed first"
 UNTHOUGHT = (
-    "choices are scored where the model would begin to think. Where its chat template has a switch, turn thinking off "
-    "for such tasks: 'model.chat_template_kwargs={enable_thinking: false}'"
+    "choices are scored at the point where the model would start to think. If its chat template has a switch, turn "
+    "thinking off for such tasks: 'model.chat_template_kwargs={enable_thinking: false}'"
 )
 
 
 def as_answers(requests: Sequence[Instance]) -> tuple[list[Instance], bool]:
-    """The requests with open thoughts closed, and whether there were any."""
+    """(the requests with open thoughts closed, True if there were any)."""
     closed = [_as_answer(request) for request in requests]
     return closed, any(one is not request for one, request in zip(closed, requests, strict=True))
 

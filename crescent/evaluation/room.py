@@ -1,7 +1,7 @@
-"""Whether a model's context has room for the answers of a suite, known before any model is loaded.
+"""Checks that a suite's token limits fit in a model's context, before any model is loaded.
 
-In: settings, weights. Out: nothing, or a UserError of one line. Reads the model's config.json and the tasks' YAML; a
-model that is not on this machine is not checked (scoring checks again).
+In: settings, weights. Out: nothing, or a UserError. Reads the model's config.json and the tasks' YAML; a model that is
+not on this machine is checked when it is scored.
 """
 
 import json
@@ -13,7 +13,7 @@ from crescent.engines.weights import Weights
 from crescent.evaluation import catalogue
 from crescent.evaluation.settings import EvaluationSettings
 
-_LENGTHS = ("n_positions", "max_position_embeddings", "n_ctx")  # as the harness looks for them, in this order
+_LENGTHS = ("n_positions", "max_position_embeddings", "n_ctx")  # in the order in which the harness looks for them
 
 
 def check_room(settings: EvaluationSettings, weights: Weights) -> None:

@@ -44,6 +44,6 @@ def define_metrics(run: Any) -> None:
         run.define_metric(metric.names, step_metric=metric.step, summary=metric.summary)
 
 
-def metric_rows() -> list[tuple[str, str, str, str, str]]:
+def metric_rows() -> list[list[str]]:
     """The metrics as rows of a table with `COLUMNS`."""
-    return [(one.names, one.unit, one.meaning, one.step or "", one.summary or "last") for one in METRICS]
+    return [[one.names, one.unit, one.meaning, one.step or "", one.summary or "last"] for one in METRICS]

@@ -20,32 +20,24 @@ offline. A failing job still finishes its run, so that the next job of a sweep g
     artifacts  <id of the W&B run>-pairs (dataset) -> <id>-adapter (model)
 """
 
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from itertools import islice
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from crescent.contamination.stage import HITS
 from crescent.core.context import StageOutput
 from crescent.core.events import Events, Scored, StageReport
-from crescent.core.records import BALLOTS, Ballot, Decision, Hit, QAPair, Question, Record, decode_lines
-from crescent.core.store import RECORDS, Artifact, make_key
-from crescent.dedup.stage import DECISIONS
-from crescent.evaluation.stage import read_samples
+from crescent.core.store import Artifact, make_key
 from crescent.observers.metrics import COLUMNS, define_metrics, metric_rows
+from crescent.observers.wandb_tables import Table, samples_of, tables_of
 from crescent.statistics.paired import Difference
 from crescent.voting.calibration import Labels
 
 log = logging.getLogger(__name__)
 Mode = Literal["auto", "online", "offline"]
-ID = "question_id"
-"""First column of every table, by which tables are joined, also across runs: equal texts have equal ids."""
-SAMPLE_COLUMNS = (ID, "task", "item", "fields", "response", "answers", "target")
 
 
 class Tracker(Events):
@@ -60,6 +52,14 @@ class Tracker(Events):
 
     def report(self, differences: Mapping[tuple[str, int], Difference], page: Path | None) -> None:
         """Logs the differences between student and base, and the report of the run."""
+
+
+class Tracking(Protocol):
+    """The `tracking` choice: where a run is logged."""
+
+    def start(
+        self, folder: Path, config: Mapping[str, Any], group: str, job: str
+    ) -> AbstractContextManager[Tracker]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class WandbTracker(Tracker):
         self._run, self._max_rows = run, max_table_rows
         self._collapse: dict[str, None] = {}
         define_metrics(run)
-        self._log_table("metrics", COLUMNS, metric_rows())
+        self._log_table(Table("metrics", COLUMNS, metric_rows()))
 
     @property
     def place(self) -> str:
@@ -152,8 +152,8 @@ class WandbTracker(Tracker):
         """Logs a stage's counts, tokens, seconds, counters and tables; for training also the artifacts."""
         self._count(report)
         if isinstance(made, Artifact):
-            for name, records in _tables(made, self._max_rows):
-                self._table(name, records)
+            for table in tables_of(made, self._max_rows):
+                self._log_table(table)
             if report.stage == "finetune":
                 self._adapter(report.iteration, made, next(one for one in inputs if isinstance(one, Artifact)))
 
@@ -211,7 +211,10 @@ class WandbTracker(Tracker):
         """Logs the responses to each task's items, and scores as summary values, so that runs can be compared and
         grouped by them.
         """
-        self._samples(asked_as(scored.model, scored.prompting), scored.artifacts)
+        for artifact in scored.artifacts:
+            table = samples_of(artifact, asked_as(scored.model, scored.prompting), self._max_rows)
+            if table is not None:
+                self._log_table(table)
         values = {}
         for score in scored.scores:
             name = f"score/{asked_as(score.model, score.prompting)}/{score.task}/{score.shots}"
@@ -221,20 +224,6 @@ class WandbTracker(Tracker):
                 values[f"{name}/{score.metric},{score.filter}"] = score.value
         self._run.log({**values, "iteration": scored.iteration})
         self._run.summary.update(values)
-
-    def _samples(self, model: str, artifacts: Sequence[Artifact]) -> None:
-        for artifact in artifacts:
-            rows = list(islice(read_samples(artifact), self._max_rows))
-            if not rows:
-                continue
-            metrics = sorted({name for row in rows for name in row["metrics"]})
-            data = []
-            for row in rows:
-                task, item = row["task"], row["doc_id"]
-                texts = (_text(row[name]) for name in ("doc", "response", "filtered", "target"))
-                data.append([f"{task}/{item}", task, item, *texts, *map(row["metrics"].get, metrics)])
-            name = f"samples/{model}/{artifact.info['task']}/{artifact.info['shots']}"
-            self._log_table(name, (*SAMPLE_COLUMNS, *metrics), data)
 
     def report(self, differences: Mapping[tuple[str, int], Difference], page: Path | None) -> None:
         """Logs differences as summary values, to compare and group runs by any setting, and the report as a page."""
@@ -250,16 +239,10 @@ class WandbTracker(Tracker):
             values["report"] = wandb.Html(page.read_text(encoding="utf-8"), inject=False)
         self._run.log(values)
 
-    def _table(self, name: str, records: Sequence[Record]) -> None:
-        if records:
-            rows = [asdict(record) for record in records]
-            columns = [ID if column == "id" else column for column in rows[0]]
-            self._log_table(name, columns, [[_cell(value) for value in row.values()] for row in rows])
-
-    def _log_table(self, name: str, columns: Sequence[str], data: Sequence[Sequence[Any]]) -> None:
+    def _log_table(self, table: Table) -> None:
         import wandb
 
-        self._run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in data])})
+        self._run.log({table.name: wandb.Table(columns=list(table.columns), data=table.rows)})
 
     def _log_artifact(self, role: str, kind: str, folder: Path, metadata: Mapping[str, Any]) -> Any:
         import wandb
@@ -270,32 +253,6 @@ class WandbTracker(Tracker):
         return artifact
 
 
-TABLES = (
-    ("questions", ("diversify", "rewrite", "seeds"), RECORDS, Question),
-    ("decisions", ("diversify",), DECISIONS, Decision),
-    ("contamination", ("decontaminate",), HITS, Hit),
-    ("votes", ("vote",), BALLOTS, Ballot),
-    ("pairs", ("vote",), RECORDS, QAPair),
-)
-"""(name, stages, file, kind of record). Other stages have no table, only counts."""
-
-
-def _tables(made: Artifact, count: int) -> Iterator[tuple[str, list[Any]]]:
-    """The first `count` records of each of an artifact's files, with the names of their tables."""
-    for name, stages, file, kind in TABLES:
-        if made.stage in stages and (made.path / file).exists():
-            with open(made.path / file, encoding="utf-8") as lines:
-                yield name, list(islice(decode_lines(kind, lines), count))
-
-
-def _cell(value: Any) -> Any:
-    return ", ".join("-" if item is None else str(item) for item in value) if isinstance(value, list | tuple) else value
-
-
 def asked_as(model: str, prompting: str) -> str:
     """A model's name in logged names: base, or base+zero_shot_cot."""
     return model if prompting == "none" else f"{model}+{prompting}"
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

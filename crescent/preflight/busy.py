@@ -1,4 +1,4 @@
-"""Whether other processes use the cores that this one computes on.
+"""Whether other processes need the cores that this one computes on, and what is done about it.
 
 In: two looks at the processor's counters. Out: how many cores others kept busy in between, and a warning.
 """
@@ -43,22 +43,27 @@ def wait_passively() -> None:
     By default they spin, which is faster on idle cores, and slows all processes down when there are fewer cores than
     threads: beside one other process, two threads on two cores decoded 60 tokens/s spinning and 5,000 sleeping.
     """
-    known = os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
-    if not known and hasattr(os, "getloadavg") and os.getloadavg()[0] >= BUSY:
+    chosen = os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
+    if not chosen and hasattr(os, "getloadavg") and _is_crowded(os.getloadavg()[0]):
         os.environ["OMP_WAIT_POLICY"] = "passive"
 
 
 def warning(others: float) -> str | None:
     """What to say where `others` cores are taken by other processes; None where there are enough for all."""
-    cores, threads = len(_cores()), _threads()
-    if others + threads <= cores + BUSY:
+    if not _is_crowded(others):
         return None
+    cores, threads = len(_cores()), _threads()
     fewer = ", or start both with fewer threads (OMP_NUM_THREADS=1)" if threads > 1 else ""
     return (
         f"other processes keep {others:.1f} of {counted(cores, 'core')} busy, and this run computes with "
         f"{counted(threads, 'thread')}: threads that wait for a core can slow all of them down tenfold. Let the others "
         f"end first{fewer}"
     )
+
+
+def _is_crowded(others: float) -> bool:
+    """Whether this process's threads and `others` need more cores than there are."""
+    return others + _threads() > len(_cores()) + BUSY
 
 
 def _busy(times: Any) -> float:

@@ -29,17 +29,17 @@ from crescent.runtime.local import LocalBackend
 from crescent.training.settings import TrainSettings
 
 SECONDS = 30.0
-"""Budget of each part: questions, answers, scoring by another engine, training."""
+"""Time budget of each part: questions, answers, scoring by another engine, training."""
 FIRST_ROWS, FIRST_TOKENS = 8, 16
 MOST_ROWS = 64
-FIRST_PAIRS = 2  # of each device, in the first training steps
-MORE_PAIRS = 4  # times as many are measured in steps of their own, if the budget pays for them
-NEVER = 1000  # steps: none of those of the probe is the last, or followed by a checkpoint
+FIRST_PAIRS = 2  # per device, in the first training steps
+MORE_PAIRS = 4  # steps with at least this many times as many pairs are timed too, if the budget allows
+NEVER = 1000  # epochs and steps: no step of the probe is the last, or followed by a checkpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Texts that were written within the budget; `limit` tokens at most, of `full_limit` that the run allows."""
+    """Texts generated within the budget, of at most `limit` new tokens; the run itself allows `full_limit`."""
 
     completions: Sequence[Completion]
     tokens_per_second: float
@@ -73,7 +73,7 @@ class Probe:
 
 
 def measure(experiment: Experiment, store: Store, console: Console) -> Probe:
-    """Writes some questions and answers, and unloads the engine. Raises ValueError if no text is a question."""
+    """Generates some questions and answers, then unloads the engine. Raises UserError if no text is a question."""
     stages, name = experiment.stages(), experiment.model.name
     with closing(lazy_engine(experiment.engine, experiment.model, store, LocalBackend(), console)) as engine:
         bait = list(islice(chain.from_iterable(map(stages.elicit.prompts, range(MOST_ROWS))), MOST_ROWS))
@@ -96,7 +96,7 @@ def measure(experiment: Experiment, store: Store, console: Console) -> Probe:
 
 
 def write(engine: Engine, prompts: Sequence[Prompt], sampling: Sampling, console: Console, what: str) -> Written:
-    """As many of the texts, and as much of each, as the budget pays for."""
+    """Generates as many of the texts, and as much of each, as the budget allows."""
 
     def timed(rows: int, limit: int) -> Written:
         start = time.monotonic()
@@ -105,7 +105,7 @@ def write(engine: Engine, prompts: Sequence[Prompt], sampling: Sampling, console
         return Written(made, sum(one.new_tokens for one in made) / seconds, limit, sampling.max_new_tokens)
 
     with console.working(what):
-        timed(1, 1)  # what is done once is not to be timed
+        timed(1, 1)  # warm-up: one-time work must not be timed
         first = timed(FIRST_ROWS, min(FIRST_TOKENS, sampling.max_new_tokens))
         affordable = int(first.tokens_per_second * SECONDS)
         rows = min(len(prompts), max(FIRST_ROWS, affordable // sampling.max_new_tokens))
@@ -114,7 +114,7 @@ def write(engine: Engine, prompts: Sequence[Prompt], sampling: Sampling, console
 
 
 def _questions(experiment: Experiment, raw: Written, console: Console) -> tuple[list[str], float]:
-    """Questions to be answered, and the share of the raw texts that are questions."""
+    """(questions to answer, share of the raw texts that are questions)."""
     limits = (experiment.domain.min_chars, experiment.domain.max_chars)
     cleaned = [clean_question(one.text, one.finish_reason, *limits) for one in raw.ended]
     questions = [one.question for one in cleaned if one.question is not None]
@@ -141,7 +141,7 @@ def _reasons(cleaned: Sequence[Cleaned], raw: Sequence[Completion]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An optimiser step over so many pairs."""
+    """A timed optimiser step: seconds, tokens and pairs."""
 
     seconds: float
     tokens: int
@@ -149,7 +149,7 @@ class Step:
 
 
 def train_step(experiment: Experiment, pairs: Sequence[QAPair], console: Console) -> Step:
-    """A step over some of the pairs, as many as the budget pays for."""
+    """Times a step over as many of the pairs as the budget allows."""
     weights, settings = experiment.distill.student, experiment.train
     examples, pad = _examples(experiment, pairs)
     with console.working(f"probe: training {weights.name}"):
@@ -178,7 +178,7 @@ def _examples(experiment: Experiment, pairs: Sequence[QAPair]) -> tuple[Sequence
 
 
 class _Measured(Exception):
-    """The probe's training has made the steps it is for."""
+    """Ends the probe's training once it has made enough steps."""
 
 
 def _timed_step(experiment: Experiment, examples: Sequence[Any], pad: int, settings: TrainSettings) -> Step:

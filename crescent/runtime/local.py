@@ -8,7 +8,7 @@ worker is needed: `runtime=local` needs no Ray.
 import importlib.util
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -46,6 +46,17 @@ class LocalBackend:
     def embedder(self, settings: EmbedderSettings, folder: Path) -> Embedder:
         """Builds the embedder in this process."""
         return settings.build(folder)
+
+
+class Runtime(Protocol):
+    """The `runtime` choice: where engines and embedders run."""
+
+    @property
+    def name(self) -> str: ...
+
+    def check(self) -> None: ...
+
+    def start(self) -> AbstractContextManager[Backend]: ...
 
 
 @dataclass(frozen=True, slots=True)

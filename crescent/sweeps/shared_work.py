@@ -13,8 +13,9 @@ from typing import Any
 from crescent.core.context import EngineHandle, ModelKeys, Stage
 from crescent.core.stages import in_order, stage_info
 from crescent.core.store import canonical, make_key
+from crescent.engines.choice import EngineSettings
 from crescent.engines.weights import Weights
-from crescent.experiment import EngineSettings, Experiment
+from crescent.experiment import Experiment
 from crescent.pipeline import engine_key, run
 from crescent.training.stage import Learner
 

@@ -39,7 +39,8 @@ def training_device() -> Device:
 
 
 def fitted(settings: TrainSettings, weights: Weights, examples: "Sequence[Example]", console: Console) -> TrainSettings:
-    """Settings whose micro-batches fit in the memory that is free now; says so if they are smaller than asked for."""
+    """Settings whose micro-batches fit in the memory that is free now. Prints a line if they are smaller than
+    requested."""
     import torch
     from transformers import AutoConfig
 
@@ -58,8 +59,8 @@ def fit(
     settings: TrainSettings, config: "PretrainedConfig", parameters: int, lengths: Sequence[int],
     device: Device, dtype: str, free: int,
 ) -> tuple[TrainSettings, str | None]:  # fmt: skip
-    """Settings whose micro-batches fit in `free` bytes on each device, and a line about them if they are smaller than
-    asked for. `parameters` are the model's, `dtype` is the format of its weights."""
+    """(settings whose micro-batches fit in `free` bytes on each device, a line about them if they are smaller than
+    requested, else None). `parameters` are the model's, `dtype` is the format of its weights."""
     corpus, room = Corpus.of(lengths), int(SHARE * free)
     if _is_small(settings, config, parameters, corpus, room):
         return settings, None
@@ -87,7 +88,7 @@ def fit(
 
 
 def _is_small(settings: TrainSettings, config: "PretrainedConfig", parameters: int, corpus: Corpus, room: int) -> bool:
-    """Whether even a rough upper bound fits: the estimate itself takes seconds."""
+    """True if even a rough upper bound fits. The estimate itself takes seconds."""
     text = config.get_text_config()
     tokens = min(settings.micro_batch_tokens, settings.batch_size * corpus.longest)
     per_token = text.num_hidden_layers * text.hidden_size * _BYTES_A_NUMBER + text.vocab_size * _BYTES_A_LOGIT

@@ -17,19 +17,19 @@ from torch.utils.checkpoint import checkpoint
 from crescent.training.wrapped import PROBE_TOKENS, base_of, without_dropout
 
 CHUNK_BYTES = 256 << 20
-"""Of logits in float32. The default run of the organism stays below it."""
+"""Of float32 logits. The organism's default run stays below it."""
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.02, torch.float16: 0.02}
-"""Of the loss, relative: rounding is less, logits that a model changes behind its head are more."""
+"""Relative difference of the losses: rounding is below it, logits that are changed after the head are above it."""
 Select = Callable[[torch.Tensor], torch.Tensor]
 
 
 def is_large(model: Any, positions: int) -> bool:
-    """Whether the logits of so many positions are too large for one piece."""
+    """True if the logits of this many positions are too large for one piece."""
     return positions * vocabulary(model) * 4 > CHUNK_BYTES
 
 
 def vocabulary(model: Any) -> int:
-    """Size of a row of logits."""
+    """Number of logits per position."""
     return int(base_of(model).get_output_embeddings().weight.shape[0])
 
 
@@ -56,7 +56,8 @@ def summed_loss_in_chunks(model: Any, inputs: Mapping[str, Any], select: Select,
 
 
 def takes_chunks(model: Any, examples: Sequence[Sequence[int]]) -> bool:
-    """Whether the loss in chunks is the model's own: some scale or cap their logits behind the head."""
+    """True if the loss in chunks equals the model's own. It does not for models that scale or cap logits after the
+    head."""
     device = next(model.parameters()).device
     ids = torch.tensor([list(examples[0])[:PROBE_TOKENS]], device=device)
     targets, inputs = ids[0, 1:], {"input_ids": ids, "use_cache": False}
@@ -73,7 +74,7 @@ def _loss(logits: Callable[[torch.Tensor], torch.Tensor], vectors: torch.Tensor,
 
 @contextmanager
 def _forward_of(head: Any, forward: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
-    """Replaces the head's forward method for a while."""
+    """Replaces the head's forward method inside the context."""
     head.forward = forward
     try:
         yield

@@ -222,6 +222,14 @@ def test_checking_a_run_loads_no_model_library() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.parametrize("node", ["elicit", "answer", "eval"])
+def test_sampling_that_the_engine_cannot_do_is_refused_with_its_key(node: str) -> None:
+    message = rf"{node}\.repetition_penalty is 1\.2, which engine\.batching=continuous cannot apply: choose padded"
+    with pytest.raises(ConfigError, match=message):
+        experiment("engine.batching=continuous", f"{node}.repetition_penalty=1.2")
+    assert experiment("engine.batching=padded", f"{node}.repetition_penalty=1.2")
+
+
 def undocumented(settings: Any, node: Any, path: str) -> list[str]:
     """Fields that the composed configuration lacks, and that are not filled in by the run itself."""
     missing = []

@@ -43,10 +43,12 @@ def test_threads_sleep_while_they_wait_only_on_a_busy_machine_and_unless_told_ot
 ) -> None:
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 0.0, 0.0))
+    monkeypatch.setattr("crescent.preflight.busy._cores", lambda: [0, 1, 2, 3])
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr(os, "getloadavg", lambda: (2.0, 0.0, 0.0))  # two cores are left for two threads
     wait_passively()
     assert "OMP_WAIT_POLICY" not in os.environ
-    monkeypatch.setattr(os, "getloadavg", lambda: (1.5, 0.0, 0.0))
+    monkeypatch.setattr(os, "getloadavg", lambda: (3.0, 0.0, 0.0))
     monkeypatch.setenv("GOMP_SPINCOUNT", "100")
     wait_passively()
     assert "OMP_WAIT_POLICY" not in os.environ

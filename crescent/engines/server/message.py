@@ -1,7 +1,7 @@
-"""What is in a message of a server: its thought and its answer, in whichever fields and parts they come.
+"""Splits a server's message into thought and answer, whichever fields and parts contain them.
 
-In: a message of the OpenAI client, or the content of one. Out: text. Servers put a thought into a field beside the
-content (vLLM, SGLang, llama.cpp, DeepSeek, OpenRouter), or into parts of the content (Mistral):
+In: a message of the OpenAI client, or the content of one. Out: text. Servers return a thought in a separate field
+(vLLM, SGLang, llama.cpp, DeepSeek, OpenRouter), or in parts of the content (Mistral):
 
     {"reasoning_content": "13?", "content": "12"}
     {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "13?"}]}, {"type": "text", "text": "12"}]}
@@ -13,14 +13,14 @@ from typing import Any
 
 from openai import BaseModel
 
-_THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking")  # of a message, beside its content
+_THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking")  # of a message, next to its content
 _THOUGHT_TYPE = re.compile(r"think|thought|reason", re.IGNORECASE)  # of a part
 _TEXT_FIELDS = ("text", "content")
 _IN_THOUGHTS = (*_TEXT_FIELDS, *_THOUGHT_FIELDS, "summary")
 
 
 def said(message: Any) -> tuple[str, str]:
-    """(thought, answer) of a message, each "" where there is none."""
+    """(thought, answer) of a message; "" for a missing one."""
     pieces = list(_pieces(message.content))
     thought = next((text for field in _THOUGHT_FIELDS if (text := all_text(getattr(message, field, None)))), "")
     return thought or _joined(pieces, True), _joined(pieces, False)
@@ -36,7 +36,7 @@ def _joined(pieces: list[tuple[bool, str]], thoughts: bool) -> str:
 
 
 def _pieces(content: Any, in_thought: bool = False) -> Iterator[tuple[bool, str]]:
-    """(whether it is thought, text), in order. Other parts (refusals, what is encrypted) have none."""
+    """Yields (True if thought, text) in order; skips parts without text (refusals, encrypted thoughts)."""
     if isinstance(content, str):
         yield in_thought, content
     elif isinstance(content, list):

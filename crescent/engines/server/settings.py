@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crescent.core.errors import UserError
 from crescent.core.store import make_key, not_in_key
+from crescent.engines import Sampling
 from crescent.engines.identity import is_date_read, turn_if_here
 from crescent.engines.memory import Need
 from crescent.engines.model_files import folder_if_here
@@ -59,6 +60,10 @@ class ServerSettings:
     def preferred_batch(self) -> int:
         """Number of prompts that keeps all requests full: see `LazyEngine`."""
         return self.in_flight * self.samples_per_request
+
+    def why_not(self, sampling: Sampling) -> str | None:
+        """The server itself is asked before it is used."""
+        return None
 
     def check_student(self, rank: int) -> None:
         """Raises UserError: a server keeps the weights it was started with."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from crescent.core.errors import UserError
 from crescent.core.store import not_in_key
+from crescent.engines import Sampling
 from crescent.engines.device import best_device
 from crescent.engines.identity import identity
 from crescent.engines.memory import Need
@@ -57,6 +58,15 @@ class TransformersSettings:
     def preferred_batch(self) -> int:
         """Number of prompts that keeps batches full: see `LazyEngine`."""
         return BATCHES_AHEAD * self.max_batch
+
+    def why_not(self, sampling: Sampling) -> str | None:
+        """Continuous batching of transformers ignores the penalty."""
+        if self.batching != "continuous" or sampling.repetition_penalty == 1:
+            return None
+        return (
+            f"repetition_penalty is {sampling.repetition_penalty}, which engine.batching=continuous cannot apply: "
+            "choose padded or auto, or a penalty of 1"
+        )
 
     def check_student(self, rank: int) -> None:
         """Raises UserError if the engine cannot generate with the trained model (`rank` of its adapter; 0: full

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crescent.core.errors import UserError
 from crescent.core.store import not_in_key
+from crescent.engines import Sampling
 from crescent.engines.device import best_device
 from crescent.engines.identity import identity
 from crescent.engines.memory import Need
@@ -59,6 +60,10 @@ class VllmSettings:
     def preferred_batch(self) -> int:
         """Number of prompts that keeps batches full: see `LazyEngine`."""
         return BATCHES_AHEAD * self.max_batch
+
+    def why_not(self, sampling: Sampling) -> str | None:
+        """It can sample in all ways."""
+        return None
 
     def check_student(self, rank: int) -> None:
         """Raises UserError if an adapter's rank is too large to apply while decoding."""
