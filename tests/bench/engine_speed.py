@@ -1,24 +1,32 @@
-"""New tokens per second of the transformers engine, plain `generate`, the library's continuous batching, and vLLM.
+"""New tokens per second of the transformers engine, plain `generate`, continuous batching, vLLM, and llama.cpp.
 
-    python tests/bench/engine_speed.py [--model organism|llama] [--prompts 600] [--draws 5] [--pairs 5]
-        [--systems crescent,generate,continuous,vllm] [--vllm-python .venv-vllm/bin/python]
+    python tests/bench/engine_speed.py [--model organism|llama|smollm2] [--prompts 600] [--draws 5] [--pairs 5]
+        [--systems crescent,generate,continuous,vllm,llama_cpp] [--vllm-python .venv-vllm/bin/python] [--clock wall|cpu]
 
 `organism`: the shipped model (1.9 M parameters) on plain questions, step-by-step questions and questions after five
 worked examples. `llama`: 100 M parameters drawn at random, prompts of 20 to 600 tokens, answers of 40 tokens on average
-(one token in forty ends a turn) and at most 160. All draw at temperature 1 without top-p, each `--draws` times from
-every prompt. `generate` takes prompts in the order they come; it and `continuous` have the batch size that was fastest
-in a trial over a sixth of the prompts (at least 16), and vLLM the number of threads. Systems take turns; a ratio is of
-two runs of the same turn. Loading is not counted.
+(one token in forty ends a turn) and at most 160. `smollm2`: SmolLM2-135M-Instruct (`make setup-real`), questions of
+GSM8K (`CRESCENT_BENCHMARKS`) in the prompt of domain=math, answers of at most 128 tokens; llama.cpp (`pip install
+--no-deps xllamacpp`) reads the same file, its weights in 4 bits. All draw at temperature 1 without top-p, each
+`--draws` times from every prompt. `generate` takes prompts in the order they come; it, `continuous` and llama.cpp
+(slots) have the batch size that was fastest in a trial over a sixth of the prompts (at least 16), and vLLM the number
+of threads. Systems take turns; a ratio is of two runs of the same turn. Loading is not counted. `--clock cpu` counts
+CPU seconds of this process, so that other work on the machine does not count (not for vLLM, which has its own).
 """
 
 import argparse
 import json
 import logging
+import os
 import subprocess
+import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
@@ -28,11 +36,15 @@ import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig, LlamaConfig, LlamaForCausalLM
 from transformers.utils.logging import set_verbosity_error
 
+from crescent.config.composing import composed
 from crescent.config.resolvers import PACKAGE
+from crescent.core.cache import models_folder
+from crescent.domain import fill
 from crescent.engines import Prompt, Sampling
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 
+SMOLLM2 = models_folder() / "SmolLM2-135M-Instruct.Q4_1.gguf"
 ORGANISM = PACKAGE / "organism" / "weights" / "organism"
 QUESTIONS = PACKAGE / "organism" / "tasks" / "data" / "organism_gsm.jsonl"
 ROWS = (8, 16, 32, 64, 128, 256)
@@ -130,6 +142,32 @@ def vllm(python: str, folder: Path, threads: int) -> Callable[[Work], tuple[floa
     return run
 
 
+def llama_cpp(rows: int) -> System:
+    """llama.cpp's server inside this process, with so many slots."""
+    import xllamacpp  # pyright: ignore[reportMissingImports]
+
+    settings = xllamacpp.CommonParams()
+    settings.model.path, settings.n_gpu_layers, settings.warmup = str(SMOLLM2), 0, False
+    settings.n_parallel, settings.n_ctx = rows, 768 * rows
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = torch.get_num_threads()
+    server = xllamacpp.Server(settings)
+
+    def ask(ids: list[int], limit: int) -> int:
+        address = str(server.listening_address)  # and the server lives as long as this function
+        url = (address if address.startswith("http") else f"http://{address}") + "/completion"
+        body = {"prompt": ids, "n_predict": limit, "temperature": 1.0, "samplers": ["temperature"]}
+        request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as reply:
+            return int(json.load(reply)["tokens_predicted"])
+
+    def run(work: Work) -> int:
+        repeated = [ids for ids in work.ids for _ in range(work.draws)]
+        with ThreadPoolExecutor(rows) as pool:
+            return sum(pool.map(lambda ids: ask(ids, work.max_new_tokens), repeated))
+
+    return run
+
+
 def _ends(model: Any) -> list[int]:
     ends = model.generation_config.eos_token_id
     return ends if isinstance(ends, list) else [ends]
@@ -176,55 +214,75 @@ def llama(count: int, draws: int) -> tuple[Work, Path]:
     return Work(model, tokenizer, texts, _encode(tokenizer, texts), draws, 160), folder
 
 
+def smollm2(count: int, draws: int) -> tuple[Work, Path]:
+    data = os.environ.get("CRESCENT_BENCHMARKS") or sys.exit("set CRESCENT_BENCHMARKS to the folder of benchmark files")
+    model, tokenizer = load(Weights("smollm2", str(SMOLLM2)), "cpu")
+    solve = composed(["domain=math"])["domain"]["solve"]
+    texts = []
+    for line in (Path(data) / "gsm8k" / "train.jsonl").read_text(encoding="utf-8").splitlines()[:count]:
+        turns = [{"role": "user", "content": fill(solve, question=json.loads(line)["question"])}]
+        texts.append(str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)))
+    return Work(model, tokenizer, texts, _encode(tokenizer, texts), draws, 128), SMOLLM2
+
+
 def _encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
 
 
-def timed(system: Any, work: Work) -> float:
+def timed(system: Any, work: Work, clock: str) -> float:
     """New tokens per second."""
-    start = time.perf_counter()
+    now = time.process_time if clock == "cpu" else time.perf_counter
+    start = now()
     made = system(work)
     if isinstance(made, tuple):
         return made[1] / made[0]
-    return made / (time.perf_counter() - start)
+    return made / (now() - start)
 
 
-def best(make: Callable[[int], Any], name: str, work: Work, of: str = "rows", values: Sequence[int] = ROWS) -> Any:
+def best(
+    make: Callable[[int], Any], name: str, work: Work, clock: str, of: str = "rows", values: Sequence[int] = ROWS
+) -> Any:
     """The system at its fastest batch size (or number of threads), in a trial."""
+    if len(values) == 1:
+        return make(values[0])
     trial = work.part(max(len(work.prompts) // 6, min(len(work.prompts), 16)))
-    rates = {value: timed(make(value), trial) for value in values}
+    rates = {value: timed(make(value), trial, clock) for value in values}
     print(f"{name}, trial by {of}: " + ", ".join(f"{at}: {rate:,.0f}/s" for at, rate in rates.items()), flush=True)
     return make(max(rates, key=lambda value: rates[value]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=("organism", "llama"), default="organism")
+    parser.add_argument("--model", choices=("organism", "llama", "smollm2"), default="organism")
     parser.add_argument("--prompts", type=int, default=600)
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--systems", default="crescent,generate,continuous")
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS, help="batch sizes to try")
     parser.add_argument("--vllm-python", default=".venv-vllm/bin/python")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     options = parser.parse_args()
     set_verbosity_error()
     logging.disable(logging.WARNING)
-    work, folder = {"organism": organism, "llama": llama}[options.model](options.prompts, options.draws)
+    work, folder = {"organism": organism, "llama": llama, "smollm2": smollm2}[options.model](
+        options.prompts, options.draws
+    )
     lengths = sorted(map(len, work.ids))
     print(f"{len(work.ids)} prompts of {lengths[0]} to {lengths[-1]} tokens, median {lengths[len(lengths) // 2]}")
     named = options.systems.split(",")
+    tried = partial(best, work=work, clock=options.clock)
     systems: dict[str, Any] = {"crescent": crescent}
-    if "generate" in named:
-        systems["generate"] = best(plain_generate, "generate", work, values=options.rows)
-    if "continuous" in named:
-        systems["continuous"] = best(continuous, "continuous", work, values=options.rows)
+    makers = {"generate": plain_generate, "continuous": continuous, "llama_cpp": llama_cpp}
+    systems |= {name: tried(make, name, values=options.rows) for name, make in makers.items() if name in named}
     if "vllm" in named:
         threads = sorted({1, torch.get_num_threads()})
-        systems["vllm"] = best(lambda count: vllm(options.vllm_python, folder, count), "vllm", work, "threads", threads)
+        systems["vllm"] = tried(
+            lambda count: vllm(options.vllm_python, folder, count), "vllm", of="threads", values=threads
+        )
     rates: dict[str, list[float]] = {name: [] for name in systems}
     for turn in range(options.pairs):
         for name in [*systems][turn % len(systems) :] + [*systems][: turn % len(systems)]:
-            rates[name].append(timed(systems[name], work))
+            rates[name].append(timed(systems[name], work, options.clock))
             print(f"turn {turn + 1}: {name} {rates[name][-1]:,.0f} new tokens/s", flush=True)
     for name, found in rates.items():
         ratios = [ours / theirs for ours, theirs in zip(rates["crescent"], found, strict=True)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import crescent
+from crescent.core.cache import models_folder
 from crescent.core.records import QAPair
 from crescent.engines.weights import Weights, load_tokenizer
 from crescent.training.data import Example, encode_pairs
@@ -15,6 +16,8 @@ from crescent.training.settings import TrainSettings
 
 PACKAGE = Path(crescent.__file__).parent
 ORGANISM = Weights("organism", str(PACKAGE / "organism" / "weights" / "organism"))
+SMOLLM2 = Weights("smollm2", str(models_folder() / "SmolLM2-135M-Instruct.Q4_1.gguf"))
+MODELS = {"organism": ORGANISM, "smollm2": SMOLLM2}
 LORA = Lora(rank=16, alpha=32, dropout=0.0, target_modules="all-linear")
 SETTINGS = TrainSettings(
     name="bench", method=LORA, learning_rate=1e-3, epochs=1, batch_size=32, max_length=1024, schedule="cosine",
@@ -36,9 +39,9 @@ def pairs(data: str, count: int) -> list[QAPair]:
     return [QAPair(str(n), question, response, "", 1, 1, 1.0) for n, (question, response) in enumerate(rows[:count])]
 
 
-def examples(data: str, count: int) -> list[Example]:
-    """The same, as token ids of the organism."""
-    return encode_pairs(pairs(data, count), load_tokenizer(ORGANISM), SETTINGS.max_length).examples
+def examples(data: str, count: int, model: Weights = ORGANISM) -> list[Example]:
+    """The same, as token ids of a model."""
+    return encode_pairs(pairs(data, count), load_tokenizer(model), SETTINGS.max_length).examples
 
 
 def _rows(file: Path) -> list[Any]:
