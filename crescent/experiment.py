@@ -33,6 +33,8 @@ from crescent.iteration import Iterate
 from crescent.observers.tracking import Tracking
 from crescent.prompting.baselines import Prompting
 from crescent.runtime.local import LocalRuntime, Runtime
+from crescent.selection import Agreement, AllPairs, Selection
+from crescent.selection.stage import SelectPairs
 from crescent.similarity import EmbedderSettings
 from crescent.sources.context import Source
 from crescent.sources.self_generated import SelfGenerated
@@ -108,6 +110,7 @@ class Experiment:
     iterate: Iterate = field(default_factory=Iterate)
     runtime: Runtime = field(default_factory=LocalRuntime)
     verify: Verification = field(default_factory=NoVerification)
+    select: Selection = field(default_factory=AllPairs)
 
     def __post_init__(self) -> None:
         if self.iterations < 1:
@@ -117,6 +120,8 @@ class Experiment:
             self.engine.check_student(getattr(self.train.method, "rank", 0))  # full fine-tuning has no rank
         if (reason := self.engine.scoring.why_not(self.eval.sampling)) is not None:
             raise ConfigError(f"eval.{reason}")
+        if isinstance(self.select, Agreement) and self.source.elicits:  # other sources do not vote by this rule
+            self.select.check(self.vote)
         if self.prompting.baselines and "base" not in self.roles:
             raise ConfigError(
                 f"prompting={self.prompting.name} asks the base model, which eval.models={list(self.eval.models)} "
@@ -214,6 +219,7 @@ class Experiment:
                 Decontaminate(self.contamination, self.eval),
                 Answer(self.domain.solve, self._sampling(self.answer, seed, "answer", self.domain.solve_stop)),
                 Vote(self.vote, self.domain.answer, self.domain.equality),
+                SelectPairs(self.select),
                 Gather(self.source.num_pairs),
                 Accumulate(),
                 Finetune(self.train),
@@ -259,6 +265,7 @@ class Stages:
     decontaminate: Decontaminate
     answer: Answer
     vote: Vote
+    select: SelectPairs
     gather: Gather
     accumulate: Accumulate
     finetune: Finetune

@@ -88,8 +88,8 @@ def run(experiment: Experiment, executor: Executor) -> None:
         checked = do(stages.decontaminate, verified)
         kept = checked if stages.decontaminate.settings.drops else verified  # reporting alone changes no later key
 
-        # 3: answer, then vote
-        pairs = source.label(context, questions, kept)
+        # 3: answer, vote, then select pairs
+        pairs = do(stages.select, source.label(context, questions, kept))
         executor.unload(engine)
         asked.append(questions)
         made.append(do(stages.gather, pairs))

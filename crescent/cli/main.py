@@ -26,6 +26,7 @@ from crescent.config.resolvers import assets, register_resolvers
 from crescent.config.typed import ConfigError
 from crescent.core.console import Console
 from crescent.core.signals import Stopped, stoppable
+from crescent.core.use import in_use
 from crescent.preflight.busy import Look, wait_passively, warning
 from crescent.sweeps.callback import recorded, reported
 from crescent.sweeps.jobs import UnfitJob
@@ -163,7 +164,8 @@ def run_job(config: DictConfig) -> None:
     group, name = _names(job, experiment.name)
     full = full_disk_named(Path(experiment.store).absolute(), folder)
     tracked = configured.tracking.start(folder, node, group, name)
-    with full, stoppable(), summary.ends(), console.working("at work"), tracked as tracker:
+    used = in_use(Path(experiment.store).absolute())
+    with full, stoppable(), used, summary.ends(), console.working("at work"), tracked as tracker:
         with experiment.runtime.start() as place:
             run(experiment, Runner(experiment, console, place, [summary, tracker]))
         summary.write()

@@ -183,6 +183,20 @@ def _voted(console: Console, pairs: Artifact) -> None:
             return
 
 
+def _selected(console: Console, pairs: Artifact) -> None:
+    """Prints counts, why the others were left out, and the figures of the rule."""
+    info = pairs.info
+    reasons = ", ".join(f"{reason} ({found['count']:,})" for reason, found in info["thrown_away"].items())
+    covered = f", which cover all questions to a mean cosine of {info['coverage']:.2f}" if "coverage" in info else ""
+    first = f" (the first {info['pairs']:,}: {info['coverage_of_first']:.2f})" if covered else ""
+    console.say(
+        f"selected {info['pairs']:,} of {counted(info['of'], 'pair')}{covered}{first}; mean agreement "
+        f"{info['mean_agreement']:.0%}{_reused(pairs)}"
+    )
+    if reasons:
+        console.say(f"not selected: {reasons}")
+
+
 def _trained(console: Console, adapter: Artifact) -> None:
     """Prints the result of training."""
     info = adapter.info
@@ -203,6 +217,7 @@ TOLD: Mapping[str, Callable[[Console, Artifact], None]] = {
     "rewrite": _silent,
     "decontaminate": _decontaminated,
     "vote": _voted,
+    "select": _selected,
     "gather": _silent,
     "finetune": _trained,
 }

@@ -24,6 +24,7 @@ FILES = (
     ("contamination", ("decontaminate",), HITS, Hit),
     ("votes", ("vote",), BALLOTS, Ballot),
     ("pairs", ("vote",), RECORDS, QAPair),
+    ("selected", ("select",), RECORDS, QAPair),
 )
 """(name of the table, stages, file in their artifact, kind of record). Other stages have no table, only counts."""
 

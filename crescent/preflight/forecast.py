@@ -72,7 +72,8 @@ def _generation(experiment: Experiment, probe: Probe, workers: int) -> list[Fore
 
 def _training(experiment: Experiment, probe: Probe, console: Console) -> Forecast:
     settings = experiment.train
-    kept = experiment.source.num_pairs or experiment.num_questions
+    voted = experiment.stages().select.most(experiment.num_questions)
+    kept = min(voted, experiment.source.num_pairs or voted)
     pairs = [len(experiment.iterate.training_data(range(done + 1))) * kept for done in range(experiment.iterations)]
     steps = settings.epochs * sum(math.ceil(count / settings.batch_size) for count in pairs)
     step = train_step(experiment, probe.pairs, console)

@@ -17,6 +17,7 @@ from crescent.engines.choice import EngineSettings
 from crescent.engines.weights import Weights
 from crescent.experiment import Experiment
 from crescent.pipeline import engine_key, run
+from crescent.selection.stage import SelectPairs
 from crescent.training.stage import Learner
 
 AMOUNTS = ("draws", "num_questions", "max_rounds")
@@ -155,6 +156,8 @@ class Planner:
             )
             return getattr(stage, "max_seeds", None) or wanted or 1
         made = sum(one.records for one in inputs) if stage.NAME == "gather" else max(one.records for one in inputs)
+        if isinstance(stage, SelectPairs):
+            return stage.most(made)
         return min(made, getattr(stage, "num_pairs", None) or made)
 
     def _identity(self, weights: Weights) -> str:

@@ -41,7 +41,7 @@ class Gather(Stage):
         wanted = self.num_pairs or pairs.records
         if pairs.records < wanted:
             context.console.say(
-                f"only {counted(pairs.records, 'pair')} of source.num_pairs={wanted}: the source has no more"
+                f"only {counted(pairs.records, 'pair')} of source.num_pairs={wanted}: there are no more"
             )
         if pairs.records <= wanted:
             return pairs

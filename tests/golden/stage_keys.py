@@ -52,6 +52,7 @@ def keys(made: Experiment) -> dict[str, str]:
         "decontaminate": make_key("decontaminate", stages.decontaminate.VERSION, made.contamination),
         "answer": stages.answer.key(models, "questions").digest,
         "vote": _digest(stages.vote.key(models, "questions", "ledger")),
+        **({"select": _digest(select)} if (select := stages.select.key(models, "pairs")) else {}),
         "gather": make_key("gather", stages.gather.VERSION, stages.gather, ["pairs"]),
         "finetune": finetune.key(models, "student", "pairs").digest,
         "source": make_key("seeds", Seeds.VERSION, {"source": made.source}),

@@ -69,3 +69,13 @@ def test_a_teacher_and_a_student_are_scored_each() -> None:
     jobs = [of("distill=organism_small", f"seed={seed}") for seed in range(2)]
     assert shared(jobs).endswith("; the teacher is scored once; the base is scored once")
     assert shared([of("eval=none")]).endswith("1 training")
+
+
+def test_numbers_of_pairs_share_a_selection_and_selections_share_the_vote() -> None:
+    jobs = [of("select=diverse", "select.count=80", f"source.num_pairs={pairs}") for pairs in (20, 40)]
+    jobs += [of("select=agreement"), of("select=diverse", "select.count=80", "select.share=0.1", "iterations=2")]
+    assert (
+        len(keys("vote", *jobs[:3])) == 1 and len(keys("select", *jobs[:3])) == 2 and len(keys("select", jobs[3])) == 2
+    )
+    assert {item.units for item in jobs[0] if item.stage == "select"} == {80}
+    assert keys("select", jobs[0]) < keys("select", jobs[3])
