@@ -6,9 +6,11 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 VLLM_VENV  := .venv-vllm
 VLLM_READY := $(VLLM_VENV)/.ready
+EXPORTS := .venv-exports
+TOOLS   := trl llamafactory axolotl gguf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-vllm setup-real test-real demo-real check format organism clean
+.PHONY: help setup demo test test-slow test-vllm test-exports setup-real test-real demo-real check format organism clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +57,17 @@ $(VLLM_READY): pyproject.toml
 test-vllm: $(VLLM_READY) ## run the engine tests with a real vLLM, in an environment of its own (minutes)
 	@$(VLLM_VENV)/bin/python -m pytest -m '' -k vllm tests/engines
 
+# Each tool gets an environment of its own that sees the project's environment behind what it pins (tests/exporting/tools).
+$(EXPORTS)/%/.ready: tests/exporting/tools/%.txt $(READY)
+	@echo "installing $* into $(EXPORTS)/$* (once)"
+	@$(BIN)/python -m venv $(EXPORTS)/$*
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$($(EXPORTS)/$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/project.pth"
+	@$(EXPORTS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+test-exports: $(TOOLS:%=$(EXPORTS)/%/.ready) ## load exports with TRL, LLaMA-Factory, axolotl and llama.cpp (minutes)
+	@CRESCENT_EXPORT_TOOLS=$(CURDIR)/$(EXPORTS) $(BIN)/python -m pytest -m '' -rA tests/exporting/test_export_tools.py
+
 check: $(READY) ## lint, types and import contracts, as in CI
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -69,4 +82,4 @@ organism: $(READY) ## retrain the model organism from its seed (CARD.md says how
 	@$(BIN)/python -m crescent.organism.build
 
 clean: ## remove environments and caches; keep outputs/
-	rm -rf $(VENV) $(VLLM_VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(VLLM_VENV) $(EXPORTS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

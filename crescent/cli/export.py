@@ -1,93 +1,95 @@
-"""A run's student as a plain Hugging Face folder, its adapter merged: `crescent-export outputs/latest DEST`.
+"""The command `crescent-export`: what a run made, for other tools.
 
-In: the folder of a run. Out: a folder that vLLM, SGLang, llama.cpp's converter and `from_pretrained` load like any
-model: the weights that the run scored, in the number format they were scored in, with tokenizer, chat template and
-generation config. Trains and scores nothing, and does not change the run.
+    crescent-export data RUN DIR                      the pairs as a Hugging Face data set
+    crescent-export data RUN DIR --format trl         as TRL, LLaMA-Factory or axolotl reads them; or as preferences
+    crescent-export model RUN DIR                     the student, its adapter merged
+
+In: the folder of a run. Out: a folder, and if wanted a repository on the hub. Trains and scores nothing, and does not
+change the run.
 """
 
 import argparse
-import json
 import os
-import shutil
+import shlex
 import sys
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from crescent.cli.arguments import a_path
-from crescent.core.errors import UserError
-from crescent.engines.model_files import local_folder
-from crescent.engines.saving import save_like_base
-from crescent.engines.tokenizer_files import read_tokenizer
-from crescent.engines.turns import list_end
-from crescent.engines.weights import Weights, asked_template, load
-
-ADAPTER, MODEL = "adapter", "model"
-_ASKED = ("name", "path", "dtype", "revision", "template", "gguf_file", "chat_template_kwargs")
+from crescent.cli.arguments import a_folder, a_path
+from crescent.core.console import counted
+from crescent.exporting.data import export_data
+from crescent.exporting.facts import licence_of
+from crescent.exporting.finished import FinishedRun, open_run
+from crescent.exporting.formats import FORMATS
+from crescent.exporting.model import export_model
+from crescent.exporting.writing import Kind, check_push, push
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
-    parser = argparse.ArgumentParser(prog="crescent-export", description="Write a run's student, merged.")
-    parser.add_argument("run", type=a_path, help="the folder of a run, such as outputs/latest")
-    parser.add_argument("destination", type=a_path, help="a new or empty folder")
-    options = parser.parse_args()
+    options = _parser().parse_args(arguments)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     try:
-        export(options.run, options.destination)
+        if options.push:
+            check_push(options.push)
+        options.export(options, open_run(options.run, options.store))
     except (ValueError, OSError) as error:
         print(f"crescent-export: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    print(options.destination)
 
 
-def export(run: Path, destination: Path) -> None:
-    """Writes the merged student of `run` to `destination`, completely or not at all. Raises UserError if the run has no
-    adapter or the destination is not empty.
-    """
-    weights = _student(run)
-    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
-        raise UserError(f"{destination} already exists and is not an empty folder: choose another destination")
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}-") as scratch:
-        work = Path(scratch) / "model"
-        _write(weights, work)
-        if destination.exists():
-            destination.rmdir()
-        shutil.move(work, destination)
+def _data(options: argparse.Namespace, run: FinishedRun) -> None:
+    licence = _licence(options.license, run)
+    count = export_data(run, options.destination, options.format, licence)
+    what = "preference" if options.format == "preference" else "pair"
+    print(f"{options.destination}: {counted(count, what)}, --format {options.format}")
+    _push(options, "dataset")
+    place = str(options.destination)
+    usage = {
+        "llamafactory": f"set dataset_dir: {place} and dataset: crescent in LLaMA-Factory's YAML",
+        "axolotl": f"copy the datasets: block of {options.destination / 'axolotl.yaml'} into your configuration",
+    }.get(options.format, f'python -c "from datasets import load_dataset; print(load_dataset({place!r}))"')
+    print(f"next: {usage}")
 
 
-def _write(weights: Weights, folder: Path) -> None:
-    model, tokenizer = load(weights, "cpu")
-    list_end(model, tokenizer)
-    template = None
-    if weights.chat_template_kwargs:  # else the exported model would be asked otherwise than it was trained and scored
-        plain = read_tokenizer(weights.name, local_folder(weights))
-        template = asked_template(weights, plain)
-    save_like_base(model, local_folder(weights), folder, template)
+def _model(options: argparse.Namespace, run: FinishedRun) -> None:
+    licence = _licence(options.license, run)
+    export_model(run, options.destination, licence)
+    print(f"{options.destination}: {run.base().name}, trained")
+    _push(options, "model")
+    print(f"next: serve it, as with: vllm serve {shlex.quote(str(options.destination))}")
 
 
-def _student(run: Path) -> Weights:
-    """The weights that a run trained, with its adapter."""
-    file = run / "summary.json"
-    if not file.exists():
-        raise UserError(f"{run} has no summary.json: give the folder of a finished run, such as outputs/latest")
-    summary: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    place = summary.get("artifacts", {}).get(ADAPTER)
-    if place is None:
-        raise UserError(f"{run} has trained nothing yet: let it finish, then export")
-    artifact = Path(place)
-    if (artifact / MODEL).is_dir():
-        raise UserError(
-            f"{run} trained every weight (train=full), so there is no adapter to merge: {artifact / MODEL} is "
-            "the complete model; load it directly"
-        )
-    if not (artifact / ADAPTER).is_dir():
-        raise UserError(f"the adapter of {run} is not at {artifact}: run the same command again to rebuild it")
-    node = summary["config"]["distill"]["student"]
-    student = Weights(**{key: node[key] for key in _ASKED if key in node})
-    return student.with_adapter(artifact / ADAPTER, artifact.name)
+def _licence(given: str | None, run: FinishedRun) -> str | None:
+    found = given or licence_of(run.teacher())
+    if found is None:
+        print(f"no licence is stated in the files of {run.teacher().name}, so the card has none; give --license ID")
+    return found
+
+
+def _push(options: argparse.Namespace, kind: Kind) -> None:
+    if options.push:
+        print(f"uploaded: {push(options.destination, options.push, kind, options.public)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="crescent-export", description="Write what a run made, for other tools.")
+    kinds = parser.add_subparsers(required=True, metavar="data | model")
+    data = kinds.add_parser("data", help="the pairs, as a data set", description="Write a run's pairs as a data set.")
+    data.set_defaults(export=_data)
+    data.add_argument(
+        "--format", choices=tuple(FORMATS), default="parquet", help="who is to read it (default: parquet)"
+    )
+    model = kinds.add_parser("model", help="the student", description="Write a run's student.")
+    model.set_defaults(export=_model)
+    for one in (data, model):
+        one.add_argument("run", type=a_path, metavar="RUN", help="the folder of a run, such as outputs/latest")
+        one.add_argument("destination", type=a_path, metavar="DIR", help="a new or empty folder")
+        one.add_argument("--license", metavar="ID", help="for the card (default: what the model's own files state)")
+        one.add_argument("--store", type=a_folder, help="the store's folder, if it was moved")
+        one.add_argument("--push", metavar="ME/NAME", help="also upload it to the Hugging Face hub, private by default")
+        one.add_argument("--public", action="store_true", help="make a new repository on the hub public")
+    return parser
 
 
 if __name__ == "__main__":

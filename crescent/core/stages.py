@@ -22,6 +22,7 @@ class StageInfo:
 
 STAGES = (
     StageInfo("seeds", "Seeds", "questions", None, "questions"),
+    StageInfo("given", "Given questions", "questions", None, "questions"),
     StageInfo("elicit", "Elicit", "raw questions", ("stream of questions", "streams of questions")),
     StageInfo("diversify", "Diversify", "questions", ("pool", "pools"), "questions"),
     StageInfo("rewrite", "Rewrite", "questions", ("set of rewritten questions", "sets of rewritten questions"),

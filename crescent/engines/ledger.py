@@ -13,7 +13,7 @@ their common questions. Answers are not stored: they are extracted when voting.
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from crescent.engines.journal import Journal
 
 log = logging.getLogger(__name__)
 VERSION = 2
+ROWS = "rows.jsonl"
 COMMIT_EVERY = 512  # completions between two commits, unless the engine has a larger preferred_batch
 
 
@@ -129,7 +130,7 @@ class Ledger:
             about = {**self._about(), "engine": self.engine.identity, "version": VERSION}
             write_atomic(self.folder / "about.json", json.dumps(about, indent=1, ensure_ascii=False) + "\n")
         data = "".join(encode(row) + "\n" for row in rows).encode("utf-8", "surrogatepass")
-        with open(self.folder / "rows.jsonl", "ab") as file:
+        with open(self.folder / ROWS, "ab") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -141,7 +142,7 @@ class Ledger:
 
         A damaged line in the middle is logged and skipped: that row is generated again.
         """
-        path = self.folder / "rows.jsonl"
+        path = self.folder / ROWS
         if not path.exists():
             return
         with open(path, "rb") as file:
@@ -160,3 +161,13 @@ class Ledger:
         self._read_bytes += len(whole)
         if repair and len(whole) < len(data):
             os.truncate(path, self._read_bytes)
+
+
+def stored_rows(folder: Path) -> Iterator[Solution]:
+    """The rows of a ledger's folder; damaged lines are skipped."""
+    with open(folder / ROWS, "rb") as lines:
+        for line in lines:
+            try:
+                yield decode(Solution, json.loads(line))
+            except (ValueError, AttributeError):
+                continue

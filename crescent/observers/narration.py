@@ -113,6 +113,12 @@ def _seeds(console: Console, seeds: Artifact) -> None:
     console.say(f"{counted(seeds.records, 'seed')}{_reused(seeds)}")
 
 
+def _given(console: Console, questions: Artifact) -> None:
+    info = questions.info
+    before = f", {info['asked_before']} of them asked before" if info["asked_before"] else ""
+    console.say(f"{counted(questions.records, 'question')} of {info['of']}{before}{_reused(questions)}")
+
+
 def _diversified(console: Console, questions: Artifact) -> None:
     """Prints counts, one question, and one rejection with its rewrite."""
     info = questions.info
@@ -213,6 +219,7 @@ def _silent(console: Console, made: Artifact) -> None:
 
 TOLD: Mapping[str, Callable[[Console, Artifact], None]] = {
     "seeds": _seeds,
+    "given": _given,
     "diversify": _diversified,
     "rewrite": _silent,
     "decontaminate": _decontaminated,

@@ -19,7 +19,7 @@ from crescent.evaluation.stage import read_samples
 ID = "question_id"
 SAMPLE_COLUMNS = (ID, "task", "item", "fields", "response", "answers", "target")
 FILES = (
-    ("questions", ("diversify", "rewrite", "seeds"), RECORDS, Question),
+    ("questions", ("diversify", "rewrite", "seeds", "given"), RECORDS, Question),
     ("decisions", ("diversify",), DECISIONS, Decision),
     ("contamination", ("decontaminate",), HITS, Hit),
     ("votes", ("vote",), BALLOTS, Ballot),

@@ -154,7 +154,7 @@ class Planner:
             wanted = (
                 self.experiment.num_questions if self.experiment.source.elicits else self.experiment.source.num_pairs
             )
-            return getattr(stage, "max_seeds", None) or wanted or 1
+            return getattr(stage, "max_seeds", None) or getattr(stage, "expected", None) or wanted or 1
         made = sum(one.records for one in inputs) if stage.NAME == "gather" else max(one.records for one in inputs)
         if isinstance(stage, SelectPairs):
             return stage.most(made)

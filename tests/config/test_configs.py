@@ -17,7 +17,12 @@ from crescent.experiment import Job
 from crescent.sweeps.wandb_files import wandb_sweep
 
 CHOICES = [f"{f.parent.name}={f.stem}" for f in sorted((ROOT / "conf").glob("*/*.yaml"))]
-MANDATORY = {"model=hf": ["model.path=x"], "distill=hf": ["distill.student.path=x"]}
+MANDATORY = {
+    "model=hf": ["model.path=x"],
+    "distill=hf": ["distill.student.path=x"],
+    "source=questions": ["source.data=x"],
+    "source=pairs": ["source.data=x"],
+}
 SWEEPS = sorted(f.stem for f in (ROOT / "sweeps").glob("*.yaml"))
 OVERLAYS = [
     f"+{f.parent.relative_to(ROOT)}={f.stem}"

@@ -28,7 +28,12 @@ from crescent.sources.seeds_stage import Seeds
 
 FILE = Path(__file__).parent / "keys.json"
 ROOT = assets()
-MANDATORY = {"model=hf": ("model.path=x",), "distill=hf": ("distill.student.path=x",)}
+MANDATORY = {
+    "model=hf": ("model.path=x",),
+    "distill=hf": ("distill.student.path=x",),
+    "source=questions": ("source.data=x",),
+    "source=pairs": ("source.data=x",),
+}
 
 
 def experiment(overrides: Sequence[str]) -> Experiment:

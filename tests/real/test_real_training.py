@@ -10,12 +10,13 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from crescent.cli.export import export
 from crescent.core.console import Console
 from crescent.core.records import QAPair
 from crescent.engines import Sampling
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load, load_tokenizer
+from crescent.exporting.finished import open_run
+from crescent.exporting.model import export_model
 from crescent.training.batching import Padded
 from crescent.training.data import encode_pairs
 from crescent.training.loop import train
@@ -48,7 +49,9 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     assert steps[-1].loss < 0.5 * steps[0].loss
     SETTINGS.method.save(model, tokenizer, weights, folder / "artifact")
     student = {key: getattr(weights, key) for key in ("name", "path", "dtype", "revision", "template", "gguf_file")}
-    content = {"artifacts": {"adapter": str(folder / "artifact")}, "config": {"distill": {"student": student}}}
+    made = {"experiment": "taught", "seed": 0, "scores": [], "stages": []}
+    config = {"distill": {"student": student}}
+    content = {**made, "artifacts": {"adapter": str(folder / "artifact")}, "config": config}
     (folder / "summary.json").write_text(json.dumps(content))
     return weights, folder
 
@@ -67,7 +70,7 @@ def test_trained_merged_exported_and_read_again_it_has_equal_logits(
     before = logits(base, tokenizer)
     beside = logits(PeftModel.from_pretrained(base, str(adapted.adapter)), tokenizer)
     merged = logits(load(adapted, "cpu")[0], tokenizer)
-    export(run, tmp_path / "out")
+    export_model(open_run(run), tmp_path / "out")
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32)
     exported = load_tokenizer(Weights("out", str(tmp_path / "out"), template=weights.template))
     assert torch.equal(logits(again, exported), merged)

@@ -14,7 +14,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from unlisted import END, LISTED, save_unlisted
 
-from crescent.cli.export import export
+from crescent.exporting.finished import open_run
+from crescent.exporting.model import export_model
 
 
 def adapted_run(folder: Path, base: Path, dtype: str = "float32") -> Path:
@@ -32,9 +33,14 @@ def adapted_run(folder: Path, base: Path, dtype: str = "float32") -> Path:
 
 def write_summary(run: Path, artifacts: dict[str, str], student: dict[str, Any]) -> Path:
     run.mkdir(parents=True)
-    content = {"artifacts": artifacts, "config": {"distill": {"name": "self", "student": student}}}
+    config = {"distill": {"name": "self", "student": student}}
+    content = {"experiment": "tiny", "seed": 0, "scores": [], "stages": [], "artifacts": artifacts, "config": config}
     (run / "summary.json").write_text(json.dumps(content))
     return run
+
+
+def export(run: Path, folder: Path) -> None:
+    export_model(open_run(run), folder)
 
 
 def logits(model: Any) -> torch.Tensor:
@@ -63,11 +69,12 @@ def test_the_folder_is_served_like_any_other(dtype: str, tiny_llama: Path, tmp_p
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "out").dtype == getattr(torch, dtype)
 
 
-def test_a_run_that_trained_every_weight_is_told_where_its_model_is(tiny_llama: Path, tmp_path: Path) -> None:
-    (tmp_path / "artifact" / "model").mkdir(parents=True)
-    run = write_summary(tmp_path / "run", {"adapter": str(tmp_path / "artifact")}, {"path": str(tiny_llama)})
-    with pytest.raises(ValueError, match=r"no adapter to merge: .*/artifact/model is the complete model"):
-        export(run, tmp_path / "out")
+def test_a_run_that_trained_every_weight_is_exported_whole(tiny_llama: Path, tmp_path: Path) -> None:
+    model = save_tiny_model(tmp_path / "artifact" / "model")
+    student = {"name": "tiny", "path": str(tiny_llama), "dtype": "float32"}
+    export(write_summary(tmp_path / "run", {"adapter": str(tmp_path / "artifact")}, student), tmp_path / "out")
+    exported, trained = (AutoModelForCausalLM.from_pretrained(one) for one in (tmp_path / "out", model))
+    assert torch.equal(logits(exported), logits(trained))
 
 
 def test_a_run_without_training_and_a_folder_without_run_are_told_apart(tiny_llama: Path, tmp_path: Path) -> None:
@@ -86,7 +93,7 @@ def test_what_is_there_is_not_written_over(tiny_llama: Path, tmp_path: Path) -> 
 
 
 def test_the_command_says_one_line_and_no_traceback(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "crescent.cli.export", str(tmp_path), str(tmp_path / "out")]
+    command = [sys.executable, "-m", "crescent.cli.export", "model", str(tmp_path), str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("crescent-export: ") and done.stderr.count("\n") == 1
 
