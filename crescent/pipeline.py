@@ -161,8 +161,12 @@ class Runner:
         return lazy_engine(self.experiment.engine, weights, self._store, self._backend, self._console)
 
     def scorer(self, weights: Weights) -> LazyEngine:
-        """The engine that scores, always in this process."""
-        return lazy_engine(self.experiment.engine.scoring, weights, self._store, LocalBackend(), self._console)
+        """The engine that scores; likelihoods are computed in this process."""
+        made = self.experiment
+        choices = lazy_engine(made.engine.in_process, weights, self._store, LocalBackend(), self._console)
+        if made.scoring == made.engine.in_process:
+            return choices
+        return lazy_engine(made.scoring, weights, self._store, LocalBackend(), self._console, choices)
 
     def learner(self, weights: Weights) -> Learner:
         """The weights and their identity."""
@@ -189,9 +193,14 @@ class Runner:
 
 
 def lazy_engine(
-    settings: EngineSettings, weights: Weights, store: Store, backend: Backend, console: Console
+    settings: EngineSettings,
+    weights: Weights,
+    store: Store,
+    backend: Backend,
+    console: Console,
+    choices: LazyEngine | None = None,
 ) -> LazyEngine:
-    """The engine of these weights on `backend`, loaded on first use."""
+    """The engine of these weights on `backend`, loaded on first use. `choices`: see `LazyEngine`."""
     key = engine_key(settings, settings.identity(weights, store.root / "weights.json"))
     preferred_batch = max(backend.preferred_batch, settings.preferred_batch)
 
@@ -199,7 +208,7 @@ def lazy_engine(
         with console.working(f"loading {weights.name}"):
             return backend.engine(settings, weights, key)
 
-    return LazyEngine(key, build, preferred_batch, weights.name)
+    return LazyEngine(key, build, preferred_batch, weights.name, choices)
 
 
 def engine_key(settings: EngineSettings, weights: str) -> str:
