@@ -205,11 +205,19 @@ class Experiment:
         fix.
         """
         self.engine.check(self.model)
-        if self.eval.tasks and self.scoring != self.engine:
-            self.scoring.check(self.model if self.roles == ("teacher",) else self.distill.student)
         self.elicit.opening.check(self.model, self.engine.loads_weights)
         check(self.distill.student)
+        self.check_scored()
+
+    def check_scored(self) -> None:
+        """Checks the models that are scored for what the suite asks of them. Raises ValueError with a suggested fix."""
         for weights in (*([self.model] if "teacher" in self.roles else []), self.distill.student):
+            if (
+                self.eval.tasks
+                and self.scoring != self.engine
+                and (self.scoring.loads_weights or weights == self.model)
+            ):
+                self.scoring.check(weights)
             check_room(self.eval, weights)
             if self.eval.tasks and self.eval.chat_template and self.eval.system_prompt is not None:
                 check_system_prompt(weights, self.eval.system_prompt)
