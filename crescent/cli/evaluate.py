@@ -153,8 +153,8 @@ def _check(experiment: "Experiment") -> None:
 
     try:
         experiment.runtime.check()
-        for weights in dict.fromkeys((*([experiment.model] if "teacher" in experiment.roles else []),
-                                      experiment.distill.student)):  # fmt: skip
+        teacher = [experiment.model] if "teacher" in experiment.roles else []
+        for weights in (*teacher, experiment.distill.student):
             check(weights)
         experiment.check_scored()
         check_evaluation(experiment.eval, experiment.prompting)
