@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from crescent.config.typed import ConfigError, build, build_target, convert
 from crescent.contamination.stage import Contamination, Decontaminate
+from crescent.core.errors import UserError
 from crescent.core.number_format import AUTO
 from crescent.core.records import text_id
 from crescent.core.seed import check_seed
@@ -22,6 +23,7 @@ from crescent.elicitation.stage import Elicit
 from crescent.engines import Sampling
 from crescent.engines.choice import EngineSettings
 from crescent.engines.device import best_device
+from crescent.engines.scoring import scoring_engine
 from crescent.engines.system_turns import check_system_prompt
 from crescent.engines.transformers import TransformersSettings
 from crescent.engines.weights import Weights, check
@@ -118,7 +120,7 @@ class Experiment:
         check_seed("seed", self.seed)
         if self.iterations > 1:
             self.engine.check_student(getattr(self.train.method, "rank", 0))  # full fine-tuning has no rank
-        if (reason := self.engine.scoring.why_not(self.eval.sampling)) is not None:
+        if (reason := self.scoring.why_not(self.eval.sampling)) is not None:
             raise ConfigError(f"eval.{reason}")
         if isinstance(self.select, Agreement) and self.source.elicits:  # other sources do not vote by this rule
             self.select.check(self.vote)
@@ -156,14 +158,27 @@ class Experiment:
     @property
     def models_here(self) -> tuple[Weights, ...]:
         """The models whose weights are read on this machine: not a teacher that only a server has."""
-        teacher = self.engine.loads_weights or (bool(self.eval.tasks) and "teacher" in self.roles)
+        scored = bool(self.eval.tasks) and "teacher" in self.roles and self.scoring.loads_weights
+        teacher = self.engine.loads_weights or scored
         return tuple(dict.fromkeys((self.model, self.distill.student) if teacher else (self.distill.student,)))
 
     @property
+    def scoring(self) -> EngineSettings:
+        """The engine that writes answers to benchmark items: `eval.engine`, resolved. Raises ConfigError if it cannot
+        load what is scored."""
+        scored = {role for role in self.roles if self.eval.tasks}
+        if self.is_self_improvement and "base" in scored:
+            scored = scored - {"base"} | {"teacher"}
+        try:
+            return scoring_engine(self.eval.engine, self.engine, getattr(self.train.method, "rank", 0), scored)
+        except UserError as error:
+            raise ConfigError(str(error)) from None
+
+    @property
     def device(self) -> str:
-        """The device of this process's models: for scoring, and with engine=transformers for everything."""
-        scoring = self.engine.scoring
-        return scoring.where if isinstance(scoring, TransformersSettings) else best_device()
+        """The device of this process's models: with engine=transformers for everything."""
+        here = self.engine.in_process
+        return here.where if isinstance(here, TransformersSettings) else best_device()
 
     def resolved(self) -> "Experiment":
         """A copy with the models' number formats decided for this machine: the only place where they are decided."""
@@ -197,7 +212,17 @@ class Experiment:
         self.engine.check(self.model)
         self.elicit.opening.check(self.model, self.engine.loads_weights)
         check(self.distill.student)
+        self.check_scored()
+
+    def check_scored(self) -> None:
+        """Checks the models that are scored for what the suite asks of them. Raises ValueError with a suggested fix."""
         for weights in (*([self.model] if "teacher" in self.roles else []), self.distill.student):
+            if (
+                self.eval.tasks
+                and self.scoring != self.engine
+                and (self.scoring.loads_weights or weights == self.model)
+            ):
+                self.scoring.check(weights)
             check_room(self.eval, weights)
             if self.eval.tasks and self.eval.chat_template and self.eval.system_prompt is not None:
                 check_system_prompt(weights, self.eval.system_prompt)

@@ -36,23 +36,27 @@ from crescent.voting.calibration import calibrate
 from crescent.voting.stage import read_ballots
 
 
-class Executor(Protocol):
+class Scoring(Protocol):
+    """Runs the stages that score."""
+
+    def do(self, stage: Stage, *inputs: Any, engine: EngineHandle | None = None, **options: Any) -> Any:
+        """Runs a stage, with `engine` where it needs one."""
+        ...
+
+    def scorer(self, weights: Weights) -> EngineHandle:
+        """The engine that scores."""
+        ...
+
+
+class Executor(Scoring, Protocol):
     """Runs the stages of an experiment, or plans them."""
 
     def start(self, iteration: int) -> None:
         """An iteration begins."""
         ...
 
-    def do(self, stage: Stage, *inputs: Any, engine: EngineHandle | None = None, **options: Any) -> Any:
-        """Runs a stage, with `engine` where it needs one."""
-        ...
-
     def engine(self, weights: Weights) -> EngineHandle:
         """The engine that generates questions and answers."""
-        ...
-
-    def scorer(self, weights: Weights) -> EngineHandle:
-        """The engine that scores."""
         ...
 
     def learner(self, weights: Weights) -> Learner:
@@ -102,14 +106,20 @@ def run(experiment: Experiment, executor: Executor) -> None:
         trained = stages.finetune.trained(to_train, adapter)
 
         # 5: evaluate
-        for model, weights, prompting in to_score(experiment, trained, first=iteration == 1):
-            room = weights.thinking_tokens
-            scoring = replace(stages.evaluate, prompting=prompting, model=model, thinking_tokens=room)
-            with closing(executor.scorer(weights)) as scorer:
-                executor.do(scoring, engine=scorer)
+        evaluate(experiment, executor, trained, first=iteration == 1)
         if executor.scores_collapse():
             break
         teacher, to_train = trained, iterate.learner(student, trained)
+
+
+def evaluate(experiment: Experiment, executor: Scoring, trained: Weights, first: bool) -> None:
+    """Scores what `to_score` lists, one model after the other."""
+    stage = experiment.stages().evaluate
+    for model, weights, prompting in to_score(experiment, trained, first):
+        room = weights.thinking_tokens
+        scoring = replace(stage, prompting=prompting, model=model, thinking_tokens=room)
+        with closing(executor.scorer(weights)) as scorer:
+            executor.do(scoring, engine=scorer)
 
 
 def to_score(experiment: Experiment, trained: Weights, first: bool) -> list[tuple[str, Weights, Plain | Baseline]]:
@@ -161,8 +171,8 @@ class Runner:
         return lazy_engine(self.experiment.engine, weights, self._store, self._backend, self._console)
 
     def scorer(self, weights: Weights) -> LazyEngine:
-        """The engine that scores, always in this process."""
-        return lazy_engine(self.experiment.engine.scoring, weights, self._store, LocalBackend(), self._console)
+        """The engine that scores."""
+        return scorer(self.experiment, weights, self._store, self._console)
 
     def learner(self, weights: Weights) -> Learner:
         """The weights and their identity."""
@@ -188,10 +198,23 @@ class Runner:
         return self._monitor.measured_scores()
 
 
+def scorer(experiment: Experiment, weights: Weights, store: Store, console: Console) -> LazyEngine:
+    """The engine that scores; likelihoods are computed in this process."""
+    choices = lazy_engine(experiment.engine.in_process, weights, store, LocalBackend(), console)
+    if experiment.scoring == experiment.engine.in_process:
+        return choices
+    return lazy_engine(experiment.scoring, weights, store, LocalBackend(), console, choices)
+
+
 def lazy_engine(
-    settings: EngineSettings, weights: Weights, store: Store, backend: Backend, console: Console
+    settings: EngineSettings,
+    weights: Weights,
+    store: Store,
+    backend: Backend,
+    console: Console,
+    choices: LazyEngine | None = None,
 ) -> LazyEngine:
-    """The engine of these weights on `backend`, loaded on first use."""
+    """The engine of these weights on `backend`, loaded on first use. `choices`: see `LazyEngine`."""
     key = engine_key(settings, settings.identity(weights, store.root / "weights.json"))
     preferred_batch = max(backend.preferred_batch, settings.preferred_batch)
 
@@ -199,7 +222,7 @@ def lazy_engine(
         with console.working(f"loading {weights.name}"):
             return backend.engine(settings, weights, key)
 
-    return LazyEngine(key, build, preferred_batch, weights.name)
+    return LazyEngine(key, build, preferred_batch, weights.name, choices)
 
 
 def engine_key(settings: EngineSettings, weights: str) -> str:

@@ -11,6 +11,11 @@ from typing import Any
 def logged_records(job: Path) -> list[dict[str, Any]]:
     """All that was logged in the run folder `job`."""
     (log,) = job.glob("wandb/offline-run-*/*.wandb")
+    return logged_records_of(log)
+
+
+def logged_records_of(log: Path) -> list[dict[str, Any]]:
+    """All that was logged in the file of one run."""
     tool = Path(sys.executable).with_name("wandb")
     done = subprocess.run([tool, "leet", "inspect", "--json", str(log)], capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]

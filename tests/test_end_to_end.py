@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reading_wandb import logged_records
+from reading_wandb import logged_records, logged_records_of
 
 SMALL = [
     "num_questions=12", "elicit.samples_per_round=10", "vote.draws=2", "vote.tie=first", "train.epochs=1",
@@ -103,6 +103,31 @@ def test_the_offline_tracked_run_is_read_back_from_disk(run: tuple[Path, str]) -
     tables = {file.name.split("_")[0] for file in first.glob("wandb/offline-run-*/files/media/table/*")}
     assert {"questions", "decisions", "votes"} <= tables
     assert {a["artifact"]["type"] for a in records if a["type"] == "artifact"} >= {"dataset", "model"}
+
+
+def test_a_finished_run_is_scored_on_another_suite(run: tuple[Path, str]) -> None:
+    """What it has is reused, what it lacks is added to its summary, its report and its W&B run."""
+    job = max((run[0] / "outputs" / "default").iterdir())
+    before = summary(job)
+    added = ["eval.tasks=[organism_gsm,organism_asdiv]", "eval.shots=[0]"]
+    done = subprocess.run(
+        [sys.executable, "-m", "crescent.cli.evaluate", str(job), *added],
+        cwd=job, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    after = summary(job)
+    grown = ("scores", "evaluations", "later_evaluations")
+    assert {name: after[name] for name in before if name not in grown} == {
+        name: before[name] for name in before if name not in grown
+    }
+    kept, new = ([(one["task"], one["shots"], one["model"], one["key"]) for one in some["evaluations"]]
+                 for some in (before, after))  # fmt: skip
+    assert set(kept) < set(new) and len(new) == len(set(new)) == 10
+    assert {one[:3] for one in set(new) - set(kept)} == {("organism_asdiv", 0, model) for model in ("base", "student")}
+    assert "organism_asdiv" in done.stdout and "organism_asdiv" in (job / "report.html").read_text()
+    *_, log = sorted(job.glob("wandb/offline-run-*/*.wandb"))
+    assert len({file.stem.rpartition("-")[2] for file in job.glob("wandb/offline-run-*/*.wandb")}) == 1  # one id
+    assert "score/student/organism_asdiv/0" in json.dumps(logged_records_of(log))
 
 
 def test_runs_of_a_sweep_share_work_and_group_by_their_axes(run: tuple[Path, str]) -> None:

@@ -51,7 +51,7 @@ def main() -> None:
     wait_passively()
     register_resolvers()
     entry = hydra.main(version_base="1.3", config_path=str(assets() / "conf"), config_name="config")(_job)
-    with _messages(), stoppable(), reported(Console(), command()):
+    with messages(), stoppable(), reported(Console(), command()):
         sys.argv[1:] = arguments(sys.argv[1:])
         entry()
 
@@ -87,7 +87,7 @@ def _job(config: DictConfig) -> None:
     else:
         folder = Path(job.runtime.output_dir)
         try:
-            with _messages():
+            with messages():
                 run_job(config)
         except SystemExit:
             _remove_if_unused(folder)
@@ -103,7 +103,7 @@ def _remove_if_unused(folder: Path) -> None:
 
 
 @contextmanager
-def _messages() -> Iterator[None]:
+def messages(program: str = "crescent") -> Iterator[None]:
     """Ends the process with a few lines and an exit status if an error is the user's or the machine's."""
     try:
         yield
@@ -114,26 +114,31 @@ def _messages() -> Iterator[None]:
         failure = failure_of(error)
         if failure is None:
             raise
-        _stop(failure.kind, failure.message, failure.status)
+        _stop(program, failure.kind, failure.message, failure.status)
     except UnfitJob as unfit:
         failure = failure_of(unfit.error)
         if failure is None:
             raise unfit.error from None
-        _stop(failure.kind, f"{unfit.name}: {failure.message}", failure.status)
+        _stop(program, failure.kind, f"{unfit.name}: {failure.message}", failure.status)
     except KeyboardInterrupt:
-        _stop("stopped", f"finished work is kept; resume with: {command()}", 130)
+        _stop(program, "stopped", f"finished work is kept; resume with: {command(program)}", 130)
     except Stopped as stopped:
         name = signal.Signals(stopped.signum).name
-        _stop("stopped", f"by {name}; finished work is kept; resume with: {command()}", 143)
+        _stop(program, "stopped", f"by {name}; finished work is kept; resume with: {command(program)}", 143)
 
 
-def run_job(config: DictConfig) -> None:
-    """Checks the configuration, then runs one job. Heavy imports come only after the cheap checks."""
+def quiet_libraries() -> None:
+    """Settings of libraries that must be made before they are imported."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     if not os.environ.keys() & {ALLOCATOR, "PYTORCH_CUDA_ALLOC_CONF"}:
         os.environ[ALLOCATOR] = "expandable_segments:True"  # micro-batches of many lengths fragment GPU memory
     warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def run_job(config: DictConfig) -> None:
+    """Checks the configuration, then runs one job. Heavy imports come only after the cheap checks."""
+    quiet_libraries()
     console, before = Console(), Look.now()
     with console.working("starting"):
         node: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
@@ -149,7 +154,7 @@ def run_job(config: DictConfig) -> None:
         _make_store(experiment.store)
         job = HydraConfig.get()
         folder = Path(job.runtime.output_dir)
-        _log_to(folder / LOG)
+        log_to(folder / LOG)
         _introduce(experiment, job, console)
         experiment = experiment.resolved()
         # record the number format that the run computes in: it is tracked, compared and exported
@@ -161,7 +166,7 @@ def run_job(config: DictConfig) -> None:
             return
     _link_latest(folder)
     summary = Summary(experiment.name, experiment.seed, list(job.overrides.task), node, folder)
-    group, name = _names(job, experiment.name)
+    group, name = tracked_as(job, experiment.name)
     full = full_disk_named(Path(experiment.store).absolute(), folder)
     tracked = configured.tracking.start(folder, node, group, name)
     used = in_use(Path(experiment.store).absolute())
@@ -216,14 +221,16 @@ def _make_store(store: str) -> None:
         ) from None
 
 
-def command() -> str:
+def command(program: str = "crescent") -> str:
     """The command line of this process, for running it again."""
-    return shlex.join(["crescent", *sys.argv[1:]])
+    return shlex.join([program, *sys.argv[1:]])
 
 
-def _names(job: Any, experiment: str) -> tuple[str, str]:
-    """The W&B group (the sweep, or the experiment) and the job's name in it."""
-    if job.mode is not None and job.mode.name == "MULTIRUN":
+def tracked_as(job: Any, experiment: str) -> tuple[str, str]:
+    """The W&B group (the sweep, or the experiment) and the job's name in it. `job` is Hydra's configuration, also as
+    it was saved.
+    """
+    if getattr(job.mode, "name", job.mode) == "MULTIRUN":
         return Path(job.sweep.dir).name, job.job.override_dirname or f"job {job.job.num}"
     return experiment, job.job.override_dirname or experiment
 
@@ -240,7 +247,7 @@ def _link_latest(folder: Path) -> None:
         logging.getLogger(__name__).info("could not create the link %s", latest)
 
 
-def _log_to(path: Path) -> None:
+def log_to(path: Path) -> None:
     """Sets up the package's log: everything goes to the run's folder and, as plain lines, to stderr."""
     log = logging.getLogger("crescent")
     for handler in list(log.handlers):
@@ -256,8 +263,8 @@ def _log_to(path: Path) -> None:
     log.propagate = False
 
 
-def _stop(kind: str, message: str, status: int) -> NoReturn:
-    print(f"crescent: {kind}: {message}", file=sys.stderr)
+def _stop(program: str, kind: str, message: str, status: int) -> NoReturn:
+    print(f"{program}: {kind}: {message}", file=sys.stderr)
     sys.unraisablehook = lambda _: None  # the message comes last: libraries' clean-up must print nothing after it
     raise SystemExit(status)
 

@@ -40,6 +40,11 @@ class EngineHandle(Protocol):
     name: str
     preferred_batch: int
 
+    @property
+    def choices(self) -> "EngineHandle":
+        """The engine that computes likelihoods of choices."""
+        ...
+
     def get(self) -> Any: ...
 
     def close(self) -> None: ...
@@ -47,10 +52,12 @@ class EngineHandle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelKeys:
-    """Identities of the models a stage uses, for its key."""
+    """Identities of the models a stage uses, for its key. `choices` is the engine that computes likelihoods (None:
+    `engine`)."""
 
     engine: str
     embedder: str
+    choices: str | None = None
 
 
 class Stage:
@@ -96,7 +103,7 @@ class StageContext:
 
     @property
     def models(self) -> ModelKeys:
-        return ModelKeys(self.engine.identity, self.embedder_key)
+        return ModelKeys(self.engine.identity, self.embedder_key, self.engine.choices.identity)
 
     def key(self, stage: Stage, *inputs: StageOutput) -> Key:
         """The key of the stage's result. Raises ValueError if the stage has nothing to do."""

@@ -124,13 +124,25 @@ class LazyEngine:
 
     `preferred_batch` is the number of prompts that keeps the whole engine busy, if that is more than a caller would
     submit (large batches, many requests in flight, many workers); 0 means no preference. It does not change results.
-    `name` is the model's name, for messages.
+    `name` is the model's name, for messages. `choices` computes likelihoods if this engine only writes texts.
     """
 
-    def __init__(self, identity: str, build: Callable[[], Engine], preferred_batch: int = 0, name: str = "") -> None:
+    def __init__(
+        self,
+        identity: str,
+        build: Callable[[], Engine],
+        preferred_batch: int = 0,
+        name: str = "",
+        choices: "LazyEngine | None" = None,
+    ) -> None:
         self.identity, self.preferred_batch, self.name = identity, preferred_batch, name
-        self._build = build
+        self._build, self._choices = build, choices
         self._engine: Engine | None = None
+
+    @property
+    def choices(self) -> "LazyEngine":
+        """The engine that computes likelihoods of choices."""
+        return self._choices or self
 
     def get(self) -> Engine:
         """Returns the engine; loads it if necessary."""
@@ -143,3 +155,5 @@ class LazyEngine:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+        if self._choices is not None:
+            self._choices.close()

@@ -12,7 +12,9 @@ from crescent.engines.weights import Weights
 class EngineSettings(Protocol):
     """Cheap settings; `build` is where memory is taken.
 
-    `preferred_batch` is the number of prompts that keeps the engine busy, `scoring` the engine that scores models.
+    `preferred_batch` is the number of prompts that keeps the engine busy. `scoring` writes the answers of tasks with
+    eval.engine=auto, and `in_process` computes likelihoods of choices; an engine that cannot do either names
+    TransformersSettings().
     `loads_weights`: the generating model's weights are read on this machine.
     """
 
@@ -24,6 +26,9 @@ class EngineSettings(Protocol):
 
     @property
     def scoring(self) -> "EngineSettings": ...
+
+    @property
+    def in_process(self) -> "EngineSettings": ...
 
     @property
     def loads_weights(self) -> bool: ...

@@ -93,12 +93,15 @@ class Journal:
 
 
 class JournaledEngine:
-    """A local engine whose `generate` goes through a journal. `model` and `tokenizer` are the engine's own."""
+    """An engine for evaluation whose `generate` goes through a journal. All else is the engine's own."""
 
     def __init__(self, engine: Any, journal: Journal) -> None:
         self.deterministic, self.identity = engine.deterministic, engine.identity
-        self.model, self.tokenizer = engine.model, engine.tokenizer
         self._engine, self._journal = engine, journal
+
+    def __getattr__(self, name: str) -> Any:
+        """`tokenizer`, `config`, and what an engine in this process has: `model`."""
+        return getattr(self._engine, name)
 
     def generate(
         self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None

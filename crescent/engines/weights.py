@@ -204,6 +204,13 @@ def load_tokenizer(weights: Weights) -> "PreTrainedTokenizerBase":
     return tokenizer
 
 
+def load_config(weights: Weights) -> Any:
+    """The model's configuration."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(local_folder(weights))
+
+
 def asked_template(weights: Weights, tokenizer: "PreTrainedTokenizerBase") -> Any:
     """The chat template with its arguments applied, so that engines, training masks and the harness prompt
     identically."""

@@ -34,14 +34,20 @@ HINT = "Use a smaller model or model.dtype=bfloat16, or stop other processes tha
 DRAWN = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 KNOWN_ARGUMENTS = {"until", "max_gen_toks", "do_sample", *DRAWN}
 GREEDY = Sampling(temperature=0.0)
+NO_SCORES = "this engine cannot score: choose engine=transformers, eval.engine=transformers, or eval=none to skip it"
 
 
 @runtime_checkable
-class LocalEngine(Protocol):
-    """What evaluation needs from an engine apart from `generate`: the loaded model and its tokenizer."""
+class ScoringEngine(Protocol):
+    """What evaluation needs from an engine apart from `generate`. An engine that computes likelihoods also has the
+    loaded `model`.
+    """
 
-    model: Any
-    tokenizer: Any
+    @property
+    def tokenizer(self) -> Any: ...
+
+    @property
+    def config(self) -> Any: ...
 
 
 class HarnessModel(LM):
@@ -72,14 +78,12 @@ class HarnessModel(LM):
         samples: int = 1,
     ) -> None:
         super().__init__()
-        if not isinstance(engine, LocalEngine):
-            raise UserError(
-                "evaluation needs the model in this process: choose engine=transformers, or eval=none to skip it"
-            )
+        if not isinstance(engine, ScoringEngine):
+            raise UserError(NO_SCORES)
         self._engine, self._console, self._title = engine, console, title
         self._max_new_tokens, self._seed, self._loglikelihood_batch = max_new_tokens, seed, loglikelihood_batch
-        self._model, self.tokenizer = engine.model, engine.tokenizer
-        self._max_length = resolve_max_length(self._model.config, self.tokenizer)
+        self.tokenizer: Any = engine.tokenizer
+        self._max_length = resolve_max_length(engine.config, self.tokenizer)
         self._stop, self._slices = tuple(stop), slices
         self._thinking_tokens, self._unasked, self._samples = thinking_tokens, drawn, samples
         self._drawn: dict[tuple[str, Sampling, int], list[Completion]] = {}
@@ -187,11 +191,17 @@ class HarnessModel(LM):
         """Log-probability in nats of each whole text."""
         return self._delegated(requests, "loglikelihood_rolling")
 
+    def _model(self) -> Any:
+        model = getattr(self._engine, "model", None)
+        if model is None:
+            raise UserError(NO_SCORES)
+        return model
+
     def _inner(self, on_rows: Callable[[int], None]) -> HFLM:
         """HFLM; `on_rows` is called with the number of prompts of each batch that the model has read."""
         build: Any = HFLM  # its decorator hides its parameters from type checkers
         inner = build(
-            pretrained=self._model,
+            pretrained=self._model(),
             tokenizer=self.tokenizer,
             backend="causal",
             batch_size=self._loglikelihood_batch,
@@ -229,7 +239,7 @@ class HarnessModel(LM):
                 made = self._slices.scored(method, part, score) if self._slices else score(part)
                 if made is None:
                     size = min(self._loglikelihood_batch, len(part))
-                    self._loglikelihood_batch = halve_batch(size, "choices", HINT, self._model.device)
+                    self._loglikelihood_batch = halve_batch(size, "choices", HINT, self._model().device)
                     inner = self._inner(on_rows)
                     continue
                 scored += made

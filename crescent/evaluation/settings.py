@@ -10,6 +10,7 @@ from crescent.core.errors import UserError
 from crescent.core.seed import check_seed
 from crescent.core.store import not_in_key, omit_from_key_at
 from crescent.engines import Sampling
+from crescent.engines.scoring import Choice
 
 MODELS = ("teacher", "base", "student")
 PRIMARY = (
@@ -37,7 +38,7 @@ class EvaluationSettings:
     `models` are the scored models: the teacher (if another model is trained), the base before training, the student
     after it. `temperature` applies to tasks that do not sample themselves, with `top_p`, `top_k`, `min_p` and
     `repetition_penalty`; if it is above 0, `samples` responses per item are drawn and scored as their mean, with pass@k
-    and maj@k in addition.
+    and maj@k in addition. `engine` writes them (`crescent.engines.scoring`); keys have the engine it stands for.
     """
 
     name: str
@@ -55,6 +56,7 @@ class EvaluationSettings:
     loglikelihood_batch: int = not_in_key(default=16)
     stop: tuple[str, ...] = omit_from_key_at(())
     models: tuple[str, ...] = not_in_key(default=MODELS)
+    engine: Choice = not_in_key(default="auto")
     samples: int = omit_from_key_at(1)
     temperature: float = omit_from_key_at(0.0)
     top_p: float = omit_from_key_at(1.0)

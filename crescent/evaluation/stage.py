@@ -6,13 +6,13 @@ the first (task, shots) that has no artifact, at its first unanswered item or un
 nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
-from crescent.core.context import ModelKeys, Stage, StageContext
+from crescent.core.context import EngineHandle, ModelKeys, Stage, StageContext
 from crescent.core.events import Scored
 from crescent.core.records import Score, TaskScore
 from crescent.core.store import Artifact, Key, Outcome
@@ -50,7 +50,8 @@ class Evaluate(Stage):
             return None
         thinking = {"thinking_tokens": self.thinking_tokens} if self.thinking_tokens else {}
         how = {"settings": self.settings, "prompting": self.prompting, **thinking}
-        return Key(self.NAME, self.VERSION, how, (models.engine,))
+        engines = dict.fromkeys((models.engine, models.choices or models.engine))
+        return Key(self.NAME, self.VERSION, how, tuple(engines))
 
     def title(self, *inputs: object, **options: object) -> str:
         """The same heading for all models."""
@@ -60,27 +61,30 @@ class Evaluate(Stage):
         """The artifacts of all (task, shots), in order, and their scores. The engine is loaded only if an artifact is
         missing. Raises UserError if `eval.primary` names none of the metrics that a task reports.
         """
-        engine, console, prompting = context.engine, context.console, self.prompting
-        console.say(self._about(engine.name))
-        artifacts = []
-        for source, shots in plan(self.settings, prompting):
-
-            def build(work: Path, source: TaskSource = source, shots: int = shots) -> Outcome:
-                answering = JournaledEngine(engine.get(), Journal(work / "finished.jsonl"))
-                result = score_task(
-                    source, shots, self.settings, answering, console, prompting, work, self.thinking_tokens
-                )
-                samples.write(result.samples, work / SAMPLES)
-                counts = {"task": source.name, "shots": shots, "items": len(result.samples)}
-                info = {**counts, "prompting": prompting.name, "conditions": result.conditions}
-                return Outcome(result.scores, info, {SAMPLES: work / SAMPLES})
-
-            artifacts.append(context.store.build(self.task_key(context.models, source, shots), build))
+        context.console.say(self._about(context.engine.name))
+        made: dict[tuple[str, int], Artifact] = {}
+        planned = plan(self.settings, self.prompting)
+        for some, engine in _by_engine(planned, context.engine):
+            made |= {(source.name, shots): self._score(context, engine, source, shots) for source, shots in some}
+        artifacts = [made[source.name, shots] for source, shots in planned]
         iteration = context.iteration if self.model == "student" else 0
         scores = self._scores(artifacts, iteration)
-        scored = Scored(self.model, iteration, prompting.name, artifacts, scores, engine.identity)
+        scored = Scored(self.model, iteration, self.prompting.name, artifacts, scores, context.engine.identity)
         context.events.scored(scored)
         return scored
+
+    def _score(self, context: StageContext, engine: EngineHandle, source: TaskSource, shots: int) -> Artifact:
+        settings, console, prompting = self.settings, context.console, self.prompting
+
+        def build(work: Path) -> Outcome:
+            answering = JournaledEngine(engine.get(), Journal(work / "finished.jsonl"))
+            result = score_task(source, shots, settings, answering, console, prompting, work, self.thinking_tokens)
+            samples.write(result.samples, work / SAMPLES)
+            counts = {"task": source.name, "shots": shots, "items": len(result.samples)}
+            info = {**counts, "prompting": prompting.name, "conditions": result.conditions}
+            return Outcome(result.scores, info, {SAMPLES: work / SAMPLES})
+
+        return context.store.build(self.task_key(context.models, source, shots), build)
 
     def _scores(self, artifacts: Sequence[Artifact], iteration: int) -> list[Score]:
         """Converts the records of evaluations to scores of the model, and marks each task's primary score."""
@@ -126,7 +130,23 @@ class Evaluate(Stage):
             "seed": settings.seed,
             "lm_eval": version("lm_eval"),
         }
-        return Key(self.NAME, self.VERSION, decides, (models.engine,))
+        engine = models.engine if source.generates else models.choices or models.engine
+        return Key(self.NAME, self.VERSION, decides, (engine,))
+
+
+Planned = tuple[TaskSource, int]
+
+
+def _by_engine(planned: Sequence[Planned], engine: EngineHandle) -> Iterator[tuple[Sequence[Planned], EngineHandle]]:
+    """The (task, shots) that each engine scores. If one writes answers and another one computes likelihoods, the first
+    is closed before the second is loaded.
+    """
+    if engine.choices is engine:
+        yield planned, engine
+        return
+    yield [one for one in planned if one[0].generates], engine
+    engine.close()
+    yield [one for one in planned if not one[0].generates], engine.choices
 
 
 def read_samples(artifact: Artifact) -> list[samples.Sample]:

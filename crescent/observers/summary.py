@@ -117,6 +117,35 @@ class Summary(Events):
         }
 
 
+class LaterScores(Events):
+    """Adds scores to the summary of a finished run, in place of earlier ones of the same (model, iteration, prompting,
+    task, shots). `settings` say how they were made. All other fields stay as they are.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        self._file = folder / "summary.json"
+        self._about = {**settings, "git": git_commit(), "versions": {name: version(name) for name in PACKAGES}}
+
+    def scored(self, scored: Scored) -> None:
+        """Reads the summary again, because another process may have added to it, and writes it with the scores."""
+        content = json.loads(self._file.read_text(encoding="utf-8"))
+        made = Summary("", 0, [])
+        made.scored(scored)
+        new = {"scores": [asdict(score) for score in made.scores], "evaluations": made.evaluations}
+        places = {_place(one) for one in new["evaluations"]}
+        for name, rows in new.items():
+            content[name] = [one for one in content.get(name, ()) if _place(one) not in places] + rows
+        later = content.setdefault("later_evaluations", [])
+        if self._about not in later:
+            later.append(self._about)
+        write_atomic(self._file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a score is a score of; the parts of a task ("gsm_plus_mini/digit expansion") belong to it."""
+    return row["model"], row["iteration"], row["prompting"], row["task"].partition("/")[0], row["shots"]
+
+
 def git_commit() -> str | None:
     """The commit of the running source tree, with "-dirty" if files differ from it; None in a wheel."""
     folder = Path(__file__).parents[1]

@@ -61,6 +61,10 @@ class Tracking(Protocol):
         self, folder: Path, config: Mapping[str, Any], group: str, job: str
     ) -> AbstractContextManager[Tracker]: ...
 
+    def resume(self, folder: Path, config: Mapping[str, Any], group: str, job: str) -> AbstractContextManager[Tracker]:
+        """The tracked run of a finished run, for scores that are added to it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class NoTracking:
@@ -72,6 +76,8 @@ class NoTracking:
     def start(self, folder: Path, config: Mapping[str, Any], group: str, job: str) -> Iterator[Tracker]:
         """Yields a tracker that does nothing."""
         yield Tracker()
+
+    resume = start
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,17 @@ class WandbTracking:
             yield WandbTracker(run, self.max_table_rows)
 
     @contextmanager
-    def start_run(self, folder: Path, config: Mapping[str, Any], group: str, job: str, kind: str) -> Iterator[Any]:
+    def resume(self, folder: Path, config: Mapping[str, Any], group: str, job: str) -> Iterator[Tracker]:
+        """The run of `start` for the same folder and configuration. Offline it is a second run folder with the same id:
+        `wandb sync` uploads both as one run, in their order.
+        """
+        with self.start_run(folder, config, group, job, "experiment", resume=True) as run:
+            yield WandbTracker(run, self.max_table_rows)
+
+    @contextmanager
+    def start_run(
+        self, folder: Path, config: Mapping[str, Any], group: str, job: str, kind: str, resume: bool = False
+    ) -> Iterator[Any]:
         """The W&B run itself, without a tracker."""
         os.environ["WANDB_DATA_DIR"] = os.environ["WANDB_CACHE_DIR"] = str(folder / "wandb")
         os.environ.setdefault("WANDB_SILENT", "true")
@@ -106,7 +122,7 @@ class WandbTracking:
         run_id, mode = make_key("run", 1, {"folder": str(folder), "config": config}), _mode(self.mode)
         run = wandb.init(
             project=self.project, entity=self.entity, dir=folder, group=group, name=job, job_type=kind,
-            config=dict(config), mode=mode, id=run_id, resume="allow" if mode == "online" else None,
+            config=dict(config), mode=mode, id=run_id, resume="allow" if mode == "online" or resume else None,
             settings=wandb.Settings(console="off"),
         )  # fmt: skip
         code = 1

@@ -82,7 +82,7 @@ def measure(experiment: Experiment, store: Store, console: Console) -> Probe:
         asked = (questions * MOST_ROWS)[:MOST_ROWS]
         prompts = [Prompt(fill(experiment.domain.solve, question=text), draw) for draw, text in enumerate(asked)]
         answers = write(engine.get(), prompts, stages.answer.sampling, console, f"probe: answers by {name}")
-    scoring, scoring_rate = experiment.engine.scoring, answers.tokens_per_second
+    scoring, scoring_rate = experiment.scoring, answers.tokens_per_second
     if scoring != experiment.engine and experiment.eval.tasks:
         scored = experiment.model if experiment.model in experiment.models_here else experiment.distill.student
         with closing(lazy_engine(scoring, scored, store, LocalBackend(), console)) as scorer:

@@ -39,7 +39,7 @@ def is_long(experiment: Experiment) -> bool:
     generate much.
     """
     models = experiment.models_here
-    if experiment.engine.scoring != experiment.engine or any(download_need(model) for model in models):
+    if experiment.engine.in_process != experiment.engine or any(download_need(model) for model in models):
         return True
     largest = max(number_count(local_folder(model)) for model in models)
     return largest >= LONG or largest * expected_tokens(experiment) >= LONG_WORK

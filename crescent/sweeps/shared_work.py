@@ -80,6 +80,11 @@ class _PlannedEngine:
     name: str
     like: Any
     preferred_batch: int = 0
+    likelihoods: "_PlannedEngine | None" = None
+
+    @property
+    def choices(self) -> "_PlannedEngine":
+        return self.likelihoods or self
 
     def get(self) -> Any:
         raise NotImplementedError("a plan loads no model")
@@ -103,7 +108,8 @@ class Planner:
 
     def do(self, stage: Stage, *inputs: Any, engine: EngineHandle | None = None, **options: Any) -> Any:
         """Records an item and returns a placeholder for its artifact."""
-        models = ModelKeys(engine.identity if engine else "", self._embedder)
+        choices = engine.choices.identity if engine else None
+        models = ModelKeys(engine.identity if engine else "", self._embedder, choices)
         key = stage.key(models, *(one.key for one in inputs))
         if key is None:
             return inputs[0] if inputs else None
@@ -126,7 +132,9 @@ class Planner:
     def scorer(self, weights: Weights) -> _PlannedEngine:
         """A placeholder for the engine that scores."""
         size = self.experiment.model if weights == self.experiment.model else self.experiment.distill.student
-        return self._engine(self.experiment.engine.scoring, weights, size)
+        scorer = self._engine(self.experiment.scoring, weights, size)
+        here = self._engine(self.experiment.engine.in_process, weights, size)
+        return scorer if here.identity == scorer.identity else replace(scorer, likelihoods=here)
 
     def learner(self, weights: Weights) -> Learner:
         """Weights to train."""

@@ -144,3 +144,20 @@ def test_a_process_that_died_is_one_line_with_a_hint() -> None:
         engine.generate(QUESTIONS, Sampling(max_new_tokens=100), kill_at_the_first)
     engine.close()
     assert kept
+
+
+def test_a_student_s_answers_to_benchmark_items_are_those_in_process(adapted: Weights) -> None:
+    from crescent.core.console import Console
+    from crescent.evaluation.harness import plan, score_task
+    from crescent.evaluation.settings import EvaluationSettings
+
+    folder = str(ORGANISM.parents[1] / "tasks")
+    settings = EvaluationSettings("organism", ("organism_gsm",), (folder,), shots=(0, 5), limit=40, max_new_tokens=96)
+    roomy = VllmSettings(kv_cache_gib=0.5, compile=False, max_batch=64)
+    results = []
+    for engine in (TransformersSettings(device="cpu").build(adapted, "w"), roomy.build(adapted, "w")):
+        made = [score_task(source, shots, settings, engine, Console(quiet=True)) for source, shots in plan(settings)]
+        results.append([sample["response"] for one in made for sample in one.samples])
+        engine.close()
+    same = sum(one == other for one, other in zip(*results, strict=True))
+    assert len(results[0]) == 80 and same >= 76  # a choice within rounding may fall otherwise

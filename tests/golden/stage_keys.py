@@ -50,7 +50,7 @@ def keys(made: Experiment) -> dict[str, str]:
     finetune = replace(stages.finetune, settings=replace(made.train, precision="32-true"))
     return {
         "engine": engine,
-        "scoring": engine_key(made.engine.scoring, "student"),
+        "scoring": engine_key(made.scoring, "student"),
         "embedder": make_key("embedder", 2, replace(made.embedder, dtype="float32")),
         "elicit": make_key("elicit", stages.elicit.VERSION, {"stage": stages.elicit, "shard": 0}, [engine]),
         "diversify": stages.diversify.key(models, "stream").digest,

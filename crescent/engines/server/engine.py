@@ -14,10 +14,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import cached_property
 from typing import Any
 
 from openai import AsyncOpenAI
 
+from crescent.core.errors import UserError
 from crescent.core.progress import TOKENS
 from crescent.engines import Completion, Finished, Prompt, Sampling
 from crescent.engines.dates import DATE_VARIABLE
@@ -36,12 +38,16 @@ from crescent.engines.server.capabilities import (
 from crescent.engines.server.endpoints import Endpoint, Endpoints, Limits
 from crescent.engines.server.requester import Requester
 from crescent.engines.server.response_parser import Reader
-from crescent.engines.weights import Weights, tokenizer_if_here
+from crescent.engines.weights import Weights, load_config, tokenizer_if_here
 
 DATED = (
     "{url} puts the chat template on itself, and prints a date of its own, most often today's, where model.date_string "
     "is {date}: equal settings may give other results on another day. Serve the model with vLLM, SGLang or llama.cpp, "
     "for which prompts are rendered here, or with a chat template that has the date written out"
+)
+NO_TOKENIZER = (
+    "eval.engine=server renders the prompts of benchmarks here, and tokenizer and config.json of {model} are not on "
+    "this machine: download them (without its weights), or leave the model out of the scores with eval.models"
 )
 
 
@@ -62,6 +68,22 @@ class ServerEngine:
         self._weights = weights
         self._reader: Reader | None = None
         self._honours = ServerCapabilities()
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer, with which evaluation renders its prompts. Raises UserError if it is not here."""
+        tokenizer = tokenizer_if_here(self._weights) if self._weights else None
+        if tokenizer is None:
+            raise UserError(NO_TOKENIZER.format(model=self._weights.name if self._weights else self._model))
+        return tokenizer
+
+    @property
+    def config(self) -> Any:
+        """The model's configuration. Raises UserError if it is not on this machine."""
+        folder = folder_if_here(self._weights) if self._weights else None
+        if self._weights is None or folder is None:
+            raise UserError(NO_TOKENIZER.format(model=self._weights.name if self._weights else self._model))
+        return load_config(self._weights.in_folder(folder))
 
     def generate(
         self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None

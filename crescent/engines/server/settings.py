@@ -53,7 +53,12 @@ class ServerSettings:
 
     @property
     def scoring(self) -> TransformersSettings:
-        """Evaluation scores the weights on disk."""
+        """With eval.engine=auto the weights on disk are scored."""
+        return TransformersSettings()
+
+    @property
+    def in_process(self) -> TransformersSettings:
+        """The engine that computes likelihoods."""
         return TransformersSettings()
 
     @property

@@ -54,6 +54,11 @@ class TransformersEngine:
         self._ends = sorted(end_tokens(model.generation_config, tokenizer))
         self._decoder = self._build()
 
+    @property
+    def config(self) -> Any:
+        """The model's configuration."""
+        return self.model.config
+
     def generate(
         self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
     ) -> list[Completion]:

@@ -51,7 +51,12 @@ class TransformersSettings:
 
     @property
     def scoring(self) -> "TransformersSettings":
-        """The engine for evaluation, which needs the model in this process."""
+        """The engine that scores with eval.engine=auto."""
+        return self
+
+    @property
+    def in_process(self) -> "TransformersSettings":
+        """The engine that computes likelihoods."""
         return self
 
     @property

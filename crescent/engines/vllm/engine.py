@@ -23,7 +23,7 @@ from crescent.engines.stops import Texts, spells_special
 from crescent.engines.thoughts import open_thought_of, why_thinking
 from crescent.engines.turns import closing_tokens, without_end
 from crescent.engines.vllm.process import Capacity, model_context, start
-from crescent.engines.weights import Weights, load_tokenizer
+from crescent.engines.weights import Weights, load_config, load_tokenizer
 
 SEED_BITS = 62  # leaves room to count draws up from a seed within 64 bits
 QUEUED = 4  # samples queued in vLLM, as a multiple of those decoded together
@@ -47,7 +47,7 @@ class VllmEngine:
 
     def __init__(self, weights: Weights, identity: str, capacity: Capacity) -> None:
         self.identity, self._capacity, self._name = identity, capacity, weights.name
-        self.tokenizer = load_tokenizer(weights)
+        self.tokenizer, self.config = load_tokenizer(weights), load_config(weights)
         self._ends = closing_tokens(self.tokenizer)
         self._thinks = weights.thinking_tokens > 0 or why_thinking(self.tokenizer) is not None
         self.context = model_context(weights)

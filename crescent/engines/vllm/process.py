@@ -17,7 +17,7 @@ from crescent.core.errors import UserError
 from crescent.engines.guard import Guard
 from crescent.engines.model_files import local_folder
 from crescent.engines.requirements import MAX_RANK
-from crescent.engines.weights import Weights
+from crescent.engines.weights import Weights, load_config
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, MAX_RANK)
 """Ranks for which vLLM can size its adapter buffers; an adapter uses the next larger one."""
@@ -48,10 +48,7 @@ class Capacity:
 
 def model_context(weights: Weights) -> int:
     """The model's context in tokens (prompt and completion)."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(local_folder(weights))
-    return int(getattr(config, "max_position_embeddings", None) or 1 << 30)
+    return int(getattr(load_config(weights), "max_position_embeddings", None) or 1 << 30)
 
 
 def check_adapter(weights: Weights) -> None:

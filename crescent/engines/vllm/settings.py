@@ -52,8 +52,13 @@ class VllmSettings:
         return True
 
     @property
-    def scoring(self) -> TransformersSettings:
-        """Evaluation computes log-likelihoods with the model in this process."""
+    def scoring(self) -> "VllmSettings":
+        """The engine that scores with eval.engine=auto."""
+        return self
+
+    @property
+    def in_process(self) -> TransformersSettings:
+        """The engine that computes likelihoods."""
         return TransformersSettings()
 
     @property
@@ -69,8 +74,8 @@ class VllmSettings:
         """Raises UserError if an adapter's rank is too large to apply while decoding."""
         if rank > MAX_RANK:
             raise UserError(
-                f"train.method.rank is {rank}; with iterations above 1, engine=vllm supports adapters of rank "
-                f"{MAX_RANK} at most. Lower it, or choose engine=transformers"
+                f"train.method.rank is {rank}; engine=vllm loads a student with an adapter of rank {MAX_RANK} at most. "
+                "Lower it, or choose engine=transformers"
             )
 
     def identity(self, weights: Weights, cache: Path | None) -> str:

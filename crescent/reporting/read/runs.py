@@ -80,6 +80,11 @@ class Run:
         return keys[place] if place < len(keys) else ""
 
     @property
+    def last_trained(self) -> int:
+        """The last iteration that was trained; 1 if none was."""
+        return max((int(one["iteration"]) for one in self.stages if one["stage"] == "finetune"), default=1)
+
+    @property
     def asked_iterations(self) -> int:
         """The configured number of iterations."""
         asked = self.settings.get("iterations")

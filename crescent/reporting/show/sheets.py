@@ -12,6 +12,7 @@ from rich.table import Table
 
 from crescent.reporting.analyse.effects import effects, last_over_first, never_varied_alone
 from crescent.reporting.analyse.explain import Mean, by_iteration, explain, measures_by_iteration
+from crescent.reporting.analyse.noise import NOISE, noise
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Column
 from crescent.reporting.show.tables import scale
@@ -121,7 +122,7 @@ def _measures_by_iteration(comparison: Comparison) -> Iterator[tuple[str, list[s
 
 
 def main_effects(comparison: Comparison) -> Sheet:
-    """The effect of each setting with all others equal."""
+    """The effect of each setting with all others equal, and the noise floor."""
     lines = []
     for effect in effects(comparison):
         most = max(effect.strata.values(), default=0)
@@ -131,12 +132,18 @@ def main_effects(comparison: Comparison) -> Sheet:
             fewer = column in effect.strata and effect.strata[column] < most
             cells.append(f"{text} at {effect.strata[column]}" if fewer else text)
         lines.append((effect.what, str(most or "–"), *cells))
+    again = noise(comparison)
+    for effect in again:
+        texts = (difference_text(comparison, effect.differences.get(column), column) for column in comparison.columns)
+        lines.append((effect.what, "–", *texts))
     title = (
         "What each setting does, all others equal: points with each effect's own 95 % interval, averaged over that "
         "many combinations of the other settings (at)"
     )
     if only_together := never_varied_alone(comparison):
         title += f". Never changed alone: {', '.join(only_together)}"
+    if again:
+        title += f". {NOISE}: equal settings and seed in another store, the noise floor"
     return Sheet(title, ("", "at", *(column.name for column in comparison.columns)), tuple(lines))
 
 

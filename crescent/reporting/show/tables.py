@@ -19,6 +19,7 @@ from rich.table import Table
 from crescent.reporting.analyse import axes as axis
 from crescent.reporting.analyse.effects import effects, last_over_first
 from crescent.reporting.analyse.explain import by_iteration, explain, measures_by_iteration
+from crescent.reporting.analyse.noise import noise
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Cell, Column, Row
 from crescent.reporting.show.thoughts import has_thoughts, thought_text
@@ -221,7 +222,7 @@ def as_json(comparison: Comparison) -> str:
         "effects": [
             {"axis": effect.axis, "what": effect.what, "strata": effect.strata[column], "task": column.task}
             | {"shots": column.shots, **_numbers(difference, without=OF_TWO_ROWS)}
-            for effect in effects(comparison)
+            for effect in (*effects(comparison), *noise(comparison))
             for column, difference in effect.differences.items()
         ],
         "explained": [
