@@ -32,16 +32,34 @@ _PROBE = [("a", "b")]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One sequence. The first `prompt_tokens` ids carry no loss, all others do."""
+    """One sequence. The first `prompt_tokens` ids carry no loss, all others do. `rejected` is the sequence of the same
+    prompt with a losing response, if the objective contrasts the two; `weight` is how much that counts."""
 
     question_id: str
     ids: tuple[int, ...]
     prompt_tokens: int
+    rejected: "Example | None" = None
+    weight: float = 1.0
 
     @property
     def target_tokens(self) -> int:
-        """Number of ids that carry loss."""
+        """Number of ids of this sequence that carry loss."""
         return len(self.ids) - self.prompt_tokens
+
+    @property
+    def sequences(self) -> "tuple[Example, ...]":
+        """The sequences that are in memory together: this one, and the rejected one."""
+        return (self,) if self.rejected is None else (self, self.rejected)
+
+    @property
+    def longest(self) -> int:
+        """Number of ids of the longest of `sequences`."""
+        return max(len(one.ids) for one in self.sequences)
+
+    @property
+    def tokens(self) -> int:
+        """Number of ids in all `sequences`."""
+        return sum(len(one.ids) for one in self.sequences)
 
     @property
     def labels(self) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ from crescent.core.errors import UserError
 from crescent.engines.attention import needed_attention
 from crescent.engines.weights import Weights
 from crescent.training.batching import Packed
-from crescent.training.head import CHUNK_BYTES, is_large, summed_loss_in_chunks, vocabulary
+from crescent.training.head import CHUNK_BYTES, is_large, nats, values_in_chunks, vocabulary
 from crescent.training.methods import Full, QLora, autocast_adapters
 from crescent.training.settings import TrainSettings
 from crescent.training.wrapped import base_of
@@ -216,7 +216,7 @@ def _kept(model: Any, settings: TrainSettings, tokens: int, mean: float, precisi
     half_precision = torch.autocast("cpu", torch.bfloat16, enabled=half)
     with _tally(model, layers) as kept, half_precision, autocast_adapters(model, precision):
         if is_large(model, rows * length):
-            summed_loss_in_chunks(model, inputs, lambda hidden: hidden.flatten(0, 1), targets)
+            values_in_chunks(model, inputs, lambda hidden: hidden.flatten(0, 1), targets, nats)
             numbers = CHUNK_BYTES // 4
             flowing = numbers * (8 + size)  # of a chunk that is computed again: logits, their logarithms as well
         else:

@@ -46,7 +46,7 @@ def fitted(settings: TrainSettings, weights: Weights, examples: "Sequence[Exampl
 
     device = training_device()
     free = free_bytes(torch.device(device)) // (settings.devices if device == "cpu" else 1)  # they share a machine's
-    folder, lengths = local_folder(weights), [len(example.ids) for example in examples]
+    folder, lengths = local_folder(weights), [example.tokens for example in examples]
     config, parameters = AutoConfig.from_pretrained(folder), number_count(folder)
     with console.working("estimating the memory of training"):
         settings, about = fit(settings, config, parameters, lengths, device, weights.dtype, free)

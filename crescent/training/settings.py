@@ -16,6 +16,7 @@ from crescent.training.checks import is_real, is_whole, require
 from crescent.training.kernels import Kernels, check_kernels
 from crescent.training.learning_rates import UsualRate, readable, usual_rate, warning
 from crescent.training.methods import Full, Lora, QLora
+from crescent.training.objective import SFT, Objective
 from crescent.training.schedule import SCHEDULES
 from crescent.training.team import Strategy, check_team
 
@@ -59,6 +60,7 @@ class TrainSettings:
     gradient_checkpointing: bool = not_in_key(default=False)
     devices: int = not_in_key(default=1)
     strategy: Strategy = not_in_key(default="ddp")
+    objective: Objective = omit_from_key_at(SFT, internal=True)
 
     def __post_init__(self) -> None:
         wanted = "a node whose _target_ is a training method, as in conf/train"
