@@ -36,6 +36,7 @@ from crescent.runtime.local import LocalRuntime, Runtime
 from crescent.similarity import EmbedderSettings
 from crescent.sources.context import Source
 from crescent.sources.self_generated import SelfGenerated
+from crescent.training.objective import SFT, Objective
 from crescent.training.settings import TrainSettings
 from crescent.training.stage import Finetune
 from crescent.training.subset_stage import Accumulate, Gather
@@ -43,6 +44,7 @@ from crescent.verification import NoVerification, SelfVerification, Verification
 from crescent.verification.stage import Verify
 from crescent.voting.answer_stage import Answer
 from crescent.voting.calibration import Oracle
+from crescent.voting.contrast_stage import Contrast
 from crescent.voting.rules import Rule
 from crescent.voting.stage import Vote
 
@@ -108,6 +110,7 @@ class Experiment:
     iterate: Iterate = field(default_factory=Iterate)
     runtime: Runtime = field(default_factory=LocalRuntime)
     verify: Verification = field(default_factory=NoVerification)
+    objective: Objective = SFT
 
     def __post_init__(self) -> None:
         if self.iterations < 1:
@@ -117,6 +120,7 @@ class Experiment:
             self.engine.check_student(getattr(self.train.method, "rank", 0))  # full fine-tuning has no rank
         if (reason := self.engine.scoring.why_not(self.eval.sampling)) is not None:
             raise ConfigError(f"eval.{reason}")
+        self._check_objective()
         if self.prompting.baselines and "base" not in self.roles:
             raise ConfigError(
                 f"prompting={self.prompting.name} asks the base model, which eval.models={list(self.eval.models)} "
@@ -125,6 +129,22 @@ class Experiment:
         if self.iterations > 1 and not self.is_self_improvement:
             raise ConfigError(
                 "iterations above 1 need distill=self: only a student that is also the teacher asks the next questions"
+            )
+
+    def _check_objective(self) -> None:
+        """Raises ConfigError if no draw can lose that the objective could learn from."""
+        if not self.objective.contrasts:
+            return
+        learns = f"objective={self.objective.name} learns from draws that lost"
+        judged_by = getattr(self.source, "judged_by", "vote")
+        if judged_by is None:
+            raise ConfigError(
+                f"{learns}, and source={self.source.name} has none: choose objective=sft, or source=crescent"
+            )
+        if judged_by == "vote" and self.vote.draws < 2:
+            raise ConfigError(
+                f"{learns}, and vote.draws={self.vote.draws} makes one draw of each question: choose vote=majority, "
+                "or objective=sft"
             )
 
     @classmethod
@@ -159,6 +179,11 @@ class Experiment:
         """The device of this process's models: for scoring, and with engine=transformers for everything."""
         scoring = self.engine.scoring
         return scoring.where if isinstance(scoring, TransformersSettings) else best_device()
+
+    @property
+    def training(self) -> TrainSettings:
+        """How to train, with what is minimised. Raises UserError if the two do not fit."""
+        return replace(self.train, objective=self.objective)
 
     def resolved(self) -> "Experiment":
         """A copy with the models' number formats decided for this machine: the only place where they are decided."""
@@ -214,9 +239,10 @@ class Experiment:
                 Decontaminate(self.contamination, self.eval),
                 Answer(self.domain.solve, self._sampling(self.answer, seed, "answer", self.domain.solve_stop)),
                 Vote(self.vote, self.domain.answer, self.domain.equality),
+                Contrast(self.objective.contrasts),
                 Gather(self.source.num_pairs),
                 Accumulate(),
-                Finetune(self.train),
+                Finetune(self.training),
                 Evaluate(self.eval),
             )  # fmt: skip
         except ConfigError:
@@ -259,15 +285,16 @@ class Stages:
     decontaminate: Decontaminate
     answer: Answer
     vote: Vote
+    contrast: Contrast
     gather: Gather
     accumulate: Accumulate
     finetune: Finetune
     evaluate: Evaluate
 
     @property
-    def of_source(self) -> tuple[Elicit, Diversify, Answer, Vote]:
+    def of_source(self) -> tuple[Elicit, Diversify, Answer, Vote, Contrast]:
         """The stages that make pairs: see `crescent.sources`."""
-        return self.elicit, self.diversify, self.answer, self.vote
+        return self.elicit, self.diversify, self.answer, self.vote, self.contrast
 
 
 Check = bool | Literal["auto"]

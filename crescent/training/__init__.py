@@ -2,6 +2,7 @@
 
 from crescent.training.batching import Packed, Padded
 from crescent.training.methods import Full, Lora, QLora
+from crescent.training.objective import Dpo, Sft
 from crescent.training.settings import TrainSettings
 
-__all__ = ["Full", "Lora", "Packed", "Padded", "QLora", "TrainSettings"]
+__all__ = ["Dpo", "Full", "Lora", "Packed", "Padded", "QLora", "Sft", "TrainSettings"]

@@ -2,32 +2,23 @@
 
 In: `QAPair`s and a tokenizer. Out: `Example`s whose loss covers exactly the response and its end-of-turn token, and
 padded batches of them. Independent of the model and the order of training (see `batch_schedule.py`).
-
-Text is rendered and tokenised in one call of `apply_chat_template`; tokenising rendered text again with special tokens
-is how a sequence gets two BOS.
 """
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 
-from crescent.core.errors import UserError
 from crescent.core.records import QAPair
-from crescent.engines.spelling import spellable
-from crescent.engines.thoughts import Decoder
-from crescent.engines.turns import closing_tokens, end_of_turn
+from crescent.training.encoding import Coded, Encoder
 from crescent.training.settings import Overlong, Reasoning
-from crescent.training.targets import Targets
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 IGNORED = -100
 """Label of a position without loss, as in torch's cross entropy."""
-_PROBE = [("a", "b")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +58,7 @@ class Example:
         return (IGNORED,) * self.prompt_tokens + self.ids[self.prompt_tokens :]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Encoded:
     """The usable examples, and the question ids of pairs that were cut (`truncated`) or dropped.
 
@@ -83,6 +74,22 @@ class Encoded:
     stripped: int = 0
     unthinking: int = 0
 
+    def add(self, pair: QAPair, chosen: Coded, rejected: Coded | None) -> None:
+        """Adds a pair as an example, or to the list that says why it is none."""
+        parts = [chosen] if rejected is None else [chosen, rejected]
+        self.stripped += chosen.target.is_stripped
+        self.unthinking += chosen.target.is_unthinking
+        faults = {part.fault for part in parts}
+        if "unsafe" in faults:
+            self.unsafe.append(pair.question_id)
+        elif "too long" in faults:
+            self.too_long.append(pair.question_id)
+        else:
+            if any(part.is_cut for part in parts):
+                self.truncated.append(pair.question_id)
+            won, *lost = (Example(pair.question_id, part.ids, part.prompt_tokens) for part in parts)
+            self.examples.append(replace(won, rejected=lost[0], weight=pair.margin) if lost else won)
+
     @property
     def dropped(self) -> int:
         """Number of pairs not trained on."""
@@ -95,42 +102,21 @@ def encode_pairs(
     max_length: int,
     overlong: Overlong = "drop",
     reasoning: Reasoning = "strip",
+    contrasts: bool = False,
 ) -> Encoded:
-    """Returns examples in the order of `pairs`. Raises UserError if the template does not allow a loss mask.
+    """Returns examples in the order of `pairs`, with their losing responses if the objective `contrasts`. Raises
+    UserError if the template does not allow a loss mask.
 
-    A pair of more than `max_length` tokens is dropped, or with `overlong="cut"` trained on without its end, which
-    contains the answer.
+    A pair of which a response makes more than `max_length` tokens is dropped, or with `overlong="cut"` trained on
+    without its end, which contains the answer.
     """
-    made = Targets(tokenizer, reasoning)
-    targets = [made.of(pair.question, pair.response) for pair in pairs]
-    stripped, unthinking = sum(one.is_stripped for one in targets), sum(one.is_unthinking for one in targets)
-    encoded = Encoded([], [], [], [], stripped, unthinking)
-    ends = closing_tokens(tokenizer)
-    marks = Decoder(tokenizer).marks  # of thoughts: some targets contain more of them
-    special = ({*tokenizer.all_special_ids, *spellable(tokenizer)} - marks) | ends
-    normal = _counts(_render(tokenizer, _PROBE, whole=True)[0], special)
-    _check_one_bos(_render(tokenizer, _PROBE, whole=False)[0], tokenizer)
-    turns = [(pair.question, target.response) for pair, target in zip(pairs, targets, strict=True)]
-    prompts, wholes = _render(tokenizer, turns, whole=False), _render(tokenizer, turns, whole=True)
-    if end_of_turn(tokenizer) is None:
-        raise UserError(
-            "the chat template ends the assistant's turn without a special token, so the model would never learn to "
-            "stop. Choose another model, or fix its chat_template.jinja."
-        )
-    for pair, target, prompt, whole in zip(pairs, targets, prompts, wholes, strict=True):
-        if target.text is not None:
-            whole = list(tokenizer(target.text, add_special_tokens=False)["input_ids"])
-        if _counts(whole, special) != normal:
-            encoded.unsafe.append(pair.question_id)
-            continue
-        _check_prefix(prompt, whole, pair.question_id)
-        ids = _through_end_of_turn(whole, len(prompt), ends)
-        if len(prompt) >= max_length or (len(ids) > max_length and overlong == "drop"):
-            encoded.too_long.append(pair.question_id)
-            continue
-        if len(ids) > max_length:
-            encoded.truncated.append(pair.question_id)
-        encoded.examples.append(Example(pair.question_id, tuple(ids[:max_length]), len(prompt)))
+    encoder = Encoder(tokenizer, max_length, overlong, reasoning)
+    chosen = encoder.encode([((pair.question, pair.response),) for pair in pairs])
+    losing = [pair for pair in pairs if contrasts and pair.rejected is not None]
+    rejected = iter(encoder.encode([((pair.question, pair.rejected or ""),) for pair in losing]))
+    encoded = Encoded([], [], [], [])
+    for pair, one in zip(pairs, chosen, strict=True):
+        encoded.add(pair, one, next(rejected) if contrasts and pair.rejected is not None else None)
     return encoded
 
 
@@ -145,40 +131,3 @@ def collate(
     ids = torch.tensor([example.ids + (pad_id,) * (longest - len(example.ids)) for example in examples])
     labels = torch.tensor([example.labels + (IGNORED,) * (longest - len(example.ids)) for example in examples])
     return ids.to(device), labels.to(device)
-
-
-def _render(tokenizer: Any, turns: Sequence[tuple[str, str]], whole: bool) -> list[list[int]]:
-    """Token ids of the prompts, including the generation prompt, or of the whole conversations."""
-    chats = [
-        [{"role": "user", "content": question}, {"role": "assistant", "content": response}][: 2 if whole else 1]
-        for question, response in turns
-    ]
-    return tokenizer.apply_chat_template(chats, add_generation_prompt=not whole, tokenize=True, return_dict=True)[
-        "input_ids"
-    ]
-
-
-def _check_one_bos(ids: list[int], tokenizer: Any) -> None:
-    bos = tokenizer.bos_token_id
-    # Only the first two: a template may use its BOS to open each turn (SmolLM2 does).
-    if bos is not None and ids[:2] == [bos, bos]:
-        raise UserError("the chat template begins with two BOS tokens; remove one from the model's chat template")
-
-
-def _check_prefix(prompt: list[int], whole: list[int], question_id: str) -> None:
-    if whole[: len(prompt)] != prompt:
-        raise UserError(
-            f"the chat template does not continue its own generation prompt (question {question_id}), so a loss mask "
-            "cannot separate prompt and response. Choose another model, or fix its chat_template.jinja."
-        )
-
-
-def _counts(ids: list[int], special: set[int]) -> Counter[int]:
-    """Count of each special token: the same in every conversation unless the text spells one."""
-    return Counter(token for token in ids if token in special)
-
-
-def _through_end_of_turn(whole: list[int], start: int, ends: set[int]) -> list[int]:
-    """`whole` up to its last end-of-turn token. Templates put text after it that no model generates: a newline
-    (ChatML), or the next generation prompt (the first Llama 3)."""
-    return whole[: max(position for position in range(start, len(whole)) if whole[position] in ends) + 1]

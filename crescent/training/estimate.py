@@ -44,7 +44,8 @@ SIZES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The sequences to train on: number, mean length and maximum length in tokens."""
+    """The sequences to train on: number, mean length and maximum length in tokens. Two sequences that an objective
+    contrasts count as one of their joint length."""
 
     sequences: int
     mean_tokens: float
@@ -113,6 +114,8 @@ def estimate(
     steps = settings.epochs * math.ceil(corpus.sequences / settings.batch_size)
     seen = round(settings.epochs * corpus.sequences * corpus.mean_tokens)
     flops = seen * (6.0 * counts.matrices_trained + 4.0 * counts.matrices_frozen)
+    if settings.needs_reference:
+        flops += seen * 2.0 * counts.matrices_frozen
     return Estimate(
         weights // parts + whole, 0 if full else 4 * trained // parts, 4 * trained // parts, 8 * trained // parts,
         kept.layers, kept.rest, tokens, steps, seen, flops, trained,
@@ -121,7 +124,7 @@ def estimate(
 
 def _tokens_at_once(settings: TrainSettings, corpus: Corpus) -> int:
     share = min(math.ceil(settings.batch_size / settings.devices), corpus.sequences)
-    longest = min(corpus.longest, settings.max_length)
+    longest = min(corpus.longest, settings.max_length * settings.sequences)
     step = share * (corpus.mean_tokens if isinstance(settings.batching, Packed) else longest)
     return max(longest, min(settings.micro_batch_tokens, math.ceil(step)))
 

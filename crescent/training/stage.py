@@ -107,7 +107,11 @@ def _build(
     from crescent.training.team import ALONE
 
     tokenizer = load_tokenizer(weights)
-    encoded = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong, settings.reasoning)
+    learned = settings.objective.select(pairs)
+    _say_selected(pairs, learned, settings, console)
+    encoded = encode_pairs(
+        learned, tokenizer, settings.max_length, settings.overlong, settings.reasoning, settings.objective.contrasts
+    )
     _say_counts(encoded, settings, console)
     settings = fitted(settings, weights, encoded.examples, console)
     if settings.devices > 1:
@@ -121,7 +125,7 @@ def _build(
         steps = train(model, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
     files = settings.method.save(model, tokenizer, weights, work)
     info = {
-        "pairs": len(pairs),
+        "pairs": len(learned),
         "steps": len(steps),
         "target_tokens": sum(step.target_tokens for step in steps),
         "truncated": len(encoded.truncated),
@@ -134,6 +138,17 @@ def _build(
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return Outcome(records=steps, info=info, files=files)
+
+
+def _say_selected(
+    pairs: Sequence[QAPair], learned: Sequence[QAPair], settings: TrainSettings, console: Console
+) -> None:
+    if settings.objective.contrasts:
+        lost = sum(pair.rejected is not None for pair in learned)
+        console.say(
+            f"objective={settings.objective.name}: {counted(lost, 'pair')} with a response that lost the vote, "
+            f"{len(learned) - lost} without, {len(pairs) - len(learned)} left out"
+        )
 
 
 def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -> None:
@@ -159,7 +174,7 @@ def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -
             f"none of the {encoded.dropped} pairs can be trained on: {len(encoded.too_long)} are longer than {limit} "
             f"(raise it), {len(encoded.unsafe)} spell control tokens of the chat template."
         )
-    targets = sum(example.target_tokens for example in encoded.examples)
+    targets = sum(one.target_tokens for example in encoded.examples for one in example.sequences)
     pairs, epochs = counted(len(encoded.examples), "pair"), counted(settings.epochs, "epoch")
     console.say(f"{pairs}, {counted(targets, 'target token')} an epoch, {epochs}")
 

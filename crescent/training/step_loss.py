@@ -14,6 +14,7 @@ import torch
 from crescent.training.data import Example
 from crescent.training.head import nats
 from crescent.training.objective import Objective, Scored
+from crescent.training.wrapped import as_before_training
 
 if TYPE_CHECKING:
     from crescent.training.layouts import Layout
@@ -42,10 +43,16 @@ class StepLoss:
     def share(self, model: Any, examples: Sequence[Example], sizes: Sizes, device: Any) -> torch.Tensor:
         """The loss, differentiable, and the metrics in the order of `names`, without gradient: [1 + metrics]."""
         sequences = [one for example in examples for one in example.sequences]
+        reference = self._log_probs_before(model, sequences, device) if self._objective.contrasts else None
         values = self._layout.values(model, sequences, self._pad_id, device, nats)
-        loss, metrics = self._objective.summed(Scored(examples, -_by_sequence(values[:, 0], sequences)))
+        loss, metrics = self._objective.summed(Scored(examples, -_by_sequence(values[:, 0], sequences), reference))
         shares = [metrics[name].detach() / sizes.contrasted for name in self._objective.metrics]
         return torch.stack([loss / sizes.loss, *shares])
+
+    def _log_probs_before(self, model: Any, sequences: Sequence[Example], device: Any) -> torch.Tensor:
+        """Log-probabilities of the reference [sequences]."""
+        with as_before_training(model):
+            return -_by_sequence(self._layout.values(model, sequences, self._pad_id, device, nats)[:, 0], sequences)
 
 
 def _by_sequence(values: torch.Tensor, sequences: Sequence[Example]) -> torch.Tensor:
