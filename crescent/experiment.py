@@ -37,6 +37,7 @@ from crescent.similarity import EmbedderSettings
 from crescent.sources.context import Source
 from crescent.sources.self_generated import SelfGenerated
 from crescent.training.objective import SFT, Objective
+from crescent.training.retention import NONE, Retention
 from crescent.training.settings import TrainSettings
 from crescent.training.stage import Finetune
 from crescent.training.subset_stage import Accumulate, Gather
@@ -111,6 +112,7 @@ class Experiment:
     runtime: Runtime = field(default_factory=LocalRuntime)
     verify: Verification = field(default_factory=NoVerification)
     objective: Objective = SFT
+    retain: Retention = NONE
 
     def __post_init__(self) -> None:
         if self.iterations < 1:
@@ -182,8 +184,8 @@ class Experiment:
 
     @property
     def training(self) -> TrainSettings:
-        """How to train, with what is minimised. Raises UserError if the two do not fit."""
-        return replace(self.train, objective=self.objective)
+        """How to train: with what is minimised and what is retained. Raises UserError if they do not fit."""
+        return replace(self.train, objective=self.objective, retain=self.retain)
 
     def resolved(self) -> "Experiment":
         """A copy with the models' number formats decided for this machine: the only place where they are decided."""

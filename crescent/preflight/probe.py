@@ -163,16 +163,14 @@ def train_step(experiment: Experiment, pairs: Sequence[QAPair], console: Console
 
 def _examples(experiment: Experiment, pairs: Sequence[QAPair]) -> tuple[Sequence[Any], int]:
     from crescent.engines.weights import load_tokenizer
-    from crescent.training.data import encode_pairs
+    from crescent.training.data import encode_for
 
     settings = experiment.training
     tokenizer = load_tokenizer(experiment.distill.student)
     pad: Any = tokenizer.pad_token_id
     if settings.objective.contrasts:  # a losing response is about as long as a winning one
         pairs = [replace(pair, rejected=pair.response, margin=1.0) for pair in pairs]
-    examples = encode_pairs(
-        pairs, tokenizer, settings.max_length, settings.overlong, settings.reasoning, settings.objective.contrasts
-    ).examples
+    examples = encode_for(settings, pairs, tokenizer).examples
     if not examples:
         raise UserError(
             f"none of the {counted(len(pairs), 'answer')} of the probe can be trained on: they are longer than "

@@ -4,7 +4,7 @@ In: `QAPair`s and a tokenizer. Out: `Example`s whose loss covers exactly the res
 padded batches of them. Independent of the model and the order of training (see `batch_schedule.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,10 @@ import torch
 
 from crescent.core.records import QAPair
 from crescent.training.encoding import Coded, Encoder
-from crescent.training.settings import Overlong, Reasoning
+from crescent.training.retention import NONE, Retention
+from crescent.training.settings import Overlong, Reasoning, TrainSettings
+from crescent.training.shots import behind_others
+from crescent.training.targets import Turns
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -64,7 +67,8 @@ class Encoded:
 
     `too_long`: the pair is longer than `max_length`, or the prompt alone fills it so that no target would be left.
     `unsafe`: the text itself spells a control token of the template, such as an end of turn. `stripped` counts
-    responses whose thoughts are not targets, `unthinking` targets that begin with an empty thought.
+    responses whose thoughts are not targets, `unthinking` targets that begin with an empty thought, `with_shots`
+    examples behind other pairs.
     """
 
     examples: list[Example]
@@ -73,12 +77,12 @@ class Encoded:
     unsafe: list[str]
     stripped: int = 0
     unthinking: int = 0
+    with_shots: int = 0
 
-    def add(self, pair: QAPair, chosen: Coded, rejected: Coded | None) -> None:
-        """Adds a pair as an example, or to the list that says why it is none."""
-        parts = [chosen] if rejected is None else [chosen, rejected]
-        self.stripped += chosen.target.is_stripped
-        self.unthinking += chosen.target.is_unthinking
+    def add(self, pair: QAPair, parts: Sequence[Coded]) -> bool:
+        """Adds a pair as an example (True), or to the list that says why it is none."""
+        self.stripped += parts[0].target.is_stripped
+        self.unthinking += parts[0].target.is_unthinking
         faults = {part.fault for part in parts}
         if "unsafe" in faults:
             self.unsafe.append(pair.question_id)
@@ -87,8 +91,8 @@ class Encoded:
         else:
             if any(part.is_cut for part in parts):
                 self.truncated.append(pair.question_id)
-            won, *lost = (Example(pair.question_id, part.ids, part.prompt_tokens) for part in parts)
-            self.examples.append(replace(won, rejected=lost[0], weight=pair.margin) if lost else won)
+            self.examples.append(_example(pair, parts))
+        return faults == {None}
 
     @property
     def dropped(self) -> int:
@@ -103,21 +107,51 @@ def encode_pairs(
     overlong: Overlong = "drop",
     reasoning: Reasoning = "strip",
     contrasts: bool = False,
+    retain: Retention = NONE,
+    seed: int = 0,
 ) -> Encoded:
-    """Returns examples in the order of `pairs`, with their losing responses if the objective `contrasts`. Raises
-    UserError if the template does not allow a loss mask.
+    """Returns examples in the order of `pairs`, with their losing responses if the objective `contrasts`, and some of
+    them behind other pairs if `retain` says so. Raises UserError if the template does not allow a loss mask.
 
     A pair of which a response makes more than `max_length` tokens is dropped, or with `overlong="cut"` trained on
     without its end, which contains the answer.
     """
     encoder = Encoder(tokenizer, max_length, overlong, reasoning)
-    chosen = encoder.encode([((pair.question, pair.response),) for pair in pairs])
-    losing = [pair for pair in pairs if contrasts and pair.rejected is not None]
-    rejected = iter(encoder.encode([((pair.question, pair.rejected or ""),) for pair in losing]))
-    encoded = Encoded([], [], [], [])
-    for pair, one in zip(pairs, chosen, strict=True):
-        encoded.add(pair, one, next(rejected) if contrasts and pair.rejected is not None else None)
+
+    def coded(turns: Sequence[tuple[QAPair, Turns]]) -> Iterator[list[Coded]]:
+        """The winning response of each pair, and the losing one."""
+        chosen = encoder.encode([(*earlier, (pair.question, pair.response)) for pair, earlier in turns])
+        losing = [(*earlier, (pair.question, pair.rejected)) for pair, earlier in turns if contrasts and pair.rejected]
+        rejected = iter(encoder.encode(losing))
+        for (pair, _), one in zip(turns, chosen, strict=True):
+            yield [one, next(rejected)] if contrasts and pair.rejected else [one]
+
+    def behind(turns: Sequence[tuple[QAPair, Turns]]) -> list[Example | None]:
+        return [
+            None if any(one.fault or one.is_cut for one in parts) else _example(pair, parts)
+            for (pair, _), parts in zip(turns, coded(turns), strict=True)
+        ]
+
+    encoded, kept = Encoded([], [], [], []), list[QAPair]()
+    for pair, parts in zip(pairs, coded([(pair, ()) for pair in pairs]), strict=True):
+        if encoded.add(pair, parts):
+            kept.append(pair)
+    if retain.share > 0:
+        encoded.examples, encoded.with_shots = behind_others(encoded.examples, kept, retain, seed, behind)
     return encoded
+
+
+def encode_for(settings: TrainSettings, pairs: Sequence[QAPair], tokenizer: "PreTrainedTokenizerBase") -> Encoded:
+    """`encode_pairs` as these settings ask for it."""
+    return encode_pairs(
+        pairs, tokenizer, settings.max_length, settings.overlong, settings.reasoning, settings.objective.contrasts,
+        settings.retain, settings.seed,
+    )  # fmt: skip
+
+
+def _example(pair: QAPair, parts: Sequence[Coded]) -> Example:
+    won, *lost = (Example(pair.question_id, part.ids, part.prompt_tokens) for part in parts)
+    return replace(won, rejected=lost[0], weight=pair.margin) if lost else won
 
 
 def collate(

@@ -31,6 +31,7 @@ from crescent.training.batching import Packed
 from crescent.training.head import CHUNK_BYTES, is_large, nats, values_in_chunks, vocabulary
 from crescent.training.methods import Full, QLora, autocast_adapters
 from crescent.training.settings import TrainSettings
+from crescent.training.step_loss import nats_and_divergence
 from crescent.training.wrapped import base_of
 
 if TYPE_CHECKING:
@@ -218,7 +219,13 @@ def _kept(model: Any, settings: TrainSettings, tokens: int, mean: float, precisi
     numbers = rows * length * vocabulary(model)
     half_precision = torch.autocast("cpu", torch.bfloat16, enabled=half)
     with _tally(model, layers) as kept, half_precision, autocast_adapters(model, precision):
-        if is_large(model, rows * length):
+        if settings.retain.weight > 0:
+            beside = torch.zeros(rows * length, base.config.get_text_config().hidden_size, dtype=base.dtype)
+            values_in_chunks(model, inputs, lambda hidden: hidden.flatten(0, 1), targets, nats_and_divergence, beside)
+            numbers = min(numbers, CHUNK_BYTES // 4)
+            # as below, and of the reference: logits twice, their logarithms, probabilities, differences
+            flowing = numbers * (8 + size) + numbers * (16 + size) + beside.nbytes
+        elif is_large(model, rows * length):
             values_in_chunks(model, inputs, lambda hidden: hidden.flatten(0, 1), targets, nats)
             numbers = CHUNK_BYTES // 4
             flowing = numbers * (8 + size)  # of a chunk that is computed again: logits, their logarithms as well

@@ -91,5 +91,6 @@ def _is_small(settings: TrainSettings, config: "PretrainedConfig", parameters: i
     """True if even a rough upper bound fits. The estimate itself takes seconds."""
     text = config.get_text_config()
     tokens = min(settings.micro_batch_tokens, settings.batch_size * corpus.longest)
-    per_token = text.num_hidden_layers * text.hidden_size * _BYTES_A_NUMBER + text.vocab_size * _BYTES_A_LOGIT
+    logits = 3 if settings.retain.weight > 0 else 1  # those of the reference as well, and the divergence
+    per_token = text.num_hidden_layers * text.hidden_size * _BYTES_A_NUMBER + text.vocab_size * _BYTES_A_LOGIT * logits
     return max(tokens, corpus.longest) * per_token + parameters * _BYTES_A_PARAMETER <= room

@@ -73,7 +73,7 @@ class TrainingModule(pl.LightningModule):
         self.micro_batch_tokens = settings.micro_batch_tokens
         self.stopping = False
         self.layout = settings.batching.layout()
-        self._loss = StepLoss(settings.objective, self.layout, pad_id)
+        self._loss = StepLoss(settings.objective, settings.retain.weight, self.layout, pad_id)
         self._settings, self._steps, self._pad_id, self._say, self._team = settings, steps, pad_id, say, team
 
     def trained_parameters(self) -> dict[str, torch.nn.Parameter]:
@@ -106,7 +106,7 @@ class TrainingModule(pl.LightningModule):
         settings, optimizer = self._settings, self.optimizers()
         assert not isinstance(optimizer, list)
         if batch_idx == 0:
-            self.layout.check(self.model, batch.examples, self.micro_batch_tokens)
+            self.layout.check(self.model, batch.examples, self.micro_batch_tokens, settings.retain.weight > 0)
         rate = settings.resolved_rate * rate_factor(
             batch.number - 1, self._steps, settings.warmup_ratio, settings.schedule
         )

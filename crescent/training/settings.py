@@ -18,6 +18,7 @@ from crescent.training.kernels import Kernels, check_kernels
 from crescent.training.learning_rates import UsualRate, readable, usual_rate, warning
 from crescent.training.methods import Full, Lora, QLora
 from crescent.training.objective import SFT, Objective
+from crescent.training.retention import NONE, Retention
 from crescent.training.schedule import SCHEDULES
 from crescent.training.team import Strategy, check_team
 
@@ -63,6 +64,7 @@ class TrainSettings:
     devices: int = not_in_key(default=1)
     strategy: Strategy = not_in_key(default="ddp")
     objective: Objective = omit_from_key_at(SFT, internal=True)
+    retain: Retention = omit_from_key_at(NONE, internal=True)
 
     def __post_init__(self) -> None:
         wanted = "a node whose _target_ is a training method, as in conf/train"
@@ -84,10 +86,11 @@ class TrainSettings:
         require(self.overlong in get_args(Overlong), "overlong", self.overlong, ", ".join(get_args(Overlong)))
         require(self.reasoning in get_args(Reasoning), "reasoning", self.reasoning, ", ".join(get_args(Reasoning)))
         require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
-        if self.objective.contrasts and isinstance(self.method, Full):
+        if self.needs_reference and isinstance(self.method, Full):
+            choice = f"objective={self.objective.name}" if self.objective.contrasts else f"retain={self.retain.name}"
             raise UserError(
-                f"objective={self.objective.name} compares the model with itself before training, which is the model "
-                "without its adapter: use train=lora or train=qlora instead of train=full"
+                f"{choice} compares the model with itself before training, which is the model without its adapter: use "
+                "train=lora or train=qlora instead of train=full"
             )
         if self.devices > 1 and self.strategy == "fsdp":
             wanted = "lora or full with train.strategy=fsdp: 4-bit weights cannot be sharded (use strategy=ddp)"
@@ -137,7 +140,7 @@ class TrainSettings:
     @property
     def needs_reference(self) -> bool:
         """True if each step also runs the model as it was before training."""
-        return self.objective.contrasts
+        return self.objective.contrasts or self.retain.weight > 0
 
     @property
     def _is_auto(self) -> bool:

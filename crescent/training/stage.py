@@ -100,7 +100,7 @@ def _build(
 
     from crescent.engines.weights import load_tokenizer
     from crescent.training.checkpoint import load_result
-    from crescent.training.data import encode_pairs
+    from crescent.training.data import encode_for
     from crescent.training.fitting import fitted
     from crescent.training.launch import launch
     from crescent.training.loop import train
@@ -109,9 +109,7 @@ def _build(
     tokenizer = load_tokenizer(weights)
     learned = settings.objective.select(pairs)
     _say_selected(pairs, learned, settings, console)
-    encoded = encode_pairs(
-        learned, tokenizer, settings.max_length, settings.overlong, settings.reasoning, settings.objective.contrasts
-    )
+    encoded = encode_for(settings, learned, tokenizer)
     _say_counts(encoded, settings, console)
     settings = fitted(settings, weights, encoded.examples, console)
     if settings.devices > 1:
@@ -133,6 +131,8 @@ def _build(
         "learning_rate": settings.learning_rate,
         "final_loss": round(_final_loss(steps), 4),
     }
+    if settings.retain.share > 0:
+        info["with_shots"] = encoded.with_shots
     del model
     gc.collect()  # Lightning's trainer and the module refer to each other
     if torch.cuda.is_available():
@@ -169,6 +169,8 @@ def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -
             f"{targets} with an empty thought, as in the chat template: the model learns to answer without thinking "
             "(train.reasoning=keep trains on thoughts where responses have them)"
         )
+    if settings.retain.share > 0:
+        console.say(f"{counted(encoded.with_shots, 'pair')} behind up to {settings.retain.shots} others (retain=shots)")
     if not encoded.examples:
         raise UserError(
             f"none of the {encoded.dropped} pairs can be trained on: {len(encoded.too_long)} are longer than {limit} "

@@ -69,3 +69,10 @@ def test_a_teacher_and_a_student_are_scored_each() -> None:
     jobs = [of("distill=organism_small", f"seed={seed}") for seed in range(2)]
     assert shared(jobs).endswith("; the teacher is scored once; the base is scored once")
     assert shared([of("eval=none")]).endswith("1 training")
+
+
+def test_objectives_and_retention_share_all_draws_and_need_a_training_each() -> None:
+    jobs = [of(f"objective={goal}", f"retain={way}") for goal in ("sft", "dpo") for way in ("none", "shots", "anchor")]
+    keys = {stage: {one.key for job in jobs for one in job if one.stage == stage} for stage in ("answer", "contrast")}
+    assert len(keys["answer"]) == len(keys["contrast"]) == 1
+    assert shared(jobs).startswith("6 jobs have 1 stream of questions, 1 pool, 1 ledger of draws, 6 trainings;")

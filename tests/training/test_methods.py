@@ -64,7 +64,7 @@ def test_what_was_learned_in_four_bits_serves_the_whole_weights(tmp_path: Path) 
     plain: Any = load(ORGANISM, "cpu")[0]
     merged: Any = load(QLORA.trained(ORGANISM, tmp_path, "key"), "cpu")[0]
     losses = [
-        TrainingModule(m, SETTINGS, 1, 0, print).shares(examples()[:1], Sizes(1, 1)).item() for m in (plain, merged)
+        TrainingModule(m, SETTINGS, 1, 0, print).shares(examples()[:1], Sizes(1, 1, 1)).item() for m in (plain, merged)
     ]
     assert losses[1] < 0.7 * losses[0]
 

@@ -67,7 +67,7 @@ def test_the_loss_is_the_sum_over_target_tokens(kind: str, request: pytest.Fixtu
         ids = torch.tensor([example.ids])
         logits = model(input_ids=ids).logits[0, example.prompt_tokens - 1 : -1]
         expected += cross_entropy(logits, ids[0, example.prompt_tokens :], reduction="sum")
-    [found] = TrainingModule(model, SETTINGS, 1, PAD, print).shares(EXAMPLES, Sizes(1, 1))
+    [found] = TrainingModule(model, SETTINGS, 1, PAD, print).shares(EXAMPLES, Sizes(1, 1, 1))
     torch.testing.assert_close(found, expected)
 
 
