@@ -40,6 +40,8 @@ from crescent.selection.stage import SelectPairs
 from crescent.similarity import EmbedderSettings
 from crescent.sources.context import Source
 from crescent.sources.self_generated import SelfGenerated
+from crescent.training.objective import SFT, Objective
+from crescent.training.retention import NONE, Retention
 from crescent.training.settings import TrainSettings
 from crescent.training.stage import Finetune
 from crescent.training.subset_stage import Accumulate, Gather
@@ -47,6 +49,7 @@ from crescent.verification import NoVerification, SelfVerification, Verification
 from crescent.verification.stage import Verify
 from crescent.voting.answer_stage import Answer
 from crescent.voting.calibration import Oracle
+from crescent.voting.contrast_stage import Contrast
 from crescent.voting.rules import Rule
 from crescent.voting.stage import Vote
 
@@ -113,6 +116,8 @@ class Experiment:
     runtime: Runtime = field(default_factory=LocalRuntime)
     verify: Verification = field(default_factory=NoVerification)
     select: Selection = field(default_factory=AllPairs)
+    objective: Objective = SFT
+    retain: Retention = NONE
 
     def __post_init__(self) -> None:
         if self.iterations < 1:
@@ -124,6 +129,7 @@ class Experiment:
             raise ConfigError(f"eval.{reason}")
         if isinstance(self.select, Agreement) and self.source.elicits:  # other sources do not vote by this rule
             self.select.check(self.vote)
+        self._check_objective()
         if self.prompting.baselines and "base" not in self.roles:
             raise ConfigError(
                 f"prompting={self.prompting.name} asks the base model, which eval.models={list(self.eval.models)} "
@@ -132,6 +138,22 @@ class Experiment:
         if self.iterations > 1 and not self.is_self_improvement:
             raise ConfigError(
                 "iterations above 1 need distill=self: only a student that is also the teacher asks the next questions"
+            )
+
+    def _check_objective(self) -> None:
+        """Raises ConfigError if no draw can lose that the objective could learn from."""
+        if not self.objective.contrasts:
+            return
+        learns = f"objective={self.objective.name} learns from draws that lost"
+        judged_by = getattr(self.source, "judged_by", "vote")
+        if judged_by is None:
+            raise ConfigError(
+                f"{learns}, and source={self.source.name} has none: choose objective=sft, or source=crescent"
+            )
+        if judged_by == "vote" and self.vote.draws < 2:
+            raise ConfigError(
+                f"{learns}, and vote.draws={self.vote.draws} makes one draw of each question: choose vote=majority, "
+                "or objective=sft"
             )
 
     @classmethod
@@ -179,6 +201,11 @@ class Experiment:
         """The device of this process's models: with engine=transformers for everything."""
         here = self.engine.in_process
         return here.where if isinstance(here, TransformersSettings) else best_device()
+
+    @property
+    def training(self) -> TrainSettings:
+        """How to train: with what is minimised and what is retained. Raises UserError if they do not fit."""
+        return replace(self.train, objective=self.objective, retain=self.retain)
 
     def resolved(self) -> "Experiment":
         """A copy with the models' number formats decided for this machine: the only place where they are decided."""
@@ -244,10 +271,11 @@ class Experiment:
                 Decontaminate(self.contamination, self.eval),
                 Answer(self.domain.solve, self._sampling(self.answer, seed, "answer", self.domain.solve_stop)),
                 Vote(self.vote, self.domain.answer, self.domain.equality),
+                Contrast(self.objective.contrasts),
                 SelectPairs(self.select),
                 Gather(self.source.num_pairs),
                 Accumulate(),
-                Finetune(self.train),
+                Finetune(self.training),
                 Evaluate(self.eval),
             )  # fmt: skip
         except ConfigError:
@@ -290,6 +318,7 @@ class Stages:
     decontaminate: Decontaminate
     answer: Answer
     vote: Vote
+    contrast: Contrast
     select: SelectPairs
     gather: Gather
     accumulate: Accumulate
@@ -297,9 +326,9 @@ class Stages:
     evaluate: Evaluate
 
     @property
-    def of_source(self) -> tuple[Elicit, Diversify, Answer, Vote]:
+    def of_source(self) -> tuple[Elicit, Diversify, Answer, Vote, Contrast]:
         """The stages that make pairs: see `crescent.sources`."""
-        return self.elicit, self.diversify, self.answer, self.vote
+        return self.elicit, self.diversify, self.answer, self.vote, self.contrast
 
 
 Check = bool | Literal["auto"]

@@ -33,7 +33,7 @@ from crescent.similarity import EmbedderSettings
 from crescent.sources.context import SourceContext
 from crescent.training.stage import Learner
 from crescent.voting.calibration import calibrate
-from crescent.voting.stage import read_ballots
+from crescent.voting.draws import read_ballots
 
 
 class Scoring(Protocol):

@@ -7,7 +7,8 @@ any tool can read the files. Imports no other part of Crescent.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -23,6 +24,12 @@ class Record(Protocol):
 
 
 R = TypeVar("R", bound=Record)
+
+
+def added_later(default: Any) -> Any:
+    """A field that records did not always have: left out on disk at its default, so earlier files stay readable and
+    equal."""
+    return field(default=default, metadata={"added_later": True})
 
 
 def text_id(*texts: str) -> str:
@@ -112,7 +119,8 @@ class Ballot:
 class QAPair:
     """A training pair: the plain question, and a response that reached the winning answer.
 
-    `agreement` is votes / draws; draws without an answer count in `draws`.
+    `agreement` is votes / draws; draws without an answer count in `draws`. `rejected` is a response that lost the vote
+    (None: there is none, or no objective asked for it), and `margin` by what share of the draws its answer lost.
     """
 
     question_id: str
@@ -122,6 +130,8 @@ class QAPair:
     votes: int
     draws: int
     agreement: float
+    rejected: str | None = added_later(None)
+    margin: float = added_later(0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +170,15 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class TrainStep:
-    """One optimiser step, counted from 1 over all epochs. `loss` is in nats per target token of the step's batch."""
+    """One optimiser step, counted from 1 over all epochs. `loss` is what was minimised: with objective=sft nats per
+    target token of the step's batch. `metrics` are further figures of the step, by name."""
 
     step: int
     epoch: int
     loss: float
     learning_rate: float
     target_tokens: int
+    metrics: Mapping[str, float] | None = added_later(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,17 +199,25 @@ class TaskScore:
 
 
 def encode(record: Record) -> str:
-    """One line of JSON, with fields in order of declaration."""
-    return json.dumps(asdict(record), ensure_ascii=False, allow_nan=False)
+    """One line of JSON, with fields in order of declaration; those that were added later only if they say something."""
+    defaults = _defaults(type(record))
+    row = {name: value for name, value in asdict(record).items() if name not in defaults or value != defaults[name]}
+    return json.dumps(row, ensure_ascii=False, allow_nan=False)
 
 
 def decode(kind: type[R], row: Mapping[str, Any]) -> R:
     """A record from a parsed line. Raises ValueError naming missing and unknown fields."""
-    names = {field.name for field in fields(kind)}
-    if names != row.keys():
-        missing, unknown = sorted(names - row.keys()), sorted(row.keys() - names)
+    names = {one.name for one in fields(kind)}
+    missing, unknown = sorted(names - row.keys() - _defaults(kind).keys()), sorted(row.keys() - names)
+    if missing or unknown:
         raise ValueError(f"not a {kind.__name__}: missing {missing}, unknown {unknown}")
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
+
+
+@cache
+def _defaults(kind: type[Record]) -> Mapping[str, Any]:
+    """The fields that were added later, with their defaults."""
+    return {one.name: one.default for one in fields(kind) if one.metadata.get("added_later")}
 
 
 def decode_lines(kind: type[R], lines: Iterable[str]) -> Iterator[R]:

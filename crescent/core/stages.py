@@ -31,6 +31,7 @@ STAGES = (
     StageInfo("decontaminate", "Decontaminate", "questions"),
     StageInfo("answer", "Answer", "draws", ("ledger of draws", "ledgers of draws")),
     StageInfo("vote", "Vote", "pairs", None, "pairs"),
+    StageInfo("contrast", "Contrast", "pairs", None, "pairs"),
     StageInfo("select", "Select", "pairs", ("selection of pairs", "selections of pairs"), "pairs"),
     StageInfo("gather", "Gather", "pairs", None, "pairs"),
     StageInfo("finetune", "Finetune", "steps", ("training", "trainings"), "adapter"),

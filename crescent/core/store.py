@@ -70,11 +70,12 @@ def internal(**options: Any) -> Any:
 _SAME = object()
 
 
-def omit_from_key_at(neutral: Any, default: Any = _SAME) -> Any:
+def omit_from_key_at(neutral: Any, default: Any = _SAME, internal: bool = False) -> Any:
     """A dataclass field added in a later release: left out of keys at its `neutral` value, which is the behaviour
-    before the field existed, so earlier results are still found. The default is `neutral` unless given.
+    before the field existed, so earlier results are still found. The default is `neutral` unless given. `internal`: as
+    in `internal()`.
     """
-    return field(default=neutral if default is _SAME else default, metadata={"omit_at": neutral})
+    return field(default=neutral if default is _SAME else default, metadata={"omit_at": neutral, "internal": internal})
 
 
 def renamed_in_key(name: str, values: Mapping[Any, Any] | None = None, **options: Any) -> Any:

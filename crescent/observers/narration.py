@@ -20,7 +20,7 @@ from crescent.dedup.stage import DECISIONS
 from crescent.engines.device import unusable_gpu
 from crescent.engines.weights import Weights, why_it_thinks
 from crescent.voting.calibration import Labels
-from crescent.voting.stage import read_ballots
+from crescent.voting.draws import read_ballots
 
 log = logging.getLogger(__name__)
 

@@ -71,13 +71,14 @@ def _generation(experiment: Experiment, probe: Probe, workers: int) -> list[Fore
 
 
 def _training(experiment: Experiment, probe: Probe, console: Console) -> Forecast:
-    settings = experiment.train
+    settings = experiment.training
     voted = experiment.stages().select.most(experiment.num_questions)
     kept = min(voted, experiment.source.num_pairs or voted)
     pairs = [len(experiment.iterate.training_data(range(done + 1))) * kept for done in range(experiment.iterations)]
     steps = settings.epochs * sum(math.ceil(count / settings.batch_size) for count in pairs)
     step = train_step(experiment, probe.pairs, console)
-    length = max(step.tokens / step.pairs, probe.round_tokens + probe.answer_tokens)  # the probe may have cut answers
+    expected = settings.sequences * (probe.round_tokens + probe.answer_tokens)
+    length = max(step.tokens / step.pairs, expected)  # the probe may have cut answers
     tokens = round(settings.epochs * sum(pairs) * length)
     return Forecast(
         "finetune",

@@ -150,7 +150,7 @@ class Step:
 
 def train_step(experiment: Experiment, pairs: Sequence[QAPair], console: Console) -> Step:
     """Times a step over as many of the pairs as the budget allows."""
-    weights, settings = experiment.distill.student, experiment.train
+    weights, settings = experiment.distill.student, experiment.training
     examples, pad = _examples(experiment, pairs)
     with console.working(f"probe: training {weights.name}"):
         few = examples[: FIRST_PAIRS * settings.devices]
@@ -163,12 +163,14 @@ def train_step(experiment: Experiment, pairs: Sequence[QAPair], console: Console
 
 def _examples(experiment: Experiment, pairs: Sequence[QAPair]) -> tuple[Sequence[Any], int]:
     from crescent.engines.weights import load_tokenizer
-    from crescent.training.data import encode_pairs
+    from crescent.training.data import encode_for
 
-    settings = experiment.train
+    settings = experiment.training
     tokenizer = load_tokenizer(experiment.distill.student)
     pad: Any = tokenizer.pad_token_id
-    examples = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong, settings.reasoning).examples
+    if settings.objective.contrasts:  # a losing response is about as long as a winning one
+        pairs = [replace(pair, rejected=pair.response, margin=1.0) for pair in pairs]
+    examples = encode_for(settings, pairs, tokenizer).examples
     if not examples:
         raise UserError(
             f"none of the {counted(len(pairs), 'answer')} of the probe can be trained on: they are longer than "
@@ -206,4 +208,4 @@ def _timed_step(experiment: Experiment, examples: Sequence[Any], pad: int, setti
     gc.collect()  # Lightning's trainer and the module refer to each other
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    return Step(ends[1] - ends[0], sum(len(example.ids) for example in examples), len(examples))
+    return Step(ends[1] - ends[0], sum(example.tokens for example in examples), len(examples))

@@ -69,7 +69,7 @@ def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
         if is_date_read(weights, local_folder(weights)):
             console.say(f"{weights.name}: its chat template prints a date, fixed: {weights.date_string} (date_string)")
     console.say("settings, benchmark files, tokenizers, chat templates and training masks: checked, fit for this run")
-    if about := experiment.train.about_learning_rate(experiment.distill.student):
+    if about := experiment.training.about_learning_rate(experiment.distill.student):
         console.say(about)
     generation = experiment.engine.needs(experiment.model)
     training = training_estimate(experiment)
@@ -116,8 +116,9 @@ def training_estimate(experiment: Experiment) -> "Estimate":
     from crescent.training.estimate import Corpus, estimate
     from crescent.training.fitting import training_device
 
-    student, longest = experiment.distill.student, experiment.train.max_length
-    least = replace(experiment.train, micro_batch_tokens=longest)
+    student, settings = experiment.distill.student, experiment.training
+    longest = settings.sequences * settings.max_length
+    least = replace(settings, micro_batch_tokens=longest)
     corpus = Corpus(experiment.num_questions, longest / 2, longest)
     config = AutoConfig.from_pretrained(local_folder(student))
     return estimate(config, least, corpus, training_device(), student.dtype)

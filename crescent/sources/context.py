@@ -7,14 +7,19 @@ benchmarks in between: an artifact of Questions, and an artifact of QAPairs. `se
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from crescent.core.store import Artifact
 from crescent.dedup.stage import Diversify
 from crescent.domain import Domain
 from crescent.elicitation.stage import Elicit
 from crescent.voting.answer_stage import Answer
+from crescent.voting.contrast_stage import Contrast
 from crescent.voting.stage import Vote
+
+Loses = Literal["vote", "gold"] | None
+"""What decides which draws of a question lose: the `vote`, the `gold` answer, or nothing (None). A source without an
+attribute `judged_by` votes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class SourceContext:
     diversify: Diversify
     answer: Answer
     vote: Vote
+    contrast: Contrast
     earlier: tuple[Artifact, ...] = ()
 
 
@@ -57,11 +63,13 @@ class Source(Protocol):
         ...
 
     def label(self, context: SourceContext, questions: Artifact, checked: Artifact) -> Artifact:
-        """Returns pairs for the `checked` subset of `questions`, with a ballot for each question."""
+        """Returns pairs for the `checked` subset of `questions`, with a ballot for each question. Ends with
+        `context.contrast`, for objectives that learn from losing draws too; a no-op for others."""
         ...
 
 
 def answer_and_vote(context: SourceContext, checked: Artifact) -> Artifact:
-    """Draws several answers per question; the most frequent answer wins."""
+    """Draws several answers per question; the most frequent answer wins. Adds a response that lost, where wanted."""
     draws = context.do(context.answer, checked, until=context.vote)
-    return context.do(context.vote, checked, draws)
+    pairs = context.do(context.vote, checked, draws)
+    return context.do(context.contrast, pairs, draws)

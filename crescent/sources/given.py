@@ -5,10 +5,11 @@ file has them. Both are compared with the benchmarks like any other questions.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from crescent.core.errors import UserError
 from crescent.core.store import Artifact, internal
-from crescent.sources.context import SourceContext, answer_and_vote
+from crescent.sources.context import Loses, SourceContext, answer_and_vote
 from crescent.sources.given_rows import AUTO, Where
 from crescent.sources.given_stage import ReadPairs, ReadQuestions
 
@@ -55,6 +56,8 @@ class GivenQuestions:
 class GivenPairs:
     """`source=pairs`: the pairs of `data` go straight to training. `num_pairs` are used (None: all), in an order that
     `seed` decides."""
+
+    judged_by: ClassVar[Loses] = None
 
     name: str
     data: str

@@ -61,4 +61,5 @@ class SeedSet:
         """Pairs from `draws` draws for each of the `checked` subset of `questions`."""
         made = [context.do(context.answer, checked, until=FixedDraws(draws, keep))] if draws else []
         select = Select(keep, context.domain.answer, self.num_pairs, distinct, shares, draws)
-        return context.do(select, checked, *made, golds=questions)
+        pairs = context.do(select, checked, *made, golds=questions)
+        return context.do(context.contrast, pairs, *made) if keep == "right" else pairs

@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 
 from crescent.core.errors import UserError
 from crescent.core.store import Artifact, internal
-from crescent.sources.context import SourceContext, answer_and_vote
+from crescent.sources.context import Loses, SourceContext, answer_and_vote
 from crescent.sources.filter_by_gold_stage import Distinct
 from crescent.sources.rewrite_stage import Fobar, Rephrased, SelfVerification
 from crescent.sources.seed_set import SeedSet
@@ -20,9 +20,11 @@ METAMATH_KINDS = ("seed", "rephrased", "self_verification", "fobar")
 
 
 class Method(Protocol):
-    """How pairs are made from seeds. `numbers_only`: supports no other answer kind."""
+    """How pairs are made from seeds. `numbers_only`: supports no other answer kind. `judged_by`: what some draws of a
+    question lose to, see `Loses`."""
 
     numbers_only: ClassVar[bool]
+    judged_by: ClassVar[Loses]
 
     def ask(self, seeds: SeedSet, context: SourceContext) -> Artifact:
         """Returns the questions."""
@@ -54,6 +56,11 @@ class Seeded:
         """The file and the numbers."""
         return SeedSet(self.seeds, self.max_seeds, self.num_pairs, self.seed)
 
+    @property
+    def judged_by(self) -> Loses:
+        """As for its method; a method that does not say votes."""
+        return getattr(self.method, "judged_by", "vote")
+
     def check(self, kind: str) -> None:
         """Raises UserError if the answer kind is not supported, or a line of the file is invalid."""
         if self.method.numbers_only and kind != "number":
@@ -74,6 +81,7 @@ class SeedGold:
     """`source=seed_gold`: the seeds with their own worked solutions; the teacher writes nothing."""
 
     numbers_only: ClassVar[bool] = False
+    judged_by: ClassVar[Loses] = None
 
     def ask(self, seeds: SeedSet, context: SourceContext) -> Artifact:
         return seeds.ask(context)
@@ -92,6 +100,7 @@ class TeacherAnswers:
     """
 
     numbers_only: ClassVar[bool] = False
+    judged_by: ClassVar[Loses] = None
 
     def ask(self, seeds: SeedSet, context: SourceContext) -> Artifact:
         return seeds.ask(context)
@@ -111,6 +120,7 @@ class AnswerAugmentation:
     """
 
     numbers_only: ClassVar[bool] = False
+    judged_by: ClassVar[Loses] = "gold"
     draws: int
     distinct: Distinct
 
@@ -131,6 +141,7 @@ class Rephrase:
     rephrasings; the majority wins as in Crescent. The gold answers are not used."""
 
     numbers_only: ClassVar[bool] = False
+    judged_by: ClassVar[Loses] = "vote"
     per_seed: int
     rephrase: str
 
@@ -157,6 +168,7 @@ class MetaMath:
     """
 
     numbers_only: ClassVar[bool] = True
+    judged_by: ClassVar[Loses] = "gold"
     draws: int
     per_seed: int
     rephrase: str

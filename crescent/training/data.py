@@ -2,46 +2,58 @@
 
 In: `QAPair`s and a tokenizer. Out: `Example`s whose loss covers exactly the response and its end-of-turn token, and
 padded batches of them. Independent of the model and the order of training (see `batch_schedule.py`).
-
-Text is rendered and tokenised in one call of `apply_chat_template`; tokenising rendered text again with special tokens
-is how a sequence gets two BOS.
 """
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 
-from crescent.core.errors import UserError
 from crescent.core.records import QAPair
-from crescent.engines.spelling import spellable
-from crescent.engines.thoughts import Decoder
-from crescent.engines.turns import closing_tokens, end_of_turn
-from crescent.training.settings import Overlong, Reasoning
-from crescent.training.targets import Targets
+from crescent.training.encoding import Coded, Encoder
+from crescent.training.retention import NONE, Retention
+from crescent.training.settings import Overlong, Reasoning, TrainSettings
+from crescent.training.shots import behind_others
+from crescent.training.targets import Turns
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 IGNORED = -100
 """Label of a position without loss, as in torch's cross entropy."""
-_PROBE = [("a", "b")]
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One sequence. The first `prompt_tokens` ids carry no loss, all others do."""
+    """One sequence. The first `prompt_tokens` ids carry no loss, all others do. `rejected` is the sequence of the same
+    prompt with a losing response, if the objective contrasts the two; `weight` is how much that counts."""
 
     question_id: str
     ids: tuple[int, ...]
     prompt_tokens: int
+    rejected: "Example | None" = None
+    weight: float = 1.0
 
     @property
     def target_tokens(self) -> int:
-        """Number of ids that carry loss."""
+        """Number of ids of this sequence that carry loss."""
         return len(self.ids) - self.prompt_tokens
+
+    @property
+    def sequences(self) -> "tuple[Example, ...]":
+        """The sequences that are in memory together: this one, and the rejected one."""
+        return (self,) if self.rejected is None else (self, self.rejected)
+
+    @property
+    def longest(self) -> int:
+        """Number of ids of the longest of `sequences`."""
+        return max(len(one.ids) for one in self.sequences)
+
+    @property
+    def tokens(self) -> int:
+        """Number of ids in all `sequences`."""
+        return sum(len(one.ids) for one in self.sequences)
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -49,13 +61,14 @@ class Example:
         return (IGNORED,) * self.prompt_tokens + self.ids[self.prompt_tokens :]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Encoded:
     """The usable examples, and the question ids of pairs that were cut (`truncated`) or dropped.
 
     `too_long`: the pair is longer than `max_length`, or the prompt alone fills it so that no target would be left.
     `unsafe`: the text itself spells a control token of the template, such as an end of turn. `stripped` counts
-    responses whose thoughts are not targets, `unthinking` targets that begin with an empty thought.
+    responses whose thoughts are not targets, `unthinking` targets that begin with an empty thought, `with_shots`
+    examples behind other pairs.
     """
 
     examples: list[Example]
@@ -64,6 +77,22 @@ class Encoded:
     unsafe: list[str]
     stripped: int = 0
     unthinking: int = 0
+    with_shots: int = 0
+
+    def add(self, pair: QAPair, parts: Sequence[Coded]) -> bool:
+        """Adds a pair as an example (True), or to the list that says why it is none."""
+        self.stripped += parts[0].target.is_stripped
+        self.unthinking += parts[0].target.is_unthinking
+        faults = {part.fault for part in parts}
+        if "unsafe" in faults:
+            self.unsafe.append(pair.question_id)
+        elif "too long" in faults:
+            self.too_long.append(pair.question_id)
+        else:
+            if any(part.is_cut for part in parts):
+                self.truncated.append(pair.question_id)
+            self.examples.append(_example(pair, parts))
+        return faults == {None}
 
     @property
     def dropped(self) -> int:
@@ -77,43 +106,52 @@ def encode_pairs(
     max_length: int,
     overlong: Overlong = "drop",
     reasoning: Reasoning = "strip",
+    contrasts: bool = False,
+    retain: Retention = NONE,
+    seed: int = 0,
 ) -> Encoded:
-    """Returns examples in the order of `pairs`. Raises UserError if the template does not allow a loss mask.
+    """Returns examples in the order of `pairs`, with their losing responses if the objective `contrasts`, and some of
+    them behind other pairs if `retain` says so. Raises UserError if the template does not allow a loss mask.
 
-    A pair of more than `max_length` tokens is dropped, or with `overlong="cut"` trained on without its end, which
-    contains the answer.
+    A pair of which a response makes more than `max_length` tokens is dropped, or with `overlong="cut"` trained on
+    without its end, which contains the answer.
     """
-    made = Targets(tokenizer, reasoning)
-    targets = [made.of(pair.question, pair.response) for pair in pairs]
-    stripped, unthinking = sum(one.is_stripped for one in targets), sum(one.is_unthinking for one in targets)
-    encoded = Encoded([], [], [], [], stripped, unthinking)
-    ends = closing_tokens(tokenizer)
-    marks = Decoder(tokenizer).marks  # of thoughts: some targets contain more of them
-    special = ({*tokenizer.all_special_ids, *spellable(tokenizer)} - marks) | ends
-    normal = _counts(_render(tokenizer, _PROBE, whole=True)[0], special)
-    _check_one_bos(_render(tokenizer, _PROBE, whole=False)[0], tokenizer)
-    turns = [(pair.question, target.response) for pair, target in zip(pairs, targets, strict=True)]
-    prompts, wholes = _render(tokenizer, turns, whole=False), _render(tokenizer, turns, whole=True)
-    if end_of_turn(tokenizer) is None:
-        raise UserError(
-            "the chat template ends the assistant's turn without a special token, so the model would never learn to "
-            "stop. Choose another model, or fix its chat_template.jinja."
-        )
-    for pair, target, prompt, whole in zip(pairs, targets, prompts, wholes, strict=True):
-        if target.text is not None:
-            whole = list(tokenizer(target.text, add_special_tokens=False)["input_ids"])
-        if _counts(whole, special) != normal:
-            encoded.unsafe.append(pair.question_id)
-            continue
-        _check_prefix(prompt, whole, pair.question_id)
-        ids = _through_end_of_turn(whole, len(prompt), ends)
-        if len(prompt) >= max_length or (len(ids) > max_length and overlong == "drop"):
-            encoded.too_long.append(pair.question_id)
-            continue
-        if len(ids) > max_length:
-            encoded.truncated.append(pair.question_id)
-        encoded.examples.append(Example(pair.question_id, tuple(ids[:max_length]), len(prompt)))
+    encoder = Encoder(tokenizer, max_length, overlong, reasoning)
+
+    def coded(turns: Sequence[tuple[QAPair, Turns]]) -> Iterator[list[Coded]]:
+        """The winning response of each pair, and the losing one."""
+        chosen = encoder.encode([(*earlier, (pair.question, pair.response)) for pair, earlier in turns])
+        losing = [(*earlier, (pair.question, pair.rejected)) for pair, earlier in turns if contrasts and pair.rejected]
+        rejected = iter(encoder.encode(losing))
+        for (pair, _), one in zip(turns, chosen, strict=True):
+            yield [one, next(rejected)] if contrasts and pair.rejected else [one]
+
+    def behind(turns: Sequence[tuple[QAPair, Turns]]) -> list[Example | None]:
+        return [
+            None if any(one.fault or one.is_cut for one in parts) else _example(pair, parts)
+            for (pair, _), parts in zip(turns, coded(turns), strict=True)
+        ]
+
+    encoded, kept = Encoded([], [], [], []), list[QAPair]()
+    for pair, parts in zip(pairs, coded([(pair, ()) for pair in pairs]), strict=True):
+        if encoded.add(pair, parts):
+            kept.append(pair)
+    if retain.share > 0:
+        encoded.examples, encoded.with_shots = behind_others(encoded.examples, kept, retain, seed, behind)
     return encoded
+
+
+def encode_for(settings: TrainSettings, pairs: Sequence[QAPair], tokenizer: "PreTrainedTokenizerBase") -> Encoded:
+    """`encode_pairs` as these settings ask for it."""
+    return encode_pairs(
+        pairs, tokenizer, settings.max_length, settings.overlong, settings.reasoning, settings.objective.contrasts,
+        settings.retain, settings.seed,
+    )  # fmt: skip
+
+
+def _example(pair: QAPair, parts: Sequence[Coded]) -> Example:
+    won, *lost = (Example(pair.question_id, part.ids, part.prompt_tokens) for part in parts)
+    return replace(won, rejected=lost[0], weight=pair.margin) if lost else won
 
 
 def collate(
@@ -127,40 +165,3 @@ def collate(
     ids = torch.tensor([example.ids + (pad_id,) * (longest - len(example.ids)) for example in examples])
     labels = torch.tensor([example.labels + (IGNORED,) * (longest - len(example.ids)) for example in examples])
     return ids.to(device), labels.to(device)
-
-
-def _render(tokenizer: Any, turns: Sequence[tuple[str, str]], whole: bool) -> list[list[int]]:
-    """Token ids of the prompts, including the generation prompt, or of the whole conversations."""
-    chats = [
-        [{"role": "user", "content": question}, {"role": "assistant", "content": response}][: 2 if whole else 1]
-        for question, response in turns
-    ]
-    return tokenizer.apply_chat_template(chats, add_generation_prompt=not whole, tokenize=True, return_dict=True)[
-        "input_ids"
-    ]
-
-
-def _check_one_bos(ids: list[int], tokenizer: Any) -> None:
-    bos = tokenizer.bos_token_id
-    # Only the first two: a template may use its BOS to open each turn (SmolLM2 does).
-    if bos is not None and ids[:2] == [bos, bos]:
-        raise UserError("the chat template begins with two BOS tokens; remove one from the model's chat template")
-
-
-def _check_prefix(prompt: list[int], whole: list[int], question_id: str) -> None:
-    if whole[: len(prompt)] != prompt:
-        raise UserError(
-            f"the chat template does not continue its own generation prompt (question {question_id}), so a loss mask "
-            "cannot separate prompt and response. Choose another model, or fix its chat_template.jinja."
-        )
-
-
-def _counts(ids: list[int], special: set[int]) -> Counter[int]:
-    """Count of each special token: the same in every conversation unless the text spells one."""
-    return Counter(token for token in ids if token in special)
-
-
-def _through_end_of_turn(whole: list[int], start: int, ends: set[int]) -> list[int]:
-    """`whole` up to its last end-of-turn token. Templates put text after it that no model generates: a newline
-    (ChatML), or the next generation prompt (the first Llama 3)."""
-    return whole[: max(position for position in range(start, len(whole)) if whole[position] in ends) + 1]

@@ -28,9 +28,10 @@ from crescent.core.errors import UserError
 from crescent.engines.attention import needed_attention
 from crescent.engines.weights import Weights
 from crescent.training.batching import Packed
-from crescent.training.head import CHUNK_BYTES, is_large, summed_loss_in_chunks, vocabulary
+from crescent.training.head import CHUNK_BYTES, is_large, nats, values_in_chunks, vocabulary
 from crescent.training.methods import Full, QLora, autocast_adapters
 from crescent.training.settings import TrainSettings
+from crescent.training.step_loss import nats_and_divergence
 from crescent.training.wrapped import base_of
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ SIZES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The sequences to train on: number, mean length and maximum length in tokens."""
+    """The sequences to train on: number, mean length and maximum length in tokens. Two sequences that an objective
+    contrasts count as one of their joint length."""
 
     sequences: int
     mean_tokens: float
@@ -113,6 +115,8 @@ def estimate(
     steps = settings.epochs * math.ceil(corpus.sequences / settings.batch_size)
     seen = round(settings.epochs * corpus.sequences * corpus.mean_tokens)
     flops = seen * (6.0 * counts.matrices_trained + 4.0 * counts.matrices_frozen)
+    if settings.needs_reference:
+        flops += seen * 2.0 * counts.matrices_frozen
     return Estimate(
         weights // parts + whole, 0 if full else 4 * trained // parts, 4 * trained // parts, 8 * trained // parts,
         kept.layers, kept.rest, tokens, steps, seen, flops, trained,
@@ -121,7 +125,7 @@ def estimate(
 
 def _tokens_at_once(settings: TrainSettings, corpus: Corpus) -> int:
     share = min(math.ceil(settings.batch_size / settings.devices), corpus.sequences)
-    longest = min(corpus.longest, settings.max_length)
+    longest = min(corpus.longest, settings.max_length * settings.sequences)
     step = share * (corpus.mean_tokens if isinstance(settings.batching, Packed) else longest)
     return max(longest, min(settings.micro_batch_tokens, math.ceil(step)))
 
@@ -215,8 +219,14 @@ def _kept(model: Any, settings: TrainSettings, tokens: int, mean: float, precisi
     numbers = rows * length * vocabulary(model)
     half_precision = torch.autocast("cpu", torch.bfloat16, enabled=half)
     with _tally(model, layers) as kept, half_precision, autocast_adapters(model, precision):
-        if is_large(model, rows * length):
-            summed_loss_in_chunks(model, inputs, lambda hidden: hidden.flatten(0, 1), targets)
+        if settings.retain.weight > 0:
+            beside = torch.zeros(rows * length, base.config.get_text_config().hidden_size, dtype=base.dtype)
+            values_in_chunks(model, inputs, lambda hidden: hidden.flatten(0, 1), targets, nats_and_divergence, beside)
+            numbers = min(numbers, CHUNK_BYTES // 4)
+            # as below, and of the reference: logits twice, their logarithms, probabilities, differences
+            flowing = numbers * (8 + size) + numbers * (16 + size) + beside.nbytes
+        elif is_large(model, rows * length):
+            values_in_chunks(model, inputs, lambda hidden: hidden.flatten(0, 1), targets, nats)
             numbers = CHUNK_BYTES // 4
             flowing = numbers * (8 + size)  # of a chunk that is computed again: logits, their logarithms as well
         else:

@@ -46,7 +46,7 @@ def fitted(settings: TrainSettings, weights: Weights, examples: "Sequence[Exampl
 
     device = training_device()
     free = free_bytes(torch.device(device)) // (settings.devices if device == "cpu" else 1)  # they share a machine's
-    folder, lengths = local_folder(weights), [len(example.ids) for example in examples]
+    folder, lengths = local_folder(weights), [example.tokens for example in examples]
     config, parameters = AutoConfig.from_pretrained(folder), number_count(folder)
     with console.working("estimating the memory of training"):
         settings, about = fit(settings, config, parameters, lengths, device, weights.dtype, free)
@@ -91,5 +91,6 @@ def _is_small(settings: TrainSettings, config: "PretrainedConfig", parameters: i
     """True if even a rough upper bound fits. The estimate itself takes seconds."""
     text = config.get_text_config()
     tokens = min(settings.micro_batch_tokens, settings.batch_size * corpus.longest)
-    per_token = text.num_hidden_layers * text.hidden_size * _BYTES_A_NUMBER + text.vocab_size * _BYTES_A_LOGIT
+    logits = 3 if settings.retain.weight > 0 else 1  # those of the reference as well, and the divergence
+    per_token = text.num_hidden_layers * text.hidden_size * _BYTES_A_NUMBER + text.vocab_size * _BYTES_A_LOGIT * logits
     return max(tokens, corpus.longest) * per_token + parameters * _BYTES_A_PARAMETER <= room

@@ -33,6 +33,11 @@ WHOLE_MODELS = (
     UsualRate(float("inf"), 2e-6, "Tülu 3 70B (arXiv 2411.15124)"),
 )
 
+PREFERENCES = (
+    UsualRate(10e6, 2e-4, "ours, for the organism: that of objective=sft"),
+    UsualRate(float("inf"), 5e-6, "Zephyr-7B DPO with QLoRA (alignment-handbook)"),
+)
+
 
 def usual_rate(table: Sequence[UsualRate], parameters: int) -> UsualRate:
     """The rate of `table` for a model of `parameters` parameters."""

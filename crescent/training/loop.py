@@ -54,7 +54,7 @@ def train(
     Raises ValueError or MemoryError with a suggested fix; signals end the run.
     """
     say = say or console.say
-    lengths = [len(example.ids) for example in examples]
+    lengths = [example.tokens for example in examples]
     steps = plan_steps(lengths, settings.batch_size, settings.epochs, settings.seed, settings.batching.pool_batches)
     module = TrainingModule(model, settings, len(steps), pad_id, say, team)
     fault = checkpoint.restore(folder, module)
@@ -137,7 +137,7 @@ class Watch(pl.Callback):
 
 
 def _metrics(step: TrainStep) -> dict[str, float]:
-    return {"loss": step.loss, "learning_rate": step.learning_rate, "epoch": step.epoch}
+    return {"loss": step.loss, "learning_rate": step.learning_rate, "epoch": step.epoch, **(step.metrics or {})}
 
 
 def _trainer(settings: TrainSettings, folder: Path, watch: Watch, team: Team) -> pl.Trainer:

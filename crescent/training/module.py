@@ -4,9 +4,9 @@ In: a model, settings, and one `Batch` per optimiser step. Out: trained weights 
 file, and a step depends on the past only through weights and optimiser, so a run can resume at any step.
 
 Optimisation is manual: Lightning's accumulation averages the means of micro-batches, which gives a short response's
-tokens more weight than a long one's. Here the loss is the sum over target tokens divided by their number in the whole
-step, over all micro-batches and all processes. Gradients are summed over processes once per step, after the last
-micro-batch, so each process may split its share to fit its memory.
+tokens more weight than a long one's. Here a step's loss is a sum divided by a size of the whole step (with
+objective=sft its number of target tokens), over all micro-batches and all processes. Gradients are summed over
+processes once per step, after the last micro-batch, so each process may split its share to fit its memory.
 """
 
 import math
@@ -25,6 +25,7 @@ from crescent.training.data import Example
 from crescent.training.schedule import rate_factor
 from crescent.training.settings import TrainSettings
 from crescent.training.sharding import shard
+from crescent.training.step_loss import Sizes, StepLoss
 from crescent.training.team import ALONE, Team, full_tensor, shard_like
 
 
@@ -72,6 +73,7 @@ class TrainingModule(pl.LightningModule):
         self.micro_batch_tokens = settings.micro_batch_tokens
         self.stopping = False
         self.layout = settings.batching.layout()
+        self._loss = StepLoss(settings.objective, settings.retain.weight, self.layout, pad_id)
         self._settings, self._steps, self._pad_id, self._say, self._team = settings, steps, pad_id, say, team
 
     def trained_parameters(self) -> dict[str, torch.nn.Parameter]:
@@ -104,13 +106,13 @@ class TrainingModule(pl.LightningModule):
         settings, optimizer = self._settings, self.optimizers()
         assert not isinstance(optimizer, list)
         if batch_idx == 0:
-            self.layout.check(self.model, batch.examples, self.micro_batch_tokens)
+            self.layout.check(self.model, batch.examples, self.micro_batch_tokens, settings.retain.weight > 0)
         rate = settings.resolved_rate * rate_factor(
             batch.number - 1, self._steps, settings.warmup_ratio, settings.schedule
         )
         for group in optimizer.param_groups:
             group["lr"] = rate
-        loss = self._gradients(batch)
+        loss, *metrics = self._gradients(batch)
         norm = torch.nn.utils.clip_grad_norm_(self.trained_parameters().values(), settings.max_grad_norm)
         self.grad_norm = float(full_tensor(norm))
         if not math.isfinite(self.grad_norm):
@@ -120,29 +122,29 @@ class TrainingModule(pl.LightningModule):
             )
         optimizer.step()
         optimizer.zero_grad()
-        targets = sum(example.target_tokens for example in batch.examples)
-        self.curve.append(TrainStep(batch.number, batch.epoch, round(loss, 6), round(rate, 12), targets))
+        targets = sum(one.target_tokens for example in batch.examples for one in example.sequences)
+        figures = {name: round(value, 6) for name, value in zip(self._loss.names, metrics, strict=True)} or None
+        self.curve.append(TrainStep(batch.number, batch.epoch, round(loss, 6), round(rate, 12), targets, figures))
 
-    def _gradients(self, batch: Batch) -> float:
-        """Computes the step's gradients and returns its loss, both summed over the team."""
-        targets = sum(example.target_tokens for example in batch.examples)
-        loss = self._own_gradients(batch, targets)
+    def _gradients(self, batch: Batch) -> list[float]:
+        """Computes the step's gradients; returns its loss and metrics. All are summed over the team."""
+        shares = self._own_gradients(batch, self._loss.sizes(batch.examples))
         self._team.add_up_gradients(self.trained_parameters().values())
         if self._team.size == 1:
-            return loss
+            return shares
         asked = float(self._team.asked.is_set())
-        sums = self._team.add_up(torch.tensor([loss, asked], dtype=torch.float64, device=self.device))
-        self.stopping = bool(sums[1] > 0)
-        return float(sums[0])
+        sums = self._team.add_up(torch.tensor([*shares, asked], dtype=torch.float64, device=self.device)).tolist()
+        self.stopping = sums.pop() > 0
+        return sums
 
-    def _own_gradients(self, batch: Batch, targets: int) -> float:
+    def _own_gradients(self, batch: Batch, sizes: Sizes) -> list[float]:
         """The same for this process's share; micro-batches are made smaller until they fit in memory."""
         examples = self._team.share(batch.examples)
         while True:
             # dropout depends only on the step and the process
             torch.manual_seed(self._settings.seed * 1_000_003 + batch.number + 1_000_000_007 * self._team.rank)
             try:
-                return self._accumulate(self._groups(batch, examples), targets)
+                return self._accumulate(self._groups(batch, examples), sizes)
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -158,34 +160,35 @@ class TrainingModule(pl.LightningModule):
             groups += [[] for _ in range(most - len(groups))]
         return groups
 
-    def _accumulate(self, groups: Sequence[Sequence[Example]], targets: int) -> float:
-        total = torch.zeros((), device=self.device)
+    def _accumulate(self, groups: Sequence[Sequence[Example]], sizes: Sizes) -> list[float]:
+        total = torch.zeros(1 + len(self._loss.names), device=self.device)
         # Lightning's wrapper would synchronise after each backward pass, the same number of times in every process
         alone = self.trainer.model.no_sync() if self._team.size > 1 and not self._team.shards_weights else nullcontext()  # type: ignore[union-attr,operator]
         with alone:
             for group in groups:
-                loss = self._loss_of(group) / targets
-                self.manual_backward(loss * self._team.size if self._team.shards_weights else loss)
-                total += loss.detach()
-        return float(total)
+                shares = self._shares_of(group, sizes)
+                self.manual_backward(shares[0] * self._team.size if self._team.shards_weights else shares[0])
+                total += shares.detach()
+        return total.tolist()
 
-    def _loss_of(self, group: Sequence[Example]) -> torch.Tensor:
+    def _shares_of(self, group: Sequence[Example], sizes: Sizes) -> torch.Tensor:
         if group:
-            return self.summed_loss(group)
+            return self.shares(group, sizes)
         idle = Example("", (self._pad_id, self._pad_id), 1)  # a dummy pass, to keep step with the other processes
-        return self.summed_loss([idle]) * 0
+        return self.shares([idle], sizes) * 0
 
-    def summed_loss(self, examples: Sequence[Example]) -> torch.Tensor:
-        """Nats, summed over the target tokens of `examples`; a scalar."""
-        return self.layout.summed_loss(self.model, examples, self._pad_id, self.device)
+    def shares(self, examples: Sequence[Example], sizes: Sizes) -> torch.Tensor:
+        """The loss and the metrics of `examples`, as shares of a step of these sizes: see `StepLoss`."""
+        return self._loss.share(self.model, examples, sizes, self.device)
 
     def _smaller(self, examples: Sequence[Example], error: Exception) -> int:
         """Half of what was in memory. Raises OutOfMemory if that was one sequence, or if other processes would wait."""
         largest = max(self.layout.groups(examples, self.micro_batch_tokens), key=_tokens)
-        longest = max(len(example.ids) for example in examples)
+        longest = max(example.longest for example in examples)
         if len(largest) == 1:
+            what = "one sequence" if largest[0].rejected is None else "one pair of sequences"
             raise OutOfMemory(
-                f"out of memory with one sequence of {longest} tokens. Lower train.max_length, set "
+                f"out of memory with {what} of {longest} tokens. Lower train.max_length, set "
                 "train.gradient_checkpointing=true, or use a smaller model"
             ) from error
         if self._team.shards_weights:
@@ -206,7 +209,8 @@ class TrainingModule(pl.LightningModule):
 
 def _tokens(examples: Sequence[Example]) -> int:
     """Size including padding: never less than what is in memory."""
-    return max((len(example.ids) for example in examples), default=0) * len(examples)
+    rows = sum(len(example.sequences) for example in examples)
+    return max((example.longest for example in examples), default=0) * rows
 
 
 def _load(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

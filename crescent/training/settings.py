@@ -7,6 +7,7 @@ Loads neither torch nor a model library.
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from crescent.core.errors import UserError
 from crescent.core.seed import MAX_SEED
 from crescent.core.store import not_in_key, omit_from_key_at
 from crescent.engines.model_files import local_folder, number_count
@@ -16,6 +17,8 @@ from crescent.training.checks import is_real, is_whole, require
 from crescent.training.kernels import Kernels, check_kernels
 from crescent.training.learning_rates import UsualRate, readable, usual_rate, warning
 from crescent.training.methods import Full, Lora, QLora
+from crescent.training.objective import SFT, Objective
+from crescent.training.retention import NONE, Retention
 from crescent.training.schedule import SCHEDULES
 from crescent.training.team import Strategy, check_team
 
@@ -35,7 +38,8 @@ class TrainSettings:
 
     `micro_batch_tokens` is how many tokens are in memory at once on each device, including padding. Gradients do not
     depend on it, or on `devices`, beyond float noise (with dropout above 0 it also affects the dropout masks).
-    `warmup_ratio` is a share of all steps. `learning_rate` "auto" is the usual rate of the method for the model's size.
+    `warmup_ratio` is a share of all steps. `learning_rate` "auto" is the usual rate of the method (or the
+    objective) for the model's size.
     """
 
     method: Lora | QLora | Full
@@ -59,6 +63,8 @@ class TrainSettings:
     gradient_checkpointing: bool = not_in_key(default=False)
     devices: int = not_in_key(default=1)
     strategy: Strategy = not_in_key(default="ddp")
+    objective: Objective = omit_from_key_at(SFT, internal=True)
+    retain: Retention = omit_from_key_at(NONE, internal=True)
 
     def __post_init__(self) -> None:
         wanted = "a node whose _target_ is a training method, as in conf/train"
@@ -80,6 +86,12 @@ class TrainSettings:
         require(self.overlong in get_args(Overlong), "overlong", self.overlong, ", ".join(get_args(Overlong)))
         require(self.reasoning in get_args(Reasoning), "reasoning", self.reasoning, ", ".join(get_args(Reasoning)))
         require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
+        if self.needs_reference and isinstance(self.method, Full):
+            choice = f"objective={self.objective.name}" if self.objective.contrasts else f"retain={self.retain.name}"
+            raise UserError(
+                f"{choice} compares the model with itself before training, which is the model without its adapter: use "
+                "train=lora or train=qlora instead of train=full"
+            )
         if self.devices > 1 and self.strategy == "fsdp":
             wanted = "lora or full with train.strategy=fsdp: 4-bit weights cannot be sharded (use strategy=ddp)"
             require(not isinstance(self.method, QLora), "name", self.name, wanted)
@@ -104,7 +116,7 @@ class TrainSettings:
     def usual_rate(self, weights: Weights) -> tuple[UsualRate, int]:
         """The usual learning rate for these weights, and their number of parameters. Reads the headers of files."""
         parameters = number_count(local_folder(weights))
-        return usual_rate(self.method.usual_rates, parameters), parameters
+        return usual_rate(self.objective.usual_rates or self.method.usual_rates, parameters), parameters
 
     def about_learning_rate(self, weights: Weights) -> str | None:
         """Describes the choice of `auto`, or warns that the chosen rate is far above the usual one; None if neither
@@ -119,6 +131,16 @@ class TrainSettings:
         """The learning rate of resolved settings."""
         assert not isinstance(self.learning_rate, str), "settings are resolved before training"
         return self.learning_rate
+
+    @property
+    def sequences(self) -> int:
+        """The number of sequences of an example, which are in memory together."""
+        return 2 if self.objective.contrasts else 1
+
+    @property
+    def needs_reference(self) -> bool:
+        """True if each step also runs the model as it was before training."""
+        return self.objective.contrasts or self.retain.weight > 0
 
     @property
     def _is_auto(self) -> bool:

@@ -100,14 +100,16 @@ def _build(
 
     from crescent.engines.weights import load_tokenizer
     from crescent.training.checkpoint import load_result
-    from crescent.training.data import encode_pairs
+    from crescent.training.data import encode_for
     from crescent.training.fitting import fitted
     from crescent.training.launch import launch
     from crescent.training.loop import train
     from crescent.training.team import ALONE
 
     tokenizer = load_tokenizer(weights)
-    encoded = encode_pairs(pairs, tokenizer, settings.max_length, settings.overlong, settings.reasoning)
+    learned = settings.objective.select(pairs)
+    _say_selected(pairs, learned, settings, console)
+    encoded = encode_for(settings, learned, tokenizer)
     _say_counts(encoded, settings, console)
     settings = fitted(settings, weights, encoded.examples, console)
     if settings.devices > 1:
@@ -121,7 +123,7 @@ def _build(
         steps = train(model, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
     files = settings.method.save(model, tokenizer, weights, work)
     info = {
-        "pairs": len(pairs),
+        "pairs": len(learned),
         "steps": len(steps),
         "target_tokens": sum(step.target_tokens for step in steps),
         "truncated": len(encoded.truncated),
@@ -129,11 +131,24 @@ def _build(
         "learning_rate": settings.learning_rate,
         "final_loss": round(_final_loss(steps), 4),
     }
+    if settings.retain.share > 0:
+        info["with_shots"] = encoded.with_shots
     del model
     gc.collect()  # Lightning's trainer and the module refer to each other
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return Outcome(records=steps, info=info, files=files)
+
+
+def _say_selected(
+    pairs: Sequence[QAPair], learned: Sequence[QAPair], settings: TrainSettings, console: Console
+) -> None:
+    if settings.objective.contrasts:
+        lost = sum(pair.rejected is not None for pair in learned)
+        console.say(
+            f"objective={settings.objective.name}: {counted(lost, 'pair')} with a response that lost the vote, "
+            f"{len(learned) - lost} without, {len(pairs) - len(learned)} left out"
+        )
 
 
 def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -> None:
@@ -154,12 +169,14 @@ def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -
             f"{targets} with an empty thought, as in the chat template: the model learns to answer without thinking "
             "(train.reasoning=keep trains on thoughts where responses have them)"
         )
+    if settings.retain.share > 0:
+        console.say(f"{counted(encoded.with_shots, 'pair')} behind up to {settings.retain.shots} others (retain=shots)")
     if not encoded.examples:
         raise UserError(
             f"none of the {encoded.dropped} pairs can be trained on: {len(encoded.too_long)} are longer than {limit} "
             f"(raise it), {len(encoded.unsafe)} spell control tokens of the chat template."
         )
-    targets = sum(example.target_tokens for example in encoded.examples)
+    targets = sum(one.target_tokens for example in encoded.examples for one in example.sequences)
     pairs, epochs = counted(len(encoded.examples), "pair"), counted(settings.epochs, "epoch")
     console.say(f"{pairs}, {counted(targets, 'target token')} an epoch, {epochs}")
 

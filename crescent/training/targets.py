@@ -11,6 +11,7 @@ should write after that prompt:
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _EMPTY = re.compile(rf"(?:{OPENING})\s*(?:{CLOSING})\s*\Z", re.IGNORECASE)
+
+
+Turns = Sequence[tuple[str, str]]
+"""Questions with their answers, without thoughts, as templates expect them of earlier turns."""
+
+
+def conversation(turns: Turns) -> list[dict[str, str]]:
+    """The messages of a chat template."""
+    roles = ("user", "assistant")
+    return [{"role": role, "content": text} for turn in turns for role, text in zip(roles, turn, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +54,28 @@ class Targets:
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", reasoning: Reasoning) -> None:
         self._tokenizer, self._keeps = tokenizer, reasoning == "keep"
-        self._opened = open_thought(self._prompt("How many?"))
+        self._opened = open_thought(self._prompt([("How many?", "")]))
         self._behind = text_behind_answer(tokenizer) or ""
         self._is_unthinking = bool(self._opened) or bool(_EMPTY.search(text_before_answer(tokenizer)))
 
-    def of(self, question: str, response: str) -> Target:
-        """Returns the target of a pair."""
+    def of(self, question: str, response: str, earlier: Turns = ()) -> Target:
+        """Returns the target of a pair after `earlier` turns."""
         parts = split_thoughts(response)
         has_thought = parts.answer != response
+        prompt = [*earlier, (question, "")]
         if has_thought and self._keeps:
-            return Target(response, self._whole(question, self._continued(response)), False, False)
+            return Target(response, self._whole(prompt, self._continued(response)), False, False)
         answer = parts.answer.strip() if has_thought else response
-        text = self._whole(question, close_thought(self._opened) + answer) if self._opened else None
+        text = self._whole(prompt, close_thought(self._opened) + answer) if self._opened else None
         return Target(answer, text, has_thought, self._is_unthinking)
 
-    def _whole(self, question: str, completion: str) -> str:
-        return self._prompt(question) + completion + self._behind
+    def _whole(self, turns: Turns, completion: str) -> str:
+        return self._prompt(turns) + completion + self._behind
 
-    def _prompt(self, question: str) -> str:
+    def _prompt(self, turns: Turns) -> str:
         tokenizer: Any = self._tokenizer
-        turn = [{"role": "user", "content": question}]
-        return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+        chat = conversation(turns)[:-1]
+        return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
 
     def _continued(self, response: str) -> str:
         """The part of the response that is not in the prompt already."""

@@ -24,3 +24,13 @@ def without_dropout(model: Any) -> Iterator[None]:
     finally:
         for part, mode in modes.items():
             part.training = mode
+
+
+@contextmanager
+def as_before_training(model: Any) -> Iterator[None]:
+    """Inside the context `model`, which has an adapter, is the reference: the adapter is off, there is no dropout, and
+    nothing is recorded for gradients."""
+    import torch
+
+    with torch.no_grad(), without_dropout(model), model.disable_adapter():
+        yield

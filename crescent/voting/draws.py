@@ -1,11 +1,11 @@
-"""The draws of a list of questions, and the rule for how many each needs."""
+"""The draws of a list of questions, the rule for how many each needs, and how they voted."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from crescent.core.records import Solution
-from crescent.core.store import Store
+from crescent.core.records import BALLOTS, Ballot, Solution, decode_lines
+from crescent.core.store import Artifact, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +58,9 @@ class FixedDraws:
     def wanted(self, store: Store) -> Callable[[Sequence[Solution]], int]:
         """The number still missing."""
         return lambda solutions: self.draws - len(solutions)
+
+
+def read_ballots(pairs: Artifact) -> list[Ballot]:
+    """The vote on each question, in the order of the questions."""
+    with open(pairs.path / BALLOTS, encoding="utf-8") as lines:
+        return list(decode_lines(Ballot, lines))

@@ -16,7 +16,7 @@ from crescent.answers import extract
 from crescent.answers.symbolic import SymbolicEquality
 from crescent.answers.thoughts import ending
 from crescent.core.context import Stage, StageContext
-from crescent.core.records import BALLOTS, Ballot, QAPair, Question, Solution, decode_lines, encode
+from crescent.core.records import BALLOTS, Ballot, QAPair, Question, Solution, encode
 from crescent.core.store import Artifact, Outcome, Store
 from crescent.engines import unfinished
 from crescent.voting.draws import Draws
@@ -82,12 +82,6 @@ class Vote(Stage):
 
     def _answers(self, solutions: Sequence[Solution]) -> list[str | None]:
         return [extract(draw.text, self.kind) if draw.finish_reason == "stop" else None for draw in solutions]
-
-
-def read_ballots(pairs: Artifact) -> list[Ballot]:
-    """The vote on each question, in the order of the questions."""
-    with open(pairs.path / BALLOTS, encoding="utf-8") as lines:
-        return list(decode_lines(Ballot, lines))
 
 
 def _ballot(question: Question, answers: Sequence[str | None], verdict: Verdict) -> Ballot:

@@ -17,6 +17,7 @@ from crescent.engines.transformers.continuous import why_not
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights, load
 from crescent.training.data import Example
+from crescent.training.head import nats
 from crescent.training.layouts import PackedLayout, PaddedLayout
 from crescent.training.methods import Lora
 from crescent.training.packing import packed_attention
@@ -68,10 +69,10 @@ def test_a_soft_capped_model_is_loaded_with_its_cap(gemma: Weights, capped: Any,
 
 def test_a_soft_capped_model_is_trained_with_its_cap_in_both_layouts(gemma: Weights, capped: Any) -> None:
     model, _ = Lora(rank=2, alpha=4, dropout=0.0, target_modules="all-linear").load(gemma)  # B is 0: the plain model
-    expected = PaddedLayout().summed_loss(capped, EXAMPLES, 2, "cpu")
-    torch.testing.assert_close(PaddedLayout().summed_loss(model, EXAMPLES, 2, "cpu"), expected)
+    expected = PaddedLayout().values(capped, EXAMPLES, 2, "cpu", nats).sum()
+    torch.testing.assert_close(PaddedLayout().values(model, EXAMPLES, 2, "cpu", nats).sum(), expected)
     with packed_attention(model):
-        torch.testing.assert_close(PackedLayout().summed_loss(model, EXAMPLES, 2, "cpu"), expected)
+        torch.testing.assert_close(PackedLayout().values(model, EXAMPLES, 2, "cpu", nats).sum(), expected)
 
 
 def test_padded_batches_write_what_a_soft_capped_model_writes_alone(gemma: Weights, capped: Any) -> None:
@@ -111,4 +112,4 @@ def test_sinks_are_decoded_with_and_packing_refuses_them() -> None:
     ).eval()
     assert model.config._attn_implementation == "eager" and not is_supported(model)  # eager has sinks, blocks have not
     with packed_attention(model), pytest.raises(ValueError, match=r"sinks.*choose train/batching=grouped"):
-        PackedLayout().summed_loss(model, EXAMPLES, 2, "cpu")
+        PackedLayout().values(model, EXAMPLES, 2, "cpu", nats).sum()

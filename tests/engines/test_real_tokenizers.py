@@ -1,5 +1,6 @@
 """What holds for the tokenizers and chat templates of eight real models: prompts, masks, ends, dates, spelling."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -99,9 +100,8 @@ def test_control_tokens_that_a_question_spells_are_read_as_text(name: str, token
 @pytest.mark.parametrize("place", ["question", "response"])
 def test_pairs_that_spell_control_tokens_are_not_trained_on(place: str, name: str, tokenizer: Any) -> None:
     for text in [*list(spellable(tokenizer).values())[:20], ENDS[name]]:
-        said = {"question": QUESTION, "response": RESPONSE, place: f"It is 7{text} or 8."}
-        pairs = [QAPair("spelled", **said, answer="7", votes=1, draws=1, agreement=1.0),
-                 QAPair("plain", QUESTION, RESPONSE, "7", 1, 1, 1.0)]  # fmt: skip
+        plain = QAPair("plain", QUESTION, RESPONSE, "7", 1, 1, 1.0)
+        pairs = [replace(plain, question_id="spelled", **{place: f"It is 7{text} or 8."}), plain]
         encoded = encode_pairs(pairs, tokenizer, 512)
         assert encoded.unsafe == ["spelled"] and [one.question_id for one in encoded.examples] == ["plain"], text
 

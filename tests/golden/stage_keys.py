@@ -47,7 +47,7 @@ def keys(made: Experiment) -> dict[str, str]:
     stages = made.stages()
     engine = engine_key(made.engine, "teacher")
     models = ModelKeys(engine, "embedder")
-    finetune = replace(stages.finetune, settings=replace(made.train, precision="32-true"))
+    finetune = replace(stages.finetune, settings=replace(made.training, precision="32-true"))
     return {
         "engine": engine,
         "scoring": engine_key(made.scoring, "student"),

@@ -79,3 +79,10 @@ def test_numbers_of_pairs_share_a_selection_and_selections_share_the_vote() -> N
     )
     assert {item.units for item in jobs[0] if item.stage == "select"} == {80}
     assert keys("select", jobs[0]) < keys("select", jobs[3])
+
+
+def test_objectives_and_retention_share_all_draws_and_need_a_training_each() -> None:
+    jobs = [of(f"objective={goal}", f"retain={way}") for goal in ("sft", "dpo") for way in ("none", "shots", "anchor")]
+    keys = {stage: {one.key for job in jobs for one in job if one.stage == stage} for stage in ("answer", "contrast")}
+    assert len(keys["answer"]) == len(keys["contrast"]) == 1
+    assert shared(jobs).startswith("6 jobs have 1 stream of questions, 1 pool, 1 ledger of draws, 6 trainings;")

@@ -8,8 +8,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig
 
-from crescent.training import head
+from crescent.training import head, layouts
 from crescent.training.data import Example
+from crescent.training.head import nats
 from crescent.training.layouts import Layout, PackedLayout, PaddedLayout
 
 EXAMPLES = [
@@ -36,17 +37,20 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Chunks of three positions; yields the sizes of those that went through the head."""
     monkeypatch.setattr(head, "CHUNK_BYTES", 3 * 64 * 4)
     sizes: list[int] = []
-    loss = head._loss
-    monkeypatch.setattr(
-        head, "_loss", lambda logits, vectors, targets: sizes.append(len(targets)) or loss(logits, vectors, targets)
-    )
+    values = head._values
+
+    def watched(*given: Any) -> torch.Tensor:
+        sizes.append(len(given[4]))
+        return values(*given)
+
+    monkeypatch.setattr(head, "_values", watched)
     yield sizes
 
 
 def gradients(model: Any, layout: Layout) -> tuple[float, dict[str, torch.Tensor]]:
     model.zero_grad()
     with layout.prepare(model):
-        loss = layout.summed_loss(model, EXAMPLES, 0, "cpu")
+        loss = layout.values(model, EXAMPLES, 0, "cpu", nats).sum()
         loss.backward()
     return loss.item(), {name: value.grad.clone() for name, value in model.named_parameters()}
 
@@ -73,22 +77,23 @@ def test_chunks_give_the_loss_and_the_gradients_of_one_piece(
 def test_a_model_that_caps_its_logits_behind_the_head_keeps_them_in_one_piece(small_chunks: list[int]) -> None:
     capped = model_of(Gemma2Config(**SIZES, head_dim=8, final_logit_softcapping=0.1), "eager")
     torch.nn.init.normal_(capped.lm_head.weight, std=3.0)
-    expected = PaddedLayout().summed_loss(capped, EXAMPLES, 0, "cpu")
+    expected = PaddedLayout().values(capped, EXAMPLES, 0, "cpu", nats).sum()
     layout = PaddedLayout()
     layout.check(capped, EXAMPLES, 1000)
     small_chunks.clear()
-    assert layout.summed_loss(capped, EXAMPLES, 0, "cpu").equal(expected) and not small_chunks
+    assert layout.values(capped, EXAMPLES, 0, "cpu", nats).sum().equal(expected) and not small_chunks
 
 
 def test_small_logits_stay_in_one_piece_and_are_not_tried(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head, "summed_loss_in_chunks", None)  # would raise
+    monkeypatch.setattr(layouts, "values_in_chunks", None)  # would raise
     layout = PaddedLayout()
     layout.check(model, EXAMPLES, 1000)
-    assert layout.summed_loss(model, EXAMPLES, 0, "cpu").item() > 0
+    assert layout.values(model, EXAMPLES, 0, "cpu", nats).sum().item() > 0
 
 
 def test_the_head_is_whole_again_after_a_failure(model: Any, small_chunks: list[int]) -> None:
     forward = model.lm_head.forward
     with pytest.raises(ZeroDivisionError):
-        head.summed_loss_in_chunks(model, {"input_ids": torch.ones(1, 4).long()}, lambda _: 1 // 0, torch.ones(3))  # type: ignore[arg-type,return-value]
+        inputs = {"input_ids": torch.ones(1, 4).long()}
+        head.values_in_chunks(model, inputs, lambda hidden: hidden[1 // 0], torch.ones(3), nats)
     assert model.lm_head.forward == forward

@@ -19,6 +19,7 @@ from crescent.training.loop import train
 from crescent.training.methods import Full, Lora, QLora
 from crescent.training.module import TrainingModule
 from crescent.training.settings import TrainSettings
+from crescent.training.step_loss import Sizes
 
 ORGANISM = Weights("organism", str(Path(crescent.__file__).parent / "organism" / "weights" / "organism"))
 SETTINGS = TrainSettings(
@@ -62,7 +63,9 @@ def test_what_was_learned_in_four_bits_serves_the_whole_weights(tmp_path: Path) 
     QLORA.save(model, tokenizer, ORGANISM, tmp_path)
     plain: Any = load(ORGANISM, "cpu")[0]
     merged: Any = load(QLORA.trained(ORGANISM, tmp_path, "key"), "cpu")[0]
-    losses = [TrainingModule(m, SETTINGS, 1, 0, print).summed_loss(examples()[:1]).item() for m in (plain, merged)]
+    losses = [
+        TrainingModule(m, SETTINGS, 1, 0, print).shares(examples()[:1], Sizes(1, 1, 1)).item() for m in (plain, merged)
+    ]
     assert losses[1] < 0.7 * losses[0]
 
 

@@ -17,6 +17,7 @@ from crescent.training.loop import train
 from crescent.training.methods import Full, Lora
 from crescent.training.module import Batch, TrainingModule
 from crescent.training.settings import TrainSettings
+from crescent.training.step_loss import Sizes
 
 SETTINGS = TrainSettings(
     name="lora", method=Lora(rank=4, alpha=8, dropout=0.0, target_modules="all-linear"), learning_rate=0.01, epochs=1,
@@ -66,7 +67,8 @@ def test_the_loss_is_the_sum_over_target_tokens(kind: str, request: pytest.Fixtu
         ids = torch.tensor([example.ids])
         logits = model(input_ids=ids).logits[0, example.prompt_tokens - 1 : -1]
         expected += cross_entropy(logits, ids[0, example.prompt_tokens :], reduction="sum")
-    torch.testing.assert_close(TrainingModule(model, SETTINGS, 1, PAD, print).summed_loss(EXAMPLES), expected)
+    [found] = TrainingModule(model, SETTINGS, 1, PAD, print).shares(EXAMPLES, Sizes(1, 1, 1))
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("tokens", [1, 40, 80])
@@ -94,15 +96,15 @@ def test_norms_and_biases_are_not_decayed(tiny_qwen: Path) -> None:
 def test_running_out_of_memory_halves_the_micro_batch_and_goes_on(
     tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    full, model = TrainingModule.summed_loss, load(tiny_llama)
+    full, model = TrainingModule.shares, load(tiny_llama)
 
-    def short_of_memory(module: TrainingModule, examples: list[Example]) -> torch.Tensor:
+    def short_of_memory(module: TrainingModule, examples: list[Example], sizes: Sizes) -> torch.Tensor:
         if len(examples) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return full(module, examples)
+        return full(module, examples, sizes)
 
     expected = trained(tiny_llama, tmp_path / "enough", SETTINGS)
-    monkeypatch.setattr(TrainingModule, "summed_loss", short_of_memory)
+    monkeypatch.setattr(TrainingModule, "shares", short_of_memory)
     train(model, EXAMPLES, PAD, SETTINGS, tmp_path, Console())
     assert capsys.readouterr().err.count("train.micro_batch_tokens=34;") == 1
     found = dict(model.named_parameters())
@@ -113,10 +115,10 @@ def test_running_out_of_memory_halves_the_micro_batch_and_goes_on(
 def test_one_sequence_too_many_for_memory_says_what_to_lower(
     tiny_llama: Path, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_memory(module: TrainingModule, examples: list[Example]) -> torch.Tensor:
+    def no_memory(module: TrainingModule, examples: list[Example], sizes: Sizes) -> torch.Tensor:
         raise MemoryError
 
-    monkeypatch.setattr(TrainingModule, "summed_loss", no_memory)
+    monkeypatch.setattr(TrainingModule, "shares", no_memory)
     with pytest.raises(MemoryError, match=r"Lower train\.max_length"):
         train(load(tiny_llama), EXAMPLES, PAD, SETTINGS, tmp_path, console)
 
@@ -124,10 +126,10 @@ def test_one_sequence_too_many_for_memory_says_what_to_lower(
 def test_any_other_error_is_not_swallowed(
     tiny_llama: Path, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(module: TrainingModule, examples: list[Example]) -> torch.Tensor:
+    def broken(module: TrainingModule, examples: list[Example], sizes: Sizes) -> torch.Tensor:
         raise RuntimeError("shapes do not fit")
 
-    monkeypatch.setattr(TrainingModule, "summed_loss", broken)
+    monkeypatch.setattr(TrainingModule, "shares", broken)
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         train(load(tiny_llama), EXAMPLES, PAD, SETTINGS, tmp_path, console)
 
@@ -135,8 +137,8 @@ def test_any_other_error_is_not_swallowed(
 def test_divergence_stops_with_a_hint(
     tiny_llama: Path, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = TrainingModule.summed_loss
-    monkeypatch.setattr(TrainingModule, "summed_loss", lambda module, rows: full(module, rows) * float("inf"))
+    full = TrainingModule.shares
+    monkeypatch.setattr(TrainingModule, "shares", lambda module, rows, sizes: full(module, rows, sizes) * float("inf"))
     with pytest.raises(ValueError, match=r"diverged at step 1 .*Lower train\.learning_rate"):
         train(load(tiny_llama), EXAMPLES, PAD, SETTINGS, tmp_path, console)
 

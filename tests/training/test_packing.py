@@ -15,6 +15,7 @@ from crescent.engines.weights import Weights
 from crescent.training import packing
 from crescent.training.batching import Packed, Padded
 from crescent.training.data import Example
+from crescent.training.head import nats
 from crescent.training.layouts import PackedLayout, PaddedLayout
 from crescent.training.loop import train
 from crescent.training.methods import Full, Lora
@@ -73,7 +74,7 @@ def test_packed_sequences_have_the_loss_and_gradients_they_have_alone(name: str)
     expected = alone(model, examples)
     wanted = gradients(model, expected)
     with packed_attention(model):
-        loss = PackedLayout().summed_loss(model, examples, 0, "cpu")
+        loss = PackedLayout().values(model, examples, 0, "cpu", nats).sum()
         found = gradients(model, loss)
     torch.testing.assert_close(loss, expected)
     for key, value in wanted.items():
@@ -99,8 +100,8 @@ def test_a_row_without_segments_would_be_noticed() -> None:
     model, examples = random_model("Llama"), sequences(2)
     joined = Example("both", examples[0].ids + examples[1].ids, 1)
     with packed_attention(model):
-        crossed = PackedLayout().summed_loss(model, [joined], 0, "cpu")
-        apart = PackedLayout().summed_loss(model, examples, 0, "cpu")
+        crossed = PackedLayout().values(model, [joined], 0, "cpu", nats).sum()
+        apart = PackedLayout().values(model, examples, 0, "cpu", nats).sum()
     assert abs(float(crossed.detach() - apart.detach())) > 0.1
 
 
@@ -183,5 +184,5 @@ def test_under_autocast_queries_and_keys_are_in_half_precision_as_values_are(mon
     monkeypatch.setattr(packing, "_attend_one", one)
     model, examples = random_model("Llama"), sequences(2)
     with packed_attention(model), torch.autocast("cpu", torch.bfloat16):
-        PackedLayout().summed_loss(model, examples, 0, "cpu")
+        PackedLayout().values(model, examples, 0, "cpu", nats).sum()
     assert set(asked) == {(torch.bfloat16,) * 3}
