@@ -16,6 +16,7 @@ OPENING = rf"<(?:\w+:)?{_NAME}\s*>|<\|begin_of_{_NAME}\|>|<\|start_{_NAME}\|>|\[
 CLOSING = rf"</(?:\w+:)?{_NAME}\s*>|<\|end_of_{_NAME}\|>|<\|end_{_NAME}\|>|\[/think\]|◁/think▷"
 """Tags around thoughts; match them case-insensitively."""
 _TAG = re.compile(rf"(?P<closing>{CLOSING})|{OPENING}", re.IGNORECASE)
+_MARK = re.compile(rf"{OPENING}|{CLOSING}|<\|channel\|>\s*\w+[^<]*<\|message\|>", re.IGNORECASE)
 _OPENS = re.compile(rf"\s*(?:{OPENING})", re.IGNORECASE)
 _CLOSES = re.compile(CLOSING, re.IGNORECASE)
 # gpt-oss: every message names its channel, and only "final" is for the reader.
@@ -60,6 +61,12 @@ def split_thoughts(text: str) -> Parts:
     if thinking:
         return Parts("".join([*thoughts, *kept, said[start:]]), "", is_open=True)
     return Parts("".join(thoughts), "".join([*kept, said[start:]]))
+
+
+def first_tag(text: str) -> tuple[str, str]:
+    """The text before the first tag around a thought, and the tag; (text, "") without one."""
+    found = _MARK.search(text)
+    return (text, "") if found is None else (text[: found.start()], found[0])
 
 
 def without_thoughts(text: str) -> str:

@@ -30,7 +30,15 @@ _HINT = re.compile(r"think|thought|reasoning|\|channel\|", re.IGNORECASE)
 TAG_TOKENS = 16
 """No thinking tag is longer, including the white space around it."""
 _USER = [{"role": "user", "content": "How many?"}]
+_ANSWER = {"role": "assistant", "content": "Nine"}
 _THOUGHT = "count them one by one"
+_FIELDS = dict.fromkeys(("reasoning_content", "reasoning", "thinking"), _THOUGHT)
+_OPENING_TAG = re.compile(OPENING, re.IGNORECASE)
+_EMPTY = re.compile(rf"(?P<opening>(?:{OPENING}))\s*(?:{CLOSING})", re.IGNORECASE)
+_AROUND = re.compile(
+    rf"(?P<opening>(?:(?:{OPENING})|<\|channel\|>analysis<\|message\|>)\s*){_THOUGHT}(?P<closing>\s*\S.*?){_ANSWER['content']}",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def may_think(template: str) -> bool:
@@ -76,6 +84,26 @@ def close_thought(opened: str) -> str:
     else:
         closing = f"</{tag[1:]}"
     return f"\n{closing}\n\n" if "\n" in opened else f"{closing}\n\n"
+
+
+def own_tags(tokenizer: Any) -> tuple[str, str] | None:
+    """What opens and closes a thought in a model's own format, with the white space around it; None if neither its
+    chat template nor its vocabulary shows one.
+
+    Qwen3: ("<think>\\n", "\\n</think>\\n\\n"). Raises TemplateError if the template rejects plain turns.
+    """
+    prompt = _render(tokenizer, _USER, True)
+    if opened := open_thought(prompt):
+        return opened, close_thought(opened)
+    if found := _AROUND.search(_with_thought(tokenizer)):
+        return found["opening"], found["closing"]
+    empty = _EMPTY.search(prompt) or _EMPTY.search(_render(tokenizer, [*_USER, _ANSWER], False))
+    added = [token.content for token in tokenizer.added_tokens_decoder.values()]
+    names = [empty["opening"].strip()] if empty else [text for text in added if _OPENING_TAG.fullmatch(text)]
+    if len(set(names)) != 1:
+        return None
+    opened = names[0] + "\n" * names[0].startswith("<")
+    return opened, close_thought(opened)
 
 
 def cut_at_stops(text: str, stops: Sequence[str]) -> str:
@@ -150,12 +178,20 @@ def _sign(tokenizer: Any) -> str | None:
     off, on = (_render(tokenizer, _USER, True, enable_thinking=way, thinking=way) for way in (False, True))
     if on != off:
         return None if prompt == off else "its chat template has thinking switched on"
-    answer = {"role": "assistant", "content": "Nine"}
-    if found := _OPEN.search(_render(tokenizer, [*_USER, answer], False)):
+    if found := _OPEN.search(_render(tokenizer, [*_USER, _ANSWER], False)):
         return f"its chat template puts {found[0]} before an answer"
-    fields = dict.fromkeys(("reasoning_content", "reasoning", "thinking"), _THOUGHT)
-    has_place = _THOUGHT in _render(tokenizer, [*_USER, {**answer, **fields}], False)
+    has_place = _THOUGHT in _render(tokenizer, [*_USER, {**_ANSWER, **_FIELDS}], False)
     return "its chat template has a place for thoughts" if has_place else None
+
+
+def _with_thought(tokenizer: Any) -> str:
+    """A conversation with a thought in its answer; "" if the template refuses the fields for thoughts."""
+    from jinja2 import TemplateError
+
+    try:
+        return _render(tokenizer, [*_USER, {**_ANSWER, **_FIELDS}], False)
+    except TemplateError:
+        return ""
 
 
 def _render(tokenizer: Any, turns: Any, prompt: bool, **variables: bool) -> str:
