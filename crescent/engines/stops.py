@@ -2,8 +2,7 @@
 
 In: the tokens of a completion, a tokenizer, stop strings. Out: whether the last token completed a stop string, and the
 remaining text. A stop string may spell special tokens (`<|im_end|>`, `<|start_header_id|>user<|end_header_id|>`), which
-are not in the text of a completion. Stop strings inside thoughts before the answer are ignored. This module runs no
-model.
+are not in the text of a completion. Stop strings inside thoughts are ignored. This module runs no model.
 """
 
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crescent.engines import Sampling
-from crescent.engines.thoughts import AnswerStarts, Decoder
+from crescent.engines.thoughts import Answers, Decoder
 from crescent.engines.turns import special_tokens
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def spells_special(stops: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -
 
 
 class Texts:
-    """Texts of completions: thoughts with the tags around them, then the answer up to its first stop string.
+    """Texts of completions up to the first stop string outside of thoughts, with the tags around thoughts.
 
     `name` identifies a completion, `opened` is the thinking tag at the end of its prompt.
     """
@@ -35,20 +34,22 @@ class Texts:
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", sampling: Sampling) -> None:
         self._decode = Decoder(tokenizer)
         self._stops = Stops(tokenizer, sampling.stop, sampling.keeps_stop_text)
-        self._answers = AnswerStarts(self._decode)
+        self._answers = Answers(self._decode)
 
     def stops_at(self, name: int, tokens: Sequence[int], opened: str) -> bool:
-        """True if the last token completed a stop string of the answer."""
+        """True if the last token completed a stop string outside of thoughts."""
         if not self._stops.reached(tokens):
             return False
-        start = self._answers.find(name, tokens, opened)
+        start = self._answers.start(name, tokens, opened)
         return start is not None and self._stops.reached(tokens[start:])
 
-    def text(self, name: int, tokens: Sequence[int], opened: str) -> str:
+    def text(self, tokens: Sequence[int], opened: str) -> str:
         """The text of a completion, whose tokens may continue after a stop string."""
-        start = self._answers.find(name, tokens, opened)
-        thought, answer = (tokens, ()) if start is None else (tokens[:start], tokens[start:])
-        return opened + self._decode(thought) + self._stops.text(answer)
+        for start, end in self._answers.spans(tokens, opened) if self._stops else ():
+            part = tokens[start:end]
+            if (kept := self._stops.text(part)) != self._decode(part):
+                return opened + self._decode(tokens[:start]) + kept
+        return opened + self._decode(tokens)
 
 
 class Stops:

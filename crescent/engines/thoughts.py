@@ -11,9 +11,10 @@ thought at once (DeepSeek V3.1, Qwen3 with enable_thinking=false), or only remov
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crescent.answers.thoughts import CHANNEL, CLOSING, OPENING, answer_start
+from crescent.answers.thoughts import CHANNEL, CLOSING, OPENING, answer_spans
 from crescent.engines.turns import special_tokens
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 _OPEN = re.compile(rf"{OPENING}|<\|channel\|>(?:analysis|thought)", re.IGNORECASE)
 _OPEN_AT_END = re.compile(rf"(?:{OPENING}|<\|channel\|>analysis<\|message\|>)\s*\Z", re.IGNORECASE)
 _CLOSED_AT_END = re.compile(rf"(?:{CLOSING})\s*\Z", re.IGNORECASE)
-_CLOSES = re.compile(rf"{CLOSING}|<\|channel\|>\s*final", re.IGNORECASE)
+_CLOSES = re.compile(rf"{CLOSING}|<\|channel\|>\s*final[^<]*<\|message\|>", re.IGNORECASE)
+_OPENS_OR_CLOSES = re.compile(
+    rf"(?P<closes>{_CLOSES.pattern})|(?:{OPENING})|<\|channel\|>\s*\w+[^<]*<\|message\|>", re.IGNORECASE
+)
 _MARK = re.compile(rf"{OPENING}|{CLOSING}", re.IGNORECASE)
 _CHANNEL_MARKS = (CHANNEL, "<|message|>", "<|start|>", "<|end|>")
 _TO_FINAL = "<|end|><|start|>assistant<|channel|>final<|message|>"
@@ -107,12 +111,12 @@ def own_tags(tokenizer: Any) -> tuple[str, str] | None:
 
 
 def cut_at_stops(text: str, stops: Sequence[str]) -> str:
-    """The text up to the first stop string in its answer; stop strings in the thoughts before it are ignored."""
-    start = answer_start(text)
-    answer = text[start:]
-    for stop in filter(None, stops):
-        answer = answer.split(stop, 1)[0]
-    return text[:start] + answer
+    """The text up to the first stop string outside of thoughts."""
+    for start, end in answer_spans(text):
+        found = [at for stop in stops if stop and (at := text.find(stop, start, end)) >= 0]
+        if found:
+            return text[: min(found)]
+    return text
 
 
 class Decoder:
@@ -143,30 +147,64 @@ class Decoder:
         return self._hidden_texts.sub("", text)
 
 
-class AnswerStarts:
-    """Where the answers of completions begin, in tokens. While a thought grows, each call reads only its new tokens."""
+@dataclass(slots=True)
+class _Reading:
+    """How far a growing completion has been read. `start`: number of tokens up to the last tag, `thinks`: it opened a
+    thought."""
+
+    thinks: bool
+    start: int = 0
+    read: int = 0
+
+
+class Answers:
+    """Which tokens of completions are outside of thoughts. `opened` is the thinking tag at the end of the prompt."""
 
     def __init__(self, decode: Decoder) -> None:
         self._decode = decode
-        self._read: dict[int, int] = {}
+        self._readings: dict[int, _Reading] = {}
 
-    def find(self, name: int, tokens: Sequence[int], opened: str) -> int | None:
-        """Number of tokens before the answer: 0 if the model did not begin with a thought, None while it thinks.
-        `name` identifies the completion, `opened` is the thinking tag at the end of its prompt.
-        """
-        if not opened and answer_start(self._decode(tokens[:TAG_TOKENS])) == 0:
-            return 0
-        read = self._read.get(name, 0)
-        since = max(0, read - TAG_TOKENS) if read <= len(tokens) else 0  # if shorter, it was restarted
-        if not _CLOSES.search(self._decode(tokens[since:])):
-            self._read[name] = len(tokens)
-            return None
-        start = answer_start(opened + self._decode(tokens))
+    def start(self, name: int, tokens: Sequence[int], opened: str) -> int | None:
+        """Where the part of the answer begins that the last token is in; None if it is in a thought. `name` identifies
+        a completion that grows: each call reads only its new tokens."""
+        reading = self._readings.get(name)
+        if reading is None or reading.read > len(tokens):  # if shorter, it was restarted
+            reading = self._readings[name] = _Reading(thinks=bool(opened))
+        while True:
+            since = max(reading.start, reading.read - TAG_TOKENS)
+            tag = (_CLOSES if reading.thinks else _OPENS_OR_CLOSES).search(self._decode(tokens[since:]))
+            reading.read = len(tokens)
+            if tag is None:
+                break
+            reading.start = since + self._count(tokens[since:], tag.end())
+            reading.read, reading.thinks = reading.start, not (reading.thinks or tag["closes"])
+        return None if reading.thinks else self._after_space(tokens, reading.start)
+
+    def spans(self, tokens: Sequence[int], opened: str) -> list[tuple[int, int]]:
+        """`answer_spans` in tokens."""
+        text = opened + self._decode(tokens)
+        if (spans := answer_spans(text)) == [(0, len(text))]:
+            return [(0, len(tokens))]
+        found = []
+        for start, end in spans:
+            first = self._count(tokens, start - len(opened))
+            first -= len(opened) + len(self._decode(tokens[:first])) > start  # it is partly of the answer
+            found.append((first, len(tokens) if end == len(text) else self._count(tokens, end - len(opened))))
+        return found
+
+    def _after_space(self, tokens: Sequence[int], start: int) -> int:
+        """`start`, past the white space after a thought."""
+        while 0 < start < len(tokens) and self._decode(tokens[start : start + 1]).isspace():
+            start += 1
+        return start
+
+    def _count(self, tokens: Sequence[int], length: int) -> int:
+        """The fewest tokens that spell so many characters."""
         low, high = 0, len(tokens)
-        while low < high:  # find the fewest tokens that spell everything before the answer
+        while low < high:
             middle = (low + high) // 2
-            low, high = (low, middle) if len(opened + self._decode(tokens[:middle])) >= start else (middle + 1, high)
-        return low if low < len(tokens) else None
+            low, high = (low, middle) if len(self._decode(tokens[:middle])) >= length else (middle + 1, high)
+        return low
 
 
 def _sign(tokenizer: Any) -> str | None:
