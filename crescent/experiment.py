@@ -36,6 +36,7 @@ from crescent.runtime.local import LocalRuntime, Runtime
 from crescent.similarity import EmbedderSettings
 from crescent.sources.context import Source
 from crescent.sources.self_generated import SelfGenerated
+from crescent.training.room import check_length
 from crescent.training.settings import TrainSettings
 from crescent.training.stage import Finetune
 from crescent.training.subset_stage import Accumulate, Gather
@@ -192,6 +193,7 @@ class Experiment:
         self.engine.check(self.model)
         self.elicit.opening.check(self.model, self.engine.loads_weights)
         check(self.distill.student)
+        check_length(self.train, self.distill.student)
         for weights in (*([self.model] if "teacher" in self.roles else []), self.distill.student):
             check_room(self.eval, weights)
             if self.eval.tasks and self.eval.chat_template and self.eval.system_prompt is not None:

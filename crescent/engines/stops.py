@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crescent.engines import Sampling
-from crescent.engines.thoughts import Answers, Decoder
+from crescent.engines.thoughts import Answers, Decoder, cut_at_stops
 from crescent.engines.turns import special_tokens
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ class Texts:
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", sampling: Sampling) -> None:
-        self._decode = Decoder(tokenizer)
+        self._decode, self._sampling = Decoder(tokenizer), sampling
+        self._spells_special = spells_special(sampling.stop, tokenizer)
         self._stops = Stops(tokenizer, sampling.stop, sampling.keeps_stop_text)
         self._answers = Answers(self._decode)
 
@@ -45,11 +46,14 @@ class Texts:
 
     def text(self, tokens: Sequence[int], opened: str) -> str:
         """The text of a completion, whose tokens may continue after a stop string."""
-        for start, end in self._answers.spans(tokens, opened) if self._stops else ():
+        whole = opened + self._decode(tokens)
+        if not self._spells_special:
+            return cut_at_stops(whole, self._sampling.stop)
+        for start, end in self._answers.spans(tokens, opened):
             part = tokens[start:end]
             if (kept := self._stops.text(part)) != self._decode(part):
                 return opened + self._decode(tokens[:start]) + kept
-        return opened + self._decode(tokens)
+        return whole
 
 
 class Stops:
