@@ -79,9 +79,8 @@ def ending(text: str, finish_reason: str) -> str:
 
 
 def answer_spans(text: str) -> list[tuple[int, int]]:
-    """The parts of a text that are outside of thoughts, as (start, end), without blank ones. White space after a
-    thought belongs to it."""
-    spans = []
+    """The parts of a text that are outside of thoughts, as (start, end). White space around a thought belongs to it."""
+    spans: list[tuple[int, int]] = []
     if CHANNEL in text:
         for mark in _CHANNEL.finditer(text):
             if mark["name"] == _FINAL:
@@ -91,16 +90,14 @@ def answer_spans(text: str) -> list[tuple[int, int]]:
     start, thinking = 0, False
     for tag in _TAG.finditer(text):
         if tag["closing"] is None:
-            if not thinking:
+            if not thinking and text[start : tag.start()].strip():
                 spans.append((start, tag.start()))
             thinking = True
         else:
             if not thinking:
                 spans.clear()  # the opening tag was in the prompt
             start, thinking = _skip_space(text, tag.end()), False
-    if not thinking:
-        spans.append((start, len(text)))
-    return [(start, end) for start, end in spans if text[start:end].strip()]
+    return spans if thinking else [*spans, (start, len(text))]
 
 
 def _final_channel(text: str) -> tuple[str | None, list[str]]:

@@ -8,6 +8,7 @@ are not in the text of a completion. Stop strings inside thoughts are ignored. T
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from crescent.engines import Sampling
 from crescent.engines.thoughts import Answers, Decoder, cut_at_stops
@@ -17,12 +18,22 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+_known: "WeakKeyDictionary[Any, list[str]]" = WeakKeyDictionary()
+
+
 def spells_special(stops: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -> bool:
     """True if a stop string contains the text of a special token."""
     if not any(stops):
         return False
     names = special_tokens(tokenizer).values()
     return any(name in stop for stop in stops for name in names)
+
+
+def _pieces(tokenizer: Any) -> list[str]:
+    """The text of each token; kept, because large vocabularies take seconds to decode."""
+    if len(_known.get(tokenizer, ())) != len(tokenizer):
+        _known[tokenizer] = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+    return _known[tokenizer]
 
 
 class Texts:
@@ -92,9 +103,8 @@ class Stops:
     @cached_property
     def _can_end(self) -> set[int]:
         """Tokens that can complete a stop string."""
-        last = {stop[-1] for stop in self._stops}
-        pieces = enumerate(self._tokenizer.batch_decode([[token] for token in range(len(self._tokenizer))]))
-        return {token for token, piece in pieces if last & set(piece) or "�" in piece}
+        last = {*(stop[-1] for stop in self._stops), "�"}
+        return {token for token, piece in enumerate(_pieces(self._tokenizer)) if not last.isdisjoint(piece)}
 
     def _found(self, text: str) -> bool:
         return any(stop in text for stop in self._stops)

@@ -149,11 +149,12 @@ class Decoder:
 
 @dataclass(slots=True)
 class _Reading:
-    """How far a growing completion has been read. `start`: number of tokens up to the last tag, `thinks`: it opened a
-    thought."""
+    """How far a growing completion has been read. `start`: number of tokens before the one that follows, or shares, the
+    end of the last tag; `skip`: its characters that are of the tag; `thinks`: the tag opened a thought."""
 
     thinks: bool
     start: int = 0
+    skip: int = 0
     read: int = 0
 
 
@@ -172,12 +173,15 @@ class Answers:
             reading = self._readings[name] = _Reading(thinks=bool(opened))
         while True:
             since = max(reading.start, reading.read - TAG_TOKENS)
-            tag = (_CLOSES if reading.thinks else _OPENS_OR_CLOSES).search(self._decode(tokens[since:]))
+            text = self._decode(tokens[since:])
+            pattern = _CLOSES if reading.thinks else _OPENS_OR_CLOSES
+            tag = pattern.search(text, reading.skip if since == reading.start else 0)
             reading.read = len(tokens)
             if tag is None:
                 break
-            reading.start = since + self._count(tokens[since:], tag.end())
-            reading.read, reading.thinks = reading.start, not (reading.thinks or tag["closes"])
+            count, reading.skip = self._until(tokens[since:], tag.end())
+            reading.thinks = not (reading.thinks or tag["closes"])
+            reading.start = reading.read = since + count
         return None if reading.thinks else self._after_space(tokens, reading.start)
 
     def spans(self, tokens: Sequence[int], opened: str) -> list[tuple[int, int]]:
@@ -187,8 +191,7 @@ class Answers:
             return [(0, len(tokens))]
         found = []
         for start, end in spans:
-            first = self._count(tokens, start - len(opened))
-            first -= len(opened) + len(self._decode(tokens[:first])) > start  # it is partly of the answer
+            first, _ = self._until(tokens, start - len(opened))
             found.append((first, len(tokens) if end == len(text) else self._count(tokens, end - len(opened))))
         return found
 
@@ -197,6 +200,13 @@ class Answers:
         while 0 < start < len(tokens) and self._decode(tokens[start : start + 1]).isspace():
             start += 1
         return start
+
+    def _until(self, tokens: Sequence[int], length: int) -> tuple[int, int]:
+        """The tokens that spell so many characters, without one that spells more, and the characters left over."""
+        count = self._count(tokens, length)
+        if count and len(self._decode(tokens[:count])) > length:
+            count -= 1
+        return count, max(0, length - len(self._decode(tokens[:count])))
 
     def _count(self, tokens: Sequence[int], length: int) -> int:
         """The fewest tokens that spell so many characters."""

@@ -16,11 +16,11 @@ import torch
 
 from crescent.core.errors import UserError
 from crescent.core.records import QAPair
-from crescent.engines.spelling import spellable
+from crescent.engines.spelling import ids_behind, spellable
 from crescent.engines.thoughts import Decoder
 from crescent.engines.turns import closing_tokens, end_of_turn
 from crescent.training.settings import Overlong, Reasoning
-from crescent.training.targets import Targets
+from crescent.training.targets import Target, Targets
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -102,10 +102,11 @@ def encode_pairs(
     for pair, target, prompt, whole in zip(pairs, targets, prompts, wholes, strict=True):
         if target.text is not None:
             whole = list(tokenizer(target.text, add_special_tokens=False)["input_ids"])
+        if whole[: len(prompt)] != prompt:
+            whole = _continued(tokenizer, prompt, pair.question, target)
         if _counts(whole, special) != normal:
             encoded.unsafe.append(pair.question_id)
             continue
-        _check_prefix(prompt, whole, pair.question_id)
         ids = _through_end_of_turn(whole, len(prompt), ends)
         if len(prompt) >= max_length or (len(ids) > max_length and overlong == "drop"):
             encoded.too_long.append(pair.question_id)
@@ -147,12 +148,20 @@ def _check_one_bos(ids: list[int], tokenizer: Any) -> None:
         raise UserError("the chat template begins with two BOS tokens; remove one from the model's chat template")
 
 
-def _check_prefix(prompt: list[int], whole: list[int], question_id: str) -> None:
-    if whole[: len(prompt)] != prompt:
+def _continued(tokenizer: Any, prompt: list[int], question: str, target: Target) -> list[int]:
+    """The conversation if its tokens do not continue the prompt's, because the response begins with white space that
+    merges with the end of the prompt (Qwen2.5: newlines). The model continues the prompt as it is: so does the target.
+    """
+    asked: Any = [{"role": "user", "content": question}]
+    before = str(tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True))
+    chat = [*asked, {"role": "assistant", "content": target.response}]
+    text = target.text or str(tokenizer.apply_chat_template(chat, tokenize=False))
+    if not text.startswith(before):
         raise UserError(
-            f"the chat template does not continue its own generation prompt (question {question_id}), so a loss mask "
-            "cannot separate prompt and response. Choose another model, or fix its chat_template.jinja."
+            f"the chat template does not continue its own generation prompt (question {question[:40]!r}), so a loss "
+            "mask cannot separate prompt and response. Choose another model, or fix its chat_template.jinja."
         )
+    return [*prompt, *ids_behind(tokenizer, text[len(before) :])]
 
 
 def _counts(ids: list[int], special: set[int]) -> Counter[int]:

@@ -62,9 +62,10 @@ def test_a_completion_that_ends_in_its_thought_is_counted_as_such_however_it_end
 @pytest.mark.parametrize(
     ("text", "answers"),
     [
-        ("<think>a</think>\n\n12", ["12"]), ("a</think> 12", ["12"]), ("12", ["12"]), ("", []), ("<think>a", []),
-        ("\n<think>a</think><think>b</think>12", ["12"]), ("<think>a</think>", []), ("a</think>b</think>12", ["12"]),
-        ("12 <think>a</think>", ["12 "]), ("12 <think>a</think> 13<think>b", ["12 ", "13"]),
+        ("<think>a</think>\n\n12", ["12"]), ("a</think> 12", ["12"]), ("12", ["12"]), ("", [""]), ("\n\n", ["\n\n"]),
+        ("<think>a", []), ("\n<think>a</think><think>b</think>12", ["12"]), ("<think>a</think> ", [""]),
+        ("\n<think>a", []), ("a</think>b</think>12", ["12"]),
+        ("12 <think>a</think>", ["12 ", ""]), ("12 <think>a</think> 13<think>b", ["12 ", "13"]),
         ("<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>12", ["12"]),
         ("<|channel|>final<|message|>12<|end|><|start|>assistant<|channel|>analysis<|message|>a", ["12"]),
         ("<|channel|>analysis<|message|>a", []),
