@@ -42,6 +42,7 @@ from crescent.sources.context import Source
 from crescent.sources.self_generated import SelfGenerated
 from crescent.training.objective import SFT, Objective
 from crescent.training.retention import NONE, Retention
+from crescent.training.room import check_length
 from crescent.training.settings import TrainSettings
 from crescent.training.stage import Finetune
 from crescent.training.subset_stage import Accumulate, Gather
@@ -239,6 +240,7 @@ class Experiment:
         self.engine.check(self.model)
         self.elicit.opening.check(self.model, self.engine.loads_weights)
         check(self.distill.student)
+        check_length(self.training, self.distill.student)
         self.check_scored()
 
     def check_scored(self) -> None:

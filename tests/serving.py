@@ -54,6 +54,10 @@ class Behaviour:
     """It takes a request and never answers."""
     poison: str | None = None
     """A prompt with this text is answered with status 500."""
+    cuts: str | None = None
+    """A prompt with this text is answered with the first half of an answer, then the connection is closed."""
+    models: Any = "as it is"
+    """What it lists as its models, unless it is as it is."""
     hollow: str | None = None
     """A prompt with this text is answered with no choice."""
     useless: list[Any] = field(default_factory=list)
@@ -119,7 +123,8 @@ def _handler(engine: TransformersEngine, behaviour: Behaviour) -> type[BaseHTTPR
                 self._send_text("<html>a web page</html>")
                 return
             model = {"id": "tiny", "object": "model", "created": 0, "owned_by": behaviour.owned_by}
-            self._send(200, {"object": "list", "data": [model]})
+            models = [model] if behaviour.models == "as it is" else behaviour.models
+            self._send(200, {"object": "list", "data": models})
 
         def _send_text(self, page: str) -> None:
             self.send_response(200)
@@ -150,6 +155,9 @@ def _handler(engine: TransformersEngine, behaviour: Behaviour) -> type[BaseHTTPR
                 if behaviour.poison and behaviour.poison in json.dumps(asked):
                     self._send(500, {"error": {"message": "this prompt is too much"}})
                     return
+                if behaviour.cuts and behaviour.cuts in json.dumps(asked):
+                    self._send(200, {"id": "x"}, missing=9)
+                    return
                 with turn:
                     status, answer = _answer(engine, behaviour, asked, chat="/chat/" in self.path)
                 self._send(status, answer)
@@ -157,11 +165,12 @@ def _handler(engine: TransformersEngine, behaviour: Behaviour) -> type[BaseHTTPR
                 with counting:
                     busy[0] -= 1
 
-        def _send(self, status: int, body: Mapping[str, Any]) -> None:
+        def _send(self, status: int, body: Mapping[str, Any], missing: int = 0) -> None:
             data = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
+            self.send_header("Content-Length", str(len(data) + missing))
+            self.close_connection = missing > 0
             if status == 429 and behaviour.retry_after:
                 self.send_header("Retry-After", behaviour.retry_after)
             self.end_headers()

@@ -16,8 +16,7 @@ OPENING = rf"<(?:\w+:)?{_NAME}\s*>|<\|begin_of_{_NAME}\|>|<\|start_{_NAME}\|>|\[
 CLOSING = rf"</(?:\w+:)?{_NAME}\s*>|<\|end_of_{_NAME}\|>|<\|end_{_NAME}\|>|\[/think\]|◁/think▷"
 """Tags around thoughts; match them case-insensitively."""
 _TAG = re.compile(rf"(?P<closing>{CLOSING})|{OPENING}", re.IGNORECASE)
-_OPENS = re.compile(rf"\s*(?:{OPENING})", re.IGNORECASE)
-_CLOSES = re.compile(CLOSING, re.IGNORECASE)
+_MARK = re.compile(rf"{OPENING}|{CLOSING}|<\|channel\|>\s*\w+[^<]*<\|message\|>", re.IGNORECASE)
 # gpt-oss: every message names its channel, and only "final" is for the reader.
 CHANNEL = "<|channel|>"
 _CHANNEL = re.compile(r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*(?P<name>\w+)[^<]*<\|message\|>")
@@ -62,6 +61,12 @@ def split_thoughts(text: str) -> Parts:
     return Parts("".join(thoughts), "".join([*kept, said[start:]]))
 
 
+def first_tag(text: str) -> tuple[str, str]:
+    """The text before the first tag around a thought, and the tag; (text, "") without one."""
+    found = _MARK.search(text)
+    return (text, "") if found is None else (text[: found.start()], found[0])
+
+
 def without_thoughts(text: str) -> str:
     """`text` without the model's thoughts; "" if it ends inside one."""
     return split_thoughts(text).answer
@@ -73,21 +78,26 @@ def ending(text: str, finish_reason: str) -> str:
     return UNCLOSED if split_thoughts(text).is_open else finish_reason
 
 
-def answer_start(text: str) -> int:
-    """Where the answer begins in a text that may begin with thoughts, white space skipped: 0 without thoughts, the
-    length of the text while the model still thinks. Later tags are part of the answer."""
-    if text.lstrip().startswith(CHANNEL):
-        final = next((one for one in _CHANNEL.finditer(text) if one["name"] == _FINAL), None)
-        return len(text) if final is None else final.end()
-    first, start = _TAG.search(text), 0
-    if first is not None and first["closing"] is not None:  # the opening tag was in the prompt
-        start = _skip_space(text, first.end())
-    while opened := _OPENS.match(text, start):
-        closed = _CLOSES.search(text, opened.end())
-        if closed is None:
-            return len(text)
-        start = _skip_space(text, closed.end())
-    return start
+def answer_spans(text: str) -> list[tuple[int, int]]:
+    """The parts of a text that are outside of thoughts, as (start, end). White space around a thought belongs to it."""
+    spans: list[tuple[int, int]] = []
+    if CHANNEL in text:
+        for mark in _CHANNEL.finditer(text):
+            if mark["name"] == _FINAL:
+                ended = _MESSAGE_END.search(text, mark.end())
+                spans.append((mark.end(), ended.start() if ended else len(text)))
+        return spans
+    start, thinking = 0, False
+    for tag in _TAG.finditer(text):
+        if tag["closing"] is None:
+            if not thinking and text[start : tag.start()].strip():
+                spans.append((start, tag.start()))
+            thinking = True
+        else:
+            if not thinking:
+                spans.clear()  # the opening tag was in the prompt
+            start, thinking = _skip_space(text, tag.end()), False
+    return spans if thinking else [*spans, (start, len(text))]
 
 
 def _final_channel(text: str) -> tuple[str | None, list[str]]:

@@ -184,18 +184,19 @@ def run_job(config: DictConfig) -> None:
 
 def _introduce(experiment: "Experiment", job: Any, console: Console) -> None:
     """Prints which run this is, and what was decided for its models on this machine."""
-    from crescent.observers.narration import tell_formats, tell_recipes, tell_thinking, tell_unusable_gpu
+    from crescent.observers import narration
 
     models = (experiment.model, experiment.distill.student)
     console.heading(f"Crescent: {experiment.name}  {' '.join(job.overrides.task)}".rstrip())
     teacher, student = (weights.name for weights in models)
     who = f"{teacher} improves itself" if experiment.is_self_improvement else f"{teacher} teaches {student}"
     console.say(f"{who}; run folder {job.runtime.output_dir}")
-    tell_unusable_gpu()
-    tell_formats(console, models, lambda: experiment.device)
+    narration.tell_unusable_gpu()
+    narration.tell_formats(console, models, lambda: experiment.device)
     choices = job.runtime.choices
-    tell_recipes(console, *(str(choices.get(group, "none")) for group in ("recipe", "student_recipe")))
-    tell_thinking(console, models)
+    narration.tell_recipes(console, *(str(choices.get(group, "none")) for group in ("recipe", "student_recipe")))
+    narration.tell_thinking(console, models)
+    narration.tell_short_length(experiment.train, experiment.distill.student)
 
 
 def _fit_to_run(experiment: "Experiment", check: bool | str, folder: Path, console: Console) -> bool:

@@ -79,7 +79,7 @@ class Completion:
 
     `finish_reason` is "stop" (end of turn or a stop string), "length" (cut off at a limit), or the engine's own word
     for why it gave up midway: abort, content_filter, error, tool_calls, ... Only "stop" counts as an answer.
-    `mean_logprob` is nats per new token under the model at temperature 1, rounded to 2 decimals.
+    `mean_logprob` is nats per new token, thoughts included, under the model at temperature 1, rounded to 2 decimals.
     """
 
     text: str

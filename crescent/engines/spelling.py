@@ -55,7 +55,7 @@ def chat_ids(tokenizer: "PreTrainedTokenizerBase", turns: Sequence[Mapping[str, 
     mark = next(chr(one) for one in _MARKS if not any(chr(one) in turn["content"] for turn in chat))
     marked: Any = [{**turn, "content": _marked(turn["content"], pattern, mark)} for turn in chat]
     first, *others = str(tokenizer.apply_chat_template(marked, tokenize=False, **options)).split(mark)
-    return [*_ids(tokenizer, first), *(token for part in others for token in _ids_behind(tokenizer, part))]
+    return [*_ids(tokenizer, first), *(token for part in others for token in ids_behind(tokenizer, part))]
 
 
 def _tokens(tokenizer: Any) -> tuple[dict[int, str], re.Pattern[str]]:
@@ -93,7 +93,7 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _ids_behind(tokenizer: Any, text: str) -> list[int]:
+def ids_behind(tokenizer: Any, text: str) -> list[int]:
     """Ids of a continuation of another text: some tokenizers (Llama 2's) put a space before a text."""
     before, both = _ids(tokenizer, _ANCHOR), _ids(tokenizer, _ANCHOR + text)
     return both[len(before) :] if both[: len(before)] == before else _ids(tokenizer, text)

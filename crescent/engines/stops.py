@@ -2,20 +2,23 @@
 
 In: the tokens of a completion, a tokenizer, stop strings. Out: whether the last token completed a stop string, and the
 remaining text. A stop string may spell special tokens (`<|im_end|>`, `<|start_header_id|>user<|end_header_id|>`), which
-are not in the text of a completion. Stop strings inside thoughts before the answer are ignored. This module runs no
-model.
+are not in the text of a completion. Stop strings inside thoughts are ignored. This module runs no model.
 """
 
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from crescent.engines import Sampling
-from crescent.engines.thoughts import AnswerStarts, Decoder
+from crescent.engines.thoughts import Answers, Decoder, cut_at_stops
 from crescent.engines.turns import special_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+_known: "WeakKeyDictionary[Any, list[str]]" = WeakKeyDictionary()
 
 
 def spells_special(stops: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -> bool:
@@ -26,29 +29,42 @@ def spells_special(stops: Sequence[str], tokenizer: "PreTrainedTokenizerBase") -
     return any(name in stop for stop in stops for name in names)
 
 
+def _pieces(tokenizer: Any) -> list[str]:
+    """The text of each token; kept, because large vocabularies take seconds to decode."""
+    if len(_known.get(tokenizer, ())) != len(tokenizer):
+        _known[tokenizer] = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+    return _known[tokenizer]
+
+
 class Texts:
-    """Texts of completions: thoughts with the tags around them, then the answer up to its first stop string.
+    """Texts of completions up to the first stop string outside of thoughts, with the tags around thoughts.
 
     `name` identifies a completion, `opened` is the thinking tag at the end of its prompt.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", sampling: Sampling) -> None:
-        self._decode = Decoder(tokenizer)
+        self._decode, self._sampling = Decoder(tokenizer), sampling
+        self._spells_special = spells_special(sampling.stop, tokenizer)
         self._stops = Stops(tokenizer, sampling.stop, sampling.keeps_stop_text)
-        self._answers = AnswerStarts(self._decode)
+        self._answers = Answers(self._decode)
 
     def stops_at(self, name: int, tokens: Sequence[int], opened: str) -> bool:
-        """True if the last token completed a stop string of the answer."""
+        """True if the last token completed a stop string outside of thoughts."""
         if not self._stops.reached(tokens):
             return False
-        start = self._answers.find(name, tokens, opened)
+        start = self._answers.start(name, tokens, opened)
         return start is not None and self._stops.reached(tokens[start:])
 
-    def text(self, name: int, tokens: Sequence[int], opened: str) -> str:
+    def text(self, tokens: Sequence[int], opened: str) -> str:
         """The text of a completion, whose tokens may continue after a stop string."""
-        start = self._answers.find(name, tokens, opened)
-        thought, answer = (tokens, ()) if start is None else (tokens[:start], tokens[start:])
-        return opened + self._decode(thought) + self._stops.text(answer)
+        whole = opened + self._decode(tokens)
+        if not self._spells_special:
+            return cut_at_stops(whole, self._sampling.stop)
+        for start, end in self._answers.spans(tokens, opened):
+            part = tokens[start:end]
+            if (kept := self._stops.text(part)) != self._decode(part):
+                return opened + self._decode(tokens[:start]) + kept
+        return whole
 
 
 class Stops:
@@ -87,9 +103,8 @@ class Stops:
     @cached_property
     def _can_end(self) -> set[int]:
         """Tokens that can complete a stop string."""
-        last = {stop[-1] for stop in self._stops}
-        pieces = enumerate(self._tokenizer.batch_decode([[token] for token in range(len(self._tokenizer))]))
-        return {token for token, piece in pieces if last & set(piece) or "�" in piece}
+        last = {*(stop[-1] for stop in self._stops), "�"}
+        return {token for token, piece in enumerate(_pieces(self._tokenizer)) if not last.isdisjoint(piece)}
 
     def _found(self, text: str) -> bool:
         return any(stop in text for stop in self._stops)

@@ -11,9 +11,10 @@ thought at once (DeepSeek V3.1, Qwen3 with enable_thinking=false), or only remov
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crescent.answers.thoughts import CHANNEL, CLOSING, OPENING, answer_start
+from crescent.answers.thoughts import CHANNEL, CLOSING, OPENING, answer_spans
 from crescent.engines.turns import special_tokens
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 _OPEN = re.compile(rf"{OPENING}|<\|channel\|>(?:analysis|thought)", re.IGNORECASE)
 _OPEN_AT_END = re.compile(rf"(?:{OPENING}|<\|channel\|>analysis<\|message\|>)\s*\Z", re.IGNORECASE)
 _CLOSED_AT_END = re.compile(rf"(?:{CLOSING})\s*\Z", re.IGNORECASE)
-_CLOSES = re.compile(rf"{CLOSING}|<\|channel\|>\s*final", re.IGNORECASE)
+_CLOSES = re.compile(rf"{CLOSING}|<\|channel\|>\s*final[^<]*<\|message\|>", re.IGNORECASE)
+_OPENS_OR_CLOSES = re.compile(
+    rf"(?P<closes>{_CLOSES.pattern})|(?:{OPENING})|<\|channel\|>\s*\w+[^<]*<\|message\|>", re.IGNORECASE
+)
 _MARK = re.compile(rf"{OPENING}|{CLOSING}", re.IGNORECASE)
 _CHANNEL_MARKS = (CHANNEL, "<|message|>", "<|start|>", "<|end|>")
 _TO_FINAL = "<|end|><|start|>assistant<|channel|>final<|message|>"
@@ -30,7 +34,15 @@ _HINT = re.compile(r"think|thought|reasoning|\|channel\|", re.IGNORECASE)
 TAG_TOKENS = 16
 """No thinking tag is longer, including the white space around it."""
 _USER = [{"role": "user", "content": "How many?"}]
+_ANSWER = {"role": "assistant", "content": "Nine"}
 _THOUGHT = "count them one by one"
+_FIELDS = dict.fromkeys(("reasoning_content", "reasoning", "thinking"), _THOUGHT)
+_OPENING_TAG = re.compile(OPENING, re.IGNORECASE)
+_EMPTY = re.compile(rf"(?P<opening>(?:{OPENING}))\s*(?:{CLOSING})", re.IGNORECASE)
+_AROUND = re.compile(
+    rf"(?P<opening>(?:(?:{OPENING})|<\|channel\|>analysis<\|message\|>)\s*){_THOUGHT}(?P<closing>\s*\S.*?){_ANSWER['content']}",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def may_think(template: str) -> bool:
@@ -78,13 +90,33 @@ def close_thought(opened: str) -> str:
     return f"\n{closing}\n\n" if "\n" in opened else f"{closing}\n\n"
 
 
+def own_tags(tokenizer: Any) -> tuple[str, str] | None:
+    """What opens and closes a thought in a model's own format, with the white space around it; None if neither its
+    chat template nor its vocabulary shows one.
+
+    Qwen3: ("<think>\\n", "\\n</think>\\n\\n"). Raises TemplateError if the template rejects plain turns.
+    """
+    prompt = _render(tokenizer, _USER, True)
+    if opened := open_thought(prompt):
+        return opened, close_thought(opened)
+    if found := _AROUND.search(_with_thought(tokenizer)):
+        return found["opening"], found["closing"]
+    empty = _EMPTY.search(prompt) or _EMPTY.search(_render(tokenizer, [*_USER, _ANSWER], False))
+    added = [token.content for token in tokenizer.added_tokens_decoder.values()]
+    names = [empty["opening"].strip()] if empty else [text for text in added if _OPENING_TAG.fullmatch(text)]
+    if len(set(names)) != 1:
+        return None
+    opened = names[0] + "\n" * names[0].startswith("<")
+    return opened, close_thought(opened)
+
+
 def cut_at_stops(text: str, stops: Sequence[str]) -> str:
-    """The text up to the first stop string in its answer; stop strings in the thoughts before it are ignored."""
-    start = answer_start(text)
-    answer = text[start:]
-    for stop in filter(None, stops):
-        answer = answer.split(stop, 1)[0]
-    return text[:start] + answer
+    """The text up to the first stop string outside of thoughts."""
+    for start, end in answer_spans(text):
+        found = [at for stop in stops if stop and (at := text.find(stop, start, end)) >= 0]
+        if found:
+            return text[: min(found)]
+    return text
 
 
 class Decoder:
@@ -115,30 +147,74 @@ class Decoder:
         return self._hidden_texts.sub("", text)
 
 
-class AnswerStarts:
-    """Where the answers of completions begin, in tokens. While a thought grows, each call reads only its new tokens."""
+@dataclass(slots=True)
+class _Reading:
+    """How far a growing completion has been read. `start`: number of tokens before the one that follows, or shares, the
+    end of the last tag; `skip`: its characters that are of the tag; `thinks`: the tag opened a thought."""
+
+    thinks: bool
+    start: int = 0
+    skip: int = 0
+    read: int = 0
+
+
+class Answers:
+    """Which tokens of completions are outside of thoughts. `opened` is the thinking tag at the end of the prompt."""
 
     def __init__(self, decode: Decoder) -> None:
         self._decode = decode
-        self._read: dict[int, int] = {}
+        self._readings: dict[int, _Reading] = {}
 
-    def find(self, name: int, tokens: Sequence[int], opened: str) -> int | None:
-        """Number of tokens before the answer: 0 if the model did not begin with a thought, None while it thinks.
-        `name` identifies the completion, `opened` is the thinking tag at the end of its prompt.
-        """
-        if not opened and answer_start(self._decode(tokens[:TAG_TOKENS])) == 0:
-            return 0
-        read = self._read.get(name, 0)
-        since = max(0, read - TAG_TOKENS) if read <= len(tokens) else 0  # if shorter, it was restarted
-        if not _CLOSES.search(self._decode(tokens[since:])):
-            self._read[name] = len(tokens)
-            return None
-        start = answer_start(opened + self._decode(tokens))
+    def start(self, name: int, tokens: Sequence[int], opened: str) -> int | None:
+        """Where the part of the answer begins that the last token is in; None if it is in a thought. `name` identifies
+        a completion that grows: each call reads only its new tokens."""
+        reading = self._readings.get(name)
+        if reading is None or reading.read > len(tokens):  # if shorter, it was restarted
+            reading = self._readings[name] = _Reading(thinks=bool(opened))
+        while True:
+            since = max(reading.start, reading.read - TAG_TOKENS)
+            text = self._decode(tokens[since:])
+            pattern = _CLOSES if reading.thinks else _OPENS_OR_CLOSES
+            tag = pattern.search(text, reading.skip if since == reading.start else 0)
+            reading.read = len(tokens)
+            if tag is None:
+                break
+            count, reading.skip = self._until(tokens[since:], tag.end())
+            reading.thinks = not (reading.thinks or tag["closes"])
+            reading.start = reading.read = since + count
+        return None if reading.thinks else self._after_space(tokens, reading.start)
+
+    def spans(self, tokens: Sequence[int], opened: str) -> list[tuple[int, int]]:
+        """`answer_spans` in tokens."""
+        text = opened + self._decode(tokens)
+        if (spans := answer_spans(text)) == [(0, len(text))]:
+            return [(0, len(tokens))]
+        found = []
+        for start, end in spans:
+            first, _ = self._until(tokens, start - len(opened))
+            found.append((first, len(tokens) if end == len(text) else self._count(tokens, end - len(opened))))
+        return found
+
+    def _after_space(self, tokens: Sequence[int], start: int) -> int:
+        """`start`, past the white space after a thought."""
+        while 0 < start < len(tokens) and self._decode(tokens[start : start + 1]).isspace():
+            start += 1
+        return start
+
+    def _until(self, tokens: Sequence[int], length: int) -> tuple[int, int]:
+        """The tokens that spell so many characters, without one that spells more, and the characters left over."""
+        count = self._count(tokens, length)
+        if count and len(self._decode(tokens[:count])) > length:
+            count -= 1
+        return count, max(0, length - len(self._decode(tokens[:count])))
+
+    def _count(self, tokens: Sequence[int], length: int) -> int:
+        """The fewest tokens that spell so many characters."""
         low, high = 0, len(tokens)
-        while low < high:  # find the fewest tokens that spell everything before the answer
+        while low < high:
             middle = (low + high) // 2
-            low, high = (low, middle) if len(opened + self._decode(tokens[:middle])) >= start else (middle + 1, high)
-        return low if low < len(tokens) else None
+            low, high = (low, middle) if len(self._decode(tokens[:middle])) >= length else (middle + 1, high)
+        return low
 
 
 def _sign(tokenizer: Any) -> str | None:
@@ -150,12 +226,20 @@ def _sign(tokenizer: Any) -> str | None:
     off, on = (_render(tokenizer, _USER, True, enable_thinking=way, thinking=way) for way in (False, True))
     if on != off:
         return None if prompt == off else "its chat template has thinking switched on"
-    answer = {"role": "assistant", "content": "Nine"}
-    if found := _OPEN.search(_render(tokenizer, [*_USER, answer], False)):
+    if found := _OPEN.search(_render(tokenizer, [*_USER, _ANSWER], False)):
         return f"its chat template puts {found[0]} before an answer"
-    fields = dict.fromkeys(("reasoning_content", "reasoning", "thinking"), _THOUGHT)
-    has_place = _THOUGHT in _render(tokenizer, [*_USER, {**answer, **fields}], False)
+    has_place = _THOUGHT in _render(tokenizer, [*_USER, {**_ANSWER, **_FIELDS}], False)
     return "its chat template has a place for thoughts" if has_place else None
+
+
+def _with_thought(tokenizer: Any) -> str:
+    """A conversation with a thought in its answer; "" if the template refuses the fields for thoughts."""
+    from jinja2 import TemplateError
+
+    try:
+        return _render(tokenizer, [*_USER, {**_ANSWER, **_FIELDS}], False)
+    except TemplateError:
+        return ""
 
 
 def _render(tokenizer: Any, turns: Any, prompt: bool, **variables: bool) -> str:

@@ -19,6 +19,8 @@ from crescent.core.store import Artifact
 from crescent.dedup.stage import DECISIONS
 from crescent.engines.device import unusable_gpu
 from crescent.engines.weights import Weights, why_it_thinks
+from crescent.training.room import why_short
+from crescent.training.settings import TrainSettings
 from crescent.voting.calibration import Labels
 from crescent.voting.draws import read_ballots
 
@@ -59,6 +61,12 @@ def tell_thinking(console: Console, models: Sequence[Weights]) -> None:
                 "chat_template_kwargs={enable_thinking: false})",
                 weights.name,
             )
+
+
+def tell_short_length(settings: TrainSettings, student: Weights) -> None:
+    """Warns of a `train.max_length` that leaves out all but the shortest pairs: otherwise it shows after generation."""
+    if (reason := why_short(settings, student)) is not None:
+        log.warning("%s", reason)
 
 
 def tell_recipes(console: Console, teacher: str, student: str) -> None:

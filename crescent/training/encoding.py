@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from crescent.core.errors import UserError
-from crescent.engines.spelling import spellable
+from crescent.engines.spelling import ids_behind, spellable
 from crescent.engines.thoughts import Decoder
 from crescent.engines.turns import closing_tokens, end_of_turn
 from crescent.training.settings import Overlong, Reasoning
@@ -69,14 +69,31 @@ class Encoder:
     def _coded(self, chat: Turns, target: Target, prompt: list[int], whole: list[int]) -> Coded:
         if target.text is not None:
             whole = list(self._tokenizer(target.text, add_special_tokens=False)["input_ids"])
+        if whole[: len(prompt)] != prompt:
+            whole = self._continued(prompt, chat, target)
         if self._counts(whole) != self._normal_counts(len(chat)):
             return Coded((), 0, target, False, "unsafe")
-        _check_prefix(prompt, whole, chat[-1][0])
         ids = _through_end_of_turn(whole, len(prompt), self._ends)
         is_long = len(ids) > self._max_length
         if len(prompt) >= self._max_length or (is_long and not self._cuts):
             return Coded((), 0, target, False, "too long")
         return Coded(tuple(ids[: self._max_length]), len(prompt), target, is_long)
+
+    def _continued(self, prompt: list[int], chat: Turns, target: Target) -> list[int]:
+        """The conversation if its tokens do not continue the prompt's, because the response begins with white space
+        that merges with the end of the prompt (Qwen2.5: newlines). The model continues the prompt as it is: so does
+        the target.
+        """
+        render: Any = self._tokenizer.apply_chat_template
+        messages = conversation(chat)
+        before = str(render(messages[:-1], tokenize=False, add_generation_prompt=True))
+        text = target.text or str(render(messages, tokenize=False))
+        if not text.startswith(before):
+            raise UserError(
+                f"the chat template does not continue its own generation prompt (question {chat[-1][0][:40]!r}), so a "
+                "loss mask cannot separate prompt and response. Choose another model, or fix its chat_template.jinja."
+            )
+        return [*prompt, *ids_behind(self._tokenizer, text[len(before) :])]
 
     def _normal_counts(self, turns: int) -> Counter[int]:
         """Those of every conversation of so many turns whose text spells no control token."""
@@ -101,14 +118,6 @@ def _check_one_bos(ids: list[int], tokenizer: Any) -> None:
     # Only the first two: a template may use its BOS to open each turn (SmolLM2 does).
     if bos is not None and ids[:2] == [bos, bos]:
         raise UserError("the chat template begins with two BOS tokens; remove one from the model's chat template")
-
-
-def _check_prefix(prompt: list[int], whole: list[int], question: str) -> None:
-    if whole[: len(prompt)] != prompt:
-        raise UserError(
-            f"the chat template does not continue its own generation prompt (question {question[:40]!r}), so a loss "
-            "mask cannot separate prompt and response. Choose another model, or fix its chat_template.jinja."
-        )
 
 
 def _through_end_of_turn(whole: list[int], start: int, ends: set[int]) -> list[int]:

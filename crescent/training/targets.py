@@ -8,6 +8,8 @@ should write after that prompt:
     prompt            ... <|Assistant|><think>\\n
     target, strip     \\n</think>\\n\\nIt is 12.<|end|>
     target, keep      Maybe 13?\\n</think>\\n\\nIt is 12.<|end|>
+
+A teacher may write thoughts in another format than the student; they are then kept in the student's own.
 """
 
 import re
@@ -15,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crescent.answers.thoughts import CLOSING, OPENING, split_thoughts
-from crescent.engines.thoughts import close_thought, open_thought
+from crescent.answers.thoughts import CLOSING, OPENING, Parts, first_tag, split_thoughts
+from crescent.engines.thoughts import close_thought, open_thought, own_tags
 from crescent.engines.turns import text_before_answer, text_behind_answer
 from crescent.training.settings import Reasoning
 
@@ -55,6 +57,7 @@ class Targets:
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", reasoning: Reasoning) -> None:
         self._tokenizer, self._keeps = tokenizer, reasoning == "keep"
         self._opened = open_thought(self._prompt([("How many?", "")]))
+        self._tags = own_tags(tokenizer)
         self._behind = text_behind_answer(tokenizer) or ""
         self._is_unthinking = bool(self._opened) or bool(_EMPTY.search(text_before_answer(tokenizer)))
 
@@ -64,7 +67,7 @@ class Targets:
         has_thought = parts.answer != response
         prompt = [*earlier, (question, "")]
         if has_thought and self._keeps:
-            return Target(response, self._whole(prompt, self._continued(response)), False, False)
+            return Target(response, self._whole(prompt, self._kept(response, parts)), False, False)
         answer = parts.answer.strip() if has_thought else response
         text = self._whole(prompt, close_thought(self._opened) + answer) if self._opened else None
         return Target(answer, text, has_thought, self._is_unthinking)
@@ -77,8 +80,18 @@ class Targets:
         chat = conversation(turns)[:-1]
         return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
 
-    def _continued(self, response: str) -> str:
-        """The part of the response that is not in the prompt already."""
+    def _kept(self, response: str, parts: Parts) -> str:
+        """The thoughts and the answer as they follow the prompt: as they were written, if in the student's format."""
+        if self._tags is not None and not self._is_own(response, *self._tags):
+            opened, closed = self._tags
+            response = f"{opened}{parts.thought.strip()}{closed}{parts.answer.strip()}"
         if self._opened and not response.startswith(self._opened):
             return response.removeprefix(self._opened.rstrip())
         return response.removeprefix(self._opened)
+
+    def _is_own(self, response: str, opened: str, closed: str) -> bool:
+        """True if the first tag is the student's own, and the response continues an open thought where there is one."""
+        before, tag = first_tag(response)
+        if tag == opened.strip():
+            return not self._opened or not before.strip()
+        return bool(self._opened) and tag == first_tag(closed)[1]

@@ -3,7 +3,7 @@
 import pytest
 
 from crescent.answers import extract
-from crescent.answers.thoughts import answer_start, ending, split_thoughts, without_thoughts
+from crescent.answers.thoughts import answer_spans, ending, split_thoughts, without_thoughts
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,16 @@ def test_a_completion_that_ends_in_its_thought_is_counted_as_such_however_it_end
 
 
 @pytest.mark.parametrize(
-    ("text", "start"),
+    ("text", "answers"),
     [
-        ("<think>a</think>\n\n12", 18), ("a</think> 12", 10), ("\n<think>a</think><think>b</think>12", 33), ("12", 0),
-        ("12 <think>a</think>", 0), ("<think>a", 8), ("<think>a</think>", 16), ("", 0),
-        ("<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>12", 83),
-        ("<|channel|>analysis<|message|>a", 31),
+        ("<think>a</think>\n\n12", ["12"]), ("a</think> 12", ["12"]), ("12", ["12"]), ("", [""]), ("\n\n", ["\n\n"]),
+        ("<think>a", []), ("\n<think>a</think><think>b</think>12", ["12"]), ("<think>a</think> ", [""]),
+        ("\n<think>a", []), ("a</think>b</think>12", ["12"]),
+        ("12 <think>a</think>", ["12 ", ""]), ("12 <think>a</think> 13<think>b", ["12 ", "13"]),
+        ("<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>12", ["12"]),
+        ("<|channel|>final<|message|>12<|end|><|start|>assistant<|channel|>analysis<|message|>a", ["12"]),
+        ("<|channel|>analysis<|message|>a", []),
     ],
 )  # fmt: skip
-def test_an_answer_begins_behind_the_thoughts_at_the_beginning(text: str, start: int) -> None:
-    assert answer_start(text) == start
+def test_answers_are_what_is_outside_of_thoughts(text: str, answers: list[str]) -> None:
+    assert [text[start:end] for start, end in answer_spans(text)] == answers

@@ -10,10 +10,11 @@ from lm_eval.models.huggingface import HFLM
 from real_tokenizers import ENDS, copy_tokenizer, needs_files
 
 from crescent.core.records import QAPair
-from crescent.engines import Prompt
+from crescent.engines import Prompt, Sampling
 from crescent.engines.dates import DATE, with_date, without_date
 from crescent.engines.encoding import encode
 from crescent.engines.spelling import chat_ids, spellable, spells_control
+from crescent.engines.stops import Texts
 from crescent.engines.turns import Turn, end_of_turn, turn_of
 from crescent.engines.weights import Weights, load_tokenizer
 from crescent.training.data import encode_pairs
@@ -65,6 +66,33 @@ def test_the_mask_covers_the_response_token_by_token(name: str, tokenizer: Any) 
     expected = TRAINED.get(name, ["7", "Ġp", "ears", ".", ENDS[name]])
     assert list(example.ids[: example.prompt_tokens]) == encode(Prompt(QUESTION), tokenizer)
     assert tokenizer.convert_ids_to_tokens(list(example.ids[example.prompt_tokens :])) == expected
+
+
+@pytest.mark.parametrize("before", ["", "{% if add_generation_prompt %}<think>\n{% endif %}"])
+@pytest.mark.parametrize(
+    "response", ["\n7 pears.", "\n\n7 pears.", " 7 pears. ", "\t7\n", " \n", "", "\u200b7", "é🙂", "```\n7"]
+)
+def test_whatever_a_response_begins_with_it_follows_the_prompt_that_is_asked(
+    response: str, before: str, name: str, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizer, "chat_template", tokenizer.chat_template + before)
+    if name == "llama3" and before:
+        pytest.skip("its template has the generation prompt after every answer")
+    [example] = encode_pairs([QAPair("q", QUESTION, response, "7", 1, 1, 1.0)], tokenizer, 512).examples
+    prompt, target = example.ids[: example.prompt_tokens], tokenizer.decode(example.ids[example.prompt_tokens :])
+    assert list(prompt) == encode(Prompt(QUESTION), tokenizer)
+    assert target.endswith(ENDS[name])
+    said = target.removesuffix(ENDS[name]).rpartition("</think>\n\n")[2]
+    assert said.strip() == response.strip() and (name not in ("qwen2_5", "deepseek_v3") or said == response)
+
+
+@pytest.mark.parametrize("name", ["llama2", "qwen2_5"], scope="module")
+@pytest.mark.parametrize("text", ["<think></think>Ann#Who", "Is it? <think>Who</think>7Who", "a[THINK]Who[/THINK]Who"])
+def test_tags_that_share_tokens_with_their_surroundings_are_found(text: str, tokenizer: Any) -> None:
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    texts = Texts(tokenizer, Sampling(stop=("Who",)))
+    ends = [count for count in range(1, len(ids) + 1) if texts.stops_at(0, ids[:count], "")]
+    assert ends[-1:] == [len(ids)] and texts.text(ids, "") == text.removesuffix("Who")
 
 
 def test_worked_examples_are_turns_with_one_bos_and_an_end_each(name: str, tokenizer: Any) -> None:

@@ -225,21 +225,6 @@ def test_a_server_without_room_is_left_alone_for_as_long_as_it_asks(
     assert len(made) == 10 and "has no room for more" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "why"),
-    [(Behaviour(poison="Question 7?"), "too much"), (Behaviour(hollow="Question 7?"), "without choices")],
-)
-def test_a_request_that_always_fails_ends_the_run_though_others_are_answered(
-    behaviour: Behaviour, why: str, serve: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("crescent.engines.server.endpoints.LONGEST_WAIT", 0.2)
-    kept: list[int] = []
-    url = serve(behaviour).start()
-    with pytest.raises(ValueError, match=f"keeps failing on one request .*{why}"):
-        engine(url).generate([f"Question {n}?" for n in range(12)], DRAWN, lambda index, _made: kept.append(index))
-    assert kept and 7 not in kept and len(set(kept)) == len(kept)  # those in flight at the end are asked again
-
-
 def test_requests_that_time_out_say_which_setting(serve: Start) -> None:
     url = serve(Behaviour(hangs=True)).start()
     with pytest.raises(ValueError, match=r"engine.timeout_seconds, or lower engine.in_flight"):

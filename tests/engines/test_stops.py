@@ -67,8 +67,37 @@ def test_stop_strings_end_answers_whether_or_not_the_engine_went_on_and_no_thoug
     ends = [count for count in range(1, len(ids) + 1) if texts.stops_at(0, ids[:count], "")]
     thought = "<think>Is it 12?</think>"
     if not answer:
-        assert not ends and texts.text(1, ids, "") == f"{thought}Left: 7\nWho? 12"
+        assert not ends and texts.text(ids, "") == f"{thought}Left: 7\nWho? 12"
         return
-    assert texts.text(1, ids[: ends[0]], "") == texts.text(2, ids, "") == thought + answer
+    assert texts.text(ids[: ends[0]], "") == texts.text(ids, "") == thought + answer
     opened = tokenizer(THINKING.removeprefix("<think>"), add_special_tokens=False)["input_ids"]
-    assert texts.text(3, opened, "<think>") == thought + answer
+    assert texts.text(opened, "<think>") == thought + answer
+
+
+@pytest.mark.parametrize("stop", ["12", "<|user|>", "Who"])
+@pytest.mark.parametrize(
+    ("thoughts", "answer"),
+    [
+        ("Left: 7 <think>Is it 12? Who<|user|>?</think>Ann 5", " {}3"),
+        ("Left: 7\n<think>Is it 12? Who<|user|>?</think>\n<think>12? Who <|user|></think>\n\nAnn", " {} 4"),
+        ("<think>12 Who<|user|></think>Ann <think>12 Who<|user|>", "12</think>{}5"),
+    ],
+)
+def test_stop_strings_are_passed_over_in_every_thought_and_not_after_it(
+    thoughts: str, answer: str, stop: str, talkative: Path
+) -> None:
+    tokenizer: Any = load_tokenizer(Weights("m", str(talkative)))
+    ids = tokenizer(thoughts + answer.format(stop), add_special_tokens=False)["input_ids"]
+    texts = Texts(tokenizer, Sampling(stop=(stop,)))
+    ends = [count for count in range(1, len(ids) + 1) if texts.stops_at(0, ids[:count], "")]
+    kept = (thoughts + answer.split("{}")[0]).replace("<|user|>", "")
+    assert texts.text(ids[: ends[0]], "") == texts.text(ids, "") == kept
+    assert not texts.stops_at(1, ids[: ends[0] - 1], "")
+
+
+def test_a_stop_string_before_a_thought_ends_the_completion(talkative: Path) -> None:
+    tokenizer: Any = load_tokenizer(Weights("m", str(talkative)))
+    ids = tokenizer("Left: 7 Who <think>12</think> Ann", add_special_tokens=False)["input_ids"]
+    texts = Texts(tokenizer, Sampling(stop=("Who",)))
+    [end] = [count for count in range(1, len(ids) + 1) if texts.stops_at(0, ids[:count], "")]
+    assert texts.text(ids, "") == texts.text(ids[:end], "") == "Left: 7 "

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from crescent.answers.thoughts import without_thoughts
 from crescent.core.console import Console
-from crescent.engines.thoughts import AnswerStarts, Decoder, cut_at_stops, open_thought, why_thinking
+from crescent.engines.thoughts import Answers, Decoder, cut_at_stops, open_thought, why_thinking
 from crescent.engines.weights import Weights, check, load_tokenizer
 from crescent.observers.narration import tell_thinking
 
@@ -97,6 +97,13 @@ def test_other_prompts_open_no_thought(prompt: str) -> None:
         ("<think>a</think><think>b\n\n</think> 7\n\n8", "<think>a</think><think>b\n\n</think> 7"),
         ("7\n\n8 <think>\n\n</think>", "7"),
         ("7\n\n8", "7"),
+        ("Sure. <think>a\n\nb</think>\n\n7 left\n\nQ: 8", "Sure. <think>a\n\nb</think>\n\n7 left"),
+        ("Sure. <think>a\n\nb", "Sure. <think>a\n\nb"),
+        ("\n\n<think>a</think>7\n\n8", "\n\n<think>a</think>7"),
+        (
+            "<|channel|>analysis<|message|>a\n\nb<|end|><|start|>assistant<|channel|>final<|message|>7\n\n8",
+            "<|channel|>analysis<|message|>a\n\nb<|end|><|start|>assistant<|channel|>final<|message|>7",
+        ),
     ],
 )
 def test_stop_strings_end_the_answer_and_never_the_thought(text: str, cut: str) -> None:
@@ -122,8 +129,9 @@ def test_tags_that_are_special_tokens_stay_in_the_text_and_other_special_tokens_
     ("opened", "text", "answer"),
     [
         ("", "<think>a b c</think>\n\n7 left", "7 left"), ("<think>\n", "a b c\n</think>\n\n7 left", "7 left"),
-        ("", "a b</think>7", "7"), ("", "7 left <think>", "7 left <think>"), ("<think>", "a b c", None),
-        ("", "<think>" + "a \n\n" * 40 + "</think>7", "7"), ("", "<think>a</think>", None),
+        ("", "a b</think>7", "7"), ("", "7 left <think>", None), ("<think>", "a b c", None),
+        ("", "<think>" + "a \n\n" * 40 + "</think>7", "7"), ("", "<think>a</think>", ""), ("", "a <think>b", None),
+        ("", "7 <think>a</think> left", " left"), ("", "a <think>b</think> [THINK]c[/THINK]d", "d"),
     ],
 )  # fmt: skip
 def test_the_tokens_of_an_answer_are_found_at_whatever_length_it_is_looked_for(
@@ -131,10 +139,10 @@ def test_the_tokens_of_an_answer_are_found_at_whatever_length_it_is_looked_for(
 ) -> None:
     tokenizer: Any = AutoTokenizer.from_pretrained(tiny_llama)
     decode = Decoder(tokenizer)
-    starts, ids = AnswerStarts(decode), tokenizer(text, add_special_tokens=False)["input_ids"]
+    answers, ids = Answers(decode), tokenizer(text, add_special_tokens=False)["input_ids"]
     for length in range(1, len(ids)):  # as it grows
-        starts.find(0, ids[:length], opened)
-    start = starts.find(0, ids, opened)
+        answers.start(0, ids[:length], opened)
+    start = answers.start(0, ids, opened)
     assert (None if start is None else decode(ids[start:])) == answer
 
 

@@ -22,7 +22,16 @@ DROPS = CHATML.replace(
     "message['content'] }}<|end|>{% endgen", "message['content'].split('</think>')[-1] }}<|end|>{% endgen"
 )
 EMPTY = CHATML.replace("{% generation %}", "{% generation %}<think>\n\n</think>\n\n")  # Qwen 3
-CHANNELS = CHATML.replace(PROMPT, "<|assistant|>\n<|channel|>analysis<|message|>{% endif %}")
+HARMONY = (  # gpt-oss
+    "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}"
+    "<|start|>user<|message|>{{ message['content'] }}<|end|>{% else %}"
+    "{% if message['thinking'] %}<|start|>assistant<|channel|>analysis<|message|>{{ message['thinking'] }}<|end|>"
+    "{% endif %}"
+    "<|start|>assistant<|channel|>final<|message|>{{ message['content'] }}<|return|>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|start|>assistant{% endif %}"
+)
+HARMONIOUS = "<|channel|>analysis<|message|>13?<|end|><|start|>assistant<|channel|>final<|message|>12 left"
+OF_HARMONY = ("<|start|>", "<|channel|>", "<|message|>", "<|return|>")
 THOUGHT = "<think>\n13?\n\nNo.\n</think>\n\n12 left"
 
 
@@ -62,6 +71,44 @@ def test_the_target_is_the_answer_or_all_that_follows_the_prompt(
     template: str, response: str, reasoning: Reasoning, target: str, tmp_path: Path
 ) -> None:
     assert targets(template, response, reasoning, tmp_path)[1] == target
+
+
+def opening(tag: str) -> str:
+    return CHATML.replace(PROMPT, f"<|assistant|>\n{tag}{{% endif %}}")
+
+
+@pytest.mark.parametrize(
+    ("template", "target"),
+    [
+        (opening("<thought>\n"), "13?\n</thought>\n\n12 left<|end|>"),
+        (opening("<seed:think>"), "13?</seed:think>\n\n12 left<|end|>"),
+        (opening("<|begin_of_thought|>\n\n"), "13?\n<|end_of_thought|>\n\n12 left<|end|>"),
+        (opening("◁think▷"), "13?◁/think▷\n\n12 left<|end|>"),
+        (EMPTY.replace("think>", "reasoning>"), "<reasoning>\n13?\n</reasoning>\n\n12 left<|end|>"),
+        (HARMONY, f"{HARMONIOUS}<|return|>"),
+    ],
+)
+@pytest.mark.parametrize(
+    "response",
+    ["<think>\n13?\n</think>\n\n12 left", "[THINK]13?[/THINK]12 left", "<scratchpad>13?</scratchpad> 12 left",
+     "13?</think>12 left", HARMONIOUS],
+)  # fmt: skip
+def test_thoughts_in_another_format_are_kept_in_that_of_the_student(
+    template: str, target: str, response: str, tmp_path: Path
+) -> None:
+    save_tokenizer(tmp_path, template)
+    tokenizer: Any = AutoTokenizer.from_pretrained(tmp_path)
+    if template == HARMONY:
+        tokenizer.add_special_tokens({"eos_token": "<|return|>", "additional_special_tokens": [*OF_HARMONY]})
+    encoded = encode_pairs([QAPair("q", "How many?", response, "12", 1, 1, 1.0)], tokenizer, 512, "drop", "keep")
+    [example] = encoded.examples
+    assert tokenizer.decode(list(example.ids[example.prompt_tokens :])) == target
+
+
+def test_a_thought_after_prose_is_kept_in_the_thought_that_the_prompt_opens(tmp_path: Path) -> None:
+    said = "Sure. <think>13?</think>12 left"
+    assert targets(OPENS, said, "keep", tmp_path / "opens")[1] == "13?\n</think>\n\nSure. 12 left<|end|>"
+    assert targets(CHATML, said, "keep", tmp_path / "plain")[1] == f"{said}<|end|>"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 from crescent.core.errors import UserError
 from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.encoding import seed_of
-from crescent.engines.server.endpoints import Endpoint, Endpoints
+from crescent.engines.server.endpoints import Endpoint, Endpoints, Unusable
 from crescent.engines.server.refusals import FieldRefused
 from crescent.engines.server.terms import Terms
 
@@ -88,11 +88,7 @@ Ask = Callable[[Request, Sampling, Endpoint], Awaitable[list[Completion]]]
 async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours: ServerCapabilities) -> None:
     """Raises UserError if a server does not serve the model; records its context and its settings for plain
     sampling."""
-    # As plain JSON: the client's own list fails on a web page returned with status 200.
-    listed = await endpoints.ask(lambda one: one.client.get("/models", cast_to=object), place)
-    if not isinstance(listed, dict) or "data" not in listed:
-        raise UserError(f"engine.urls: {place.url} lists no models; most servers' addresses end in /v1")
-    served = {entry["id"]: entry for entry in listed["data"]}
+    served = await endpoints.ask(_listed, place)
     if model not in served:
         raise UserError(f"engine.model: {place.url} does not serve {model!r}; it has {', '.join(served)}")
     context = served[model].get("max_model_len")
@@ -109,6 +105,19 @@ async def check_model(endpoints: Endpoints, place: Endpoint, model: str, honours
     honours.terms_of(place.url).takes_ids = owner in _TAKE_IDS
     if honours.end is not None and owner in _TAKE_STOP_IDS:
         place.plain["stop_token_ids"] = [honours.end[0]]
+
+
+async def _listed(place: Endpoint) -> dict[str, Any]:
+    """The models of a server by name. Raises Unusable if there are none, as while the model is loaded; UserError if the
+    address is not that of such a server."""
+    # As plain JSON: the client's own list fails on a web page returned with status 200.
+    listed = await place.client.get("/models", cast_to=object)
+    if not isinstance(listed, dict) or not isinstance(entries := listed.get("data", ""), list | None):
+        raise UserError(f"engine.urls: {place.url} lists no models; most servers' addresses end in /v1")
+    served = {entry["id"]: entry for entry in entries or () if isinstance(entry, dict) and "id" in entry}
+    if not served:
+        raise Unusable("it has no model, or has not loaded it yet")
+    return served
 
 
 async def find_out(ask: Ask, place: Endpoint, prompts: Sequence[Prompt], honours: ServerCapabilities) -> None:

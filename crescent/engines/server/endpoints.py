@@ -11,6 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,13 +19,15 @@ import openai
 from openai import AsyncOpenAI
 
 from crescent.core.errors import UserError
-from crescent.engines.server.refusals import Refused
+from crescent.engines.server.refusals import Refused, reason_of
 
 log = logging.getLogger(__name__)
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between two attempts, doubling
-MOST_FAULTS = 8  # internal errors on one request while others are answered: the request is the cause
-MOST_MISSES = 4  # 403 or 404 answers of a server that has not answered anything yet: its address may be wrong
+MOST_FAULTS = 8  # failures of one request, after which the server is asked something else
+MOST_MISSES = 4  # the same for 403 and 404; a server that has never answered is given up: its address may be wrong
+CONFIRMED = 2  # times that another prompt is answered and this one is not: the prompt is the cause
 _PASSING = (408, 409, 429)  # statuses below 500 after which a retry may succeed
+_BREAKDOWNS = (500, 502)
 _MISSES = (403, 404)  # some servers return these while a model reloads
 
 
@@ -32,6 +35,15 @@ class Unusable(Exception):
     """An answer with status 200 that contains no completion; the message says what it contains."""
 
 
+class SetAside(Exception):
+    """A server cannot answer this prompt, although it answers others. `is_refused`: it will not (403, 404)."""
+
+    def __init__(self, url: str, error: BaseException, is_refused: bool) -> None:
+        super().__init__(reason(error))
+        self.url, self.is_refused = url, is_refused
+
+
+_FAULTS = (openai.APIError, Unusable, json.JSONDecodeError)
 _Fault = openai.APIError | Unusable | json.JSONDecodeError
 
 
@@ -68,10 +80,11 @@ class Endpoints:
         self._limits, self._told = limits, told
         self._answered = time.monotonic()
 
-    async def ask(self, send: Send, place: Endpoint | None = None) -> Any:
+    async def ask(self, send: Send, place: Endpoint | None = None, other: Send | None = None) -> Any:
         """Returns the answer of `place`, or of the least busy server; retries while it is unreachable or has no room.
 
-        Gives up only after `patience_seconds` in which no request at all was answered.
+        Gives up only after `patience_seconds` in which no request at all was answered. `other` sends a prompt that has
+        nothing to be refused for: if that is answered while this one keeps failing, SetAside is raised.
         """
         begun, wait, faults, misses = time.monotonic(), FIRST_WAIT, 0, 0
         while True:
@@ -84,8 +97,12 @@ class Endpoints:
             except Refused:
                 self._answered = time.monotonic()
                 raise  # the request's own fault: the sender knows which fields can be dropped
-            except (openai.APIError, Unusable, json.JSONDecodeError) as error:
+            except _FAULTS as error:
                 misses += _is_miss(error)
+                faults += _is_of_the_request(error)
+                if other is not None and (misses >= MOST_MISSES or faults >= MOST_FAULTS):
+                    with suppress(*_FAULTS):
+                        return await self._told_apart(send, other, chosen)
                 known = any(one is chosen for one in self.places)
                 if isinstance(error, openai.APIStatusError) and not _passes(error, known or misses < MOST_MISSES):
                     raise UserError(
@@ -94,8 +111,7 @@ class Endpoints:
                     ) from None
                 asked_for = self._asked_for(error)
                 chosen.rest_until = time.monotonic() + (asked_for or wait)
-                faults += place is None and _is_of_the_request(error)
-                self._give_up(error, chosen, begun, faults)
+                self._give_up(error, chosen, begun)
                 self.tell(chosen.url, f"{chosen.url} {_state(error)} ({reason(error)}); retrying until it does")
             finally:
                 chosen.busy -= 1
@@ -109,13 +125,23 @@ class Endpoints:
             self._told.add(what)
             log.warning("%s", message)
 
-    def _give_up(self, error: _Fault, chosen: Endpoint, begun: float, faults: int) -> None:
+    async def _told_apart(self, send: Send, other: Send, chosen: Endpoint) -> Any:
+        """Returns the answer after all. Raises SetAside if only `other` is answered, a fault if that is not."""
+        for attempt in range(1, CONFIRMED + 1):
+            with suppress(Refused):  # that is an answer too
+                await other(chosen)
+            self._answered = time.monotonic()
+            try:
+                return await send(chosen)
+            except _FAULTS as error:
+                if not (_is_miss(error) or _is_of_the_request(error)):
+                    raise
+                if attempt == CONFIRMED:
+                    raise SetAside(chosen.url, error, _is_miss(error)) from None
+        raise AssertionError("the last attempt is answered or set aside")
+
+    def _give_up(self, error: _Fault, chosen: Endpoint, begun: float) -> None:
         """Raises UserError if more waiting would not help."""
-        if faults >= MOST_FAULTS and self._answered > begun:
-            raise UserError(
-                f"{chosen.url} keeps failing on one request ({reason(error)}) but answers others. Its "
-                "own log says why; finished work is kept."
-            )
         if time.monotonic() - max(begun, self._answered) <= self._limits.patience_seconds:
             return
         hint = "Restart it, or set another engine.urls"
@@ -143,6 +169,9 @@ class Endpoints:
 
 def reason(error: BaseException) -> str:
     """The error in one line, without the client library's wording around it."""
+    if isinstance(error, openai.APIStatusError):
+        status, words = f"status {error.status_code}", reason_of(error)
+        return words if words == status else f"{status}: {words}"
     cause = error.__cause__ if isinstance(error, openai.APIConnectionError) and error.__cause__ else error
     text = str(cause).strip() or ("timed out" if isinstance(error, openai.APITimeoutError) else type(cause).__name__)
     return text.splitlines()[0][:200].rstrip(".")
@@ -157,8 +186,11 @@ def _is_miss(error: _Fault) -> bool:
 
 
 def _is_of_the_request(error: _Fault) -> bool:
-    """True if the server may be unable to answer this one request, now or ever."""
-    return not isinstance(error, openai.APIError) or getattr(error, "status_code", None) == 500
+    """True if the server may be unable to answer this one request, now or ever: it has an internal error, closes the
+    connection, or answers nothing. Requests that time out, or for which there is no room, may be answered later."""
+    if isinstance(error, openai.APIStatusError):
+        return error.status_code in _BREAKDOWNS
+    return not isinstance(error, openai.APITimeoutError)
 
 
 def _state(error: _Fault) -> str:

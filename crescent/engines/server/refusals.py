@@ -41,6 +41,8 @@ _CONTENT = re.compile(
     r"content[_ ](?:filter|management|exists risk)|\bpolic(?:y|ies)\b|moderation|flagged|safety|guardrail|inappropriate"
     r"|data_inspection|responsible ai|prohibited|harmful|sensitive (?:content|words?|topics?)|terms of (?:use|service)"
 )
+_PAGE = re.compile(r"<(?:!doctype|html|body|head)\b", re.IGNORECASE)
+_MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 LIMITS = ("max_tokens", "max_completion_tokens")
 _NAMES = {
     "n": r"(?<![\w.'’\\-])n(?![\w'’-]| tokens| char)|['\"`]n['\"`]|best_of|num_(?:return_sequences|choices|samples)"
@@ -121,8 +123,9 @@ def explain(error: openai.APIStatusError, sent: Collection[str]) -> Refusal:
 
 def reason_of(error: openai.APIStatusError) -> str:
     """The server's reason in one line, without the client library's wording around it."""
-    found = next((text for text in _messages(error.body) if text.strip()), str(error))
-    return " ".join(found.split())[:200].rstrip(".")
+    found = next((text for text in _messages(error.body) if text.strip()), "")
+    words = " ".join((_MARKUP.sub(" ", found) if _PAGE.search(found) else found).split())[:200].rstrip(".")
+    return words or f"status {error.status_code}"
 
 
 def _too_long(text: str) -> Refusal:

@@ -1,7 +1,7 @@
 """Sends one request to a server, and retries without the fields that the server does not accept.
 
 In: a `Request`. Out: its completions (for a refused prompt, empty ones with a finish reason that says so), or a
-UserError. What is learned about a server is kept in its `Terms`.
+UserError. A prompt that a server keeps failing on counts as refused. What is learned about a server is in its `Terms`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,12 @@ from openai import BaseModel
 from crescent.core.errors import UserError
 from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.server.capabilities import NEUTRAL, Request, ServerCapabilities, beyond_plain
-from crescent.engines.server.endpoints import Endpoint, Endpoints
+from crescent.engines.server.endpoints import MOST_FAULTS, Endpoint, Endpoints, Send, SetAside
 from crescent.engines.server.refusals import LIMITS, Refused, is_refusal
 from crescent.engines.server.response_parser import Reader, checked
 
 MOST_REFUSALS = 16  # reasons to refuse that one request can have
+SHORT = 16  # tokens of an answer that only shows that a server answers
 SET_ASIDE = "it has no completion, and is counted under that reason"
 
 
@@ -36,6 +37,7 @@ class Requester:
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
         self._model, self._endpoints, self._honours, self._reader = model, endpoints, honours, reader
+        self._answered = self._failed = 0
         self._template = {"chat_template_kwargs": dict(arguments)} if arguments else {}
 
     async def samples(self, request: Request, sampling: Sampling, place: Endpoint | None) -> list[Completion]:
@@ -49,12 +51,15 @@ class Requester:
         for _ in range(MOST_REFUSALS):  # unchanged first, then without what the server does not accept
             send = partial(self._send, prompt=request.prompt, options=options, sampling=sampling)
             try:
-                answer = await self._endpoints.ask(send, place)
+                answer = await self._endpoints.ask(send, place, self._other(request.prompt, options, sampling))
+                self._answered += 1
                 limited, end = options.get("max_tokens") == sampling.max_new_tokens, self._honours.end
                 cut = sampling if end is None else replace(sampling, stop=(*sampling.stop, end[1]))
                 return self._reader.read(answer, request, cut, limited, self._endpoints.tell)
             except Refused as refused:
                 finish = await self._after(refused, request, options, place, sampling)
+            except SetAside as aside:
+                finish = self._set_aside(aside)
             if finish is not None:
                 tokens = self._reader.prompt_tokens(request.prompt) or 0
                 return [Completion("", finish, tokens, 0, 0.0) for _ in request.indices]
@@ -88,6 +93,25 @@ class Requester:
         if terms.is_single:
             self._honours.single.add(refused.url)
         return None
+
+    def _other(self, prompt: Prompt, options: Mapping[str, Any], sampling: Sampling) -> Send | None:
+        """Sends a short request for a neutral prompt, in the same form."""
+        if prompt.text == NEUTRAL:
+            return None
+        short = {**options, "n": 1, "max_tokens": SHORT}
+        return partial(self._send, prompt=Prompt(NEUTRAL, rendered=prompt.rendered), options=short, sampling=sampling)
+
+    def _set_aside(self, aside: SetAside) -> str:
+        """The finish reason of a prompt that a server cannot answer. Raises UserError if these are the rule."""
+        self._failed += 1
+        if self._failed >= MOST_FAULTS and self._failed > self._answered:
+            raise UserError(
+                f"{aside.url} answers {NEUTRAL!r} but none of the run's prompts, or few ({aside}). Its own log may say "
+                "why; finished work is kept."
+            )
+        how = "refuses a prompt" if aside.is_refused else "keeps failing on a prompt but answers others"
+        self._endpoints.tell(f"aside {aside}", f"{aside.url} {how} ({aside}): {SET_ASIDE}")
+        return "refused" if aside.is_refused else "error"
 
     async def _unexplained(
         self, refused: Refused, request: Request, options: dict[str, Any], place: Endpoint | None, sampling: Sampling

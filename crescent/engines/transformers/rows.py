@@ -93,7 +93,7 @@ class Work:
         """Turns a finished row into a completion. `mean_logprob` is in nats per token."""
         assert row.finish is not None and self.completions[row.index] is None
         tokens = without_end(row.tokens, self._ends)
-        text = self._texts.text(row.index, tokens, row.opened)
+        text = self._texts.text(tokens, row.opened)
         made = Completion(text, row.finish, len(row.prompt_ids), len(row.tokens), round(mean_logprob, 2) + 0.0)
         self.completions[row.index] = made
         if self._finished is not None:

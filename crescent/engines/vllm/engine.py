@@ -184,7 +184,7 @@ class VllmEngine:
 
     def _completion(self, output: Any, request: _Request, texts: Texts) -> Completion:
         tokens, opened = list(output.token_ids), open_thought_of(request.ids, self.tokenizer)
-        text = texts.text(request.places[output.index][0], without_end(tokens, self._ends), opened)
+        text = texts.text(without_end(tokens, self._ends), opened)
         mean = round((output.cumulative_logprob or 0.0) / max(1, len(tokens)), 2) + 0.0
         return Completion(text, str(output.finish_reason), len(request.ids), len(tokens), mean)
 
