@@ -2,8 +2,8 @@
 
 import re
 
-from crescent.answers.commitments import Commitment, commitments
-from crescent.answers.corrections import after_negation
+from crescent.answers.commitments import Commitment
+from crescent.answers.corrections import after_negation, standing
 from crescent.answers.plain import plain
 from crescent.answers.thoughts import without_thoughts
 
@@ -39,7 +39,7 @@ def extract_choice(text: str) -> str | None:
     whole = _WHOLE.fullmatch(text) if len(text) < 64 else None
     if whole:
         return whole[1].upper()
-    for commitment in reversed(commitments(text)):
+    for commitment in standing(text):
         if _VERDICT.match(text, commitment.at):
             continue  # "A: false" is not a mark
         letter = _committed(text, commitment)

@@ -6,8 +6,10 @@ is about another case ("if she had bought 4, the answer would be 19") does not r
 """
 
 import re
+from collections.abc import Iterator
+from itertools import pairwise
 
-from crescent.answers.commitments import Commitment
+from crescent.answers.commitments import Commitment, commitments
 
 _TURNS = re.compile(
     r"(?:^|[.!?:;\n—–)]\s*|\s-\s)[\s*_\"'(]*(?:oh,? |but |hmm+,? )?(?:wait|hmm+|no|oops|sorry|actually"
@@ -15,7 +17,8 @@ _TURNS = re.compile(
     r"|on second thought|hold on|my mistake|(?:i|we) made an? (?:mistake|error)|that(?:'s| is"
     r"| was) (?:wrong|incorrect|not right)"
     r"|let me (?:re-?\s?(?:calculate|compute|do|think|consider)|correct)|apologi[sz]e|apologies)\b"
-    r"(?=\s*[,.!:;…—-]|\s+(?:i|we|it|that(?!\s+was too)|this|there|the|so|no|wait|let|though|because)\b)",
+    r"(?=\s*[,.!:;…—-]|\s+(?:i|we|it|that(?!\s+was too)|this|there|the|so|no|wait|let|though|because)\b)"
+    r"|[.,;(]\s*(?:i mean|or rather|make that|actually|edit:|correction:)(?=\s+(?:it )?(?:should be |is )?[$€£]?\d)",
     re.IGNORECASE,
 )
 _VERIFIES = re.compile(
@@ -38,6 +41,16 @@ _WOULD = re.compile(r"\b(?:would|might|could) be\b", re.IGNORECASE)
 _ABOUT = re.compile(
     r"\b(?:this|your|that|wrong|incorrect|another|old|previous|earlier|intermediate)\s+$", re.IGNORECASE
 )
+# "We may check our answer: 17 * 44 = 748", "How to get the answer: 3 * 5 = 15"
+_CHECKS = re.compile(
+    r"\b(?:check|verif|confirm|test|prov(?:e|ing)|proof|validat|justif|plug|substitut|insert|review|inspect)\w*"
+    r"(?: (?:back|in|on|of|for|to|with|by|the|our|my|your|this|that|his|her|their|final|correct|numerical|above))*\s+$"
+    r"|\b(?:how|why|reason\w*|explanation|steps?|method|rationale)\b[^.!?:\n]{0,60}$",
+    re.IGNORECASE,
+)
+_STATED = re.compile(r"answers?[\s*_]{0,4}(?:is|was|=)", re.IGNORECASE)
+# "Check: if r = 1, the answer is 6.28"
+_CHECK_LINE = re.compile(r"[\s*_#>(]*(?:(?:quick|sanity|double)[ -])?(?:check|verification|verify|test|proof)\b[\s*_]*:", re.I)
 _BOUND = re.compile(
     r"[\s*]*(?:(?:still|always|certainly|definitely|a number|something) )?(?:more|less|greater|fewer"
     r"|larger|smaller|bigger|higher|lower|at least|at most|no (?:more|less)|between|under|over"
@@ -46,7 +59,24 @@ _BOUND = re.compile(
     re.IGNORECASE,
 )
 _INSTEAD = re.compile(r"\b(?:but(?: rather)?|it(?:'s|’s| is)(?! not)|rather|instead|is)\b\s*:?", re.IGNORECASE)
+_JOINS_BOXES = re.compile(r"\}?[\s$\\()\[\]]*(?:[,;]|,?\s?(?:and|or|&))[\s$\\()\[\]]*(?:[A-Za-z]\s?=\s?)?\\?f?")
 _LOOKED_BACK = 240
+
+
+def standing(text: str) -> Iterator[Commitment]:
+    """Yields the commitments of `text` that may be its answer, the last one first: not those that check an answer or
+    only speak of one."""
+    found = commitments(text)
+    for index in range(len(found) - 1, -1, -1):
+        one = found[index]
+        if not is_about_the_answer(text, one) and not (index and _is_in_a_check(text, one)):
+            yield one
+
+
+def boxed_together(text: str, one: Commitment) -> Commitment | None:
+    """The box that stands beside `one`, as in "\\boxed{5} and \\boxed{7}"."""
+    boxes = [other for other in commitments(text) if other.mark == "boxed"]
+    return next((a for a, b in pairwise(boxes) if b == one and _JOINS_BOXES.fullmatch(text, a.end, b.at)), None)
 
 
 def is_another_case(text: str, one: Commitment) -> bool:
@@ -59,7 +89,21 @@ def is_another_case(text: str, one: Commitment) -> bool:
 def is_about_the_answer(text: str, one: Commitment) -> bool:
     """True for "This answer equals 3 times 5" and "a common wrong answer is 16", which mention an answer but give
     none."""
-    return one.mark == "phrase" and bool(_ABOUT.search(text, max(0, one.at - 16), one.at))
+    if one.mark not in ("phrase", "label"):
+        return False
+    line = text.rfind("\n", max(0, one.at - 80), one.at) + 1
+    before = text[max(line, one.at - 80) : one.at]
+    if one.mark == "phrase" and _ABOUT.search(before):
+        return True
+    return _CHECKS.search(before) is not None and not _STATED.match(text, one.at)
+
+
+def _is_in_a_check(text: str, one: Commitment) -> bool:
+    if one.mark != "phrase":
+        return False
+    line = text.rfind("\n", max(0, one.at - _LOOKED_BACK), one.at) + 1
+    begin = max(line, text.rfind(". ", line, one.at) + 2)
+    return _CHECK_LINE.match(text, begin, one.at) is not None
 
 
 def is_bound(text: str, one: Commitment) -> bool:

@@ -55,6 +55,9 @@ def of_equation(span: Span, found: list[Quantity], signs: Sequence[int]) -> Quan
         right[1].start - right[0].end <= 2
     ):
         return None
+    makes = [one for one in right[1:] if span.text(one.start - 1) in ("makes", "gives", "total", "totals")]
+    if makes:
+        return makes[0]
     return right[0] if span.text(right[0].end) not in CONCLUDES else of_sentence(span, right)
 
 

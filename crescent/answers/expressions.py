@@ -6,7 +6,7 @@ spellings of one value (\\sqrt{8}, 2\\sqrt{2}) stay different: see `symbolic`.
 
 import re
 
-from crescent.answers.commitments import commitments
+from crescent.answers.corrections import standing
 from crescent.answers.numerals import whole_number
 from crescent.answers.plain import plain
 from crescent.answers.thoughts import without_thoughts
@@ -86,7 +86,7 @@ def extract_expression(text: str) -> str | None:
 
 
 def _once(text: str) -> str | None:
-    spans = [text[one.start : one.end] for one in reversed(commitments(text))]
+    spans = [text[one.start : one.end] for one in standing(text)]
     for span in [*spans, *_last_line(text)]:
         math = _MATH.findall(span)
         answer = _tidy(next(filter(None, math[-1])) if math else span)

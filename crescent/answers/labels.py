@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable
 from itertools import chain
 
-from crescent.answers.commitments import commitments
+from crescent.answers.corrections import standing
 from crescent.answers.numerals import whole_number
 from crescent.answers.plain import plain
 from crescent.answers.thoughts import without_thoughts
@@ -72,7 +72,7 @@ def _settled(once: Callable[[str], str | None], text: str) -> str | None:
 
 def _name(text: str) -> str | None:
     text = plain(text)
-    for commitment in reversed(commitments(text)):
+    for commitment in standing(text):
         name = _bare(_clause(text[commitment.start : commitment.end]))
         if name:
             return name
@@ -84,7 +84,7 @@ def _name(text: str) -> str | None:
 
 def _short_text(text: str) -> str | None:
     text = plain(text)
-    spans = (text[commitment.start : commitment.end] for commitment in reversed(commitments(text)))
+    spans = (text[commitment.start : commitment.end] for commitment in standing(text))
     for span in chain(spans, reversed(_lines(text))):
         answer = whole_number(span.strip(" *_.")) or _bare(span)
         if answer:

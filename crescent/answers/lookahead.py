@@ -52,6 +52,8 @@ class TokenView:
             return _TIMES[text], end + 1
         if text in ("multiplied", "divided") and self.text(end + 1) == "by":
             return "*" if text == "multiplied" else "/", end + 2
+        if text == "\\frac" and self._is_unit(end + 1):
+            return "", end
         if text in ("π", "√") or text.startswith(_FACTORS):
             return "*", end
         if (text == "(" and self.touches(end)) or self.is_variable(end):
@@ -62,6 +64,13 @@ class TokenView:
         if unit > end and self.text(unit) in ("×", "*", "÷", "·") and self.text(end) not in PLUS:
             return _TIMES[self.text(unit)], unit + 1
         return "", end
+
+    def _is_unit(self, at: int) -> bool:
+        """True if two groups of a fraction are units: \\frac{m}{s^2}."""
+        inside = [self.text(i) for i in range(at, self.closing(at)) if self.text(i) not in ("{", "}")]
+        below = self.closing(at)
+        under = [self.text(i) for i in range(below, self.closing(below)) if self.text(i) not in ("{", "}")]
+        return all(part and part[0].isalpha() and (len(part[0]) > 1 or part[0] in _UNIT_LETTERS) for part in (inside, under))
 
     def is_currency(self, at: int) -> bool:
         """True for a currency sign, or a currency word before a number or sign: "Rs 5", "US$5"; not "rs."."""

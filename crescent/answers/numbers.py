@@ -6,8 +6,15 @@ A commitment that is not a number ("no solution", "Tuesday", 2\\sqrt{3}, a pair)
 import re
 
 from crescent.answers.choosing import Reading, read
-from crescent.answers.commitments import Commitment, commitments, sentence_end
-from crescent.answers.corrections import after_negation, corrected_from, is_about_the_answer, is_another_case, is_bound
+from crescent.answers.commitments import Commitment, sentence_end
+from crescent.answers.corrections import (
+    after_negation,
+    boxed_together,
+    corrected_from,
+    is_another_case,
+    is_bound,
+    standing,
+)
 from crescent.answers.plain import plain
 from crescent.answers.thoughts import without_thoughts
 from crescent.answers.values import written
@@ -27,7 +34,7 @@ _REFUSES = re.compile(
 _NO_NUMBER = re.compile(
     r"\W*(?:it |this )?(?:cannot|can't|can not|is (?:impossible|not possible)|not (?:enough|possible)"
     r"|insufficient|impossible\b"
-    r"|undefined|no (?:real |integer |such )?(?:solutions?|answer|way)\b|infinit|(?:on )?(?:mon|tues"
+    r"|neither\b|undefined|no (?:real |integer |such )?(?:solutions?|answer|way)\b|infinit|(?:on )?(?:mon|tues"
     r"|wednes|thurs|fri|satur|sun)day\b)",
     re.IGNORECASE,
 )
@@ -82,15 +89,16 @@ def extract_number(text: str) -> str | None:
     """Returns the canonical number `text` commits to, or None."""
     text = plain(without_thoughts(text))
     other_case: str | None = None
-    for commitment in reversed(commitments(text)):
-        if is_about_the_answer(text, commitment):
-            continue
+    for commitment in standing(text):
         found = _committed(text, commitment)
         if found is None:
             continue
         if is_another_case(text, commitment):
             other_case = other_case or found.value
             continue
+        if commitment.mark == "boxed" and (beside := boxed_together(text, commitment)):
+            other = _committed(text, beside)
+            return found.value if other is None or other.value == found.value else None
         return _uncorrected(text, found)
     return other_case or _last_statement(text, 0)
 
@@ -144,7 +152,8 @@ def _labelled(text: str, one: Commitment, start: int, end: int) -> Reading | Non
     stop = (
         min(end, sentence_end(text, start)) if "=" not in text[start:end] or not _spans_lines(text, start, end) else end
     )
-    stop += text[stop - 1 : stop + 1].endswith("!") and text[stop - 1].isalnum()  # "5!" is a factorial
+    if text[stop : stop + 1] == "!" and text[stop - 1].isalnum() and not re.search(r"[^\W\d_]", text[stop:end]):
+        stop += 1  # "5!" is a factorial, "5! Well done" is not
     if stop < end and text[stop - 1] == "!" and text[stop:end].lstrip().startswith("="):
         stop = end
     found = read(text, start, stop)

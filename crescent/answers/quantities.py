@@ -163,6 +163,8 @@ class Grammar:
     def _scaled(self, value: Value, end: int) -> tuple[Value, int]:
         """Applies a scale: 2.5 million · $3M · 6th · 50%; in "5 million-dollar homes" the number is 5."""
         scale = Fraction(1)
+        if self._view.text(end) == "{" and self._view.text(end + 1) in SCALES and self._view.text(end + 2) == "}":
+            return combined(value, canonical(Fraction(SCALES[self._view.text(end + 1)])), multiplied), end + 3
         while (text := self._view.text(end)) in SCALES or text.removesuffix("s") in SCALES:
             if self._view.text(end + 1) == "-" and self._view.touches(end + 1):
                 break

@@ -10,6 +10,7 @@ from itertools import pairwise
 from crescent.answers.quantities import Quantity
 from crescent.answers.roles import is_label, role_of, roles_of
 from crescent.answers.spans import Span
+from crescent.answers.values import fraction
 from crescent.answers.vocabulary import (
     CONCLUDES,
     COPULAS,
@@ -29,7 +30,7 @@ REACH = 4  # tokens between a verb and its object
 def of_sentence(span: Span, found: list[Quantity]) -> Quantity | None:
     if not span.marked and span.text(0) == "to":  # "To find the cost, we multiply 3 by 5": a plan
         return found[-1]
-    found = _main_clause(span, found)
+    found = _main_clause(span, _settled(span, found))
     if not span.marked:
         return _last_stated(span, found)
     if len(found) == 1:
@@ -46,6 +47,31 @@ def of_sentence(span: Span, found: list[Quantity]) -> Quantity | None:
         ]
         return (clocks or money or rest or found)[0]
     return _first_stated(span, free)
+
+
+def _settled(span: Span, found: list[Quantity]) -> list[Quantity]:
+    """Drops what is replaced, "12, or rather 15" and "17.5, rounded up to 18", and asides ", which left at 9:00,"."""
+    for index, (one, other) in enumerate(pairwise(found)):
+        between = [span.text(i) for i in range(one.end, other.start)]
+        if between[-2:] in (["or", "rather"], ["i", "mean"], ["should", "be"]) or _is_rounded(one, other, between):
+            return found[index + 1 :]
+    return [one for one in found if not _is_inserted(span, one)] or found
+
+
+def _is_rounded(one: Quantity, other: Quantity, between: Sequence[str]) -> bool:
+    """True if `other` is `one` as a whole number: "17.5, so 18 buses", "45.3, which rounds to 45"."""
+    exact, whole = fraction(one.value or ":"), fraction(other.value or ":")
+    if exact is None or whole is None or exact.denominator == 1 or whole.denominator != 1 or len(between) > REACH:
+        return False
+    says = {"so", "rounds", "round", "rounded", "rounding", "≈", "→"} & set(between)
+    return bool(says) and abs(exact - whole) < 1
+
+
+def _is_inserted(span: Span, one: Quantity) -> bool:
+    """True within a clause between two commas: "The train, which left at 9:00, arrives at 14:30"."""
+    begins = next((i for i in range(one.start - 1, 0, -1) if span.text(i) == ","), 0)
+    ends = next((i for i in range(one.end, len(span.tokens)) if span.text(i) in (",", ";")), 0)
+    return bool(begins and ends) and span.text(begins + 1) in ("which", "who", "whose", "where", "when", "because", "after")
 
 
 def _is_range(span: Span, found: Sequence[Quantity], free: Sequence[Quantity]) -> bool:
@@ -157,9 +183,23 @@ def _first_stated(span: Span, free: list[Quantity]) -> Quantity | None:
     if verb is not None and not any(span.text(i) in VERBS for i in range(free[0].start)):
         behind = [one for one in free if one.start > verb]
         free = behind or free
+    totals = [one for one in free if _is_total(span, one)]
+    if len(totals) == 1:
+        return totals[0]
     if len(free) > 1 and _side_by_side(span, free[0], free[1]):
         return None
     return free[0]
+
+
+def _is_total(span: Span, one: Quantity) -> bool:
+    """True for "12 in total" and "12 altogether"."""
+    behind = [span.text(i) for i in range(one.end, one.end + REACH)]
+    for at, text in enumerate(behind):
+        if text in ("altogether", "combined", "overall") or behind[at : at + 2] in (["in", "total"], ["in", "all"]):
+            return True
+        if text in (",", "and", ";", "("):
+            break
+    return False
 
 
 def _side_by_side(span: Span, one: Quantity, other: Quantity) -> bool:
