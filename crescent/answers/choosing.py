@@ -21,6 +21,8 @@ _PAIR = re.compile(
 )
 _PARTS = re.compile(r"(?:^|[\s,;])(?:\(([a-h1-9]|i{1,3}|iv)\)|([a-h1-9])[).](?!\d))(?=\s)")
 _ONE_OF = re.compile(r"\d\s*(?:(?:\w+ )?out of|in) (?:every )?\d+\W*(?:\w+\W*)?$")
+_TIMES = re.compile(r"(?:only |just |exactly )?(once|twice|thrice)", re.IGNORECASE)
+_TIMES_VALUES = {"once": "1", "twice": "2", "thrice": "3"}
 _CALENDAR_DAY = re.compile(
     r"(?:january|february|march|april|may|june|july|august|september|october|november|december) \d{1,2}(?:st|nd|rd|th)"
 )
@@ -61,6 +63,8 @@ def read(text: str, start: int, end: int, exclaims: bool = False, marked: bool =
     if simple and not (simple["unit"] and simple["unit"].lower() in _NO_FAST_UNIT):
         return Reading(1, simple[1].replace(",", "").lstrip("0") or "0", simple.end(1), True)
     span = text[start:end].strip(" *_.$")
+    if marked and (times := _TIMES.fullmatch(span)):
+        return Reading(1, _TIMES_VALUES[times[1].lower()], end, True)
     if ";" in span and (values := listed(span)):
         return Reading(2, values, end, True)
     if _CALENDAR_DAY.fullmatch(span.lower()):

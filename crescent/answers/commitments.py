@@ -79,7 +79,7 @@ _CONTINUES = re.compile(r"\n\s{0,4}=[^\n]{1,100}")  # "12 + 3\n= 15"
 _LONGEST = 400  # characters within which a mark's answer must lie, so the cost stays linear in the text
 _MOST_MARKS = 32  # only the last ones can matter
 _SENTENCE_END = re.compile(
-    r"[.!?\n](?:(?<=\n)|(?=[\s*\"')\]]|$)(?<!\bmr.)(?<!\bmrs.)(?<!\bms.)(?<!\bdr.)(?<!\bst.)(?<!\brs.)(?<!approx.))",
+    r"[.!?\n](?:(?<=\n)|(?=[\s*\"')\]]|$)(?<!\bmr.)(?<!\bmrs.)(?<!\bms.)(?<!\bdr.)(?<!\bst.)(?<!\brs.)(?<!approx.)(?<!\b[aiep]\.[emg]\.)(?<!no\.)(?<!vs\.))",
     re.IGNORECASE,
 )
 

@@ -31,18 +31,8 @@ def of_equation(span: Span, found: list[Quantity], signs: Sequence[int]) -> Quan
     last = signs[-1]
     right = [one for one in found if one.start > last]
     left = [one for one in found if one.end <= first]
-    if (
-        (
-            right
-            and right[0].end - right[0].start > 1
-            and len(signs) == 1
-            and len(left) == 1
-            and not left[0].calculated
-            and left[0].value
-        )
-        and left[0].end == first
-        and left[0].start == 0
-    ):
+    alone = len(signs) == 1 and len(left) == 1 and left[0].start == 0 and left[0].end == first
+    if alone and right and left[0].value and not left[0].calculated and _explains(span, first, right[0]):
         return left[0]
     while not right and last > first:
         last = signs[signs.index(last) - 1]
@@ -59,6 +49,11 @@ def of_equation(span: Span, found: list[Quantity], signs: Sequence[int]) -> Quan
     if makes:
         return makes[0]
     return right[0] if span.text(right[0].end) not in CONCLUDES else of_sentence(span, right)
+
+
+def _explains(span: Span, sign: int, right: Quantity) -> bool:
+    """True if the right side is how the left one came about, or rounds it: "48 = 9 × 5 + 3", "1/6 ≈ 16.7%"."""
+    return right.calculated or (span.text(sign) in ("≈", "\\approx") and span.text(sign - 2) == "/")
 
 
 def _behind_cut(span: Span, one: Quantity, first: Quantity) -> bool:

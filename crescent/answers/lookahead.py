@@ -95,7 +95,7 @@ class TokenView:
         word = self._tokens[at]
         if word.text not in _VARIABLES or len(word.raw) > 1:
             return False
-        if self.touches(at) and word.text not in _UNIT_LETTERS and self._tokens[at - 1].text != "°":
+        if self.touches(at) and word.text not in _UNIT_LETTERS and self._tokens[at - 1].text not in ("°", "."):
             return True
         return self.text(at + 1) == "^" and self.touches(at + 1) and word.text in ("x", "y", "z", "n", "a", "b")
 

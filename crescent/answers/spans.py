@@ -99,6 +99,9 @@ class Span:
                 if same and len(between) <= 1:
                     joined[-1] = Quantity(None, before.start, quantity.end + 1, span=True)
                     continue
+                if between == ["'"] and following in ('"', "'"):  # 5'4"
+                    joined[-1] = Quantity(None, before.start, quantity.end + 1, span=True)
+                    continue
                 if between in (["remainder"], ["r"]) or (
                     before.end == quantity.start and self.text(quantity.start) == "±"
                 ):

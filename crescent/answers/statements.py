@@ -55,7 +55,21 @@ def _settled(span: Span, found: list[Quantity]) -> list[Quantity]:
         between = [span.text(i) for i in range(one.end, other.start)]
         if between[-2:] in (["or", "rather"], ["i", "mean"], ["should", "be"]) or _is_rounded(one, other, between):
             return found[index + 1 :]
+        if _restates(span, one, other, between):
+            return [*found[: index + 1], *found[index + 2 :]]
     return [one for one in found if not _is_inserted(span, one)] or found
+
+
+def _restates(span: Span, one: Quantity, other: Quantity, between: Sequence[str]) -> bool:
+    """True if `other` is `one` in other words: "3 hours, i.e. 180 minutes", "2/5 or 40%"."""
+    said = " ".join(between)
+    if said.endswith(("i . e .", "that is", "that is ,", "or equivalently", "or equivalently ,", "in other words ,")):
+        return one.value is not None
+    if between[-1:] != ["or"]:
+        return False
+    units = span.unit(one.end), span.unit(other.end)
+    percent = span.text(other.end - 1) == "%" and span.text(one.end - 1) != "%"
+    return percent or (units[0] != units[1] and all(units) and UNITS[units[0]] == UNITS[units[1]])
 
 
 def _is_rounded(one: Quantity, other: Quantity, between: Sequence[str]) -> bool:
@@ -195,7 +209,7 @@ def _is_total(span: Span, one: Quantity) -> bool:
     """True for "12 in total" and "12 altogether"."""
     behind = [span.text(i) for i in range(one.end, one.end + REACH)]
     for at, text in enumerate(behind):
-        if text in ("altogether", "combined", "overall") or behind[at : at + 2] in (["in", "total"], ["in", "all"]):
+        if text in ("altogether", "combined", "overall") or text == "total" or behind[at : at + 2] == ["in", "all"]:
             return True
         if text in (",", "and", ";", "("):
             break
