@@ -28,6 +28,7 @@ COMPLETE = 2  # numbers
 PASSAGE = 4  # sentences
 MAX_REMARK = 8  # words
 _LITERAL = ("fence", "code", "table")
+_NUMERAL = re.compile(r"\d[\d,.]*\d|\d")
 _FOLLOWING = re.compile(r"\bfollowing\b|\bbelow\W*$", re.IGNORECASE)
 _SECOND = re.compile(r"\bb\s*:", re.IGNORECASE)
 
@@ -108,6 +109,8 @@ class _Asked:
             return True
         if self._complete and part.sentence.first and part.asks and asking.challenges(bare):
             return True
+        if self._complete and part.sentence.first and solving.recaps(bare) and self._body[self._at].bare.endswith("?"):
+            return True
         if not self._alone or (part.asks and not solving.works_out(bare)):
             return False
         return self._answers(index, part)
@@ -154,9 +157,17 @@ class _Asked:
         if asking.qualifies(part.bare) or asking.converts(part.bare):
             return False
         words = content_words([solving.without_values(part.bare)])
+        if self._complete and words <= self._words and words & self._asked and self._is_new_value(part.bare):
+            return True
         if not words:
             return solving.is_pronoun_with_value(part.bare)
         return words <= self._asked and solving.states(part.bare)
+
+    def _is_new_value(self, bare: str) -> bool:
+        """True if a statement with the problem's words gives one number that the problem does not: "Nina keeps 24
+        apples."."""
+        known = {number for part in self._body[: self._at + 1] for number in _NUMERAL.findall(part.bare)}
+        return len({*_NUMERAL.findall(bare)} - known) == 1
 
     @property
     def _listed(self) -> bool:

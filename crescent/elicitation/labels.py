@@ -16,7 +16,7 @@ Kind = Literal[
     "choices",
 ]  # fmt: skip
 
-_EDGES = " \t:：.-–—()[]{}<>\"'“”*_#/=|"
+_EDGES = " \t→➡️:：.-–—()[]{}<>\"'“”*_#/=|"
 _WORD = re.compile(r"[^\s()\[\],/&|\"“”#:：=–—-]+(?:-[a-z]+)*")
 _INDEX = re.compile(r"#?(?:\d{1,3}|[ivx]{1,4}|[a-h])\.?", re.IGNORECASE)
 _JOINED_INDEX = re.compile(r"(q|question|problem|puzzle|step|exercise|问题|题目|题|例题|例)(\d{1,3})\.?", re.IGNORECASE)
@@ -24,7 +24,7 @@ _DASH = re.compile(r"(?P<label>[^\n:]{1,60}?)\s[-–—]\s(?P<rest>\S[^\n]*)")
 _TAG = re.compile(r"</?([a-z]{2,20})>", re.IGNORECASE)
 MAX_WORDS = 9
 _ALONE = (
-    {"alternatively"}
+    {"alternatively", "bonus", "follow-up", "extension"}
     | words.ORIGINAL - {"given", "initial", "previous", "source", "earlier"}
     | (words.MODIFIED - {"different", "modification", "rewrite", "revision", "edited"})
 )
@@ -53,7 +53,7 @@ class Label:
 def read_label(sentence: Sentence) -> Label | None:
     """Returns the label if `sentence` is one."""
     bare = sentence.bare
-    tag = _TAG.match(bare)
+    tag = _TAG.fullmatch(bare)
     if tag:
         return _named([tag[1].casefold()], 0)
     if sentence.first and sentence.last and not bare.endswith((":", "：")):

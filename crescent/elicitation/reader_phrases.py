@@ -25,6 +25,11 @@ THINKS = opening([
     r"|through))",
 ])  # fmt: skip
 SAYS_GOODBYE = opening([
+    r"(?:please |be sure to |make sure to |don't forget to |remember to |and )?(?:show|explain|justify|write down|write out|describe)"
+    r" (?:\w+ ){0,3}?(?:work|working|workings|steps?|reasoning|thinking|thought process|calculations)\b(?!.*\d)",
+    r"(?:please )?(?:take a (?:moment|minute|second|guess|look)|(?:post|leave|drop|write|put|comment) your (?:answers?|solutions?"
+    r"|guess)|answers? (?:is |are )?(?:in|at) the (?:comments?|back|end|bottom))\b",
+    r"remember to (?:convert|use|apply|read|simplify|draw|label|set up|consider|keep track|break|start)\b(?!.*\d)",
     r"(?:please |and )?(?:remember|don't forget|be sure|make sure) to (?:show|explain|check|double-check|justify)\b",
     *literal(FAREWELL),
     rf"(?:and |so,? |please,? |just )?(?:let me know|tell me|show me|share)\b{_QUANTITY}.{{0,40}}\b(?:if|whether"

@@ -12,7 +12,7 @@ def words_of(text: str) -> frozenset[str]:
 
 # Names of the whole: "problem" in "Here is a problem:" and in "Problem 2:".
 PROBLEM = words_of(
-    "problem problems question questions puzzle puzzles riddle riddles challenge challenges scenario exercise exercises"
+    "background situation setup set-up context problem problems question questions puzzle puzzles riddle riddles challenge challenges scenario exercise exercises"
     " brainteaser brainteasers teaser task tasks assignment version variation variant q"
     " aufgabe textaufgabe rechenaufgabe matheaufgabe frage rätsel"  # German
     " problème problèmes énoncé exercice énigme"  # French
@@ -50,7 +50,7 @@ ANSWER = words_of(
     " cevap 答案 答 答え 正解 정답 답 解答 résultat resultado risultato"
 )
 SOLUTION = words_of(
-    "solution solutions explanation explanations hint hints step steps working workings proof reasoning"
+    "solution solutions explanation explanations hint hints tip tips pro-tip step steps working workings proof reasoning"
     " rationale approach"
     " method strategy derivation calculation calculations solving how breakdown analysis walkthrough"
     " lösung lösungsweg erklärung hinweis schritt rechnung solución explicación paso pista soluzione spiegazione"
@@ -78,9 +78,9 @@ TITLE = words_of("title name titel titre título titolo название 标题 
 TURN = words_of(
     "human user assistant ai bot instruction instructions response input output system prompt model chatbot gpt"
 )
-NOTE = words_of("note notes remember reminder important nb n.b remarque nota hinweis 注意 注")
+NOTE = words_of("constraint constraints condition conditions assumption assumptions restrictions rules note notes remember reminder important nb n.b remarque nota hinweis 注意 注")
 CHOICES = words_of("choices options choice option alternatives")
-NEXT = words_of("another second next bonus more third additional extra follow-up alternatively")
+NEXT = words_of("extension another second next bonus more third additional extra follow-up alternatively")
 # "Sure!" · "Of course, ...": begins a reply to a request, as a sentence of its own or before a comma.
 GREETING = (
     "sure thing", "sure", "certainly", "of course", "absolutely", "great question", "great", "okay", "ok", "alright",
