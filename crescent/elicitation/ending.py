@@ -74,6 +74,8 @@ class _Asked:
             return 0
         if any(part.role in MARKED or solving.calculates(part.bare) for part in between):
             return 0
+        if self._complete and any(map(self._is_another_story, range(self._at + 1, last + 1))):
+            return 0
         bare = self._body[last].bare
         if self._complete and (asking.challenges(bare) or not (bare.endswith("?") or asking.breaks_off(bare))):
             return 0
@@ -119,6 +121,8 @@ class _Asked:
         """True if a new paragraph begins talk or a solution."""
         if is_foreign(part.bare, self._words) and not self._listing(part):
             return True
+        if self._complete and self._is_another_story(index):
+            return True
         if self._alone and (solving.works_as_we(part.bare) or self._is_remark(index)):
             return True
         last = index == len(self._body) - 1 and part.sentence.line.shape not in _ITEMS and part.sentence.alone
@@ -145,6 +149,17 @@ class _Asked:
         if asking.requires(bare) or asking.converts(bare):
             return False
         return asking.has_number(self._line_from(index))
+
+    def _is_another_story(self, index: int) -> bool:
+        """True if a paragraph begins here that introduces somebody new, states facts and asks, and shares no word with
+        the problem."""
+        paragraph = self._body[index].sentence.line.paragraph
+        parts = [part for part in self._body[index:] if part.sentence.line.paragraph == paragraph]
+        told = parts[0].role == "text" and parts[0].sentence.first and asking.introduces(parts[0].bare)
+        told = told and paragraph > self._line.paragraph
+        if not told or len(parts) < 2 or not any(part.asks for part in parts):
+            return False
+        return not content_words(part.bare for part in parts) & self._words
 
     def _listing(self, part: Part) -> bool:
         """True if the part is where "the following" is expected: in the first paragraph after the question."""

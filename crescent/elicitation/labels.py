@@ -18,7 +18,7 @@ Kind = Literal[
 
 _EDGES = " \t→➡️:：.-–—()[]{}<>\"'“”*_#/=|"
 _WORD = re.compile(r"[^\s()\[\],/&|\"“”#:：=–—-]+(?:-[a-z]+)*")
-_INDEX = re.compile(r"#?(?:\d{1,3}|[ivx]{1,4}|[a-h])\.?", re.IGNORECASE)
+_INDEX = re.compile(r"#?(?:\d{1,3}(?:\.\d{1,2})*|[ivx]{1,4}|[a-h])\.?", re.IGNORECASE)
 _JOINED_INDEX = re.compile(r"(q|question|problem|puzzle|step|exercise|问题|题目|题|例题|例)(\d{1,3})\.?", re.IGNORECASE)
 _DASH = re.compile(r"(?P<label>[^\n:]{1,60}?)\s[-–—]\s(?P<rest>\S[^\n]*)")
 _TAG = re.compile(r"</?([a-z]{2,20})>", re.IGNORECASE)
@@ -53,9 +53,10 @@ class Label:
 def read_label(sentence: Sentence) -> Label | None:
     """Returns the label if `sentence` is one."""
     bare = sentence.bare
-    tag = _TAG.fullmatch(bare)
-    if tag:
-        return _named([tag[1].casefold()], 0)
+    tag = _TAG.match(bare)
+    label = _named([tag[1].casefold()], 0) if tag else None
+    if tag and (tag.end() == len(bare) or (label and label.kind != "question")):
+        return label
     if sentence.first and sentence.last and not bare.endswith((":", "：")):
         dash = _DASH.fullmatch(bare)
         label = _words(dash["label"]) if dash else None
@@ -63,13 +64,13 @@ def read_label(sentence: Sentence) -> Label | None:
             return Label(label.kind, label.number, dash["rest"])
     label = _words(bare) if _is_marked(sentence) else None
     if label is None and bare.endswith(":") and (sentence.emphasised or sentence.line.shape == "heading"):
-        return Label("question") if _is_difficulty(bare) else None
+        return Label("question") if is_difficulty(bare) else None
     return label
 
 
-def _is_difficulty(text: str) -> bool:
-    """True for "**Easy:**" and the like: each of several problems has such a label."""
-    return {word.strip(_EDGES).casefold() for word in _WORD.findall(text)} <= words.DIFFICULTY
+def is_difficulty(text: str) -> bool:
+    """True for "Easy:" and the like: each of several problems has such a label."""
+    return text.endswith(":") and {word.strip(_EDGES).casefold() for word in _WORD.findall(text)} <= words.DIFFICULTY
 
 
 def _is_marked(sentence: Sentence) -> bool:

@@ -71,6 +71,7 @@ FIXED_LEADS = re.compile(
     + "|".join([
         r"here (?:it is|you go|goes|we go|you are|they are|is one)",
         r"here(?:'s| is) (?:one|another|mine|a (?:fun|good|new) one|my (?:attempt|take|try))",
+        r"i(?:'ve| have)? (?:came up with|come up with|thought of|made|created|wrote|written) (?:the following|this|one)(?=\W*$)",
         r"how (?:about (?:this|the following|one|these)|does this (?:sound|look))",
         rf"(?:please )?(?:consider|try|imagine|take|read|look at|see) (?:this|the following|it"
         rf"|it like this)(?: one| instead| {PROBLEM_ADJECTIVES}{NOUN})?\W*$",

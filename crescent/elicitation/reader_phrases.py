@@ -29,6 +29,7 @@ SAYS_GOODBYE = opening([
     r" (?:\w+ ){0,3}?(?:work|working|workings|steps?|reasoning|thinking|thought process|calculations)\b(?!.*\d)",
     r"(?:please )?(?:take a (?:moment|minute|second|guess|look)|(?:post|leave|drop|write|put|comment) your (?:answers?|solutions?"
     r"|guess)|answers? (?:is |are )?(?:in|at) the (?:comments?|back|end|bottom))\b",
+    r"solve (?:it|this|the (?:problem|puzzle|riddle))\b[^\d:]{0,20}$",
     r"remember to (?:convert|use|apply|read|simplify|draw|label|set up|consider|keep track|break|start)\b(?!.*\d)",
     r"(?:please |and )?(?:remember|don't forget|be sure|make sure) to (?:show|explain|check|double-check|justify)\b",
     *literal(FAREWELL),
@@ -88,7 +89,7 @@ REQUESTS = within([
     r"(?:please|kindly|could you|can you|would you|will you)(?: please| kindly)? (?:provid|shar|send|specif"
     r"|rephras|repeat|explain what|confirm"
     r"|clarif|paste|resend"
-    r"|upload|enter|post|type|tell me (?:more|which|what (?:kind|type|topic|you))|give me (?:more"
+    r"|upload|enter|post|type|tell me (?:more|which|what (?:kind|type|topic|you))|give (?:me )?the (?:full|whole|complete|entire|original|exact (?:problem|question|text))|give me (?:more"
     r"|(?:a bit|a little|some) more|the (?:problem"
     r"|question|topic))|state the (?:problem|question))",
     r"(?:what|which|how)\b[^.?!]{0,80}\b(?:would|do|should|could) you (?:like|want|prefer)\b",

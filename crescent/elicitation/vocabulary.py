@@ -10,6 +10,11 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def stem(word: str) -> str:
+    """The beginning of a word without a plural s: "planted" and "planting" count as one word, "keeps" and "keep" too."""
+    return (word if word.endswith("ss") else word.removesuffix("s"))[:5]
+
+
 # Names of the whole: "problem" in "Here is a problem:" and in "Problem 2:".
 PROBLEM = words_of(
     "background situation setup set-up context problem problems question questions puzzle puzzles riddle riddles challenge challenges scenario exercise exercises"
@@ -121,7 +126,7 @@ BIDS = (
 )
 # Words of questions to the user: "Which topic and level should the problem cover?".
 TASK_WORDS = frozenset(
-    word[:5]
+    stem(word)
     for word in words_of(
         "math maths mathematical word story story-based topic topics theme themes subject subjects grade grades "
         "level levels"

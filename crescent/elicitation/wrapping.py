@@ -26,13 +26,19 @@ _KEYS = ("problem", "question", "puzzle", "riddle", "text", "content", "prompt")
 _LATEX_LABEL = re.compile(
     r"\\(?:textbf|textit|emph|underline|(?:sub)*section\*?|paragraph\*?)\{([^{}\n]{1,80})\}(?=:|(?<=[:.]\})|\s*\n)"
 )
+# "(5 points) Tom has ...", "[Easy] Tom has ..."
+_STAMP = re.compile(
+    r"[(\[](?:\d{1,3} ?(?:points?|marks?|pts|p)|(?:level|grade|difficulty|year|class)\W{0,2}\w{1,12}|easy|medium|hard|difficult"
+    r"|challenging|advanced|beginner|intermediate)[)\]]:?\s*",
+    re.IGNORECASE,
+)
 _ITEM = re.compile(r"(?:[-*•+]|\(?\d{1,2}[.)])\s+")
 
 
 def unwrapped(text: str) -> str:
     """`text` without the outermost pair around it."""
     text = text.strip()
-    for reader in (_fence, _problem_tag, _tag, _paragraphs, _json, _latex_label, _quoted_lines, _item, _pair):
+    for reader in (_fence, _problem_tag, _tag, _paragraphs, _json, _latex_label, _quoted_lines, _item, _stamp, _pair):
         inside = reader(text)
         if inside is not None and any(map(str.isalnum, inside)):
             return inside.strip()
@@ -114,6 +120,11 @@ def _item(text: str) -> str | None:
     marker = _ITEM.match(text)
     others = [line for line in text.split("\n")[1:] if _ITEM.match(line.lstrip())]
     return text[marker.end() :] if marker and not others else None
+
+
+def _stamp(text: str) -> str | None:
+    stamp = _STAMP.match(text)
+    return text[stamp.end() :] if stamp else None
 
 
 def _pair(text: str) -> str | None:
