@@ -103,12 +103,27 @@ def _chosen(span: Span, found: list[Quantity]) -> Quantity | None:
         return None
     if span.texts & NO_EQUATION and not span.texts & VERBS:
         return None
-    if span.texts & EQUALS:
-        signs = [i for i, token in enumerate(span.tokens) if token.text in EQUALS]
+    aside = _aside(span, found)
+    if aside:
+        found = [one for one in found if one.end <= aside]
+    signs = [i for i, token in enumerate(span.tokens) if token.text in EQUALS and not 0 < aside < i]
+    if signs:
         return of_equation(span, found, signs)
     if len(found) == 1:
         return found[0]
     return of_sentence(span, found)
+
+
+def _aside(span: Span, found: list[Quantity]) -> int:
+    """Where a bracket begins that only explains what stands before it: "24 (check: 24 + 12 = 36)"; 0 if none does."""
+    for at, token in enumerate(span.tokens):
+        if token.text == "(" and at and span.tokens[at - 1].end < token.start and "(" not in (span.text(at - 1),):
+            inside = any(one.start <= at < one.end for one in found)
+            closes = next((i for i in range(at, len(span.tokens)) if span.text(i) == ")"), len(span.tokens) - 1)
+            last = not any(one.start > closes for one in found)
+            if not inside and last and any(one.end <= at for one in found):
+                return at
+    return 0
 
 
 def _is_negated(span: Span, one: Quantity) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from crescent.answers.quantities import Quantity
+from crescent.answers.roles import role_of
 from crescent.answers.spans import Span
 from crescent.answers.statements import of_sentence
 from crescent.answers.vocabulary import CONCLUDES, EQUALS, LEADING, TRAILING
@@ -39,6 +40,7 @@ def of_equation(span: Span, found: list[Quantity], signs: Sequence[int]) -> Quan
         right = [one for one in found if one.start > last]
     if not right:
         return of_sentence(span, left) if left and left[-1].end == first else None
+    right = [right[0], *(one for one in right[1:] if role_of(span, one) == "free")]
     if len(right) == 1:
         return right[0]
     if any(span.text(i) in (",", "and", "or", "±") for i in range(right[0].end, right[1].start)) and (

@@ -30,6 +30,9 @@ REACH = 4  # tokens between a verb and its object
 def of_sentence(span: Span, found: list[Quantity]) -> Quantity | None:
     if not span.marked and span.text(0) == "to":  # "To find the cost, we multiply 3 by 5": a plan
         return found[-1]
+    totals = [one for one in found if _is_total(span, one)]
+    if span.marked and len(totals) == 1:
+        return totals[0]
     found = _main_clause(span, _settled(span, found))
     if not span.marked:
         return _last_stated(span, found)
@@ -42,10 +45,11 @@ def of_sentence(span: Span, found: list[Quantity]) -> Quantity | None:
     if not free:
         clocks = [one for one in found if span.tokens[one.start].kind == "clock"]
         money = [one for one in found if one.money]
+        ordinals = [one for one in found if span.text(one.end - 1) in ("st", "nd", "rd", "th")]
         rest = [
             one for one, role in zip(found, roles, strict=True) if role == "circumstance" and not is_label(span, one)
         ]
-        return (clocks or money or rest or found)[0]
+        return (clocks or money or ordinals or rest or found)[0]
     return _first_stated(span, free)
 
 
@@ -63,8 +67,8 @@ def _settled(span: Span, found: list[Quantity]) -> list[Quantity]:
 def _restates(span: Span, one: Quantity, other: Quantity, between: Sequence[str]) -> bool:
     """True if `other` is `one` in other words: "3 hours, i.e. 180 minutes", "2/5 or 40%"."""
     said = " ".join(between)
-    if said.endswith(("i . e .", "that is", "that is ,", "or equivalently", "or equivalently ,", "in other words ,")):
-        return one.value is not None
+    if said.endswith(("i . e .", "i . e . ,", "that is", "that is ,", "or equivalently", "or equivalently ,", "in other words ,")):
+        return one.value is not None and role_of(span, one) == "free"
     if between[-1:] != ["or"]:
         return False
     units = span.unit(one.end), span.unit(other.end)
@@ -194,12 +198,10 @@ def _behind_a_verb(span: Span, found: Sequence[Quantity]) -> Quantity | None:
 def _first_stated(span: Span, free: list[Quantity]) -> Quantity | None:
     """The first free quantity after the verb; None if several are listed side by side."""
     verb = next((i for i in range(free[0].end, len(span.tokens)) if span.text(i) in VERBS), None)
-    if verb is not None and not any(span.text(i) in VERBS for i in range(free[0].start)):
+    begins = next((i + 1 for i in range(free[0].start - 1, -1, -1) if span.text(i) == ","), 0)
+    if verb is not None and not any(span.text(i) in VERBS for i in range(begins, free[0].start)):
         behind = [one for one in free if one.start > verb]
         free = behind or free
-    totals = [one for one in free if _is_total(span, one)]
-    if len(totals) == 1:
-        return totals[0]
     if len(free) > 1 and _side_by_side(span, free[0], free[1]):
         return None
     return free[0]
@@ -207,6 +209,8 @@ def _first_stated(span: Span, free: list[Quantity]) -> Quantity | None:
 
 def _is_total(span: Span, one: Quantity) -> bool:
     """True for "12 in total" and "12 altogether"."""
+    if role_of(span, one) != "free":
+        return False
     behind = [span.text(i) for i in range(one.end, one.end + REACH)]
     for at, text in enumerate(behind):
         if text in ("altogether", "combined", "overall") or text == "total" or behind[at : at + 2] == ["in", "all"]:

@@ -12,7 +12,7 @@ PREPOSITIONS = _words(
 )
 DETERMINERS = _words(
     "the all these those both his her their its my our your first last other next same initial original"
-    " another such los las les os die der den ces ses todos todas"
+    " another such remaining los las les os die der den ces ses todos todas"
 )
 NOT_POSSESSIVE = _words("it's that's there's here's he's she's what's who's let's")
 LABELS = _words(
