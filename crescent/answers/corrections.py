@@ -51,6 +51,12 @@ _CHECKS = re.compile(
 _STATED = re.compile(r"answers?[\s*_]{0,4}(?:is|was|=)", re.IGNORECASE)
 # "Check: if r = 1, the answer is 6.28"
 _CHECK_LINE = re.compile(r"[\s*_#>(]*(?:(?:quick|sanity|double)[ -])?(?:check|verification|verify|test|proof)\b[\s*_]*:", re.I)
+_CLOSING_CHECK = re.compile(
+    r"(?:(?:^|\n)[\s*_#>(✅✓-]*(?:(?:let's|let’s|let us|let me|we can|we|i|you can|to|now,?|as a|quick|sanity|double)[ -]){0,3}"
+    r"|[.!] [(*]{0,3})(?:double[ -]?)?(?:check|verif|proof|confirm)(?:ing|y|ication)?"
+    r"(?:[\s*_]*[:,]|[*_]*\n| (?:this|that|it|our|your|my|by|if|with|whether|the (?:answer|result|solution|calculation))\b)",
+    re.IGNORECASE,
+)
 _BOUND = re.compile(
     r"[\s*]*(?:(?:still|always|certainly|definitely|a number|something) )?(?:more|less|greater|fewer"
     r"|larger|smaller|bigger|higher|lower|at least|at most|no (?:more|less)|between|under|over"
@@ -61,6 +67,15 @@ _BOUND = re.compile(
 _INSTEAD = re.compile(r"\b(?:but(?: rather)?|it(?:'s|’s| is)(?! not)|rather|instead|is)\b\s*:?", re.IGNORECASE)
 _JOINS_BOXES = re.compile(r"\}?[\s$\\()\[\]]*(?:[,;]|,?\s?(?:and|or|&))[\s$\\()\[\]]*(?:[A-Za-z]\s?=\s?)?\\?f?")
 _LOOKED_BACK = 240
+
+
+def unchecked(text: str, start: int) -> int:
+    """Where a closing check begins ("Verification: 30 + 36 = 66. ✅") behind a statement with a number; else the end."""
+    for check in _CLOSING_CHECK.finditer(text, start):
+        said = text[start : check.start()]
+        if any(map(str.isdigit, said)) and not said.rstrip().endswith(":") and not _RETRACTS.search(text, check.start()):
+            return check.start()
+    return len(text)
 
 
 def standing(text: str) -> Iterator[Commitment]:

@@ -10,7 +10,7 @@ from crescent.answers.quantities import Quantity
 from crescent.answers.roles import role_of
 from crescent.answers.spans import Span
 from crescent.answers.statements import of_sentence
-from crescent.answers.vocabulary import CONCLUDES, EQUALS, LEADING, TRAILING
+from crescent.answers.vocabulary import CONCLUDES, EQUALS, LEADING, RESULTS, TRAILING
 
 _UNKNOWN = re.compile(r"(?<![\w)\\])([A-Za-z])\s*=\s*-?[$€£]?\d")
 
@@ -21,7 +21,7 @@ def of_equation(span: Span, found: list[Quantity], signs: Sequence[int]) -> Quan
     explained = [one for one in found if one.end <= first]
     if (
         explained
-        and any(span.text(i) in TRAILING or span.text(i) == "(" for i in range(explained[0].end, first))
+        and any(_explains_before(span, i) for i in range(explained[0].end, first))
         and not any(span.text(i) in EQUALS for i in range(explained[0].end))
         and span.text(0) not in LEADING
     ):
@@ -47,7 +47,7 @@ def of_equation(span: Span, found: list[Quantity], signs: Sequence[int]) -> Quan
         right[1].start - right[0].end <= 2
     ):
         return None
-    makes = [one for one in right[1:] if span.text(one.start - 1) in ("makes", "gives", "total", "totals")]
+    makes = [one for one in right[1:] if span.text(one.start - 1) in RESULTS]
     if makes:
         return makes[0]
     return right[0] if span.text(right[0].end) not in CONCLUDES else of_sentence(span, right)
@@ -59,4 +59,12 @@ def _explains(span: Span, sign: int, right: Quantity) -> bool:
 
 
 def _behind_cut(span: Span, one: Quantity, first: Quantity) -> bool:
-    return any(span.text(i) in TRAILING or span.text(i) == "(" for i in range(first.end, one.start))
+    return any(_explains_before(span, i) for i in range(first.end, one.start))
+
+
+def _explains_before(span: Span, at: int) -> bool:
+    """True for a word after which an explanation follows: "because 3 + 4 = 7", not "which leaves 3 + 4 = 7"."""
+    results = (span.text(at) == "which" and span.text(at + 1) in RESULTS) or (
+        span.text(at) in RESULTS and not span.marked
+    )
+    return (span.text(at) in TRAILING and not results) or span.text(at) == "("

@@ -14,6 +14,7 @@ from crescent.answers.corrections import (
     is_another_case,
     is_bound,
     standing,
+    unchecked,
 )
 from crescent.answers.plain import plain
 from crescent.answers.thoughts import without_thoughts
@@ -201,6 +202,7 @@ def _list(text: str, start: int) -> Reading | None:
 def _last_statement(text: str, start: int) -> str | None:
     """What the last line with a number states, preferring bold text. None if the text ends with what is still to be
     done."""
+    text = text[: unchecked(text, start)]
     end = len(text)
     tail = max(start, text.rfind("\n", start, len(text.rstrip())) + 1, text.rfind(". ", start) + 2)
     if _PLANS.match(text, tail) and "=" not in text[tail:]:

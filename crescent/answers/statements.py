@@ -18,6 +18,7 @@ from crescent.answers.vocabulary import (
     JOINS,
     LEADING,
     PREPOSITIONS,
+    RESULTS,
     TRAILING,
     UNITS,
     VERBS,
@@ -151,7 +152,7 @@ def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
         between = [span.text(i) for i in range(one.end, other.start)]
         behind = between[between.index(",") + 1 :][:1] if "," in between else []
         describes = span.text(one.end) == "-"  # "the 400-meter hurdles"
-        if behind and not describes and (behind[0] in PREPOSITIONS | TRAILING or behind[0].endswith("ing")):
+        if behind and behind[0] not in RESULTS and not describes and (behind[0] in PREPOSITIONS | TRAILING or behind[0].endswith("ing")):
             stated = one
             break
         if is_label(span, other):
@@ -161,7 +162,8 @@ def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
         if timed and span.unit(other.end) and UNITS[span.unit(other.end)] == "time":
             stated = one
             break
-    if stated is found[-1] and (roles_of(span, found)[-1] != "free" or _is_purpose(span, stated)):
+    results = len(found) > 1 and any(span.text(i) in RESULTS for i in range(found[-2].end, found[-1].start))
+    if stated is found[-1] and not results and (roles_of(span, found)[-1] != "free" or _is_purpose(span, stated)):
         # "they spent $450 on 2 nights" · "made a profit of $56 from selling all 28 cupcakes" · "$60 to make 4 liters"
         stated = _behind_a_verb(span, found[:-1]) or stated
     if (

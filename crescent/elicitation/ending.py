@@ -220,7 +220,7 @@ class _Asked:
         for part in self._body[index + 1 :]:
             if part.sentence.line.shape != "code":
                 return False
-            if solving.works_out(part.bare):
+            if solving.works_out(part.bare) or solving.is_code(part.bare):
                 return True
         return False
 

@@ -21,6 +21,7 @@ _WORD = re.compile(r"[^\s()\[\],/&|\"“”#:：=–—-]+(?:-[a-z]+)*")
 _INDEX = re.compile(r"#?(?:\d{1,3}(?:\.\d{1,2})*|[ivx]{1,4}|[a-h])\.?", re.IGNORECASE)
 _JOINED_INDEX = re.compile(r"(q|question|problem|puzzle|step|exercise|问题|题目|题|例题|例)(\d{1,3})\.?", re.IGNORECASE)
 _DASH = re.compile(r"(?P<label>[^\n:]{1,60}?)\s[-–—]\s(?P<rest>\S[^\n]*)")
+_COURSE = re.compile(r"(?:grade|level|class|year|unit|chapter|lesson) \d{1,2}", re.IGNORECASE)  # "Grade 9 - Algebra"
 _TAG = re.compile(r"</?([a-z]{2,20})>", re.IGNORECASE)
 MAX_WORDS = 9
 _ALONE = (
@@ -60,6 +61,8 @@ def read_label(sentence: Sentence) -> Label | None:
     if sentence.first and sentence.last and not bare.endswith((":", "：")):
         dash = _DASH.fullmatch(bare)
         label = _words(dash["label"]) if dash else None
+        if dash and label is None and _COURSE.fullmatch(dash["label"]):
+            return Label("title")
         if dash and label is not None and label.kind in ("question", "original", "modified"):
             return Label(label.kind, label.number, dash["rest"])
     label = _words(bare) if _is_marked(sentence) else None

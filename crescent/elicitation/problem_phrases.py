@@ -62,6 +62,8 @@ SPEAKS_OF_THE_PROBLEM = opening([
     rf"|challenges?|tweaks?|modification)\b.{{0,80}}\b(?:{NOUN}|students?|solver|unique|different|interesting"
     rf"|challenging|skills?|thinking"
     r"|understanding|concepts?|knowledge)",
+    rf"(?:this|that) (?:is|was|one is|should be) (?:an?|quite an?) (?:\w+ )?(?:\w+ )?(?:one|{NOUN})\b",
+    rf"by \w+ing\b[^.]{{0,120}}\b(?:the|this|your|our) (?:\w+ )?{NOUN}\b",
     r"it(?:'s| is) (?:a bit |a little |quite |very |rather |now )?(?:tricky|hard|challenging|easy|simple|fun"
     r"|a (?:fun|tricky|good|great|challenging|classic"
     r"|bit|simple|unique))\b(?! (?:not )?(?:to|for)\b)",
@@ -76,6 +78,7 @@ FIXED_LEADS = re.compile(
         rf"(?:please )?(?:consider|try|imagine|take|read|look at|see) (?:this|the following|it"
         rf"|it like this)(?: one| instead| {PROBLEM_ADJECTIVES}{NOUN})?\W*$",
         r"(?:this|the following) is (?:one|it|mine)",
+        r"(?:(?:math|word|logic|brain) ?)?(?:riddle|puzzle|quiz|challenge|problem|question|math|brainteaser) time",
         r"(?:it|this one|the (?:problem|puzzle|riddle)) goes (?:like this|as follows|something like)",
         r"here(?:'s| is) (?:an?|one|another) (?:\w+ )?(?:example|sample)",
         r"(?:maybe|perhaps|what about|let's \w+|let me \w+) (?:this|that|the following)(?: one)?(?=\W*$)",

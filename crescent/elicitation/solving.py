@@ -38,6 +38,7 @@ _STEP = re.compile(
     r"|pour résoudre)\b[,：:，]?)",
     re.IGNORECASE,
 )
+_CODE = re.compile(r"\s*(?:(?:print|return|import|from|def|for|let|const|var|int)\b|[A-Za-z_]\w*\s*=\s*[^=\s])")
 _RECAPS = re.compile(
     r"(?:given|known|knowns|unknowns?|(?:to )?find|required|data|(?:what )?we (?:already )?know|here(?:'|’)?s what we know"
     r"|(?:key|given|known|important) (?:information|facts|values|data|variables|details)|variables?)(?: (?:information|values|data|facts))?\s?:",
@@ -87,6 +88,11 @@ _CONCLUDES = re.compile(
     r"|approximately)\b",
     re.IGNORECASE,
 )
+
+
+def is_code(text: str) -> bool:
+    """True for a line of a program: "t = 240 / 15", "print(t)"."""
+    return _CODE.match(text) is not None
 
 
 def recaps(text: str) -> bool:
