@@ -52,9 +52,9 @@ _STATED = re.compile(r"answers?[\s*_]{0,4}(?:is|was|=)", re.IGNORECASE)
 # "Check: if r = 1, the answer is 6.28"
 _CHECK_LINE = re.compile(r"[\s*_#>(]*(?:(?:quick|sanity|double)[ -])?(?:check|verification|verify|test|proof)\b[\s*_]*:", re.I)
 _CLOSING_CHECK = re.compile(
-    r"(?:(?:^|\n)[\s*_#>(✅✓-]*(?:(?:let's|let’s|let us|let me|we can|we|i|you can|to|now,?|as a|quick|sanity|double)[ -]){0,3}"
+    r"(?:(?:^|\n)[ *_#>(✅✓-]{0,12}(?:(?:let's|let’s|let us|let me|we can|we|i|you can|to|now,?|as a|quick|sanity|double)[ -]){0,3}"
     r"|[.!] [(*]{0,3})(?:double[ -]?)?(?:check|verif|proof|confirm)(?:ing|y|ication)?"
-    r"(?:[\s*_]*[:,]|[*_]*\n| (?:this|that|it|our|your|my|by|if|with|whether|the (?:answer|result|solution|calculation))\b)",
+    r"(?:[ *_]{0,4}[:,]|[*_]{0,3}\n| (?:this|that|it|our|your|my|by|if|with|whether|the (?:answer|result|solution|calculation))\b)",
     re.IGNORECASE,
 )
 _BOUND = re.compile(

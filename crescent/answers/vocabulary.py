@@ -35,7 +35,7 @@ TRAILING = _words(
     " although leaving assuming as"
 )
 LEADING = PREPOSITIONS | TRAILING | _words("to having starting using out once assuming suppose")
-RESULTS = _words("leaves leaving makes making gives giving brings means totals total comes adds yields totaling totalling resulting")
+RESULTS = _words("leaves leaving makes making gives giving brings means totals comes adds yields totaling totalling resulting")
 CONCLUDES = _words("so hence thus therefore consequently")
 JOINS = _words(", ; and or by x × to & y et und e ou oder then plus but")
 NEGATIONS = _words("not never n't")
