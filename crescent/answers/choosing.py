@@ -84,6 +84,10 @@ def _reading(text: str, start: int, end: int, exclaims: bool, marked: bool) -> R
         return Reading(0, None, span.end)
     if _ONE_OF.search(span.source.strip(" .*$")) and len(found) == 2 and found[0].start == 0:
         return Reading(2, None, span.end)
+    aside = _aside(span, found)
+    if aside:
+        span = Span(text, start, span.tokens[aside].start, marked)
+        found = span.quantities() or found
     chosen = _chosen(span, found)
     last = found[-1] if chosen is None else chosen
     value = None if chosen is None else chosen.value
@@ -103,10 +107,7 @@ def _chosen(span: Span, found: list[Quantity]) -> Quantity | None:
         return None
     if span.texts & NO_EQUATION and not span.texts & VERBS:
         return None
-    aside = _aside(span, found)
-    if aside:
-        found = [one for one in found if one.end <= aside]
-    signs = [i for i, token in enumerate(span.tokens) if token.text in EQUALS and not 0 < aside < i]
+    signs = [i for i, token in enumerate(span.tokens) if token.text in EQUALS]
     if signs:
         return of_equation(span, found, signs)
     if len(found) == 1:
@@ -117,7 +118,7 @@ def _chosen(span: Span, found: list[Quantity]) -> Quantity | None:
 def _aside(span: Span, found: list[Quantity]) -> int:
     """Where a bracket begins that only explains what stands before it: "24 (check: 24 + 12 = 36)"; 0 if none does."""
     for at, token in enumerate(span.tokens):
-        if token.text == "(" and at and span.tokens[at - 1].end < token.start and "(" not in (span.text(at - 1),):
+        if token.text == "(" and at and span.tokens[at - 1].end < token.start:
             inside = any(one.start <= at < one.end for one in found)
             closes = next((i for i in range(at, len(span.tokens)) if span.text(i) == ")"), len(span.tokens) - 1)
             last = not any(one.start > closes for one in found)

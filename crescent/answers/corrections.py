@@ -66,6 +66,7 @@ _BOUND = re.compile(
 )
 _INSTEAD = re.compile(r"\b(?:but(?: rather)?|it(?:'s|’s| is)(?! not)|rather|instead|is)\b\s*:?", re.IGNORECASE)
 _JOINS_BOXES = re.compile(r"\}?[\s$\\()\[\]]*(?:[,;]|,?\s?(?:and|or|&))[\s$\\()\[\]]*(?:[A-Za-z]\s?=\s?)?\\?f?")
+_OPEN_BOX = re.compile(r"boxed\s*\{[^{}]*$")
 _LOOKED_BACK = 240
 
 
@@ -84,7 +85,8 @@ def standing(text: str) -> Iterator[Commitment]:
     found = commitments(text)
     for index in range(len(found) - 1, -1, -1):
         one = found[index]
-        if not is_about_the_answer(text, one) and not (index and _is_in_a_check(text, one)):
+        cut_off = one.end == len(text) and _OPEN_BOX.search(text, one.at, one.end) is not None
+        if not is_about_the_answer(text, one) and not (index and (cut_off or _is_in_a_check(text, one))):
             yield one
 
 

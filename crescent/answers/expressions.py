@@ -71,6 +71,7 @@ _MEASURES = frozenset(
     ]
 )
 _MATH = re.compile(r"\$\$(.{1,400}?)\$\$|(?<!\\)\$((?:\\.|[^$\\\n]){1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL)
+_WHERE = re.compile(r"\$?,?\s+(?:where|with|for|if|when|because|since|assuming)\s+(?:\\?[\w$(]).*$", re.DOTALL)  # 15h + 40, where h is ...
 _NO_GAP = re.compile(r"(?<=[\d,}])\\!\s?(?=\d)")  # 11,\! 111
 _SPACING = re.compile(r"(?<!\\)~|\\(?:[,;:! ]|quad|qquad|left(?![a-z])|right(?![a-z])|displaystyle)")
 _SENTENCE = re.compile(r"\W*(?:[A-Za-z']{1,20},? ){2,}[^=]*$")
@@ -126,7 +127,7 @@ def _last_line(text: str) -> list[str]:
 
 
 def _tidy(span: str) -> str | None:
-    span = _NO_GAP.sub("", span)
+    span = _WHERE.sub("", _NO_GAP.sub("", span))
     counted = _COUNTED.fullmatch(span.strip(" *_.$"))
     worded = _IN_TEXT.fullmatch(span.strip(" *_.$"))
     if worded and worded[2].strip() not in _MEASURES:

@@ -154,7 +154,7 @@ def _labelled(text: str, one: Commitment, start: int, end: int) -> Reading | Non
         min(end, sentence_end(text, start)) if "=" not in text[start:end] or not _spans_lines(text, start, end) else end
     )
     if text[stop : stop + 1] == "!" and text[stop - 1].isalnum() and not re.search(r"[^\W\d_]", text[stop:end]):
-        stop += 1  # "5!" is a factorial, "5! Well done" is not
+        stop = end  # "5! × 3" is a factorial, "5! Well done" is not
     if stop < end and text[stop - 1] == "!" and text[stop:end].lstrip().startswith("="):
         stop = end
     found = read(text, start, stop)

@@ -65,6 +65,8 @@ class Grammar:
         if found is None:
             return None
         value, end = found
+        if self._view.text(end - 1) != "!":
+            self._exclaimed = None
         return Quantity(value, at, end, self._calculated, self._money, self._span, self._exclaimed)
 
     def _sum(self, at: int, depth: int) -> tuple[Value, int] | None:

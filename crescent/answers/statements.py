@@ -88,9 +88,20 @@ def _is_rounded(one: Quantity, other: Quantity, between: Sequence[str]) -> bool:
 
 def _is_inserted(span: Span, one: Quantity) -> bool:
     """True within a clause between two commas: "The train, which left at 9:00, arrives at 14:30"."""
+    if _is_relative(span, one):
+        return True
     begins = next((i for i in range(one.start - 1, 0, -1) if span.text(i) == ","), 0)
     ends = next((i for i in range(one.end, len(span.tokens)) if span.text(i) in (",", ";")), 0)
     return bool(begins and ends) and span.text(begins + 1) in ("which", "who", "whose", "where", "when", "because", "after")
+
+
+def _is_relative(span: Span, one: Quantity) -> bool:
+    """True within a clause that describes a subject: "The bus that leaves at 8:45 arrives at 9:20"."""
+    pronoun = next((i for i in range(one.start - 1, 0, -1) if span.text(i) in ("that", "which", "who", ",", "=")), 0)
+    describes = span.text(pronoun) in ("that", "which", "who") and span.text(pronoun - 1) not in VERBS | COPULAS | CONCLUDES
+    behind = range(one.end, min(one.end + REACH, len(span.tokens)))
+    stops = next((i for i in behind if span.text(i) in (",", "and", "or", "(", ";")), len(span.tokens))
+    return bool(pronoun) and describes and any(span.text(i) in VERBS and i < stops for i in behind)
 
 
 def _is_range(span: Span, found: Sequence[Quantity], free: Sequence[Quantity]) -> bool:
@@ -215,9 +226,9 @@ def _is_total(span: Span, one: Quantity) -> bool:
         return False
     behind = [span.text(i) for i in range(one.end, one.end + REACH)]
     for at, text in enumerate(behind):
-        if text in ("altogether", "combined", "overall") or text == "total" or behind[at : at + 2] == ["in", "all"]:
+        if text in ("altogether", "combined", "overall", "total") or behind[at : at + 2] == ["in", "all"]:
             return True
-        if text in (",", "and", ";", "("):
+        if text in DETERMINERS | {"of"} or text in (",", "and", ";", "("):
             break
     return False
 

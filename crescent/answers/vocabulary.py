@@ -27,9 +27,11 @@ VERBS = _words(
     " get gets got yield yields weigh weighs share eat eats ate collect collects collected produce produces"
     " spend spends spent save saves saved use uses used buy buys bought sell sells sold read reads total"
     " totals receive receives carry carries bake bakes rides ride walk walks reach reaches becomes become"
-    " leaves"
+    " leaves arrives arrive arrived departs starts ends finishes begins"
+    " é são ist sind est sont son hay hat haben ont tiene tienen tem têm hanno kostet kosten coûte coûtent costa costam"
+    " cuesta cuestan queda quedan bleibt bleiben reste restent restam"
 )
-COPULAS = _words("is are was were equals equal be")
+COPULAS = _words("is are was were equals equal be é são ist sind est sont son")
 TRAILING = _words(
     "because since which who where while when if after before until once given whereas although though"
     " although leaving assuming as"
