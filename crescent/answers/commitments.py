@@ -66,10 +66,13 @@ _FOREIGN_MARKS: Marks = tuple((name, "phrase", _FOREIGN) for name in _FOREIGN_NA
 _LINE_START = re.compile(r"[\s*_>-]*(?:final )?", re.IGNORECASE)
 # A base model with few-shot examples continues by asking itself the next question.
 _NEXT_TURN = re.compile(
-    r"\n\s{0,8}(?:[#*]{1,6}\s?)?(?:(?:next|new|another|practice|bonus|follow-?up)\s)?(?:question|q|problem|exercise|example|human|user|instruction|input)"
+    r"\n\s{0,8}(?:[#*]{1,6}\s?)?(?:(?:next|new|another|practice|bonus|follow-?up|similar|related|second)\s)?(?:question|q|problem|exercise|example|human|user"
+    r"|instruction|input|task)"
     r"(?:\s\d{1,3})?(?:\s\([^()\n]{1,40}\))?\s?[:.]"
     r"|\n\s{0,8}(?:now|next|let's|let us|here(?:'s| is))\b[^\n:.]{0,24}\b(?:another|try|next|similar"
     r"|related|second|new)\b[^\n:.]{0,24}[:.]"
+    r"|\n\#{1,6}\s?(?:\w{1,12}\s)?(?:question|problem|exercise|example|task)(?:\s\d{1,3})?[ ]*\n"
+    r"|\n\d{1,2}[.)]\s[^\n]{12,300}\?[ ]*(?:\n|$)"
     r"|\[/?INST\]|<\|[a-z_]+\|>|</s>|</(?:final[_ -])?answer>|<(?:end|start)_of_turn>|<eos>",
     re.IGNORECASE,
 )

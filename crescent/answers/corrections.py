@@ -37,6 +37,8 @@ _FACT = re.compile(r"[=]|\b(?:is|are|so|therefore|there)\b", re.IGNORECASE)
 _OTHER_CASE = re.compile(
     r"\b(?:if|had|were|suppose|assuming|in case|without)\b[^.!?\n]*$|\bsuppose\b[^\n]*$", re.IGNORECASE
 )
+_IF_IT_WERE = re.compile(r"\b[Ii]f\b[^.!?\n]*\b(?:were|had)\b[^.!?\n]*,\s*(?:then )?(?:the )?$")
+_OTHER_QUESTION = re.compile(r"\b(?:bonus|follow-up|next|other|extra|extension) (?:question|problem|part|challenge)\b", re.I)
 _WOULD = re.compile(r"\b(?:would|might|could) be\b", re.IGNORECASE)
 _ABOUT = re.compile(
     r"\b(?:this|your|that|wrong|incorrect|another|old|previous|earlier|intermediate)\s+$", re.IGNORECASE
@@ -66,6 +68,7 @@ _BOUND = re.compile(
 )
 _INSTEAD = re.compile(r"\b(?:but(?: rather)?|it(?:'s|’s| is)(?! not)|rather|instead|is)\b\s*:?", re.IGNORECASE)
 _JOINS_BOXES = re.compile(r"\}?[\s$\\()\[\]]*(?:[,;]|,?\s?(?:and|or|&))[\s$\\()\[\]]*(?:[A-Za-z]\s?=\s?)?\\?f?")
+_PART = re.compile(r"(?:^|[\s*_])\(?([a-h])[):][\s*_]*(?:[Tt]he |[Ss]o |[Ff]inal )?\\?$", re.IGNORECASE)
 _OPEN_BOX = re.compile(r"boxed\s*\{[^{}]*$")
 _LOOKED_BACK = 240
 
@@ -86,7 +89,8 @@ def standing(text: str) -> Iterator[Commitment]:
     for index in range(len(found) - 1, -1, -1):
         one = found[index]
         cut_off = one.end == len(text) and _OPEN_BOX.search(text, one.at, one.end) is not None
-        if not is_about_the_answer(text, one) and not (index and (cut_off or _is_in_a_check(text, one))):
+        other = _OTHER_QUESTION.search(text, one.at, one.start) is not None
+        if not is_about_the_answer(text, one) and not (index and (cut_off or other or _is_in_a_check(text, one))):
             yield one
 
 
@@ -96,11 +100,27 @@ def boxed_together(text: str, one: Commitment) -> Commitment | None:
     return next((a for a, b in pairwise(boxes) if b == one and _JOINS_BOXES.fullmatch(text, a.end, b.at)), None)
 
 
+def is_one_of_several(text: str, one: Commitment) -> bool:
+    """True for the last answer of "(a) The answer is 5. (b) The answer is 7."."""
+    part = _part(text, one)
+    if part in ("", "a"):
+        return False
+    return any(_part(text, other) == chr(ord(part) - 1) for other in commitments(text) if other.at < one.at)
+
+
+def _part(text: str, one: Commitment) -> str:
+    """The letter of the part that a commitment begins: "b" in "(b) The answer is 7"."""
+    labels = _PART.findall(text[max(0, one.at - 12) : one.at])
+    return labels[-1].lower() if labels else ""
+
+
 def is_another_case(text: str, one: Commitment) -> bool:
     """True for "If she had bought 4, the answer would be 19": correct in another case only."""
-    return one.mark == "phrase" and bool(
-        _WOULD.search(text, one.at, one.start) and _OTHER_CASE.search(text[max(0, one.at - _LOOKED_BACK) : one.at])
-    )
+    if one.mark != "phrase":
+        return False
+    before = text[max(0, one.at - _LOOKED_BACK) : one.at]
+    would = _WOULD.search(text, one.at, one.start) and _OTHER_CASE.search(before)
+    return bool(would or _IF_IT_WERE.search(before))
 
 
 def is_about_the_answer(text: str, one: Commitment) -> bool:

@@ -10,13 +10,14 @@ from crescent.answers.quantities import Quantity
 from crescent.answers.roles import role_of
 from crescent.answers.spans import Span
 from crescent.answers.statements import of_sentence
-from crescent.answers.vocabulary import CONCLUDES, EQUALS, LEADING, RESULTS, TRAILING
+from crescent.answers.vocabulary import CONCLUDES, EQUALS, LEADING, REJECTS, RESULTS, TRAILING
 
 _UNKNOWN = re.compile(r"(?<![\w)\\])([A-Za-z])\s*=\s*-?[$€£]?\d")
 
 
 def of_equation(span: Span, found: list[Quantity], signs: Sequence[int]) -> Quantity | None:
     """5 + 7 = 12 and 12 = 5 + 7 give 12; x = 2, y = 7 gives None."""
+    found, signs, source = _before_reasons(span, found, signs)
     first = signs[0]
     explained = [one for one in found if one.end <= first]
     if (
@@ -26,7 +27,7 @@ def of_equation(span: Span, found: list[Quantity], signs: Sequence[int]) -> Quan
         and span.text(0) not in LEADING
     ):
         return of_sentence(span, [one for one in explained if not _behind_cut(span, one, explained[0])])
-    unknowns = _UNKNOWN.findall(span.source)
+    unknowns = _UNKNOWN.findall(source)
     if len(unknowns) > 1 and not any(token.text in CONCLUDES or token.text == "→" for token in span.tokens):
         return None
     last = signs[-1]
@@ -51,6 +52,22 @@ def of_equation(span: Span, found: list[Quantity], signs: Sequence[int]) -> Quan
     if makes:
         return makes[0]
     return right[0] if span.text(right[0].end) not in CONCLUDES else of_sentence(span, right)
+
+
+def _before_reasons(
+    span: Span, found: list[Quantity], signs: Sequence[int]
+) -> tuple[list[Quantity], Sequence[int], str]:
+    """Without the reason at the end: "x = 4, since x = -4 is negative"."""
+    cut = next((i for i in range(found[0].end, len(span.tokens)) if span.text(i - 1) == "," and _gives_reason(span, i)), 0)
+    earlier = [one for one in found if one.end <= cut]
+    if not cut or signs[0] > cut or not any(one.start > signs[0] for one in earlier):
+        return found, signs, span.source
+    source = span.source[: span.tokens[cut].start - span.start]
+    return earlier, [sign for sign in signs if sign < cut], source
+
+
+def _gives_reason(span: Span, at: int) -> bool:
+    return span.text(at) in REJECTS or (span.text(at) != "which" and _explains_before(span, at))
 
 
 def _explains(span: Span, sign: int, right: Quantity) -> bool:

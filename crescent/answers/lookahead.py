@@ -97,7 +97,9 @@ class TokenView:
             return False
         if at == 0 or self._tokens[at - 1].text in ("=", ":", "(", "{"):
             spaced = self.text(at + 1) in ("+", "-", "×", "·") and word.text in ("x", "y", "z", "n", "k", "t")
-            joined = self.text(at + 1) in ("/", "*", "^", "+", "-", "(") and self.touches(at + 1) and word.text not in ("a", "i")
+            product = self.text(at + 1) == "(" and self.text(at + 3) in ("+", "-")
+            joined = self.text(at + 1) in ("/", "*", "^", "+", "-") or product
+            joined = joined and self.touches(at + 1) and word.text not in ("a", "i")
             if (spaced or joined) and at + 2 < len(self._tokens):
                 return True
         if self.touches(at) and word.text not in _UNIT_LETTERS and self._tokens[at - 1].text not in ("°", "."):

@@ -13,6 +13,7 @@ from crescent.answers.corrections import (
     corrected_from,
     is_another_case,
     is_bound,
+    is_one_of_several,
     standing,
     unchecked,
 )
@@ -97,6 +98,8 @@ def extract_number(text: str) -> str | None:
         if is_another_case(text, commitment):
             other_case = other_case or found.value
             continue
+        if found.value is not None and is_one_of_several(text, commitment):
+            return None
         if commitment.mark == "boxed" and (beside := boxed_together(text, commitment)):
             other = _committed(text, beside)
             return found.value if other is None or other.value == found.value else None
@@ -163,7 +166,7 @@ def _labelled(text: str, one: Commitment, start: int, end: int) -> Reading | Non
         weak = one.mark == "label" and goes_on and (not strong or _REASONS.match(text, start, stop))
         return None if weak and _DIGIT.search(text, stop, _paragraph_end(text, stop)) else found
     bare = text[start:end].strip(" *_.$#:")
-    if not bare or (
+    if not bare or bare.lower() in ("answer", "final answer") or (
         _DIGIT.search(text, end) and (one.mark == "hashes" or not strong or _REASONS.match(text, start, stop))
     ):
         return None

@@ -33,7 +33,7 @@ def roles_of(span: Span, found: Sequence[Quantity]) -> list[Role]:
 
 def role_of(span: Span, one: Quantity) -> Role:
     before, following = span.text(one.start - 1), span.text(one.end)
-    if is_label(span, one) or _compares(span, one):
+    if following.endswith("あたり") or is_label(span, one) or _compares(span, one):
         return "circumstance"
     if following == "-" and one.end + 1 < len(span.tokens) and span.tokens[one.end + 1].kind == "word":
         return "circumstance"  # a 30-minute episode

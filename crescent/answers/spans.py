@@ -20,7 +20,7 @@ class Span:
         self.source = text[start:end]
         self.tokens = tokens(text, start, end)
         self.texts = frozenset([token.text for token in self.tokens])
-        self.end, self.marked = end, marked
+        self.start, self.end, self.marked = start, end, marked
 
     def text(self, at: int) -> str:
         return self.tokens[at].text if 0 <= at < len(self.tokens) else ""

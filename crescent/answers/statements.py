@@ -72,6 +72,8 @@ def _restates(span: Span, one: Quantity, other: Quantity, between: Sequence[str]
         return one.value is not None and role_of(span, one) == "free"
     if between[-1:] != ["or"]:
         return False
+    if between[-2:] == [",", "or"] and span.text(other.end) == "of":
+        return True  # "$24, or 1/3 of $72"
     units = span.unit(one.end), span.unit(other.end)
     percent = span.text(other.end - 1) == "%" and span.text(one.end - 1) != "%"
     return percent or (units[0] != units[1] and all(units) and UNITS[units[0]] == UNITS[units[1]])
@@ -97,8 +99,9 @@ def _is_inserted(span: Span, one: Quantity) -> bool:
 
 def _is_relative(span: Span, one: Quantity) -> bool:
     """True within a clause that describes a subject: "The bus that leaves at 8:45 arrives at 9:20"."""
-    pronoun = next((i for i in range(one.start - 1, 0, -1) if span.text(i) in ("that", "which", "who", ",", "=")), 0)
-    describes = span.text(pronoun) in ("that", "which", "who") and span.text(pronoun - 1) not in VERBS | COPULAS | CONCLUDES
+    begins = range(one.start - 1, 0, -1)
+    pronoun = next((i for i in begins if span.text(i) in ("that", "which", "who", ",", "=") or span.text(i).endswith("ing")), 0)
+    describes = span.text(pronoun) not in (",", "=") and span.text(pronoun - 1) not in VERBS | COPULAS | CONCLUDES | PREPOSITIONS
     behind = range(one.end, min(one.end + REACH, len(span.tokens)))
     stops = next((i for i in behind if span.text(i) in (",", "and", "or", "(", ";")), len(span.tokens))
     return bool(pronoun) and describes and any(span.text(i) in VERBS and i < stops for i in behind)

@@ -38,7 +38,7 @@ _LIKE_ANSWER = (
     | {"to", "solve", "correct", "key", "sample", "expected"}
 )
 _LIKE_COMMENT = words.COMMENT | words.SOLUTION | words.PROBLEM | words.BESIDE | words.MODIFIED | words.ORIGINAL | {
-    "made", "between", "two", "in", "key", "what", "was", "were", "and",
+    "of", "made", "between", "two", "in", "key", "what", "was", "were", "and",
 }  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def _is_marked(sentence: Sentence) -> bool:
 
 def _words(text: str) -> Label | None:
     found = [word.strip(_EDGES).casefold() for word in _WORD.findall(text[:120].replace("’", "'"))]
-    found = [word for word in found if word]
+    found = [word for word in found if any(map(str.isalnum, word))]
     joined = [_JOINED_INDEX.fullmatch(word) for word in found]
     number = next((int(word) for word in found if word.isdecimal() and len(word) < 4), 0)
     number = number or next((int(match[2]) for match in joined if match), 0)

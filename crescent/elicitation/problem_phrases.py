@@ -88,6 +88,8 @@ FIXED_LEADS = re.compile(
     + r")(?!\w)[^\d:?]{0,80}[:.!?…-]*$",
     re.IGNORECASE,
 )  # fmt: skip
+# "Here's a two-step problem with three unknowns for your class!"
+PRESENTS = re.compile(rf"\W*here(?:'s| is| are) (?:an?|your|another|one|some|the) (?:[\w-]+,? ){{0,8}}?{NOUN}\b[^?]*$", re.IGNORECASE)
 BEGINS_AS_SPEAKER = re.compile(
     r"\W*(?:(?:so|well|now|first|then|okay|to \w+[^,]{0,60}|instead of [^,]{0,40}),? )?"
     rf"(?:{SPEAKER}\b|here(?:'s)?\b|below\b|this is\b|the following\b|welcome\b|these\b|as requested\b)",

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from crescent.elicitation import phrases, problem_phrases, reader_phrases
-from crescent.elicitation.asking import asks, asks_first, has_number
+from crescent.elicitation.asking import asks, asks_first, count_numbers, has_number
 from crescent.elicitation.vocabulary import PROBLEM, PROBLEM_PARTS, TASK_WORDS
 from crescent.elicitation.words import content_words
 
@@ -85,6 +85,8 @@ def act_of(text: str, announces: bool) -> Act | None:
         return "making"
     if _QUANTITY.search(text) and not ("?" not in text and _SUBJECT_IS_PROBLEM.match(text)):
         return None
+    if announces and problem_phrases.PRESENTS.match(body) and count_numbers(_COUNTED.sub("", body)) <= 1:
+        return _lead_to(body)
     if _is_set_phrase(body) or (announces and _leads(body, numbers, plainly=True)):
         return _lead_to(body)
     if reader_phrases.OFFERS.match(body) or reader_phrases.OFFERS.match(text):

@@ -55,7 +55,7 @@ ANSWER = words_of(
     " cevap 答案 答 答え 正解 정답 답 解答 résultat resultado risultato"
 )
 SOLUTION = words_of(
-    "solution solutions explanation explanations hint hints tip tips pro-tip step steps working workings proof reasoning"
+    "solution solutions explanation explanations hint hints think tip tips pro-tip step steps working workings proof reasoning"
     " rationale approach"
     " method strategy derivation calculation calculations solving how breakdown analysis walkthrough"
     " lösung lösungsweg erklärung hinweis schritt rechnung solución explicación paso pista soluzione spiegazione"
@@ -64,7 +64,7 @@ SOLUTION = words_of(
     " step-by-step 解 解析 解法 提示 解説 풀이 해설 步骤 ヒント"
 )
 COMMENT = words_of(
-    "changes change modifications differences difference comment comments commentary remark remarks disclaimer feedback"
+    "end fin changes change modifications differences difference comment comments commentary remark remarks disclaimer feedback"
     " p.s ps edit learning teaching similarity purpose thought process änderungen"
 )
 META = words_of(
@@ -128,7 +128,7 @@ BIDS = (
 TASK_WORDS = frozenset(
     stem(word)
     for word in words_of(
-        "math maths mathematical word story story-based topic topics theme themes subject subjects grade grades "
+        "great love practice practise learn math maths mathematical word story story-based topic topics theme themes subject subjects grade grades "
         "level levels"
         " difficulty operation operations concept concepts context setting scenario format example message "
         "prompt changes"
