@@ -20,7 +20,7 @@ _NO_ANSWER = (
 )
 _ANSWER = re.compile(
     r"(?:answers?|ans)\b(?:[\s*_\"'`)]{0,4}(?:\([^()\n]{0,40}\)[\s*_]{0,3})?(?P<label>[:=|])"
-    r"|(?P<heading>[*_]{0,3}[ ]{0,3}\n\s{0,4}(?=[-*_$€£\\]{0,4}\d|[*_]{2}\W{0,3}\d))"
+    r"|(?P<heading>[*_]{0,3}[ ]{0,3}\n\s{0,4}(?=[-*_$€£\\]{0,4}\d|[*_]{2}\W{0,3}\d)|[*_]{1,3}[ ]{0,3}\n\s{0,4}(?=[A-Z][^\n]{0,200}\d))"
     rf"|(?:(?!\bis\s+{_NO_ANSWER})[^\n.:=?!]){{0,80}}?\b(?:(?P<negated>isn[’']t|is not|was not|wasn[’']t|cannot be"
     r"|can[’']t be)|(?:is|was|equals|would be|should be|will be|must be|comes? (?:out )?to)\b"
     rf"(?!\s+{_NO_ANSWER}))\s?:?)",
@@ -77,6 +77,7 @@ _NEXT_TURN = re.compile(
     re.IGNORECASE,
 )
 _LEAD = re.compile(r"(?:\$\$|[\s*_>:\"'`=])*")
+_HEADING = re.compile(r"(?:final )?(?:answer|result)[*_ ]{0,4}\n\s{0,4}(?=[A-Z][^\n]{0,200}\d)", re.I)  # "### Final Answer\n\nThe work costs ..."
 _ANGLES = re.compile(r"<([^<>\n]{1,60})>[\s.*]*(?:\n|$)")  # a filled-in template: "#### Answer: <18>"
 _CONTINUES = re.compile(r"\n\s{0,4}=[^\n]{1,100}")  # "12 + 3\n= 15"
 _LONGEST = 400  # characters within which a mark's answer must lie, so the cost stays linear in the text
@@ -161,6 +162,8 @@ def _pointed_at(text: str, at: int, mark: Mark, start: int) -> Commitment:
         return Commitment(mark, start, _closing_brace(text, start), at)
     lead = _LEAD.match(text, start)
     begin = lead.end() if lead else start
+    heading = _HEADING.match(text, begin) if mark == "hashes" else None
+    begin = heading.end() if heading else begin
     if mark in ("label", "hashes") and (inside := _ANGLES.match(text, begin)):
         return Commitment(mark, inside.start(1), inside.end(1), at)
     if mark == "phrase":

@@ -84,4 +84,5 @@ def _explains_before(span: Span, at: int) -> bool:
     results = (span.text(at) == "which" and span.text(at + 1) in RESULTS) or (
         span.text(at) in RESULTS and not span.marked
     )
-    return (span.text(at) in TRAILING and not results) or span.text(at) == "("
+    bracket = span.text(at) == "(" and span.tokens[at - 1].end < span.tokens[at].start  # not 2(w + 6)
+    return bracket or (span.text(at) in TRAILING and not results)

@@ -82,8 +82,20 @@ _NONE_LEFT = re.compile(
 _OPTION = re.compile(
     r"[\s*]*(?:(?:[Oo]ption|[Cc]hoice)\s+)?(?:\([A-H]\)|[A-H][).:])[\s*]+(?=[^\n]*\d)(?![^\n]*\([B-H]\))"
 )
+_EXPLAINS = re.compile(
+    r"[\W_]*(?:here(?:'s|’s| is) (?:why|how|the)|explanation|because|reason|this is|solution|steps?\b|to (?:see|get|find|solve)"
+    r"|(?:let me|let's|let’s|i'll|i will) (?:explain|show)|how|why|breakdown|calculation|working|justification)",
+    re.IGNORECASE,
+)
+# "Therefore, the equation has no real solution."
+_ENDS_WITHOUT = re.compile(
+    r"[^.!?\n\d]*\b(?:no (?:real |integer |such |valid |possible |whole-number )*(?:solutions?|answers?|values?|numbers?|way)"
+    r"|impossible|not possible|undefined|(?:does|do) not exist|infinitely many|not enough information)\b[^\n\d]*",
+    re.IGNORECASE,
+)
 _FAREWELL = re.compile(
-    r"\W*(?:let me know|i hope|hope (?:this|that)|feel free|would you like|note:|note that)", re.IGNORECASE
+    r"\W*(?:let me know|i hope|hope (?:this|that)|feel free|would you like|note:|note that|if you(?:'d|’d| would)? "
+    r"(?:like|want|need|have|prefer)|(?:shall|should|do you want|can) (?:i|me)\b)", re.IGNORECASE
 )
 
 
@@ -205,9 +217,14 @@ def _list(text: str, start: int) -> Reading | None:
 def _last_statement(text: str, start: int) -> str | None:
     """What the last line with a number states, preferring bold text. None if the text ends with what is still to be
     done."""
-    text = text[: unchecked(text, start)]
+    text = _without_farewell(text[: unchecked(text, start)], start)
+    first = _leading_value(text) if not start else None
+    if first is not None:
+        return first
     end = len(text)
     tail = max(start, text.rfind("\n", start, len(text.rstrip())) + 1, text.rfind(". ", start) + 2)
+    if _ENDS_WITHOUT.fullmatch(text, tail, len(text.rstrip())):
+        return None
     if _PLANS.match(text, tail) and "=" not in text[tail:]:
         return None
     while end > start:
@@ -221,6 +238,24 @@ def _last_statement(text: str, start: int) -> str | None:
         found = read(text, line, min(end, line + 400))
         return found.value
     return None
+
+
+def _without_farewell(text: str, start: int) -> str:
+    """Without closing lines to the reader: "If you'd like, I can also ..."."""
+    while (line := text.rfind("\n", start, len(text.rstrip()))) > start and (
+        _FAREWELL.match(text, line) or not any(map(str.isalnum, text[line:]))
+    ):
+        text = text[:line]
+    return text
+
+
+def _leading_value(text: str) -> str | None:
+    """The value that is all of the first line, where only its explanation follows: "**160 grams**\n\nHere's why: ..."."""
+    first, _, rest = text.strip().partition("\n")
+    if len(first) > 60 or not _EXPLAINS.match(rest):
+        return None
+    found = read(first, 0, len(first), marked=False)
+    return found.value if found.direct and found.quantities == 1 and "=" not in first else None
 
 
 def _of_line(text: str, start: int, end: int) -> str | None:
