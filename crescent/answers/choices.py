@@ -15,7 +15,9 @@ _CHOICE = re.compile(
 _WHOLE = re.compile(r"[\W_]*(?:(?:option|choice)\s+)?[\W_]*([A-Ea-e])[\W_]*", re.IGNORECASE)
 _NEITHER = re.compile(r"\s*neither\b[^.!?;\n]{0,60}", re.IGNORECASE)
 _ALONE = re.compile(r"[\s*_(\[\"'`]*([A-Ea-e])[\s*_)\]\"'`.]*")
-_SEVERAL = re.compile(r"\W*(?:both )?[A-E]\W{1,4}(?:or|and|oder|ou|o)\s(?:(?:option|choice)\s+)?\W{0,3}[A-E]\b[^a-zA-Z]*")
+_SEVERAL = re.compile(
+    r"\W*(?:both )?[A-E]\W{1,4}(?:or|and|oder|ou|o)\s(?:(?:option|choice)\s+)?\W{0,3}[A-E]\b[^a-zA-Z]*"
+)
 _IS_BAD = re.compile(r"\b(?:not|wrong|incorrect|false|too|isn't|doesn't)\b", re.IGNORECASE)
 _LEADING = re.compile(r"[\s*_(\[]{0,6}([A-E])[*_]{0,2}[.):\]]")
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
@@ -33,7 +35,8 @@ _VERDICT = re.compile(
 )
 # "B) 7 - yes": a list that judges each option
 _TICKED = re.compile(
-    r"^[\s*_(-]*(?P<letter>[A-E])[).:]\s[^\n]{0,120}(?:[-–—:(]\s?(?:yes|correct|true|right)\b|[✓✔✅])[^\w\n]*$", re.I | re.M
+    r"^[\s*_(-]*(?P<letter>[A-E])[).:]\s[^\n]{0,120}(?:[-–—:(]\s?(?:yes|correct|true|right)\b|[✓✔✅])[^\w\n]*$",
+    re.I | re.M,
 )
 _CONCLUDED = re.compile(
     r"\b(?:(?:choice|option|one) is|[Ii]t(?:'s|’s| is| must be| has to be)|so|must be|choose|pick|select"

@@ -14,13 +14,15 @@ Marks = tuple[tuple[str, Mark, re.Pattern[str]], ...]
 
 # "The answer is based on 3 facts": "is" introduces no answer
 _NO_ANSWER = (
-    r"(?:based|found|obtained|given|calculated|derived|correct|incorrect|wrong|right|rounded|computed|reached|as follows"
+    r"(?:based|found|obtained|given|calculated|derived|correct|incorrect|wrong|right|rounded|computed|reached"
+    r"|as follows"
     r"|below|shown|clear|obvious|simple|straightforward|already|also|consistent|reasonable|plausible|verified|confirmed"
     r"|valid|sensible|realistic)\b"
 )
 _ANSWER = re.compile(
     r"(?:answers?|ans)\b(?:[\s*_\"'`)]{0,4}(?:\([^()\n]{0,40}\)[\s*_]{0,3})?(?P<label>[:=|])"
-    r"|(?P<heading>[*_]{0,3}[ ]{0,3}\n\s{0,4}(?=[-*_$€£\\]{0,4}\d|[*_]{2}\W{0,3}\d)|[*_]{1,3}[ ]{0,3}\n\s{0,4}(?=[A-Z][^\n]{0,200}\d))"
+    r"|(?P<heading>[*_]{0,3}[ ]{0,3}\n\s{0,4}(?=[-*_$€£\\]{0,4}\d|[*_]{2}\W{0,3}\d)"
+    r"|[*_]{1,3}[ ]{0,3}\n\s{0,4}(?=[A-Z][^\n]{0,200}\d))"
     rf"|(?:(?!\bis\s+{_NO_ANSWER})[^\n.:=?!]){{0,80}}?\b(?:(?P<negated>isn[’']t|is not|was not|wasn[’']t|cannot be"
     r"|can[’']t be)|(?:is|was|equals|would be|should be|will be|must be|comes? (?:out )?to)\b"
     rf"(?!\s+{_NO_ANSWER}))\s?:?)",
@@ -77,7 +79,9 @@ _NEXT_TURN = re.compile(
     re.IGNORECASE,
 )
 _LEAD = re.compile(r"(?:\$\$|[\s*_>:\"'`=])*")
-_HEADING = re.compile(r"(?:final )?(?:answer|result)[*_ ]{0,4}\n\s{0,4}(?=[A-Z][^\n]{0,200}\d)", re.I)  # "### Final Answer\n\nThe work costs ..."
+_HEADING = re.compile(
+    r"(?:final )?(?:answer|result)[*_ ]{0,4}\n\s{0,4}(?=[A-Z][^\n]{0,200}\d)", re.I
+)  # "### Final Answer\n\nThe work costs ..."
 _ANGLES = re.compile(r"<([^<>\n]{1,60})>[\s.*]*(?:\n|$)")  # a filled-in template: "#### Answer: <18>"
 _CONTINUES = re.compile(r"\n\s{0,4}=[^\n]{1,100}")  # "12 + 3\n= 15"
 _LONGEST = 400  # characters within which a mark's answer must lie, so the cost stays linear in the text

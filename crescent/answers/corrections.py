@@ -38,7 +38,9 @@ _OTHER_CASE = re.compile(
     r"\b(?:if|had|were|suppose|assuming|in case|without)\b[^.!?\n]*$|\bsuppose\b[^\n]*$", re.IGNORECASE
 )
 _IF_IT_WERE = re.compile(r"\b[Ii]f\b[^.!?\n]*\b(?:were|had)\b[^.!?\n]*,\s*(?:then )?(?:the )?$")
-_OTHER_QUESTION = re.compile(r"\b(?:bonus|follow-up|next|other|extra|extension) (?:question|problem|part|challenge)\b", re.I)
+_OTHER_QUESTION = re.compile(
+    r"\b(?:bonus|follow-up|next|other|extra|extension) (?:question|problem|part|challenge)\b", re.I
+)
 _WOULD = re.compile(r"\b(?:would|might|could) be\b", re.IGNORECASE)
 _ABOUT = re.compile(
     r"\b(?:this|your|that|wrong|incorrect|another|old|previous|earlier|intermediate)\s+$", re.IGNORECASE
@@ -52,11 +54,15 @@ _CHECKS = re.compile(
 )
 _STATED = re.compile(r"answers?[\s*_]{0,4}(?:is|was|=)", re.IGNORECASE)
 # "Check: if r = 1, the answer is 6.28"
-_CHECK_LINE = re.compile(r"[\s*_#>(]*(?:(?:quick|sanity|double)[ -])?(?:check|verification|verify|test|proof)\b[\s*_]*:", re.I)
+_CHECK_LINE = re.compile(
+    r"[\s*_#>(]*(?:(?:quick|sanity|double)[ -])?(?:check|verification|verify|test|proof)\b[\s*_]*:", re.I
+)
 _CLOSING_CHECK = re.compile(
-    r"(?:(?:^|\n)[ *_#>(✅✓-]{0,12}(?:(?:let's|let’s|let us|let me|we can|we|i|you can|to|now,?|as a|quick|sanity|double)[ -]){0,3}"
+    r"(?:(?:^|\n)[ *_#>(✅✓-]{0,12}(?:(?:let's|let’s|let us|let me|we can|we|i|you can|to|now,?|as a|quick|sanity"
+    r"|double)[ -]){0,3}"
     r"|[.!] [(*]{0,3})(?:double[ -]?)?(?:check|verif|proof|confirm)(?:ing|y|ication)?"
-    r"(?:[ *_]{0,4}[:,]|[*_]{0,3}\n| (?:this|that|it|our|your|my|by|if|with|whether|the (?:answer|result|solution|calculation))\b)",
+    r"(?:[ *_]{0,4}[:,]|[*_]{0,3}\n| (?:this|that|it|our|your|my|by|if|with|whether|the (?:answer|result|solution"
+    r"|calculation))\b)",
     re.IGNORECASE,
 )
 _BOUND = re.compile(
@@ -74,10 +80,15 @@ _LOOKED_BACK = 240
 
 
 def unchecked(text: str, start: int) -> int:
-    """Where a closing check begins ("Verification: 30 + 36 = 66. ✅") behind a statement with a number; else the end."""
+    """Where a closing check begins ("Verification: 30 + 36 = 66. ✅") behind a statement with a number; else the"
+    " end."""
     for check in _CLOSING_CHECK.finditer(text, start):
         said = text[start : check.start()]
-        if any(map(str.isdigit, said)) and not said.rstrip().endswith(":") and not _RETRACTS.search(text, check.start()):
+        if (
+            any(map(str.isdigit, said))
+            and not said.rstrip().endswith(":")
+            and not _RETRACTS.search(text, check.start())
+        ):
             return check.start()
     return len(text)
 

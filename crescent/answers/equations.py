@@ -58,7 +58,9 @@ def _before_reasons(
     span: Span, found: list[Quantity], signs: Sequence[int]
 ) -> tuple[list[Quantity], Sequence[int], str]:
     """Without the reason at the end: "x = 4, since x = -4 is negative"."""
-    cut = next((i for i in range(found[0].end, len(span.tokens)) if span.text(i - 1) == "," and _gives_reason(span, i)), 0)
+    cut = next(
+        (i for i in range(found[0].end, len(span.tokens)) if span.text(i - 1) == "," and _gives_reason(span, i)), 0
+    )
     earlier = [one for one in found if one.end <= cut]
     if not cut or signs[0] > cut or not any(one.start > signs[0] for one in earlier):
         return found, signs, span.source

@@ -70,8 +70,12 @@ _MEASURES = frozenset(
         "radians",
     ]
 )
-_MATH = re.compile(r"\$\$(.{1,400}?)\$\$|(?<!\\)\$((?:\\.|[^$\\\n]){1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL)
-_WHERE = re.compile(r"\$?,?\s+(?:where|with|for|if|when|because|since|assuming)\s+(?:\\?[\w$(]).*$", re.DOTALL)  # 15h + 40, where h is ...
+_MATH = re.compile(
+    r"\$\$(.{1,400}?)\$\$|(?<!\\)\$((?:\\.|[^$\\\n]){1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL
+)
+_WHERE = re.compile(
+    r"\$?,?\s+(?:where|with|for|if|when|because|since|assuming)\s+(?:\\?[\w$(]).*$", re.DOTALL
+)  # 15h + 40, where h is ...
 _NO_GAP = re.compile(r"(?<=[\d,}])\\!\s?(?=\d)")  # 11,\! 111
 _SPACING = re.compile(r"(?<!\\)~|\\(?:[,;:! ]|quad|qquad|left(?![a-z])|right(?![a-z])|displaystyle)")
 _SENTENCE = re.compile(r"\W*(?:[A-Za-z']{1,20},? ){2,}[^=]*$")

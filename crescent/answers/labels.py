@@ -27,12 +27,15 @@ _DESCRIBED = re.compile(
 )
 # "Hal took the cookie": the subject of a sentence
 _ACTS = re.compile(
-    r"((?:(?:Mr|Mrs|Ms|Dr)\s)?[A-Z][\w'-]{0,40}(?: [A-Z][\w'-]{0,40}){0,2})\s+(?:did|does|will|can|could|would|should|lives?"
+    r"((?:(?:Mr|Mrs|Ms|Dr)\s)?[A-Z][\w'-]{0,40}(?: [A-Z][\w'-]{0,40}){0,2})\s+(?:did|does|will|can|could|would"
+    r"|should|lives?"
     r"|likes?|takes?|took|ate|eats?|gets?|got|goes|went|has|had|made|makes?|ran|runs?|bought|gave|sat|sits|stood|stole|wrote"
     r"|left|lost|broke|drank|drinks?|plays?|keeps?|kept|arrives?|came|comes|holds?|held|earns?|reads?|sold|[a-z]+ed)\b\s+\w"
 )
 _NOT_BUT = re.compile(r"not\b[^.,;\n]{1,60}?(?:,|;|\bbut|, it(?:'s| is))\s+", re.IGNORECASE)
-_LEADS = re.compile(r"(?:so|thus|therefore|hence|then|and|finally|in conclusion|we conclude that)\b,?\s+(?=[A-Z])", re.IGNORECASE)
+_LEADS = re.compile(
+    r"(?:so|thus|therefore|hence|then|and|finally|in conclusion|we conclude that)\b,?\s+(?=[A-Z])", re.IGNORECASE
+)
 _FIRST = re.compile(r"([A-Z][\w'-]{0,40})(?=,? (?:because|since|as)\b)")  # "Nina, because she is ..."
 _STATES = re.compile(r"\b(?:is|was|has|had|must)\b")
 _CAPITALISED = re.compile(r"(?<![\w'])[A-Z][\w'-]{0,40}")

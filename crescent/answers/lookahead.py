@@ -70,7 +70,9 @@ class TokenView:
         inside = [self.text(i) for i in range(at, self.closing(at)) if self.text(i) not in ("{", "}")]
         below = self.closing(at)
         under = [self.text(i) for i in range(below, self.closing(below)) if self.text(i) not in ("{", "}")]
-        return all(part and part[0].isalpha() and (len(part[0]) > 1 or part[0] in _UNIT_LETTERS) for part in (inside, under))
+        return all(
+            part and part[0].isalpha() and (len(part[0]) > 1 or part[0] in _UNIT_LETTERS) for part in (inside, under)
+        )
 
     def is_currency(self, at: int) -> bool:
         """True for a currency sign, or a currency word before a number or sign: "Rs 5", "US$5"; not "rs."."""

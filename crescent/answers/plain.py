@@ -40,7 +40,9 @@ _SYMBOLS |= {"quad": " ", "qquad": " ", "infty": "∞", "le": "≤", "leq": "≤
 _SYMBOLS |= dict.fromkeys(["sim", "simeq", "thickapprox"], "≈")
 _SYMBOLS |= dict.fromkeys(["implies", "Rightarrow", "rightarrow", "to"], "→")
 _STARS = re.compile(r"(?<=[\d)])\s?\*\*\s?(?=\d)")  # 2**8
-_TAGS = re.compile(r"</?(?:b|u|i|em|strong|br|p|span|div|sup|sub|mark|code|center|small|h\d)\b[^<>\n]{0,40}>", re.IGNORECASE)
+_TAGS = re.compile(
+    r"</?(?:b|u|i|em|strong|br|p|span|div|sup|sub|mark|code|center|small|h\d)\b[^<>\n]{0,40}>", re.IGNORECASE
+)
 _STRUCK_OUT = re.compile(r"~~[^~\n]{1,200}~~")
 # Replacements of groups that do not depend on the match.
 _FIXED = {"degrees": "°", "wrap": " ", "thin": "", "gap": " ", "frac": "\\frac"}

@@ -7,10 +7,10 @@ as the answer it is the first free quantity after the verb of the main clause; i
 from collections.abc import Sequence
 from itertools import pairwise
 
+from crescent.answers.asides import REACH, without_asides
 from crescent.answers.quantities import Quantity
 from crescent.answers.roles import is_label, role_of, roles_of
 from crescent.answers.spans import Span
-from crescent.answers.values import fraction
 from crescent.answers.vocabulary import (
     CONCLUDES,
     COPULAS,
@@ -25,7 +25,6 @@ from crescent.answers.vocabulary import (
 )
 
 _WILL = frozenset(["have", "has", "need", "needs", "able", "going", "want", "wants", "had", "needed", "allowed"])
-REACH = 4  # tokens between a verb and its object
 
 
 def of_sentence(span: Span, found: list[Quantity]) -> Quantity | None:
@@ -34,7 +33,7 @@ def of_sentence(span: Span, found: list[Quantity]) -> Quantity | None:
     totals = [one for one in found if _is_total(span, one)]
     if span.marked and len(totals) == 1:
         return totals[0]
-    found = _main_clause(span, _settled(span, found))
+    found = _main_clause(span, without_asides(span, found))
     if not span.marked:
         return _last_stated(span, found)
     if len(found) == 1:
@@ -52,59 +51,6 @@ def of_sentence(span: Span, found: list[Quantity]) -> Quantity | None:
         ]
         return (clocks or money or ordinals or rest or found)[0]
     return _first_stated(span, free)
-
-
-def _settled(span: Span, found: list[Quantity]) -> list[Quantity]:
-    """Drops what is replaced, "12, or rather 15" and "17.5, rounded up to 18", and asides ", which left at 9:00,"."""
-    for index, (one, other) in enumerate(pairwise(found)):
-        between = [span.text(i) for i in range(one.end, other.start)]
-        if between[-2:] in (["or", "rather"], ["i", "mean"], ["should", "be"]) or _is_rounded(one, other, between):
-            return found[index + 1 :]
-        if _restates(span, one, other, between):
-            return [*found[: index + 1], *found[index + 2 :]]
-    return [one for one in found if not _is_inserted(span, one)] or found
-
-
-def _restates(span: Span, one: Quantity, other: Quantity, between: Sequence[str]) -> bool:
-    """True if `other` is `one` in other words: "3 hours, i.e. 180 minutes", "2/5 or 40%"."""
-    said = " ".join(between)
-    if said.endswith(("i . e .", "i . e . ,", "that is", "that is ,", "or equivalently", "or equivalently ,", "in other words ,")):
-        return one.value is not None and role_of(span, one) == "free"
-    if between[-1:] != ["or"]:
-        return False
-    if between[-2:] == [",", "or"] and span.text(other.end) == "of":
-        return True  # "$24, or 1/3 of $72"
-    units = span.unit(one.end), span.unit(other.end)
-    percent = span.text(other.end - 1) == "%" and span.text(one.end - 1) != "%"
-    return percent or (units[0] != units[1] and all(units) and UNITS[units[0]] == UNITS[units[1]])
-
-
-def _is_rounded(one: Quantity, other: Quantity, between: Sequence[str]) -> bool:
-    """True if `other` is `one` as a whole number: "17.5, so 18 buses", "45.3, which rounds to 45"."""
-    exact, whole = fraction(one.value or ":"), fraction(other.value or ":")
-    if exact is None or whole is None or exact.denominator == 1 or whole.denominator != 1 or len(between) > REACH:
-        return False
-    says = {"so", "rounds", "round", "rounded", "rounding", "≈", "→"} & set(between)
-    return bool(says) and abs(exact - whole) < 1
-
-
-def _is_inserted(span: Span, one: Quantity) -> bool:
-    """True within a clause between two commas: "The train, which left at 9:00, arrives at 14:30"."""
-    if _is_relative(span, one):
-        return True
-    begins = next((i for i in range(one.start - 1, 0, -1) if span.text(i) == ","), 0)
-    ends = next((i for i in range(one.end, len(span.tokens)) if span.text(i) in (",", ";")), 0)
-    return bool(begins and ends) and span.text(begins + 1) in ("which", "who", "whose", "where", "when", "because", "after")
-
-
-def _is_relative(span: Span, one: Quantity) -> bool:
-    """True within a clause that describes a subject: "The bus that leaves at 8:45 arrives at 9:20"."""
-    begins = range(one.start - 1, 0, -1)
-    pronoun = next((i for i in begins if span.text(i) in ("that", "which", "who", ",", "=") or span.text(i).endswith("ing")), 0)
-    describes = span.text(pronoun) not in (",", "=") and span.text(pronoun - 1) not in VERBS | COPULAS | CONCLUDES | PREPOSITIONS
-    behind = range(one.end, min(one.end + REACH, len(span.tokens)))
-    stops = next((i for i in behind if span.text(i) in (",", "and", "or", "(", ";")), len(span.tokens))
-    return bool(pronoun) and describes and any(span.text(i) in VERBS and i < stops for i in behind)
 
 
 def _is_range(span: Span, found: Sequence[Quantity], free: Sequence[Quantity]) -> bool:
@@ -166,7 +112,12 @@ def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
         between = [span.text(i) for i in range(one.end, other.start)]
         behind = between[between.index(",") + 1 :][:1] if "," in between else []
         describes = span.text(one.end) == "-"  # "the 400-meter hurdles"
-        if behind and behind[0] not in RESULTS and not describes and (behind[0] in PREPOSITIONS | TRAILING or behind[0].endswith("ing")):
+        if (
+            behind
+            and behind[0] not in RESULTS
+            and not describes
+            and (behind[0] in PREPOSITIONS | TRAILING or behind[0].endswith("ing"))
+        ):
             stated = one
             break
         if is_label(span, other):

@@ -37,7 +37,9 @@ TRAILING = _words(
     " although leaving assuming as"
 )
 LEADING = PREPOSITIONS | TRAILING | _words("to having starting using out once assuming suppose")
-RESULTS = _words("leaves leaving makes making gives giving brings means totals comes adds yields totaling totalling resulting")
+RESULTS = _words(
+    "leaves leaving makes making gives giving brings means totals comes adds yields totaling totalling resulting"
+)
 REJECTS = _words("rejecting discarding ignoring excluding not")
 CONCLUDES = _words("so hence thus therefore consequently")
 JOINS = _words(", ; and or by x × to & y et und e ou oder then plus but")

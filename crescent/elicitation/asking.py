@@ -48,8 +48,10 @@ _MAY_EXPLAIN = re.compile(r"\W*(?:if|each|all|every)\b", re.IGNORECASE)
 # "Can you find the number of dogs?": asks again what was asked before
 _CHALLENGES = re.compile(r"\W*(?:now,? |so,? )?(?:can|could|will|would|do|are|think) you\b[^,]{0,120}\?", re.IGNORECASE)
 _INTRODUCES = re.compile(
-    r"(?:An? |In an? |At an? |(?!(?:He|She|It|They|We|You|I|If|The|This|That|These|Those|His|Her|Its|Their|How|What|When|Which"
-    r"|Who|Each|All|Both|Now|After|Before|Then|Also|Every|Later|Next|Assume|Suppose|Note|Find|Given)\b)[A-Z][a-z]+ (?:and [A-Z][a-z]+ )?[a-z]+)"
+    r"(?:An? |In an? |At an? |(?!(?:He|She|It|They|We|You|I|If|The|This|That|These|Those|His|Her|Its|Their|How"
+    r"|What|When|Which"
+    r"|Who|Each|All|Both|Now|After|Before|Then|Also|Every|Later|Next|Assume|Suppose|Note|Find"
+    r"|Given)\b)[A-Z][a-z]+ (?:and [A-Z][a-z]+ )?[a-z]+)"
 )
 _CONVERTS = re.compile(
     r"\d\S* [\w-]+(?: [\w-]+)? (?:in|to|per|for|equals?|=|is|are) (?:an?|one|each|every"

@@ -73,7 +73,8 @@ FIXED_LEADS = re.compile(
     + "|".join([
         r"here (?:it is|you go|goes|we go|you are|they are|is one)",
         r"here(?:'s| is) (?:one|another|mine|a (?:fun|good|new) one|my (?:attempt|take|try))",
-        r"i(?:'ve| have)? (?:came up with|come up with|thought of|made|created|wrote|written) (?:the following|this|one)(?=\W*$)",
+        r"i(?:'ve| have)? (?:came up with|come up with|thought of|made|created|wrote|written) (?:the following"
+        r"|this|one)(?=\W*$)",
         r"how (?:about (?:this|the following|one|these)|does this (?:sound|look))",
         rf"(?:please )?(?:consider|try|imagine|take|read|look at|see) (?:this|the following|it"
         rf"|it like this)(?: one| instead| {PROBLEM_ADJECTIVES}{NOUN})?\W*$",
@@ -89,7 +90,9 @@ FIXED_LEADS = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 # "Here's a two-step problem with three unknowns for your class!"
-PRESENTS = re.compile(rf"\W*here(?:'s| is| are) (?:an?|your|another|one|some|the) (?:[\w-]+,? ){{0,8}}?{NOUN}\b[^?]*$", re.IGNORECASE)
+PRESENTS = re.compile(
+    rf"\W*here(?:'s| is| are) (?:an?|your|another|one|some|the) (?:[\w-]+,? ){{0,8}}?{NOUN}\b[^?]*$", re.IGNORECASE
+)
 BEGINS_AS_SPEAKER = re.compile(
     r"\W*(?:(?:so|well|now|first|then|okay|to \w+[^,]{0,60}|instead of [^,]{0,40}),? )?"
     rf"(?:{SPEAKER}\b|here(?:'s)?\b|below\b|this is\b|the following\b|welcome\b|these\b|as requested\b)",

@@ -40,8 +40,10 @@ _STEP = re.compile(
 )
 _CODE = re.compile(r"\s*(?:(?:print|return|import|from|def|for|let|const|var|int)\b|[A-Za-z_]\w*\s*=\s*[^=\s])")
 _RECAPS = re.compile(
-    r"(?:given|known|knowns|unknowns?|(?:to )?find|required|data|(?:what )?we (?:already )?know|here(?:'|’)?s what we know"
-    r"|(?:key|given|known|important) (?:information|facts|values|data|variables|details)|variables?)(?: (?:information|values|data|facts))?\s?:",
+    r"(?:given|known|knowns|unknowns?|(?:to )?find|required|data|(?:what )?we (?:already )?know|here(?:'"
+    r"|’)?s what we know"
+    r"|(?:key|given|known|important) (?:information|facts|values|data|variables|details)"
+    r"|variables?)(?: (?:information|values|data|facts))?\s?:",
     re.IGNORECASE,
 )
 _DERIVES = re.compile(r", (?:and )?(?:so )?we (?:have|get|find|obtain|can (?:write|say|find|set))\b", re.IGNORECASE)

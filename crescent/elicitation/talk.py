@@ -35,7 +35,8 @@ SHORT_LEAD = 4
 MAX_WORLD = 2  # words of a request that are not about the task
 _COUNTED = re.compile(
     r"\b(?:grades?|level|ages?|class|year) \d{1,2}(?:\s?[-–]\s?\d{1,2})?\b|\b\d{1,2}(?:-\d{1,2})?[- ]years?[- ]olds?\b"
-    r"|\b(?:\d{1,2}(?:st|nd|rd|th)|third|fourth|fifth|sixth|seventh|eighth)(?:[- ](?:or|to|and) \w+)?[- ]grad(?:e|er)s?\b"
+    r"|\b(?:\d{1,2}(?:st|nd|rd|th)|third|fourth|fifth|sixth|seventh|eighth)(?:[- ](?:or|to|and) \w+)?[- ]grad(?:e"
+    r"|er)s?\b"
     rf"|\b(?:one|two|three|four|multi)-step\b|({phrases.NOUN})\s+#?\d{{1,2}}\b"
     rf"|\b(?:\d|two|three|four|five|six|ten) (?=(?:(?!of\b)[\w-]+,? ){{0,4}}{phrases.NOUN}\b)|\bone\b"
     rf"|\ball (?:two|three|four)(?=\W*$)",

@@ -10,10 +10,13 @@ _FENCE = re.compile(r"(?P<mark>```|~~~)[A-Za-z]{0,12}\n")
 _TAG = re.compile(r"<([a-z][a-z0-9_-]{0,20})(?: [^<>\n]{0,80})?>", re.IGNORECASE)
 _PARAGRAPH = re.compile(r"</p>\s*<p>", re.IGNORECASE)
 _PROBLEM_TAG = re.compile(
-    r"<(?P<name>(?:(?:modified|new|revised|rewritten|math|word)[ _-]?)*(?:problem|question|puzzle|riddle))>(?P<inside>.+?)</(?P=name)>",
+    r"<(?P<name>(?:(?:modified|new|revised|rewritten|math|word)[ _-]?)*(?:problem|question|puzzle"
+    r"|riddle))>(?P<inside>.+?)</(?P=name)>",
     re.IGNORECASE | re.DOTALL,
 )
-_BRACKET_TAG = re.compile(r"\[(?P<name>problem|question|puzzle|riddle)\](?P<inside>.+?)\[/(?P=name)\]", re.IGNORECASE | re.DOTALL)
+_BRACKET_TAG = re.compile(
+    r"\[(?P<name>problem|question|puzzle|riddle)\](?P<inside>.+?)\[/(?P=name)\]", re.IGNORECASE | re.DOTALL
+)
 _ENVIRONMENT = re.compile(
     r"\\begin\{(?P<name>problem|question|exercise|enumerate|quote|center)\*?\}(?:\s*\\item)?(?P<inside>.+?)\\end\{(?P=name)\*?\}",
     re.IGNORECASE | re.DOTALL,
@@ -28,7 +31,8 @@ _LATEX_LABEL = re.compile(
 )
 # "(5 points) Tom has ...", "[Easy] Tom has ..."
 _STAMP = re.compile(
-    r"[(\[](?:\d{1,3} ?(?:points?|marks?|pts|p)|(?:level|grade|difficulty|year|class)\W{0,2}\w{1,12}|easy|medium|hard|difficult"
+    r"[(\[](?:\d{1,3} ?(?:points?|marks?|pts|p)|(?:level|grade|difficulty|year|class)\W{0,2}\w{1,12}|easy|medium"
+    r"|hard|difficult"
     r"|challenging|advanced|beginner|intermediate)[)\]]:?\s*",
     re.IGNORECASE,
 )
