@@ -28,6 +28,9 @@ def divided(a: Fraction, b: Fraction) -> Fraction | None:
 
 
 def raised(a: Fraction, b: Fraction) -> Fraction | None:
+    if 1 < b.denominator <= 9 and a > 0 and abs(b.numerator) <= _MOST_DIGITS:
+        base = fraction(root(canonical(a), str(b.denominator)) or ":")
+        return None if base is None else raised(base, Fraction(b.numerator))
     if b.denominator != 1 or abs(b) > _MOST_DIGITS or (not a and b < 0):
         return None
     size = max(abs(a.numerator), a.denominator).bit_length() * abs(int(b))

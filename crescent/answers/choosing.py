@@ -21,6 +21,8 @@ _PAIR = re.compile(
 )
 _PARTS = re.compile(r"(?:^|[\s,;])(?:\(([a-h1-9]|i{1,3}|iv)\)|([a-h1-9])[).](?!\d))(?=\s)")
 _ONE_OF = re.compile(r"\d\s*(?:(?:\w+ )?out of|in) (?:every )?\d+\W*(?:\w+\W*)?$")
+_TIMES = re.compile(r"(?:only |just |exactly )?(once|twice|thrice)", re.IGNORECASE)
+_TIMES_VALUES = {"once": "1", "twice": "2", "thrice": "3"}
 _CALENDAR_DAY = re.compile(
     r"(?:january|february|march|april|may|june|july|august|september|october|november|december) \d{1,2}(?:st|nd|rd|th)"
 )
@@ -61,6 +63,8 @@ def read(text: str, start: int, end: int, exclaims: bool = False, marked: bool =
     if simple and not (simple["unit"] and simple["unit"].lower() in _NO_FAST_UNIT):
         return Reading(1, simple[1].replace(",", "").lstrip("0") or "0", simple.end(1), True)
     span = text[start:end].strip(" *_.$")
+    if marked and (times := _TIMES.fullmatch(span)):
+        return Reading(1, _TIMES_VALUES[times[1].lower()], end, True)
     if ";" in span and (values := listed(span)):
         return Reading(2, values, end, True)
     if _CALENDAR_DAY.fullmatch(span.lower()):
@@ -80,6 +84,10 @@ def _reading(text: str, start: int, end: int, exclaims: bool, marked: bool) -> R
         return Reading(0, None, span.end)
     if _ONE_OF.search(span.source.strip(" .*$")) and len(found) == 2 and found[0].start == 0:
         return Reading(2, None, span.end)
+    aside = _aside(span, found)
+    if aside:
+        span = Span(text, start, span.tokens[aside].start, marked)
+        found = span.quantities() or found
     chosen = _chosen(span, found)
     last = found[-1] if chosen is None else chosen
     value = None if chosen is None else chosen.value
@@ -99,12 +107,24 @@ def _chosen(span: Span, found: list[Quantity]) -> Quantity | None:
         return None
     if span.texts & NO_EQUATION and not span.texts & VERBS:
         return None
-    if span.texts & EQUALS:
-        signs = [i for i, token in enumerate(span.tokens) if token.text in EQUALS]
+    signs = [i for i, token in enumerate(span.tokens) if token.text in EQUALS]
+    if signs:
         return of_equation(span, found, signs)
     if len(found) == 1:
         return found[0]
     return of_sentence(span, found)
+
+
+def _aside(span: Span, found: list[Quantity]) -> int:
+    """Where a bracket begins that only explains what stands before it: "24 (check: 24 + 12 = 36)"; 0 if none does."""
+    for at, token in enumerate(span.tokens):
+        if token.text == "(" and at and span.tokens[at - 1].end < token.start:
+            inside = any(one.start <= at < one.end for one in found)
+            closes = next((i for i in range(at, len(span.tokens)) if span.text(i) == ")"), len(span.tokens) - 1)
+            last = not any(one.start > closes for one in found)
+            if not inside and last and any(one.end <= at for one in found):
+                return at
+    return 0
 
 
 def _is_negated(span: Span, one: Quantity) -> bool:

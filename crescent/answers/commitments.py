@@ -12,15 +12,20 @@ from typing import Literal
 Mark = Literal["hashes", "boxed", "tag", "phrase", "label"]
 Marks = tuple[tuple[str, Mark, re.Pattern[str]], ...]
 
+# "The answer is based on 3 facts": "is" introduces no answer
+_NO_ANSWER = (
+    r"(?:based|found|obtained|given|calculated|derived|correct|incorrect|wrong|right|rounded|computed|reached"
+    r"|as follows"
+    r"|below|shown|clear|obvious|simple|straightforward|already|also|consistent|reasonable|plausible|verified|confirmed"
+    r"|valid|sensible|realistic)\b"
+)
 _ANSWER = re.compile(
     r"(?:answers?|ans)\b(?:[\s*_\"'`)]{0,4}(?:\([^()\n]{0,40}\)[\s*_]{0,3})?(?P<label>[:=|])"
-    r"|(?P<heading>[*_]{0,3}[ ]{0,3}\n\s{0,4}(?=[-*_$€£\\]{0,4}\d|[*_]{2}\W{0,3}\d))"
-    r"|[^\n.:=?!]{0,80}?\b(?:(?P<negated>isn[’']t|is not|was not|wasn[’']t|cannot be|can[’']t be)|(?:is"
-    r"|was|equals|would be"
-    r"|should be|will be|must be|comes? (?:out )?to)\b"
-    r"(?!\s+(?:based|found|obtained|given|calculated|derived|correct|incorrect|wrong|right|rounded"
-    r"|computed|reached|as follows"
-    r"|below|shown|clear|obvious|simple|straightforward|already|also)\b))\s?:?)",
+    r"|(?P<heading>[*_]{0,3}[ ]{0,3}\n\s{0,4}(?=[-*_$€£\\]{0,4}\d|[*_]{2}\W{0,3}\d)"
+    r"|[*_]{1,3}[ ]{0,3}\n\s{0,4}(?=[A-Z][^\n]{0,200}\d))"
+    rf"|(?:(?!\bis\s+{_NO_ANSWER})[^\n.:=?!]){{0,80}}?\b(?:(?P<negated>isn[’']t|is not|was not|wasn[’']t|cannot be"
+    r"|can[’']t be)|(?:is|was|equals|would be|should be|will be|must be|comes? (?:out )?to)\b"
+    rf"(?!\s+{_NO_ANSWER}))\s?:?)",
     re.IGNORECASE,
 )
 _HASHES = re.compile(
@@ -41,37 +46,48 @@ _FOREIGN_NAMES = (
 )  # fmt: skip
 _LABEL = re.compile(r"[a-z]+[*_]{0,3}:", re.IGNORECASE)
 _BOXED = re.compile(r"(?:f?boxed|framebox|box)\s*(?:\{|(?=\d))")
-_TAG = re.compile(r"<answer>", re.IGNORECASE)
+_TAG = re.compile(r"answer>", re.IGNORECASE)
+_TAG_BEGINS = ("<", "<final_", "<final-", "<final ")
+_FIELD = re.compile(r"\"(?:result|total|value)\"\s*:", re.IGNORECASE)
 # The literal to search for in the lower-cased text (fast), and the pattern that then decides:
 # "#### 5" · "\\boxed{5}" · "<answer>5" · "The answer to the question is: 5" · '"answer": 5' · "A: 5" on a line
 _MARKS: Marks = (
     ("###", "hashes", _HASHES),
     ("box", "boxed", _BOXED),
-    ("<answer>", "tag", _TAG),
+    ("answer>", "tag", _TAG),
     ("answer", "phrase", _ANSWER),
     ("ans:", "phrase", _ANSWER),
     ("a:", "label", _LABEL),
     ("a**:", "label", _LABEL),
     ("result:", "label", _LABEL),
     ("conclusion:", "label", _LABEL),
+    ('"result"', "phrase", _FIELD),
+    ('"total"', "phrase", _FIELD),
 )
 _FOREIGN_MARKS: Marks = tuple((name, "phrase", _FOREIGN) for name in _FOREIGN_NAMES)
 _LINE_START = re.compile(r"[\s*_>-]*(?:final )?", re.IGNORECASE)
 # A base model with few-shot examples continues by asking itself the next question.
 _NEXT_TURN = re.compile(
-    r"\n\s{0,8}(?:[#*]{1,6}\s?)?(?:(?:next|new|another|practice|bonus|follow-?up)\s)?(?:question|q|problem|exercise|example|human|user|instruction|input)"
-    r"(?:\s\d{1,3})?\s?[:.]"
+    r"\n\s{0,8}(?:[#*]{1,6}\s?)?(?:(?:next|new|another|practice|bonus|follow-?up|similar|related|second)\s)?(?:question|q|problem|exercise|example|human|user"
+    r"|instruction|input|task)"
+    r"(?:\s\d{1,3})?(?:\s\([^()\n]{1,40}\))?\s?[:.]"
     r"|\n\s{0,8}(?:now|next|let's|let us|here(?:'s| is))\b[^\n:.]{0,24}\b(?:another|try|next|similar"
     r"|related|second|new)\b[^\n:.]{0,24}[:.]"
-    r"|\[/?INST\]|<\|[a-z_]+\|>|</s>|</answer>|<(?:end|start)_of_turn>|<eos>",
+    r"|\n\#{1,6}\s?(?:\w{1,12}\s)?(?:question|problem|exercise|example|task)(?:\s\d{1,3})?[ ]*\n"
+    r"|\n\d{1,2}[.)]\s[^\n]{12,300}\?[ ]*(?:\n|$)"
+    r"|\[/?INST\]|<\|[a-z_]+\|>|</s>|</(?:final[_ -])?answer>|<(?:end|start)_of_turn>|<eos>",
     re.IGNORECASE,
 )
 _LEAD = re.compile(r"(?:\$\$|[\s*_>:\"'`=])*")
+_HEADING = re.compile(
+    r"(?:final )?(?:answer|result)[*_ ]{0,4}\n\s{0,4}(?=[A-Z][^\n]{0,200}\d)", re.I
+)  # "### Final Answer\n\nThe work costs ..."
+_ANGLES = re.compile(r"<([^<>\n]{1,60})>[\s.*]*(?:\n|$)")  # a filled-in template: "#### Answer: <18>"
 _CONTINUES = re.compile(r"\n\s{0,4}=[^\n]{1,100}")  # "12 + 3\n= 15"
 _LONGEST = 400  # characters within which a mark's answer must lie, so the cost stays linear in the text
 _MOST_MARKS = 32  # only the last ones can matter
 _SENTENCE_END = re.compile(
-    r"[.!?\n](?:(?<=\n)|(?=[\s*\"')\]]|$)(?<!\bmr.)(?<!\bmrs.)(?<!\bms.)(?<!\bdr.)(?<!\bst.)(?<!\brs.)(?<!approx.))",
+    r"[.!?\n](?:(?<=\n)|(?=[\s*\"')\]]|$)(?<!\bmr.)(?<!\bmrs.)(?<!\bms.)(?<!\bdr.)(?<!\bst.)(?<!\brs.)(?<!approx.)(?<!\b[aiep]\.[emg]\.)(?<!no\.)(?<!vs\.))",
     re.IGNORECASE,
 )
 
@@ -127,6 +143,10 @@ def _may_stand(text: str, at: int, mark: Mark) -> bool:
         return before == "\\" or text[max(0, at - 2) : at] == "\\f" or text[max(0, at - 6) : at] == "\\frame"
     if mark == "hashes":
         return before != "#"
+    if mark == "tag":
+        return text[max(0, at - 7) : at].lower().endswith(_TAG_BEGINS)
+    if text[at : at + 1] == '"':
+        return True
     if mark == "phrase":
         return not before.isalnum()
     if mark == "label":
@@ -146,6 +166,10 @@ def _pointed_at(text: str, at: int, mark: Mark, start: int) -> Commitment:
         return Commitment(mark, start, _closing_brace(text, start), at)
     lead = _LEAD.match(text, start)
     begin = lead.end() if lead else start
+    heading = _HEADING.match(text, begin) if mark == "hashes" else None
+    begin = heading.end() if heading else begin
+    if mark in ("label", "hashes") and (inside := _ANGLES.match(text, begin)):
+        return Commitment(mark, inside.start(1), inside.end(1), at)
     if mark == "phrase":
         negated = (
             text[:start].rstrip().lower().endswith(("not", "n't", "n’t", "cannot be", "can't be"))

@@ -6,7 +6,9 @@ spellings of one value (\\sqrt{8}, 2\\sqrt{2}) stay different: see `symbolic`.
 
 import re
 
-from crescent.answers.commitments import commitments
+from crescent.answers.commitments import Commitment
+from crescent.answers.corrections import boxed_together, standing
+from crescent.answers.numbers import extract_number
 from crescent.answers.numerals import whole_number
 from crescent.answers.plain import plain
 from crescent.answers.thoughts import without_thoughts
@@ -17,6 +19,7 @@ _SIGNS = re.compile(r"[\\^_|!<>=+±√π∞'\[\]{}]|^-|(?<=[\w)])\s?[-+*/]\s?(?=
 _COUNTED = re.compile(
     r"([$€£¥₹]?\s?-?\d[\d,.]*%?)\s+((?:per |each |of )?[a-z]{3,20}(?: (?:per|each|of|in|a) [a-z ]{2,30}|s)?)"
 )
+_IN_TEXT = re.compile(r"(-?[\d,.]*\d)\s*\\(?:text|textrm|mathrm|mbox)\s*\{\s*([a-z]{3,20})\s*\}")  # 12\text{ apples}
 _MEASURES = frozenset(
     [
         "mm",
@@ -67,9 +70,16 @@ _MEASURES = frozenset(
         "radians",
     ]
 )
-_MATH = re.compile(r"\$\$(.{1,400}?)\$\$|\$([^$\n]{1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL)
-_SPACING = re.compile(r"\\(?:[,;:! ]|quad|qquad|left(?![a-z])|right(?![a-z])|displaystyle)")
-_DELIMITERS = re.compile(r"\$+|\\[()\[\]]")
+_MATH = re.compile(
+    r"\$\$(.{1,400}?)\$\$|(?<!\\)\$((?:\\.|[^$\\\n]){1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\]", re.DOTALL
+)
+_WHERE = re.compile(
+    r"\$?,?\s+(?:where|with|for|if|when|because|since|assuming)\s+(?:\\?[\w$(]).*$", re.DOTALL
+)  # 15h + 40, where h is ...
+_NO_GAP = re.compile(r"(?<=[\d,}])\\!\s?(?=\d)")  # 11,\! 111
+_SPACING = re.compile(r"(?<!\\)~|\\(?:[,;:! ]|quad|qquad|left(?![a-z])|right(?![a-z])|displaystyle)")
+_SENTENCE = re.compile(r"\W*(?:[A-Za-z']{1,20},? ){2,}[^=]*$")
+_DELIMITERS = re.compile(r"\\?\$+|\\[()\[\]]")
 _SPACE = re.compile(r"\s+")
 _LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")  # a space that does not separate two words or numbers
 
@@ -86,13 +96,33 @@ def extract_expression(text: str) -> str | None:
 
 
 def _once(text: str) -> str | None:
-    spans = [text[one.start : one.end] for one in reversed(commitments(text))]
-    for span in [*spans, *_last_line(text)]:
+    spans = [_joined(text, one) for one in standing(text)]
+    for span in spans:
         math = _MATH.findall(span)
         answer = _tidy(next(filter(None, math[-1])) if math else span)
         if answer:
             return answer
+    return _unmarked(text)
+
+
+def _unmarked(text: str) -> str | None:
+    """What the last line gives: its formula, itself, or the number that its sentence states."""
+    for line in _last_line(text):
+        math = _MATH.findall(line)
+        answer = _tidy(next(filter(None, math[-1])) if math else line)
+        if answer and not math and _SENTENCE.match(line):
+            return extract_number(text) or answer
+        if answer:
+            return answer
     return None
+
+
+def _joined(text: str, one: Commitment) -> str:
+    """The content of a box, with that of a box beside it: "\\boxed{5} and \\boxed{7}"."""
+    inside = text[one.start : one.end]
+    beside = boxed_together(text, one) if one.mark == "boxed" else None
+    before = text[beside.start : beside.end] if beside else inside
+    return inside if before == inside else f"{before}, {inside}"
 
 
 def _last_line(text: str) -> list[str]:
@@ -101,7 +131,11 @@ def _last_line(text: str) -> list[str]:
 
 
 def _tidy(span: str) -> str | None:
+    span = _WHERE.sub("", _NO_GAP.sub("", span))
     counted = _COUNTED.fullmatch(span.strip(" *_.$"))
+    worded = _IN_TEXT.fullmatch(span.strip(" *_.$"))
+    if worded and worded[2].strip() not in _MEASURES:
+        span = worded[1]
     if counted and counted[2].split()[0] not in _MEASURES:
         span = counted[1]  # 12 apples, $12 per day
     span = _DELIMITERS.sub(" ", span).strip().strip("*_`\"' ").rstrip(".,;")

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable
 from itertools import chain
 
-from crescent.answers.commitments import commitments
+from crescent.answers.corrections import after_negation, standing
 from crescent.answers.numerals import whole_number
 from crescent.answers.plain import plain
 from crescent.answers.thoughts import without_thoughts
@@ -25,6 +25,18 @@ _DESCRIBED = re.compile(
     r"|(?:the|a|an)\b[^.!?\n]{1,80}?\b(?:is|was|must be))\s+)(?=[A-Z*\"])",
     re.IGNORECASE,
 )
+# "Hal took the cookie": the subject of a sentence
+_ACTS = re.compile(
+    r"((?:(?:Mr|Mrs|Ms|Dr)\s)?[A-Z][\w'-]{0,40}(?: [A-Z][\w'-]{0,40}){0,2})\s+(?:did|does|will|can|could|would"
+    r"|should|lives?"
+    r"|likes?|takes?|took|ate|eats?|gets?|got|goes|went|has|had|made|makes?|ran|runs?|bought|gave|sat|sits|stood|stole|wrote"
+    r"|left|lost|broke|drank|drinks?|plays?|keeps?|kept|arrives?|came|comes|holds?|held|earns?|reads?|sold|[a-z]+ed)\b\s+\w"
+)
+_NOT_BUT = re.compile(r"not\b[^.,;\n]{1,60}?(?:,|;|\bbut|, it(?:'s| is))\s+", re.IGNORECASE)
+_LEADS = re.compile(
+    r"(?:so|thus|therefore|hence|then|and|finally|in conclusion|we conclude that)\b,?\s+(?=[A-Z])", re.IGNORECASE
+)
+_FIRST = re.compile(r"([A-Z][\w'-]{0,40})(?=,? (?:because|since|as)\b)")  # "Nina, because she is ..."
 _STATES = re.compile(r"\b(?:is|was|has|had|must)\b")
 _CAPITALISED = re.compile(r"(?<![\w'])[A-Z][\w'-]{0,40}")
 _NOT_A_NAME = re.compile(
@@ -72,8 +84,9 @@ def _settled(once: Callable[[str], str | None], text: str) -> str | None:
 
 def _name(text: str) -> str | None:
     text = plain(text)
-    for commitment in reversed(commitments(text)):
-        name = _bare(_clause(text[commitment.start : commitment.end]))
+    for commitment in standing(text):
+        turned = after_negation(text, commitment.start, commitment.end) if commitment.negated else None
+        name = _bare(_clause(text[turned or commitment.start : commitment.end]))
         if name:
             return name
     lines = _lines(text)
@@ -84,7 +97,7 @@ def _name(text: str) -> str | None:
 
 def _short_text(text: str) -> str | None:
     text = plain(text)
-    spans = (text[commitment.start : commitment.end] for commitment in reversed(commitments(text)))
+    spans = (text[commitment.start : commitment.end] for commitment in standing(text))
     for span in chain(spans, reversed(_lines(text))):
         answer = whole_number(span.strip(" *_.")) or _bare(span)
         if answer:
@@ -106,6 +119,11 @@ def _clause(span: str) -> str:
     described = _DESCRIBED.match(span)
     if described and span[described.end() : described.end() + 3].strip('*"')[:1].isupper():
         span = span[described.end() :].lstrip(" *_\"'`({[$")
+    instead = _NOT_BUT.match(span)
+    span = span[instead.end() :] if instead else span
+    acts = _ACTS.match(span)
+    if acts and not _NOT_A_NAME.fullmatch(acts[1]):
+        return acts[1]
     end = _CLAUSE_END.search(span)
     return span[: end.start()] if end else span
 
@@ -115,6 +133,12 @@ def _named_in(line: str, alone: bool) -> str | None:
     bold = _BOLD.findall(line)
     if bold:
         return _bare(_clause(bold[-1]))
+    lead = _LEADS.match(line)
+    line = line[lead.end() :] if lead else line
+    acts = _ACTS.match(_TITLES.sub(r"\1", line))
+    because = _FIRST.match(line)
+    if alone and (acts or because):
+        return _bare((acts or because or [""])[1])
     if alone and len(line.split()) <= 6 and not _STATES.search(line):
         return _bare(_clause(line)) or _bare(line)
     last = re.split(r"(?<=[a-z])[.!]\s+", line.rstrip(" .!*"))[-1]

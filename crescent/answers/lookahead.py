@@ -52,6 +52,8 @@ class TokenView:
             return _TIMES[text], end + 1
         if text in ("multiplied", "divided") and self.text(end + 1) == "by":
             return "*" if text == "multiplied" else "/", end + 2
+        if text == "\\frac" and self._is_unit(end + 1):
+            return "", end
         if text in ("π", "√") or text.startswith(_FACTORS):
             return "*", end
         if (text == "(" and self.touches(end)) or self.is_variable(end):
@@ -62,6 +64,15 @@ class TokenView:
         if unit > end and self.text(unit) in ("×", "*", "÷", "·") and self.text(end) not in PLUS:
             return _TIMES[self.text(unit)], unit + 1
         return "", end
+
+    def _is_unit(self, at: int) -> bool:
+        """True if two groups of a fraction are units: \\frac{m}{s^2}."""
+        inside = [self.text(i) for i in range(at, self.closing(at)) if self.text(i) not in ("{", "}")]
+        below = self.closing(at)
+        under = [self.text(i) for i in range(below, self.closing(below)) if self.text(i) not in ("{", "}")]
+        return all(
+            part and part[0].isalpha() and (len(part[0]) > 1 or part[0] in _UNIT_LETTERS) for part in (inside, under)
+        )
 
     def is_currency(self, at: int) -> bool:
         """True for a currency sign, or a currency word before a number or sign: "Rs 5", "US$5"; not "rs."."""
@@ -86,7 +97,14 @@ class TokenView:
         word = self._tokens[at]
         if word.text not in _VARIABLES or len(word.raw) > 1:
             return False
-        if self.touches(at) and word.text not in _UNIT_LETTERS and self._tokens[at - 1].text != "°":
+        if at == 0 or self._tokens[at - 1].text in ("=", ":", "(", "{"):
+            spaced = self.text(at + 1) in ("+", "-", "×", "·") and word.text in ("x", "y", "z", "n", "k", "t")
+            product = self.text(at + 1) == "(" and self.text(at + 3) in ("+", "-")
+            joined = self.text(at + 1) in ("/", "*", "^", "+", "-") or product
+            joined = joined and self.touches(at + 1) and word.text not in ("a", "i")
+            if (spaced or joined) and at + 2 < len(self._tokens):
+                return True
+        if self.touches(at) and word.text not in _UNIT_LETTERS and self._tokens[at - 1].text not in ("°", "."):
             return True
         return self.text(at + 1) == "^" and self.touches(at + 1) and word.text in ("x", "y", "z", "n", "a", "b")
 

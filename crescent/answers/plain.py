@@ -19,23 +19,31 @@ _OVERLINED = re.compile(r"(?:\d[\u0304\u0305])+")  # 0.3̅
 _GROUP_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # 10 000, written with a narrow space
 
 _LATEX = re.compile(
-    r"(?P<join>\{,\}|\\!)"
+    r"(?P<join>\{,\}(?:\\!)?|(?<=[\d,])\\!\s?(?=\d)|\\!)"
     r"|\\[dtc]?frac\s?(?:\{(?P<braced>[^{}\\]{1,60})\}\s?(?P<digit>\d)|(?P<top>\d)\s?(?:(?P<bottom>\d)|(?P<open>\{)))"
     r"|\\(?P<frac>[dtc]frac|sfrac|nicefrac)(?![A-Za-z])"
     r"|(?<=[\d.])\\(?:overline|overbar|bar|dot)\s?\{?(?P<repeated>\d{1,20})\}?"
     r"|\^\{\s?(?P<power>[+-]?\d{1,9})\s?\}"
-    r"|(?P<degrees>\^\{?\s?\\circ\s?\}?)"
-    r"|\\(?P<wrap>text|textbf|textit|texttt|textrm|mathrm|mathbf|mathit|mathsf|bf|mbox|operatorname|left|right"
-    r"|displaystyle|begin\{[a-z*]{1,12}\}|end\{[a-z*]{1,12}\})(?![A-Za-z])"
-    r"|\\(?P<symbol>times|cdot|div|approx|dots|ldots|quad|qquad|implies|Rightarrow|rightarrow|to|pi|pm|infty|le|leq|ge|geq|emptyset)(?![A-Za-z])"
+    r"|\^\{?(?P<over>\d{1,9})\}?\s?/\s?_\{?(?P<under>\d{1,9})\}?"
+    r"|(?P<degrees>\^\{?\s?(?:\\circ|\\degree|\\(?:text|mathrm)\{[o°]\})\s?\}?|\\degree(?![A-Za-z]))"
+    r"|\\(?P<wrap>text(?:bf|it|tt|rm|sf|sc|normal)?|math(?:rm|bf|it|sf|tt)|bf|rm|it|mbox|emph|underline|bm|boldsymbol"
+    r"|operatorname|left|right|[bB]igg?[lr]?|displaystyle|textstyle|tiny|small|normalsize|[lL]arge|LARGE|[hH]uge|tag\{[^{}]{0,9}\}"
+    r"|(?:text)?color(?:box)?\{[a-zA-Z!0-9]{1,20}\}|[hv]space\*?\{[^{}]{1,12}\}|h?phantom\{[^{}]{0,20}\}"
+    r"|begin\{[a-z*]{1,12}\}|end\{[a-z*]{1,12}\})(?![A-Za-z])"
+    r"|\\(?P<symbol>times|cdot|div|approx|sim|simeq|thickapprox|dots|ldots|quad|qquad|implies|Rightarrow|rightarrow|to|pi|pm|infty|le|leq|ge|geq|emptyset)(?![A-Za-z])"
     r"|\\(?P<escaped>[$%#&_{}])"
     r"|(?P<thin>(?<=\d)\\[,; ](?=\d{3}(?!\d)))"
     r"|(?P<gap>\\[,;: ()\[\]\n])"
 )
 _SYMBOLS = {"times": "×", "cdot": "×", "div": "÷", "approx": "≈", "dots": "...", "ldots": "...", "pi": "π", "pm": "±"}
 _SYMBOLS |= {"quad": " ", "qquad": " ", "infty": "∞", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "emptyset": "∅"}
+_SYMBOLS |= dict.fromkeys(["sim", "simeq", "thickapprox"], "≈")
 _SYMBOLS |= dict.fromkeys(["implies", "Rightarrow", "rightarrow", "to"], "→")
 _STARS = re.compile(r"(?<=[\d)])\s?\*\*\s?(?=\d)")  # 2**8
+_TAGS = re.compile(
+    r"</?(?:b|u|i|em|strong|br|p|span|div|sup|sub|mark|code|center|small|h\d)\b[^<>\n]{0,40}>", re.IGNORECASE
+)
+_STRUCK_OUT = re.compile(r"~~[^~\n]{1,200}~~")
 # Replacements of groups that do not depend on the match.
 _FIXED = {"degrees": "°", "wrap": " ", "thin": "", "gap": " ", "frac": "\\frac"}
 
@@ -78,6 +86,10 @@ def plain(text: str) -> str:
         text = _LATEX.sub(_written_out, text)
     if "**" in text:
         text = _STARS.sub("^", text)
+    if "</" in text or "<br" in text:
+        text = _TAGS.sub(" ", text)
+    if "~~" in text:
+        text = _STRUCK_OUT.sub("", text)
     return text
 
 
@@ -86,7 +98,7 @@ def _written_out(found: re.Match[str]) -> str:
     if group in _FIXED:
         return _FIXED[group]
     if group == "join":
-        return "," if found[0] == "{,}" else ""
+        return "," if found[0].startswith("{,}") else ""
     if group == "digit":
         return f"\\frac{{{found['braced']}}}{{{found['digit']}}}"
     if group == "bottom":
@@ -95,6 +107,8 @@ def _written_out(found: re.Match[str]) -> str:
         return f"\\frac{{{found['top']}}}{{"
     if group == "repeated":
         return f"({found['repeated']})"
+    if group == "under":
+        return f" {found['over']}/{found['under']}"
     if group == "power":
         return "^" + found["power"]
     return _SYMBOLS[found["symbol"]] if group == "symbol" else found["escaped"]

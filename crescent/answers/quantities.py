@@ -65,6 +65,8 @@ class Grammar:
         if found is None:
             return None
         value, end = found
+        if self._view.text(end - 1) != "!":
+            self._exclaimed = None
         return Quantity(value, at, end, self._calculated, self._money, self._span, self._exclaimed)
 
     def _sum(self, at: int, depth: int) -> tuple[Value, int] | None:
@@ -163,6 +165,8 @@ class Grammar:
     def _scaled(self, value: Value, end: int) -> tuple[Value, int]:
         """Applies a scale: 2.5 million · $3M · 6th · 50%; in "5 million-dollar homes" the number is 5."""
         scale = Fraction(1)
+        if self._view.text(end) == "{" and self._view.text(end + 1) in SCALES and self._view.text(end + 2) == "}":
+            return combined(value, canonical(Fraction(SCALES[self._view.text(end + 1)])), multiplied), end + 3
         while (text := self._view.text(end)) in SCALES or text.removesuffix("s") in SCALES:
             if self._view.text(end + 1) == "-" and self._view.touches(end + 1):
                 break

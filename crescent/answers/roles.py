@@ -33,7 +33,7 @@ def roles_of(span: Span, found: Sequence[Quantity]) -> list[Role]:
 
 def role_of(span: Span, one: Quantity) -> Role:
     before, following = span.text(one.start - 1), span.text(one.end)
-    if is_label(span, one) or _compares(span, one):
+    if following.endswith("あたり") or is_label(span, one) or _compares(span, one):
         return "circumstance"
     if following == "-" and one.end + 1 < len(span.tokens) and span.tokens[one.end + 1].kind == "word":
         return "circumstance"  # a 30-minute episode
@@ -47,6 +47,11 @@ def role_of(span: Span, one: Quantity) -> Role:
     return "free"
 
 
+def _behind_than(span: Span, one: Quantity) -> range:
+    than = next((i for i in range(one.end, len(span.tokens)) if span.text(i) == "than"), len(span.tokens))
+    return range(than, min(than + 4, len(span.tokens)))
+
+
 def is_label(span: Span, one: Quantity) -> bool:
     return span.text(one.start - 1) in LABELS and span.tokens[one.start].kind == "number" and not one.money
 
@@ -56,4 +61,6 @@ def _compares(span: Span, one: Quantity) -> bool:
     words = [span.text(i) for i in range(one.end, one.end + 5)]
     if words[0] == "times" and words[1] in ("as", "more", "the", "that"):
         return True
+    if span.text(one.start - 1) in VERBS and not any(span.tokens[i].kind == "number" for i in _behind_than(span, one)):
+        return False  # "earned $120 more than Paul"
     return any(a in ("more", "less", "fewer", "older", "younger", "taller") and b == "than" for a, b in pairwise(words))

@@ -20,7 +20,7 @@ class Span:
         self.source = text[start:end]
         self.tokens = tokens(text, start, end)
         self.texts = frozenset([token.text for token in self.tokens])
-        self.end, self.marked = end, marked
+        self.start, self.end, self.marked = start, end, marked
 
     def text(self, at: int) -> str:
         return self.tokens[at].text if 0 <= at < len(self.tokens) else ""
@@ -97,6 +97,9 @@ class Span:
                         continue
                 same = first and unit and UNITS.get(first) == UNITS.get(unit) and first.rstrip("s") != unit.rstrip("s")
                 if same and len(between) <= 1:
+                    joined[-1] = Quantity(None, before.start, quantity.end + 1, span=True)
+                    continue
+                if between == ["'"] and following in ('"', "'"):  # 5'4"
                     joined[-1] = Quantity(None, before.start, quantity.end + 1, span=True)
                     continue
                 if between in (["remainder"], ["r"]) or (

@@ -7,6 +7,7 @@ as the answer it is the first free quantity after the verb of the main clause; i
 from collections.abc import Sequence
 from itertools import pairwise
 
+from crescent.answers.asides import REACH, without_asides
 from crescent.answers.quantities import Quantity
 from crescent.answers.roles import is_label, role_of, roles_of
 from crescent.answers.spans import Span
@@ -17,19 +18,22 @@ from crescent.answers.vocabulary import (
     JOINS,
     LEADING,
     PREPOSITIONS,
+    RESULTS,
     TRAILING,
     UNITS,
     VERBS,
 )
 
 _WILL = frozenset(["have", "has", "need", "needs", "able", "going", "want", "wants", "had", "needed", "allowed"])
-REACH = 4  # tokens between a verb and its object
 
 
 def of_sentence(span: Span, found: list[Quantity]) -> Quantity | None:
     if not span.marked and span.text(0) == "to":  # "To find the cost, we multiply 3 by 5": a plan
         return found[-1]
-    found = _main_clause(span, found)
+    totals = [one for one in found if _is_total(span, one)]
+    if span.marked and len(totals) == 1:
+        return totals[0]
+    found = _main_clause(span, without_asides(span, found))
     if not span.marked:
         return _last_stated(span, found)
     if len(found) == 1:
@@ -41,10 +45,11 @@ def of_sentence(span: Span, found: list[Quantity]) -> Quantity | None:
     if not free:
         clocks = [one for one in found if span.tokens[one.start].kind == "clock"]
         money = [one for one in found if one.money]
+        ordinals = [one for one in found if span.text(one.end - 1) in ("st", "nd", "rd", "th")]
         rest = [
             one for one, role in zip(found, roles, strict=True) if role == "circumstance" and not is_label(span, one)
         ]
-        return (clocks or money or rest or found)[0]
+        return (clocks or money or ordinals or rest or found)[0]
     return _first_stated(span, free)
 
 
@@ -107,7 +112,12 @@ def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
         between = [span.text(i) for i in range(one.end, other.start)]
         behind = between[between.index(",") + 1 :][:1] if "," in between else []
         describes = span.text(one.end) == "-"  # "the 400-meter hurdles"
-        if behind and not describes and (behind[0] in PREPOSITIONS | TRAILING or behind[0].endswith("ing")):
+        if (
+            behind
+            and behind[0] not in RESULTS
+            and not describes
+            and (behind[0] in PREPOSITIONS | TRAILING or behind[0].endswith("ing"))
+        ):
             stated = one
             break
         if is_label(span, other):
@@ -117,7 +127,8 @@ def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
         if timed and span.unit(other.end) and UNITS[span.unit(other.end)] == "time":
             stated = one
             break
-    if stated is found[-1] and (roles_of(span, found)[-1] != "free" or _is_purpose(span, stated)):
+    results = len(found) > 1 and any(span.text(i) in RESULTS for i in range(found[-2].end, found[-1].start))
+    if stated is found[-1] and not results and (roles_of(span, found)[-1] != "free" or _is_purpose(span, stated)):
         # "they spent $450 on 2 nights" · "made a profit of $56 from selling all 28 cupcakes" · "$60 to make 4 liters"
         stated = _behind_a_verb(span, found[:-1]) or stated
     if (
@@ -154,12 +165,26 @@ def _behind_a_verb(span: Span, found: Sequence[Quantity]) -> Quantity | None:
 def _first_stated(span: Span, free: list[Quantity]) -> Quantity | None:
     """The first free quantity after the verb; None if several are listed side by side."""
     verb = next((i for i in range(free[0].end, len(span.tokens)) if span.text(i) in VERBS), None)
-    if verb is not None and not any(span.text(i) in VERBS for i in range(free[0].start)):
+    begins = next((i + 1 for i in range(free[0].start - 1, -1, -1) if span.text(i) == ","), 0)
+    if verb is not None and not any(span.text(i) in VERBS for i in range(begins, free[0].start)):
         behind = [one for one in free if one.start > verb]
         free = behind or free
     if len(free) > 1 and _side_by_side(span, free[0], free[1]):
         return None
     return free[0]
+
+
+def _is_total(span: Span, one: Quantity) -> bool:
+    """True for "12 in total" and "12 altogether"."""
+    if role_of(span, one) != "free":
+        return False
+    behind = [span.text(i) for i in range(one.end, one.end + REACH)]
+    for at, text in enumerate(behind):
+        if text in ("altogether", "combined", "overall", "total") or behind[at : at + 2] == ["in", "all"]:
+            return True
+        if text in DETERMINERS | {"of"} or text in (",", "and", ";", "("):
+            break
+    return False
 
 
 def _side_by_side(span: Span, one: Quantity, other: Quantity) -> bool:

@@ -22,15 +22,16 @@ _GROUPED = (
 )
 _TOKEN = re.compile(
     r"(?P<date>\d{4}-\d{1,2}-\d{1,2}(?!\d)|\d{1,2}/\d{1,2}/\d{2,4}(?![\d/])|\d{1,2}\.\d{1,2}\.\d{4}(?!\d))"
-    r"|(?P<clock>\d{1,6}(?::\d{1,6}){1,2}(?![\d:])|\d{1,6} : \d{1,6}(?![\d:]))"
+    r"|(?P<clock>\d{1,6}(?::\d{1,6}){1,2}(?![\d:])|\d{1,6} : \d{1,6}(?![\d:])|\d{1,2}h\d\d(?!\w))"
     r"|(?P<comma>[1-9]\d{0,2}(?:[. ]\d{3})+,\d\d?(?![\d,])"
     r"|(?<![(\[{,])(?:0,\d+|\d+,\d\d?|\d{4,40},\d+)(?!\d|,\d|\.\d|[)\]}]))"
     r"|(?P<points>[1-9]\d{0,2}(?:\.\d{3}){2,}(?![.\d]))"
     r"|(?P<repeating>\d{0,20}\.\d{0,20}\(\d{1,20}\))"
-    r"|(?P<dotted>\d{0,20}\.\d{2,40}(?=\.\.\.|…))"
-    rf"|(?P<number>(?:(?P<integer>{_GROUPED}|\d+)(?:\.(?P<decimals>\d+))?|\.(?P<bare>\d+))"
+    r"|(?P<dotted>\d{0,20}\.\d{2,40}(?=\.\.|…))"
+    rf"|(?P<number>(?:(?P<integer>{_GROUPED}|\d+)(?:\.(?P<decimals>\d+))?|(?<![A-Za-z])\.(?P<bare>\d+))"
     r"(?:[eE](?P<e>[+-]?\d+)(?!\w))?(?P<k>[kK](?!\w))?)"
-    r"|(?P<word>[A-Za-z][A-Za-z0-9]*(?:['’][A-Za-z]+)*(?:_(?:\{[^{}\s]{0,20}\}|\w{1,20}))?|[^\W\d_a-zA-Z]+)"
+    r"|(?P<times>(?<=\d)[xX](?=\d))"
+    r"|(?P<word>[A-Za-zÀ-ɏ][A-Za-z0-9À-ɏ]*(?:['’][A-Za-zÀ-ɏ]+)*(?:_(?:\{[^{}\s]{0,20}\}|\w{1,20}))?|[^\W\d_a-zA-ZÀ-ɏ]+)"
     r"|(?P<command>\\[A-Za-z]+(?:_(?:\{[^{}\s]{0,20}\}|\w))?)"
     r"|(?P<sign><<[^<>\n]{0,200}>>|\.\.\.|\*\*|__|[^\s`])"
 )
@@ -63,6 +64,8 @@ def _tokens(text: str, start: int, end: int) -> Iterator[Token]:
         elif kind == "sign":
             if raw not in _SKIPPED and not raw.startswith("<<"):
                 yield Token("sign", raw, found.start(), found.end())
+        elif kind == "times":
+            yield Token("sign", "x", found.start(), found.end())
         elif kind == "command":
             yield Token("command", raw, found.start(), found.end())
         elif kind == "clock":
@@ -118,7 +121,7 @@ def _continued(raw: str) -> str | None:
 
 def _clock(text: str) -> str | None:
     """3:30, 03:30 and 3:30:00 are equal; 8:00 is 8, like 8 o'clock."""
-    parts = text.replace(" ", "").split(":")
+    parts = text.replace(" ", "").replace("h", ":").split(":")
     while len(parts) > 1 and parts[-1] == "00":
         parts.pop()
     return ":".join([parts[0].lstrip("0") or "0", *parts[1:]])

@@ -12,7 +12,7 @@ PREPOSITIONS = _words(
 )
 DETERMINERS = _words(
     "the all these those both his her their its my our your first last other next same initial original"
-    " another such los las les os die der den ces ses todos todas"
+    " another such remaining los las les os die der den ces ses todos todas"
 )
 NOT_POSSESSIVE = _words("it's that's there's here's he's she's what's who's let's")
 LABELS = _words(
@@ -27,14 +27,20 @@ VERBS = _words(
     " get gets got yield yields weigh weighs share eat eats ate collect collects collected produce produces"
     " spend spends spent save saves saved use uses used buy buys bought sell sells sold read reads total"
     " totals receive receives carry carries bake bakes rides ride walk walks reach reaches becomes become"
-    " leaves"
+    " leaves arrives arrive arrived departs starts ends finishes begins"
+    " é são ist sind est sont son hay hat haben ont tiene tienen tem têm hanno kostet kosten coûte coûtent costa costam"
+    " cuesta cuestan queda quedan bleibt bleiben reste restent restam"
 )
-COPULAS = _words("is are was were equals equal be")
+COPULAS = _words("is are was were equals equal be é são ist sind est sont son")
 TRAILING = _words(
     "because since which who where while when if after before until once given whereas although though"
     " although leaving assuming as"
 )
 LEADING = PREPOSITIONS | TRAILING | _words("to having starting using out once assuming suppose")
+RESULTS = _words(
+    "leaves leaving makes making gives giving brings means totals comes adds yields totaling totalling resulting"
+)
+REJECTS = _words("rejecting discarding ignoring excluding not")
 CONCLUDES = _words("so hence thus therefore consequently")
 JOINS = _words(", ; and or by x × to & y et und e ou oder then plus but")
 NEGATIONS = _words("not never n't")

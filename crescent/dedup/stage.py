@@ -54,7 +54,7 @@ class Diversify(Stage):
     """
 
     NAME: ClassVar[str] = "diversify"
-    VERSION: ClassVar[int] = 5
+    VERSION: ClassVar[int] = 6
     TOKENS: ClassVar[str | None] = "rewrite_tokens"
 
     dedup: Dedup

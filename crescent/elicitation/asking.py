@@ -8,7 +8,7 @@ import re
 from crescent.elicitation.vocabulary import ASKS_ANYWHERE, BIDS, IMPERATIVES, OPEN_ENDS
 
 _ASKS = re.compile(
-    r"[?？؟]"
+    r"[?？؟]|^\W*true or false\b"
     r"|\b(?:how (?:many|much|long|far|old|often|tall|fast)|(?:wonder\w*|know|tell|find out) (?:what|how|who|which"
     r"|where))\b"
     r"|(?:^|[.!:;]\s+|, )(?:(?:at|in|on|by|to|for|of) )?(?:whose\b|what (?!an? )(?:[\w-]+ ){0,3}?(?:the|is|are"
@@ -47,6 +47,12 @@ _QUALIFIES = re.compile(
 _MAY_EXPLAIN = re.compile(r"\W*(?:if|each|all|every)\b", re.IGNORECASE)
 # "Can you find the number of dogs?": asks again what was asked before
 _CHALLENGES = re.compile(r"\W*(?:now,? |so,? )?(?:can|could|will|would|do|are|think) you\b[^,]{0,120}\?", re.IGNORECASE)
+_INTRODUCES = re.compile(
+    r"(?:An? |In an? |At an? |(?!(?:He|She|It|They|We|You|I|If|The|This|That|These|Those|His|Her|Its|Their|How"
+    r"|What|When|Which"
+    r"|Who|Each|All|Both|Now|After|Before|Then|Also|Every|Later|Next|Assume|Suppose|Note|Find"
+    r"|Given)\b)[A-Z][a-z]+ (?:and [A-Z][a-z]+ )?[a-z]+)"
+)
 _CONVERTS = re.compile(
     r"\d\S* [\w-]+(?: [\w-]+)? (?:in|to|per|for|equals?|=|is|are) (?:an?|one|each|every"
     r"|1)\b",
@@ -96,6 +102,11 @@ def requires(text: str) -> bool:
 def challenges(text: str) -> bool:
     """True if the sentence asks whether the solver can do it: "Can you find the number of dogs?"."""
     return _CHALLENGES.fullmatch(text) is not None
+
+
+def introduces(text: str) -> bool:
+    """True if a story may begin with the sentence: "A farm has ...", "Nina picks ..."."""
+    return _INTRODUCES.match(text) is not None
 
 
 def converts(text: str) -> bool:

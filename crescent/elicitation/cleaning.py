@@ -38,7 +38,7 @@ Reason = Literal[
     "no question",
 ]
 MAX_READINGS = 12  # a text with more layers of wrapping is not a question
-WIDE = 3  # one Chinese character counts as this many letters
+WIDE = 3  # one Chinese character or one digit counts as this many letters
 THIN = 120  # letters
 
 
@@ -66,7 +66,7 @@ def clean_question(
 
     `finish_reason` "length" means that the engine stopped the model midway: "cut off", unless the question was complete
     and only text after it was cut. Any other reason than "stop" gives "unfinished": the engine gave up. A Chinese
-    character counts as three towards `min_characters`. Raises UserError for limits that nothing can meet.
+    character and a digit count as three towards `min_characters`. Raises UserError for limits that nothing can meet.
     """
     if not 0 < min_characters <= max_characters:
         raise UserError(f"min_characters={min_characters} must be between 1 and max_characters={max_characters}")
@@ -165,4 +165,4 @@ def _joined(text: str, parts: Sequence[Part]) -> str:
 
 def _measure(text: str) -> int:
     """Length of `text` in letters of an alphabet."""
-    return sum(WIDE if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+    return sum(WIDE if letter.isdigit() or unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

@@ -28,6 +28,7 @@ COMPLETE = 2  # numbers
 PASSAGE = 4  # sentences
 MAX_REMARK = 8  # words
 _LITERAL = ("fence", "code", "table")
+_NUMERAL = re.compile(r"\d[\d,.]*\d|\d")
 _FOLLOWING = re.compile(r"\bfollowing\b|\bbelow\W*$", re.IGNORECASE)
 _SECOND = re.compile(r"\bb\s*:", re.IGNORECASE)
 
@@ -73,6 +74,8 @@ class _Asked:
             return 0
         if any(part.role in MARKED or solving.calculates(part.bare) for part in between):
             return 0
+        if self._complete and any(map(self._is_another_story, range(self._at + 1, last + 1))):
+            return 0
         bare = self._body[last].bare
         if self._complete and (asking.challenges(bare) or not (bare.endswith("?") or asking.breaks_off(bare))):
             return 0
@@ -108,6 +111,8 @@ class _Asked:
             return True
         if self._complete and part.sentence.first and part.asks and asking.challenges(bare):
             return True
+        if self._complete and part.sentence.first and solving.recaps(bare) and self._body[self._at].bare.endswith("?"):
+            return True
         if not self._alone or (part.asks and not solving.works_out(bare)):
             return False
         return self._answers(index, part)
@@ -115,6 +120,8 @@ class _Asked:
     def _is_new_matter(self, index: int, part: Part) -> bool:
         """True if a new paragraph begins talk or a solution."""
         if is_foreign(part.bare, self._words) and not self._listing(part):
+            return True
+        if self._complete and self._is_another_story(index):
             return True
         if self._alone and (solving.works_as_we(part.bare) or self._is_remark(index)):
             return True
@@ -143,6 +150,17 @@ class _Asked:
             return False
         return asking.has_number(self._line_from(index))
 
+    def _is_another_story(self, index: int) -> bool:
+        """True if a paragraph begins here that introduces somebody new, states facts and asks, and shares no word with
+        the problem."""
+        paragraph = self._body[index].sentence.line.paragraph
+        parts = [part for part in self._body[index:] if part.sentence.line.paragraph == paragraph]
+        told = parts[0].role == "text" and parts[0].sentence.first and asking.introduces(parts[0].bare)
+        told = told and paragraph > self._line.paragraph
+        if not told or len(parts) < 2 or not any(part.asks for part in parts):
+            return False
+        return not content_words(part.bare for part in parts) & self._words
+
     def _listing(self, part: Part) -> bool:
         """True if the part is where "the following" is expected: in the first paragraph after the question."""
         return self._announces and part.sentence.line.paragraph <= self._line.paragraph + 1
@@ -154,9 +172,17 @@ class _Asked:
         if asking.qualifies(part.bare) or asking.converts(part.bare):
             return False
         words = content_words([solving.without_values(part.bare)])
+        if self._complete and words <= self._words and words & self._asked and self._is_new_value(part.bare):
+            return True
         if not words:
             return solving.is_pronoun_with_value(part.bare)
         return words <= self._asked and solving.states(part.bare)
+
+    def _is_new_value(self, bare: str) -> bool:
+        """True if a statement with the problem's words gives one number that the problem does not: "Nina keeps 24
+        apples."."""
+        known = {number for part in self._body[: self._at + 1] for number in _NUMERAL.findall(part.bare)}
+        return len({*_NUMERAL.findall(bare)} - known) == 1
 
     @property
     def _listed(self) -> bool:
@@ -194,7 +220,7 @@ class _Asked:
         for part in self._body[index + 1 :]:
             if part.sentence.line.shape != "code":
                 return False
-            if solving.works_out(part.bare):
+            if solving.works_out(part.bare) or solving.is_code(part.bare):
                 return True
         return False
 

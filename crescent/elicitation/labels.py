@@ -16,15 +16,16 @@ Kind = Literal[
     "choices",
 ]  # fmt: skip
 
-_EDGES = " \t:：.-–—()[]{}<>\"'“”*_#/=|"
+_EDGES = " \t→➡️:：.-–—()[]{}<>\"'“”*_#/=|"
 _WORD = re.compile(r"[^\s()\[\],/&|\"“”#:：=–—-]+(?:-[a-z]+)*")
-_INDEX = re.compile(r"#?(?:\d{1,3}|[ivx]{1,4}|[a-h])\.?", re.IGNORECASE)
+_INDEX = re.compile(r"#?(?:\d{1,3}(?:\.\d{1,2})*|[ivx]{1,4}|[a-h])\.?", re.IGNORECASE)
 _JOINED_INDEX = re.compile(r"(q|question|problem|puzzle|step|exercise|问题|题目|题|例题|例)(\d{1,3})\.?", re.IGNORECASE)
 _DASH = re.compile(r"(?P<label>[^\n:]{1,60}?)\s[-–—]\s(?P<rest>\S[^\n]*)")
+_COURSE = re.compile(r"(?:grade|level|class|year|unit|chapter|lesson) \d{1,2}", re.IGNORECASE)  # "Grade 9 - Algebra"
 _TAG = re.compile(r"</?([a-z]{2,20})>", re.IGNORECASE)
 MAX_WORDS = 9
 _ALONE = (
-    {"alternatively"}
+    {"alternatively", "bonus", "follow-up", "extension"}
     | words.ORIGINAL - {"given", "initial", "previous", "source", "earlier"}
     | (words.MODIFIED - {"different", "modification", "rewrite", "revision", "edited"})
 )
@@ -37,7 +38,7 @@ _LIKE_ANSWER = (
     | {"to", "solve", "correct", "key", "sample", "expected"}
 )
 _LIKE_COMMENT = words.COMMENT | words.SOLUTION | words.PROBLEM | words.BESIDE | words.MODIFIED | words.ORIGINAL | {
-    "made", "between", "two", "in", "key", "what", "was", "were", "and",
+    "of", "made", "between", "two", "in", "key", "what", "was", "were", "and",
 }  # fmt: skip
 
 
@@ -54,22 +55,25 @@ def read_label(sentence: Sentence) -> Label | None:
     """Returns the label if `sentence` is one."""
     bare = sentence.bare
     tag = _TAG.match(bare)
-    if tag:
-        return _named([tag[1].casefold()], 0)
+    label = _named([tag[1].casefold()], 0) if tag else None
+    if tag and (tag.end() == len(bare) or (label and label.kind != "question")):
+        return label
     if sentence.first and sentence.last and not bare.endswith((":", "：")):
         dash = _DASH.fullmatch(bare)
         label = _words(dash["label"]) if dash else None
+        if dash and label is None and _COURSE.fullmatch(dash["label"]):
+            return Label("title")
         if dash and label is not None and label.kind in ("question", "original", "modified"):
             return Label(label.kind, label.number, dash["rest"])
     label = _words(bare) if _is_marked(sentence) else None
     if label is None and bare.endswith(":") and (sentence.emphasised or sentence.line.shape == "heading"):
-        return Label("question") if _is_difficulty(bare) else None
+        return Label("question") if is_difficulty(bare) else None
     return label
 
 
-def _is_difficulty(text: str) -> bool:
-    """True for "**Easy:**" and the like: each of several problems has such a label."""
-    return {word.strip(_EDGES).casefold() for word in _WORD.findall(text)} <= words.DIFFICULTY
+def is_difficulty(text: str) -> bool:
+    """True for "Easy:" and the like: each of several problems has such a label."""
+    return text.endswith(":") and {word.strip(_EDGES).casefold() for word in _WORD.findall(text)} <= words.DIFFICULTY
 
 
 def _is_marked(sentence: Sentence) -> bool:
@@ -86,7 +90,7 @@ def _is_marked(sentence: Sentence) -> bool:
 
 def _words(text: str) -> Label | None:
     found = [word.strip(_EDGES).casefold() for word in _WORD.findall(text[:120].replace("’", "'"))]
-    found = [word for word in found if word]
+    found = [word for word in found if any(map(str.isalnum, word))]
     joined = [_JOINED_INDEX.fullmatch(word) for word in found]
     number = next((int(word) for word in found if word.isdecimal() and len(word) < 4), 0)
     number = number or next((int(match[2]) for match in joined if match), 0)

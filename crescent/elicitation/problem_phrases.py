@@ -62,6 +62,8 @@ SPEAKS_OF_THE_PROBLEM = opening([
     rf"|challenges?|tweaks?|modification)\b.{{0,80}}\b(?:{NOUN}|students?|solver|unique|different|interesting"
     rf"|challenging|skills?|thinking"
     r"|understanding|concepts?|knowledge)",
+    rf"(?:this|that) (?:is|was|one is|should be) (?:an?|quite an?) (?:\w+ )?(?:\w+ )?(?:one|{NOUN})\b",
+    rf"by \w+ing\b[^.]{{0,120}}\b(?:the|this|your|our) (?:\w+ )?{NOUN}\b",
     r"it(?:'s| is) (?:a bit |a little |quite |very |rather |now )?(?:tricky|hard|challenging|easy|simple|fun"
     r"|a (?:fun|tricky|good|great|challenging|classic"
     r"|bit|simple|unique))\b(?! (?:not )?(?:to|for)\b)",
@@ -71,10 +73,13 @@ FIXED_LEADS = re.compile(
     + "|".join([
         r"here (?:it is|you go|goes|we go|you are|they are|is one)",
         r"here(?:'s| is) (?:one|another|mine|a (?:fun|good|new) one|my (?:attempt|take|try))",
+        r"i(?:'ve| have)? (?:came up with|come up with|thought of|made|created|wrote|written) (?:the following"
+        r"|this|one)(?=\W*$)",
         r"how (?:about (?:this|the following|one|these)|does this (?:sound|look))",
         rf"(?:please )?(?:consider|try|imagine|take|read|look at|see) (?:this|the following|it"
         rf"|it like this)(?: one| instead| {PROBLEM_ADJECTIVES}{NOUN})?\W*$",
         r"(?:this|the following) is (?:one|it|mine)",
+        r"(?:(?:math|word|logic|brain) ?)?(?:riddle|puzzle|quiz|challenge|problem|question|math|brainteaser) time",
         r"(?:it|this one|the (?:problem|puzzle|riddle)) goes (?:like this|as follows|something like)",
         r"here(?:'s| is) (?:an?|one|another) (?:\w+ )?(?:example|sample)",
         r"(?:maybe|perhaps|what about|let's \w+|let me \w+) (?:this|that|the following)(?: one)?(?=\W*$)",
@@ -84,6 +89,10 @@ FIXED_LEADS = re.compile(
     + r")(?!\w)[^\d:?]{0,80}[:.!?…-]*$",
     re.IGNORECASE,
 )  # fmt: skip
+# "Here's a two-step problem with three unknowns for your class!"
+PRESENTS = re.compile(
+    rf"\W*here(?:'s| is| are) (?:an?|your|another|one|some|the) (?:[\w-]+,? ){{0,8}}?{NOUN}\b[^?]*$", re.IGNORECASE
+)
 BEGINS_AS_SPEAKER = re.compile(
     r"\W*(?:(?:so|well|now|first|then|okay|to \w+[^,]{0,60}|instead of [^,]{0,40}),? )?"
     rf"(?:{SPEAKER}\b|here(?:'s)?\b|below\b|this is\b|the following\b|welcome\b|these\b|as requested\b)",

@@ -25,6 +25,14 @@ THINKS = opening([
     r"|through))",
 ])  # fmt: skip
 SAYS_GOODBYE = opening([
+    r"(?:please |be sure to |make sure to |don't forget to |remember to |and )?(?:show|explain|justify|write down"
+    r"|write out|describe)"
+    r" (?:\w+ ){0,3}?(?:work|working|workings|steps?|reasoning|thinking|thought process|calculations)\b(?!.*\d)",
+    r"(?:please )?(?:take a (?:moment|minute|second|guess|look)|(?:post|leave|drop|write|put"
+    r"|comment) your (?:answers?|solutions?"
+    r"|guess)|answers? (?:is |are )?(?:in|at) the (?:comments?|back|end|bottom))\b",
+    r"solve (?:it|this|the (?:problem|puzzle|riddle))\b[^\d:]{0,20}$",
+    r"remember to (?:convert|use|apply|read|simplify|draw|label|set up|consider|keep track|break|start)\b(?!.*\d)",
     r"(?:please |and )?(?:remember|don't forget|be sure|make sure) to (?:show|explain|check|double-check|justify)\b",
     *literal(FAREWELL),
     rf"(?:and |so,? |please,? |just )?(?:let me know|tell me|show me|share)\b{_QUANTITY}.{{0,40}}\b(?:if|whether"
@@ -83,7 +91,8 @@ REQUESTS = within([
     r"(?:please|kindly|could you|can you|would you|will you)(?: please| kindly)? (?:provid|shar|send|specif"
     r"|rephras|repeat|explain what|confirm"
     r"|clarif|paste|resend"
-    r"|upload|enter|post|type|tell me (?:more|which|what (?:kind|type|topic|you))|give me (?:more"
+    r"|upload|enter|post|type|tell me (?:more|which|what (?:kind|type|topic|you))|give (?:me )?the (?:full|whole"
+    r"|complete|entire|original|exact (?:problem|question|text))|give me (?:more"
     r"|(?:a bit|a little|some) more|the (?:problem"
     r"|question|topic))|state the (?:problem|question))",
     r"(?:what|which|how)\b[^.?!]{0,80}\b(?:would|do|should|could) you (?:like|want|prefer)\b",

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Literal
 
 from crescent.elicitation import asking, solving
-from crescent.elicitation.labels import Label, read_label
+from crescent.elicitation.labels import Label, is_difficulty, read_label
 from crescent.elicitation.sentences import Sentence
 from crescent.elicitation.talk import act_of, speaks_of_the_problem
 from crescent.elicitation.vocabulary import words_of
@@ -88,6 +88,8 @@ def _part(line: Sequence[Sentence], at: int, before: Part | None, below: Sentenc
     """The sentence at `at` in a line as a part; "Changed version - A bus has 42 seats." gives two parts."""
     sentence = line[at]
     label = read_label(sentence)
+    if label is None and sentence.first and is_difficulty(sentence.bare) and any(asking.asks(one.bare) for one in line):
+        label = Label("question")  # "Easy: Tom has ... How many ...?"
     if label is not None and label.rest and not _like_title(label.rest):
         begins = sentence.end - len(label.rest)
         first = replace(sentence, end=begins, bare=sentence.bare.removesuffix(label.rest), last=False)

@@ -129,5 +129,7 @@ def _ends(text: str, line: Line) -> Iterator[int]:
         quotes = end[0][-1] in "\"'”’»" and _GOES_ON.match(text, end.end(), line.end)
         if quotes or end.end() > last:
             continue  # '"Shall we trade?" asked Ron' and "Enjoy! :)" are single sentences
-        if not (text[end.start()] == "." and len(end[0].rstrip("*_\"'")) == 1 and _ABBREVIATION.search(before)):
+        if before in ("Q.", "q.") or not (
+            text[end.start()] == "." and len(end[0].rstrip("*_\"'")) == 1 and _ABBREVIATION.search(before)
+        ):
             yield end.end()

@@ -38,6 +38,14 @@ _STEP = re.compile(
     r"|pour résoudre)\b[,：:，]?)",
     re.IGNORECASE,
 )
+_CODE = re.compile(r"\s*(?:(?:print|return|import|from|def|for|let|const|var|int)\b|[A-Za-z_]\w*\s*=\s*[^=\s])")
+_RECAPS = re.compile(
+    r"(?:given|known|knowns|unknowns?|(?:to )?find|required|data|(?:what )?we (?:already )?know|here(?:'"
+    r"|’)?s what we know"
+    r"|(?:key|given|known|important) (?:information|facts|values|data|variables|details)"
+    r"|variables?)(?: (?:information|values|data|facts))?\s?:",
+    re.IGNORECASE,
+)
 _DERIVES = re.compile(r", (?:and )?(?:so )?we (?:have|get|find|obtain|can (?:write|say|find|set))\b", re.IGNORECASE)
 _WE_WORK = re.compile(r"\W*(?:we \w+|to \w+ (?:this|that|it|so)\b[^,]{0,60},)", re.IGNORECASE)
 _TELLS = re.compile(r"(?:next|then|finally|using|simplify|multiply|add|combine)\b", re.IGNORECASE)
@@ -82,6 +90,16 @@ _CONCLUDES = re.compile(
     r"|approximately)\b",
     re.IGNORECASE,
 )
+
+
+def is_code(text: str) -> bool:
+    """True for a line of a program: "t = 240 / 15", "print(t)"."""
+    return _CODE.match(text) is not None
+
+
+def recaps(text: str) -> bool:
+    """True for "Given:" and "Find:", with which a solution sorts what the problem said."""
+    return _RECAPS.match(text) is not None
 
 
 def works_as_we(text: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from crescent.elicitation import phrases, problem_phrases, reader_phrases
-from crescent.elicitation.asking import asks, asks_first, has_number
+from crescent.elicitation.asking import asks, asks_first, count_numbers, has_number
 from crescent.elicitation.vocabulary import PROBLEM, PROBLEM_PARTS, TASK_WORDS
 from crescent.elicitation.words import content_words
 
@@ -34,7 +34,10 @@ SHORT = 14  # words
 SHORT_LEAD = 4
 MAX_WORLD = 2  # words of a request that are not about the task
 _COUNTED = re.compile(
-    rf"\b(?:one|two|three|four|multi)-step\b|({phrases.NOUN})\s+#?\d{{1,2}}\b"
+    r"\b(?:grades?|level|ages?|class|year) \d{1,2}(?:\s?[-–]\s?\d{1,2})?\b|\b\d{1,2}(?:-\d{1,2})?[- ]years?[- ]olds?\b"
+    r"|\b(?:\d{1,2}(?:st|nd|rd|th)|third|fourth|fifth|sixth|seventh|eighth)(?:[- ](?:or|to|and) \w+)?[- ]grad(?:e"
+    r"|er)s?\b"
+    rf"|\b(?:one|two|three|four|multi)-step\b|({phrases.NOUN})\s+#?\d{{1,2}}\b"
     rf"|\b(?:\d|two|three|four|five|six|ten) (?=(?:(?!of\b)[\w-]+,? ){{0,4}}{phrases.NOUN}\b)|\bone\b"
     rf"|\ball (?:two|three|four)(?=\W*$)",
     re.IGNORECASE,
@@ -83,6 +86,8 @@ def act_of(text: str, announces: bool) -> Act | None:
         return "making"
     if _QUANTITY.search(text) and not ("?" not in text and _SUBJECT_IS_PROBLEM.match(text)):
         return None
+    if announces and problem_phrases.PRESENTS.match(body) and count_numbers(_COUNTED.sub("", body)) <= 1:
+        return _lead_to(body)
     if _is_set_phrase(body) or (announces and _leads(body, numbers, plainly=True)):
         return _lead_to(body)
     if reader_phrases.OFFERS.match(body) or reader_phrases.OFFERS.match(text):

@@ -10,9 +10,16 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def stem(word: str) -> str:
+    """The beginning of a word without a plural s: "planted" and "planting" count as one word, "keeps" and "keep""
+    " too."""
+    return (word if word.endswith("ss") else word.removesuffix("s"))[:5]
+
+
 # Names of the whole: "problem" in "Here is a problem:" and in "Problem 2:".
 PROBLEM = words_of(
-    "problem problems question questions puzzle puzzles riddle riddles challenge challenges scenario exercise exercises"
+    "background situation setup set-up context problem problems question questions puzzle puzzles riddle riddles"
+    " challenge challenges scenario exercise exercises"
     " brainteaser brainteasers teaser task tasks assignment version variation variant q"
     " aufgabe textaufgabe rechenaufgabe matheaufgabe frage rätsel"  # German
     " problème problèmes énoncé exercice énigme"  # French
@@ -50,7 +57,8 @@ ANSWER = words_of(
     " cevap 答案 答 答え 正解 정답 답 解答 résultat resultado risultato"
 )
 SOLUTION = words_of(
-    "solution solutions explanation explanations hint hints step steps working workings proof reasoning"
+    "solution solutions explanation explanations hint hints think tip tips pro-tip step steps working workings"
+    " proof reasoning"
     " rationale approach"
     " method strategy derivation calculation calculations solving how breakdown analysis walkthrough"
     " lösung lösungsweg erklärung hinweis schritt rechnung solución explicación paso pista soluzione spiegazione"
@@ -59,7 +67,8 @@ SOLUTION = words_of(
     " step-by-step 解 解析 解法 提示 解説 풀이 해설 步骤 ヒント"
 )
 COMMENT = words_of(
-    "changes change modifications differences difference comment comments commentary remark remarks disclaimer feedback"
+    "end fin changes change modifications differences difference comment comments commentary remark remarks"
+    " disclaimer feedback"
     " p.s ps edit learning teaching similarity purpose thought process änderungen"
 )
 META = words_of(
@@ -78,9 +87,12 @@ TITLE = words_of("title name titel titre título titolo название 标题 
 TURN = words_of(
     "human user assistant ai bot instruction instructions response input output system prompt model chatbot gpt"
 )
-NOTE = words_of("note notes remember reminder important nb n.b remarque nota hinweis 注意 注")
+NOTE = words_of(
+    "constraint constraints condition conditions assumption assumptions restrictions rules note notes remember"
+    " reminder important nb n.b remarque nota hinweis 注意 注"
+)
 CHOICES = words_of("choices options choice option alternatives")
-NEXT = words_of("another second next bonus more third additional extra follow-up alternatively")
+NEXT = words_of("extension another second next bonus more third additional extra follow-up alternatively")
 # "Sure!" · "Of course, ...": begins a reply to a request, as a sentence of its own or before a comma.
 GREETING = (
     "sure thing", "sure", "certainly", "of course", "absolutely", "great question", "great", "okay", "ok", "alright",
@@ -121,9 +133,10 @@ BIDS = (
 )
 # Words of questions to the user: "Which topic and level should the problem cover?".
 TASK_WORDS = frozenset(
-    word[:5]
+    stem(word)
     for word in words_of(
-        "math maths mathematical word story story-based topic topics theme themes subject subjects grade grades "
+        "great love practice practise learn math maths mathematical word story story-based topic topics theme"
+        " themes subject subjects grade grades "
         "level levels"
         " difficulty operation operations concept concepts context setting scenario format example message "
         "prompt changes"

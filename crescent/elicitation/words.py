@@ -6,10 +6,9 @@ In: texts. Out: the stems of their words, without common words.
 import re
 from collections.abc import Iterable
 
-from crescent.elicitation.vocabulary import words_of
+from crescent.elicitation.vocabulary import stem, words_of
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
-STEM = 5  # letters: "planted" and "planting" count as one word
 _COMMON = words_of(
     "the and for are was were has have had not but can will would could should may might must does did this"
     " that these those"
@@ -26,4 +25,4 @@ _COMMON = words_of(
 def content_words(texts: Iterable[str]) -> frozenset[str]:
     """Stems of the content words."""
     words = (word.casefold() for text in texts for word in _WORD.findall(text))
-    return frozenset(word[:STEM] for word in words if word not in _COMMON)
+    return frozenset(stem(word) for word in words if word not in _COMMON)

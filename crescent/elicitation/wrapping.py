@@ -9,13 +9,32 @@ import re
 _FENCE = re.compile(r"(?P<mark>```|~~~)[A-Za-z]{0,12}\n")
 _TAG = re.compile(r"<([a-z][a-z0-9_-]{0,20})(?: [^<>\n]{0,80})?>", re.IGNORECASE)
 _PARAGRAPH = re.compile(r"</p>\s*<p>", re.IGNORECASE)
+_PROBLEM_TAG = re.compile(
+    r"<(?P<name>(?:(?:modified|new|revised|rewritten|math|word)[ _-]?)*(?:problem|question|puzzle"
+    r"|riddle))>(?P<inside>.+?)</(?P=name)>",
+    re.IGNORECASE | re.DOTALL,
+)
+_BRACKET_TAG = re.compile(
+    r"\[(?P<name>problem|question|puzzle|riddle)\](?P<inside>.+?)\[/(?P=name)\]", re.IGNORECASE | re.DOTALL
+)
+_ENVIRONMENT = re.compile(
+    r"\\begin\{(?P<name>problem|question|exercise|enumerate|quote|center)\*?\}(?:\s*\\item)?(?P<inside>.+?)\\end\{(?P=name)\*?\}",
+    re.IGNORECASE | re.DOTALL,
+)
 _PAIRS = (
     ('"""', '"""'), ('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("`", "`"), ("***", "***"), ("**", "**"),
     ("__", "__"),     ("*", "*"), ("_", "_"), ("«", "»"), ("„", "“"), ("「", "」"), ("(", ")"), ("[", "]"), ("{", "}"),
 )  # fmt: skip
 _KEYS = ("problem", "question", "puzzle", "riddle", "text", "content", "prompt")
 _LATEX_LABEL = re.compile(
-    r"\\(?:textbf|textit|emph|underline|(?:sub)*section\*?|paragraph\*?)\{([^{}\n]{1,80})\}(?=:|(?<=:\})|\s*\n)"
+    r"\\(?:textbf|textit|emph|underline|(?:sub)*section\*?|paragraph\*?)\{([^{}\n]{1,80})\}(?=:|(?<=[:.]\})|\s*\n)"
+)
+# "(5 points) Tom has ...", "[Easy] Tom has ..."
+_STAMP = re.compile(
+    r"[(\[](?:\d{1,3} ?(?:points?|marks?|pts|p)|(?:level|grade|difficulty|year|class)\W{0,2}\w{1,12}|easy|medium"
+    r"|hard|difficult"
+    r"|challenging|advanced|beginner|intermediate)[)\]]:?\s*",
+    re.IGNORECASE,
 )
 _ITEM = re.compile(r"(?:[-*•+]|\(?\d{1,2}[.)])\s+")
 
@@ -23,7 +42,7 @@ _ITEM = re.compile(r"(?:[-*•+]|\(?\d{1,2}[.)])\s+")
 def unwrapped(text: str) -> str:
     """`text` without the outermost pair around it."""
     text = text.strip()
-    for reader in (_fence, _tag, _paragraphs, _json, _latex_label, _quoted_lines, _item, _pair):
+    for reader in (_fence, _problem_tag, _tag, _paragraphs, _json, _latex_label, _quoted_lines, _item, _stamp, _pair):
         inside = reader(text)
         if inside is not None and any(map(str.isalnum, inside)):
             return inside.strip()
@@ -44,6 +63,15 @@ def _fence(text: str) -> str | None:
             )
         if fence and fence["mark"] == mark and text.endswith(mark) and text.count(mark) == 2:
             return text[fence.end() : -3]
+    return None
+
+
+def _problem_tag(text: str) -> str | None:
+    """What stands in tags named for a problem, the last of several: "<question>...</question><answer>...</answer>"."""
+    for pattern in (_PROBLEM_TAG, _BRACKET_TAG, _ENVIRONMENT):
+        found = list(pattern.finditer(text))
+        if found and "\\item" not in found[-1]["inside"]:
+            return found[-1]["inside"]
     return None
 
 
@@ -96,6 +124,11 @@ def _item(text: str) -> str | None:
     marker = _ITEM.match(text)
     others = [line for line in text.split("\n")[1:] if _ITEM.match(line.lstrip())]
     return text[marker.end() :] if marker and not others else None
+
+
+def _stamp(text: str) -> str | None:
+    stamp = _STAMP.match(text)
+    return text[stamp.end() :] if stamp else None
 
 
 def _pair(text: str) -> str | None:

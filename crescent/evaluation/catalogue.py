@@ -24,7 +24,7 @@ from crescent.evaluation.task_config import TaskSource, data_files, portable, re
 OVERLAYS = Path(__file__).parent / "tasks"
 ANSWERS_FILTER = "crescent"  # the name of the filter that reads answers with crescent.answers
 WHOLE_RESPONSE = {"name": "none", "filter": [{"function": "take_first"}]}  # the harness's filter if a task names none
-ANSWERS_VERSION = 3  # raise when crescent.answers reads a response differently: affected tasks are scored again
+ANSWERS_VERSION = 4  # raise when crescent.answers reads a response differently: affected tasks are scored again
 READER_NAMES = ("crescent_answers", "CrescentAnswers")  # names of that filter in a filter_list
 # `task: gsm8k`, `"task": "mmlu_anatomy"`, `group: mmlu  # all subjects`
 _NAME = re.compile(r"""^['"]?(?:task|group)['"]?:[ \t]*['"]?([^\s'"#\[]+)['"]?[ \t]*(?:#.*)?$""", re.MULTILINE)

@@ -42,7 +42,7 @@ class Select(Stage):
     """
 
     NAME: ClassVar[str] = "vote"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     keep: Keep
     kind: str

@@ -127,7 +127,7 @@ class Rewrite(Stage):
     seeds come first."""
 
     NAME: ClassVar[str] = "rewrite"
-    VERSION: ClassVar[int] = 5
+    VERSION: ClassVar[int] = 6
     TOKENS: ClassVar[str | None] = "tokens"
 
     ways: tuple[Way, ...]

@@ -35,7 +35,7 @@ class Seeds(Stage):
     """
 
     NAME: ClassVar[str] = "seeds"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     kind: str
     max_seeds: int | None = None

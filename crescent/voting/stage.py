@@ -28,7 +28,7 @@ class Vote(Stage):
     """Settings. `kind` is how answers are extracted (`crescent.answers`), `equality` which of them count as equal."""
 
     NAME: ClassVar[str] = "vote"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     rule: Rule
     kind: str
