@@ -8,7 +8,7 @@ VLLM_VENV  := .venv-vllm
 VLLM_READY := $(VLLM_VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-vllm setup-real test-real demo-real check format organism clean
+.PHONY: help setup demo test test-slow test-vllm setup-real test-real demo-real check docs format organism clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,11 +55,17 @@ $(VLLM_READY): pyproject.toml
 test-vllm: $(VLLM_READY) ## run the engine tests with a real vLLM, in an environment of its own (minutes)
 	@$(VLLM_VENV)/bin/python -m pytest -m '' -k vllm tests/engines
 
-check: $(READY) ## lint, types and import contracts, as in CI
+check: $(READY) ## lint, types, import contracts and documentation, as in CI
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/pyright
+	@$(MAKE) --no-print-directory docs
+
+# mkdocstrings formats signatures with ruff; mkdocs-material advertises its successor unless told not to.
+docs: $(READY) ## build the documentation into site/; warnings are errors
+	@PATH="$(CURDIR)/$(BIN):$$PATH" NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "documentation: site/index.html"
 
 format: $(READY) ## format, and fix lint errors where possible
 	@$(BIN)/ruff check --fix .
@@ -69,4 +75,4 @@ organism: $(READY) ## retrain the model organism from its seed (CARD.md says how
 	@$(BIN)/python -m crescent.organism.build
 
 clean: ## remove environments and caches; keep outputs/
-	rm -rf $(VENV) $(VLLM_VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(VLLM_VENV) site .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

@@ -88,7 +88,8 @@ def key_of(names: Sequence[str]) -> Key:
 
 def unnamed(count: int) -> str:
     """A sentence for the caption of a figure whose series have no key; empty for few."""
-    return f" With {count} lines or marks, names and intervals are left out; the table has them." if count > MANY else ""
+    left_out = f" With {count} lines or marks, names and intervals are left out; the table has them."
+    return left_out if count > MANY else ""
 
 
 def unit(comparison: Comparison, column: Column) -> str:
