@@ -36,7 +36,7 @@ def commands(text: str) -> list[list[str]]:
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-def run(command: list[str], folder: Path, timeout_s: int = 500) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], folder: Path, timeout_s: int = 1000) -> subprocess.CompletedProcess[str]:
     """Runs a command line of ours (`crescent ...`, `crescent-compare ...`) in `folder`. Fails if it fails."""
     name, *words = command
     module = "crescent.cli.main" if name == "crescent" else f"crescent.cli.{name.removeprefix('crescent-')}"

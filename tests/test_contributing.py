@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from docs_blocks import commands, page, run, write_blocks
@@ -34,6 +35,10 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def unused(_texts: object) -> NoReturn:
+    raise AssertionError("the strategy compares words only")
+
+
 def experiment(mine: Path, *overrides: str) -> Experiment:
     """What `crescent --config-dir mine OVERRIDES` composes."""
     register_resolvers()
@@ -47,12 +52,12 @@ def experiment(mine: Path, *overrides: str) -> Experiment:
 
 def test_a_dedup_strategy_drops_what_begins_like_an_earlier_question(mine: Path) -> None:
     strategy: Dedup = experiment(mine, "dedup=same_opening", "dedup.words=2").dedup
-    judge = strategy.open(Tools(embed=pytest.fail, rewrite=pytest.fail))
+    judge = strategy.open(Tools(embed=unused, rewrite=unused))
     texts = ["Tom has 3 apples.", "tom HAS 5 pears.", "Ann has 3 apples."]
     judged = judge.judge([Candidate(text, text, 0, place) for place, text in enumerate(texts)])
     assert [one.question is not None for one in judged] == [True, False, True]
     assert judged[1].decision.nearest_id == judged[0].kept.id and judged[1].decision.reason == "same opening"
-    reopened = strategy.open(Tools(embed=pytest.fail, rewrite=pytest.fail))
+    reopened = strategy.open(Tools(embed=unused, rewrite=unused))
     reopened.remember([judged[0].kept])
     assert reopened.judge([Candidate(texts[1], texts[1], 1)])[0].question is None
     assert canonical(strategy)["class"] == "my_dedup.SameOpening"

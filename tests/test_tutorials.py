@@ -20,6 +20,7 @@ def summaries(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_first_ablation_compares_one_draw_with_five(tmp_path: Path) -> None:
     *_, printed = followed("first_ablation", tmp_path)
     runs = summaries(tmp_path / "multirun")
@@ -33,6 +34,7 @@ def test_the_first_ablation_compares_one_draw_with_five(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_distilling_raises_the_smaller_model(tmp_path: Path) -> None:
     followed("distil", tmp_path)
     [summary] = summaries(tmp_path / "outputs")

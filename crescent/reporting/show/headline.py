@@ -45,7 +45,7 @@ def _change(comparison: Comparison, found: Sequence[Found]) -> str:
     if len(found) == 1:
         return f"{moved}{made and f'; {made}'}."
     which = "" if len(comparison.students) == 1 else f" with {row.label}"
-    counted = f"Of {len(found)} scores, {up} rose and {down} fell significantly"
+    counted = f"Of {len(found):,} scores, {up} rose and {down} fell significantly"
     return f"{counted}; the largest change: {moved}{which}."
 
 
@@ -68,7 +68,7 @@ def _certainty(comparison: Comparison, found: Sequence[Found]) -> str:
     correction = comparison.options.correction
     corrected = CORRECTIONS[correction] if correction == "none" else f"corrected by {CORRECTIONS[correction]}"
     power = f"; {small} are below the minimum detectable effect, where a missing star is no evidence" if small else ""
-    return f"The {len(found)} differences are paired by question and {corrected}; {sampled}{power}."
+    return f"The {len(found):,} differences are paired by question and {corrected}; {sampled}{power}."
 
 
 def _cost(runs: Sequence[Run]) -> str:
