@@ -64,7 +64,7 @@ check: $(READY) ## lint, types, import contracts and documentation, as in CI
 
 # mkdocstrings formats signatures with ruff; mkdocs-material advertises its successor unless told not to.
 docs: $(READY) ## build the documentation into site/; warnings are errors
-	@PATH="$(CURDIR)/$(BIN):$$PATH" NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@PATH="$(abspath $(BIN)):$$PATH" NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "documentation: site/index.html"
 
 format: $(READY) ## format, and fix lint errors where possible
