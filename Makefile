@@ -10,7 +10,7 @@ EXPORTS := .venv-exports
 TOOLS   := trl llamafactory axolotl gguf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-vllm test-exports setup-real test-real demo-real check format organism clean
+.PHONY: help setup demo test test-slow test-vllm test-exports setup-real test-real demo-real check docs format organism clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,11 +68,17 @@ $(EXPORTS)/%/.ready: tests/exporting/tools/%.txt $(READY)
 test-exports: $(TOOLS:%=$(EXPORTS)/%/.ready) ## load exports with TRL, LLaMA-Factory, axolotl and llama.cpp (minutes)
 	@CRESCENT_EXPORT_TOOLS=$(CURDIR)/$(EXPORTS) $(BIN)/python -m pytest -m '' -rA tests/exporting/test_export_tools.py
 
-check: $(READY) ## lint, types and import contracts, as in CI
+check: $(READY) ## lint, types, import contracts and documentation, as in CI
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/pyright
+	@$(MAKE) --no-print-directory docs
+
+# mkdocstrings formats signatures with ruff; mkdocs-material advertises its successor unless told not to.
+docs: $(READY) ## build the documentation into site/; warnings are errors
+	@PATH="$(abspath $(BIN)):$$PATH" NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "documentation: site/index.html"
 
 format: $(READY) ## format, and fix lint errors where possible
 	@$(BIN)/ruff check --fix .
@@ -82,4 +88,4 @@ organism: $(READY) ## retrain the model organism from its seed (CARD.md says how
 	@$(BIN)/python -m crescent.organism.build
 
 clean: ## remove environments and caches; keep outputs/
-	rm -rf $(VENV) $(VLLM_VENV) $(EXPORTS) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(VLLM_VENV) $(EXPORTS) site .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

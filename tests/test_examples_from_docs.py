@@ -1,4 +1,4 @@
-"""The examples of docs/architecture.md are code that runs: its stage is that of `new_stage.py`, its vote rule votes."""
+"""The examples of docs/architecture.md and docs/api.md are code that runs; the stage is that of `new_stage.py`."""
 
 import inspect
 import re
@@ -8,20 +8,19 @@ from pathlib import Path
 import new_stage
 import pytest
 import yaml
+from docs_blocks import page
 
 from crescent.config.typed import build_target
 from crescent.core.records import Solution
 from crescent.core.store import canonical
 from crescent.voting import Rule
 
-ARCHITECTURE_PAGE = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+ARCHITECTURE_PAGE, API_PAGE = page("docs/architecture.md"), page("docs/api.md")
 
 
-def block(mark: str) -> str:
+def block(mark: str, text: str = ARCHITECTURE_PAGE) -> str:
     """The code block that holds `mark`."""
-    [found] = [
-        one for one in re.findall(r"^```\w+\n(.*?)^```", ARCHITECTURE_PAGE, re.DOTALL | re.MULTILINE) if mark in one
-    ]
+    [found] = [one for one in re.findall(r"^```\w+\n(.*?)^```", text, re.DOTALL | re.MULTILINE) if mark in one]
     return found
 
 
@@ -40,3 +39,19 @@ def test_the_vote_rule_is_built_from_its_yaml_and_votes(tmp_path: Path, monkeypa
     agreed, split, silent = (rule.decide(draws, answers) for answers in (["4"] * 3, ["4", "4", "5"], [None] * 3))
     assert (agreed.answer, agreed.votes, agreed.chosen) == ("4", 3, 0)
     assert split.chosen is None and silent.chosen is None
+
+
+def test_answers_are_read_and_counted_as_on_the_page() -> None:
+    exec(block("import vote", API_PAGE), {})
+
+
+@pytest.mark.slow
+def test_near_duplicates_are_found_as_on_the_page() -> None:
+    exec(block("import EmbedderSettings", API_PAGE), {})
+
+
+@pytest.mark.slow
+def test_an_experiment_runs_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(block("import LocalBackend", API_PAGE), {})
+    assert list((tmp_path / "outputs" / "store" / "artifacts" / "finetune").glob("*/meta.json"))

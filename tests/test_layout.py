@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import crescent
 
@@ -33,3 +34,21 @@ def test_a_library_is_forbidden_to_all_but_its_users(library: str, users: set[st
 
 def test_few_modules_are_at_the_top() -> None:
     assert {file.stem for file in PACKAGE.glob("*.py")} <= {"__init__", "domain", "experiment", "iteration", "pipeline"}
+
+
+def test_the_citation_has_the_version_of_the_package() -> None:
+    root = PACKAGE.parent
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+
+
+def test_ci_and_commit_hooks_run_what_a_contributor_runs() -> None:
+    root = PACKAGE.parent
+    [job] = yaml.safe_load((root / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"].values()
+    steps = {step.get("run") for step in job["steps"]}
+    assert ".ci/run" in steps and "make check" in (root / ".ci" / "run").read_text(encoding="utf-8")
+    hooks = yaml.safe_load((root / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    checks = (root / "Makefile").read_text(encoding="utf-8")
+    entries = [hook["entry"].split()[0].removeprefix(".venv/bin/") for repo in hooks for hook in repo["hooks"]]
+    assert entries and all(f"$(BIN)/{entry}" in checks for entry in entries)

@@ -12,7 +12,10 @@ from crescent.core.console import Console
 from crescent.reporting.analyse.results import Comparison, Options, compare
 from crescent.reporting.read.runs import read, read_all
 from crescent.reporting.show import page
+from crescent.reporting.show.headline import headline
 from crescent.reporting.show.single import report_run
+
+from .runs_on_disk import config_of, copy
 
 
 def compared(*paths: Path) -> Comparison:
@@ -115,13 +118,13 @@ def test_a_page_is_the_same_for_the_same_runs(sweep: Path, drawn: str) -> None:
 
 def test_browsable_samples_shrink_until_they_fit(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "MAX_DETAIL_BYTES", 40_000)
-    details, shown = page._fitting(compared(sweep))
-    assert len(json.dumps(shown)) < 45_000 and details.totals["questions"] == 240 and shown["questions"]
+    text = page.render(compared(sweep), Console(quiet=True))
+    assert len(json.dumps(data(text))) < 45_000 and 'data-total="240"' in text and data(text)["questions"]
 
 
 def test_changed_answers_are_those_that_the_statistics_count(sweep: Path) -> None:
     found = compared(sweep / "0")
-    _, shown = page._fitting(found)
+    shown = data(page.render(found, Console(quiet=True)))
     differences = [cell.difference for cell in found.students[0].cells.values() if cell.difference]
     for verdict in ("gained", "lost"):
         listed = sum(entry["verdict"] == verdict for entry in shown["changes"])
@@ -151,3 +154,55 @@ def test_a_page_that_cannot_be_drawn_loses_nothing(
     found = report_run(tmp_path)
     assert found.page is None and ("gsm", 0) in found.differences
     assert "the report could not be drawn" in caplog.text
+
+
+def test_three_sentences_say_what_changed_how_sure_that_is_and_what_it_cost(sweep: Path, prompted: Path) -> None:
+    several, one = (dict(headline(compared(path))) for path in (sweep, prompted))
+    assert list(several) == list(one) == ["What changed", "How sure", "What it cost"]
+    found = compared(prompted)
+    [cell] = found.students[0].cells.values()
+    assert cell.difference is not None
+    before, after = (100 * value for value in (cell.score.value - cell.difference.value, cell.score.value))
+    assert f"gsm, 0-shot went from {before:.1f} to {after:.1f} (+{after - before:.1f})." in one["What changed"]
+    assert "2 seeds per configuration" in one["How sure"] and f"{100 * cell.difference.high:+.1f}" in one["How sure"]
+    tokens = sum(stage.get("new_tokens", 0) for run in found.runs for stage in run.stages)
+    assert one["What it cost"].startswith(f"{tokens:,} tokens")
+    stars = [cell for row in compared(sweep).students for at, cell in row.cells.items() if cell.stars and not at.part]
+    assert several["What changed"].startswith(f"Of 8 scores, {len(stars)} rose and 0 fell significantly")
+
+
+def test_a_run_without_scores_says_so(sweep: Path, tmp_path: Path) -> None:
+    run = copy(sweep / "0", tmp_path / "run", scores=[], evaluations=[])
+    sentences = dict(headline(compare([read(run)], Options(), Console(quiet=True))))
+    assert sentences["What changed"] == "Nothing was scored; trained on 60 pairs from 60 questions."
+    assert sentences["How sure"] == "There is no difference to be sure of."
+
+
+@pytest.fixture(scope="module")
+def hundred(reasoned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """100 configurations of one seed: the summary of one run with other settings."""
+    folder = tmp_path_factory.mktemp("hundred")
+    for number in range(100):
+        changes = config_of(reasoned / "0", vote__draws=1 + number // 10, train__epochs=1 + number % 10)
+        copy(reasoned / "0", folder / str(number), config=changes)
+    return folder
+
+
+def test_a_sweep_of_100_runs_is_a_page_below_8_mb_that_names_rows_in_tables_only(hundred: Path) -> None:
+    text = page.render(compared(hundred), Console(quiet=True))
+    assert len(text.encode()) < 8_000_000 and text.count('class="swatch"') < 12
+    figures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert figures and all(figure.count("<text") < 60 for figure in figures)
+    assert all(float(re.findall(r'viewBox="0 0 [\d.]+ ([\d.]+)"', one)[0]) < 500 for one in figures)
+    assert "vote.draws=10" in text.replace("<wbr>", "")
+
+
+def test_samples_get_the_room_that_tables_and_figures_leave(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    comparison = compared(sweep)
+    whole = page.render(comparison, Console(quiet=True))
+    without = len(whole) - len(page.safe_json(data(whole)))
+    monkeypatch.setattr(page, "MAX_PAGE_BYTES", without + 30_000)
+    small = page.render(comparison, Console(quiet=True))
+    assert len(small.encode()) <= without + 30_000 + 100 and 0 < len(data(small)["questions"]) < len(
+        data(whole)["questions"]
+    )

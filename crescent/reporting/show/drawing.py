@@ -60,6 +60,12 @@ WIDTH = 3.5
 WIDE = 4.0
 """Inches, for a figure with one panel."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+MANY = 12
+"""Above this number, series share one pale stroke: no reader can match so many colours with a key."""
+MANY_ROWS = 40
+"""Above this number, rows have no names and share a fixed height, and marks no intervals."""
+NAMELESS = 5.0
+"""Inches that all rows without names share."""
 LINES = {"-": "", "--": "5 2.5", ":": "1.5 2", "-.": "6 2 1.5 2"}
 """matplotlib's line styles and their SVG dash patterns."""
 
@@ -69,6 +75,7 @@ class Stroke:
     color: str
     line: str
     marker: str
+    width: float = 1.3
 
 
 class Interval(Protocol):
@@ -93,6 +100,12 @@ def stroke(number: int) -> Stroke:
     return Stroke(series(number), tuple(LINES)[turn % len(LINES)], MARKERS[(number + turn) % len(MARKERS)])
 
 
+def strokes(count: int, marks: int = 0) -> list[Stroke]:
+    """A stroke for each of `count` series, which have `marks` marks in all: distinct for few, one pale one for many."""
+    few = count <= MANY and marks <= MANY_ROWS
+    return [stroke(number) for number in range(count)] if few else [Stroke(MUTED, "-", "o", 0.5)] * count
+
+
 def swatch(of: Stroke) -> str:
     """A small sample of a stroke for a key: an SVG that screen readers skip."""
     marker = MarkerStyle(of.marker)
@@ -106,16 +119,20 @@ def swatch(of: Stroke) -> str:
 
 
 def interval(
-    axes: Axes, found: Interval, at: float, factor: float, color: str, face: str, name: str | None = None
-) -> None:
+    axes: Axes, found: Interval, at: float, factor: float, color: str, face: str, name: str | None = None,
+    size: float = 5.5,
+) -> None:  # fmt: skip
     """Draws a value, times `factor`, in row `at`, with a horizontal interval."""
     axes.plot([factor * found.low, factor * found.high], [at, at], color=color, linewidth=1.3)
-    axes.plot(factor * found.value, at, "o", mfc=face, mec=color, ms=5.5, label=name)
+    axes.plot(factor * found.value, at, "o", mfc=face, mec=color, ms=size, label=name)
 
 
 def interval_at(axes: Axes, found: Interval, x: float, factor: float, how: Stroke, size: float) -> None:
-    """Draws a value, times `factor`, at `x`, with a vertical interval."""
-    axes.plot([x, x], [factor * found.low, factor * found.high], color=how.color, linewidth=1.3)
+    """Draws a value, times `factor`, at `x`, with a vertical interval; of a pale series only a small mark."""
+    if how.width < 1:
+        axes.plot(x, factor * found.value, how.marker, color=how.color, ms=2.5)
+        return
+    axes.plot([x, x], [factor * found.low, factor * found.high], color=how.color, linewidth=how.width)
     axes.plot(x, factor * found.value, how.marker, color=how.color, ms=size)
 
 
@@ -159,9 +176,18 @@ def token_scale(axes: Axes) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def label_rows(axes: Axes, names: list[str]) -> None:
-    """Labels horizontal rows, the first on top."""
-    axes.set_yticks(range(len(names)), names)
+def rows_height(count: int, each: float = 0.26) -> float:
+    """Inches for `count` rows of `each`; a fixed height if they are too many for names."""
+    return each * count if count <= MANY_ROWS else NAMELESS
+
+
+def label_rows(axes: Axes, names: list[str], of: str = "configurations, in the order of the table") -> None:
+    """Labels horizontal rows, the first on top; counts them instead if they are too many for names."""
+    if len(names) <= MANY_ROWS:
+        axes.set_yticks(range(len(names)), names)
+    else:
+        axes.set_yticks([])
+        axes.set_ylabel(f"{len(names)} {of}")
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     few_ticks(axes)

@@ -16,23 +16,26 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from crescent.core.console import Console
-from crescent.core.stages import STAGES
 from crescent.core.store import write_atomic
 from crescent.reporting.analyse import axes as axis
 from crescent.reporting.analyse.details import Details, collect
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Cell, Column, Row
 from crescent.reporting.analyse.stages import stage_totals
-from crescent.reporting.read.runs import Run
 from crescent.reporting.show import figures
 from crescent.reporting.show.figures.figure import asked_labels, column_labels, is_part, tokens_per_question, unit
+from crescent.reporting.show.headline import duration, headline
 from crescent.reporting.show.sheets import main_effects
 from crescent.reporting.show.tables import p_text, scale, seeds_text, stars_legend
 from crescent.reporting.show.thoughts import thought_lines
 
 ASSETS = Path(__file__).parent / "assets"
+MAX_PAGE_BYTES = 7_500_000
+"""What a page may weigh: browsable samples get the room that tables and figures leave."""
 MAX_DETAIL_BYTES = 4_000_000
-"""Maximum size of browsable samples, so that a page stays below 8 MB."""
+"""Maximum size of browsable samples."""
+DATA = "browsable samples"
+"""Stands for them until their room is known."""
 MOST_ENTRIES = 400
 """Per kind and configuration; reduced until they fit."""
 SAMPLE_KINDS = (
@@ -56,7 +59,7 @@ def render(comparison: Comparison, console: Console) -> str:
         for make in figures.ALL:
             drawn += make(comparison)
             tally.advance()
-        details, data = _fitting(comparison)
+        details = collect(comparison, MOST_ENTRIES)
         tally.advance()
     script, style = (ASSETS / "page.js").read_text("utf-8"), (ASSETS / "page.css").read_text("utf-8")
     environment = Environment(
@@ -68,13 +71,13 @@ def render(comparison: Comparison, console: Console) -> str:
     )
     environment.filters["number"] = lambda value: f"{value:,.0f}"
     environment.filters["breakable"] = breakable
-    environment.filters["duration"] = _duration
-    return environment.get_template("page.html").render(
+    environment.filters["duration"] = duration
+    page = environment.get_template("page.html").render(
         title=_title(comparison),
         comparison=comparison,
         models=_models(comparison),
         legend=stars_legend(comparison) + _other_units(comparison),
-        facts=_facts(comparison),
+        headline=headline(comparison),
         tables=[_table(comparison, column) for column in comparison.columns],
         columns=_ordered(comparison.columns),
         matrix=_matrix(comparison),
@@ -87,13 +90,15 @@ def render(comparison: Comparison, console: Console) -> str:
         # panels are our own SVG, script and style our own files; data cannot escape its element (safe_json)
         figures=[_shown(one) for one in drawn],
         kinds=[(kind, name, what, details.totals.get(kind, 0)) for kind, name, what in SAMPLE_KINDS],
-        data=Markup(safe_json(data)),
+        data=Markup(safe_json(DATA)),
         script=Markup(script),
         style=Markup(style),
         script_hash=_hash(script),
         style_hash=_hash(style),
         origin=_origin(comparison),
     )
+    room = min(MAX_DETAIL_BYTES, MAX_PAGE_BYTES - len(page.encode()))
+    return page.replace(safe_json(DATA), safe_json(_fitting(comparison, details, room)))
 
 
 def _shown(figure: figures.Figure) -> dict[str, Any]:
@@ -115,16 +120,15 @@ def safe_json(value: Any) -> str:
     return text
 
 
-def _fitting(comparison: Comparison) -> tuple[Details, dict[str, Any]]:
-    """As many browsable entries as fit into MAX_DETAIL_BYTES."""
+def _fitting(comparison: Comparison, details: Details, room: int) -> dict[str, Any]:
+    """As many browsable entries as fit into `room` bytes, but at least two of each kind and configuration."""
     at_most = MOST_ENTRIES
-    details = collect(comparison, at_most)
     while True:
         data = {kind: getattr(details, kind) for kind, _, _ in SAMPLE_KINDS}
         size = len(safe_json(data).encode())
-        if size <= MAX_DETAIL_BYTES or at_most <= 2:
-            return details, data
-        at_most = max(2, min(at_most // 2, int(at_most * MAX_DETAIL_BYTES / size)))
+        if size <= room or at_most <= 2:
+            return data
+        at_most = max(2, min(at_most // 2, int(at_most * room / size)))
         details = collect(comparison, at_most)
 
 
@@ -140,41 +144,6 @@ def _models(comparison: Comparison) -> str:
         return ""
     [(teacher, student)] = pairs
     return f"{teacher} teaches itself" if teacher == student else f"{teacher} teaches {student}"
-
-
-def _facts(comparison: Comparison) -> list[tuple[str, str]]:
-    """The few numbers shown first."""
-    students = comparison.students
-    cells = [cell for row in students for at, cell in row.cells.items() if cell.difference is not None and not at.part]
-    up = sum(bool(cell.stars) and cell.difference.value > 0 for cell in cells if cell.difference)
-    down = sum(bool(cell.stars) and cell.difference.value < 0 for cell in cells if cell.difference)
-    tokens = sum(stage["new_tokens"] for run in comparison.runs for stage in run.stages)
-    seconds = sum(stage["seconds"] for run in comparison.runs for stage in run.stages)
-    facts: list[tuple[str, str]] = []
-    if len(comparison.runs) > 1:
-        facts.append((f"{len(comparison.runs)}", f"runs, {len(students)} configuration{'s'[: len(students) > 1]}"))
-    else:
-        facts += [(f"{stage['records']:,}", name) for run in comparison.runs for name, stage in _data_stages(run)]
-    if cells:
-        facts.append(
-            (f"{up} up, {down} down", f"of {len(cells)} differences of whole tasks are significant after correction")
-        )
-    facts.append((f"{tokens:,}", "new tokens, generated or trained on; the rest was in the store"))
-    facts.append((_duration(seconds), "of work in all stages"))
-    return facts
-
-
-def _data_stages(run: Run) -> list[tuple[str, Any]]:
-    """The last stages that made questions and pairs."""
-    made = {info.yields: stage for info in STAGES if (stage := run.stage(info.name)) is not None}
-    named = (("questions kept", "questions"), ("training pairs", "pairs"))
-    return [(name, made[what]) for name, what in named if what in made]
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _other_units(comparison: Comparison) -> str:

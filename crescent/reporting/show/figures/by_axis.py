@@ -9,7 +9,7 @@ from crescent.reporting.analyse import axes as axis
 from crescent.reporting.analyse.axes import Point
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Column, Row
-from crescent.reporting.show.drawing import INK, MUTED, PAPER, draw, interval_at, stroke
+from crescent.reporting.show.drawing import INK, MUTED, PAPER, Stroke, draw, interval_at, strokes
 from crescent.reporting.show.figures.figure import (
     Figure,
     base_of,
@@ -34,9 +34,14 @@ MEANINGS = {
     "vote.min_agreement": "least agreement, share of draws",
 }
 """What the numbers of a setting count, with their unit."""
+MOST_TICKS = 6
+"""Numbers on an axis; of more, every second or third."""
+WIDEST = 50
+"""Letters of a label below a panel."""
 NAMES = "Marks: configurations with 95 % intervals; bars: their mean. If bars differ less than marks do, "
 NAMES += "the axis may have no effect."
 NUMBERS = "Marks: configurations with 95 % intervals; a line joins those with equal other settings."
+PALE = "Small marks: configurations, too many to name; thick: their mean. The table has them all."
 ONE_BASE = " Dashed: the base before training, with the plain prompt."
 OWN_BASES = " Hollow: each configuration's own base before training, with the plain prompt."
 
@@ -84,9 +89,10 @@ def by_axis(comparison: Comparison, place: int) -> Figure:
     )
     others = tuple(one for at, one in enumerate(comparison.axes) if at != place)
     alike = all(len(_bases(comparison, column)) < 2 for column in comparison.columns)
-    caption = f"Scores of the students by {name}. {NUMBERS if across.numeric else NAMES}"
+    pale = _are_pale(across, rests)
+    caption = f"Scores of the students by {name}. {(NUMBERS if across.numeric else NAMES) if not pale else PALE}"
     caption += ONE_BASE if alike else OWN_BASES
-    key = key_of([axis.label(others, rest) for rest in rests])
+    key = () if pale else key_of([axis.label(others, rest) for rest in rests])
     return Figure(f"Accuracy by {name}", caption, panels, key, parts)
 
 
@@ -97,8 +103,8 @@ def _panel(
     rows = [row for row in comparison.students if column in row.cells]
     if across.ratios:
         axes.set_xscale("log")
-    for number, rest in enumerate(rests):
-        own, line = stroke(number), []
+    for number, (rest, own) in enumerate(zip(rests, _strokes(across, rests), strict=True)):
+        line = []
         for row in (row for row in rows if _rest(row, place) == rest):
             x, score = across.place(row.point[place], number, len(rests)), row.cells[column].score
             interval_at(axes, score, x, factor, own, size=5)
@@ -106,14 +112,27 @@ def _panel(
             if len(bases) > 1 and (before := mean(values_of(comparison, base_of(row), column))) is not None:
                 axes.plot(x, factor * before, own.marker, mfc=PAPER, mec=own.color, ms=5)
         if across.numeric and line:
-            axes.plot(*zip(*line, strict=True), color=own.color, linestyle=own.line, linewidth=1.3)
+            axes.plot(*zip(*line, strict=True), color=own.color, linestyle=own.line, linewidth=own.width)
     if len(bases) == 1:
         axes.axhline(factor * bases.pop(), color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
+    scores = [(row.point[place], factor * row.cells[column].score.value) for row in rows]
     if not across.numeric:
-        _means(axes, [(row.point[place], factor * row.cells[column].score.value) for row in rows], across)
+        _means(axes, scores, across)
+    elif _are_pale(across, rests):
+        middles = [(value, mean([score for one, score in scores if one == value])) for value in across.values]
+        known = [(value, middle) for value, middle in middles if middle is not None]
+        axes.plot(*zip(*known, strict=True), color=INK, linewidth=2)
     _ticks(axes, comparison.axes[place], across)
     axes.set_ylabel(unit(comparison, column))
     axes.set_title(panel_title(column))
+
+
+def _strokes(across: Scale, rests: Sequence[Point]) -> list[Stroke]:
+    return strokes(len(rests), len(rests) * len(across.values))
+
+
+def _are_pale(across: Scale, rests: Sequence[Point]) -> bool:
+    return _strokes(across, rests)[0].width < 1
 
 
 def _means(axes: Any, scores: Sequence[tuple[Any, float]], across: Scale) -> None:
@@ -126,12 +145,14 @@ def _means(axes: Any, scores: Sequence[tuple[Any, float]], across: Scale) -> Non
 
 def _ticks(axes: Any, key: str, across: Scale) -> None:
     """Draws a tick at each value, and labels numbers with what they count."""
-    labels = [axis.text(value) for value in across.values]
-    axes.set_xticks(across.values if across.numeric else range(len(labels)), labels)
+    every = 1 + (len(across.values) - 1) // MOST_TICKS if across.numeric else 1
+    labels = [axis.text(value) for value in across.values[::every]]
+    axes.set_xticks(across.values[::every] if across.numeric else range(len(labels)), labels)
     axes.set_xticks([], minor=True)
     if across.numeric:
         meaning = MEANINGS.get(key)
-        axes.set_xlabel(f"{meaning} ({key})" if meaning else key)
+        label = f"{meaning} ({key})" if meaning else key
+        axes.set_xlabel(label if len(label) <= WIDEST else label.replace(" (", "\n("))
         return
     axes.set_xlim(-0.6, len(labels) - 0.4)
     axes.grid(axis="x", visible=False)

@@ -8,10 +8,9 @@ from crescent.reporting.analyse import axes as axis
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Column, Row, score_of, weights_name
 from crescent.reporting.read.runs import Run
-from crescent.reporting.show.drawing import stroke, swatch
+from crescent.reporting.show.drawing import MANY, stroke, swatch
 from crescent.reporting.show.tables import scale
 
-ROW_HEIGHT = 0.26
 Key = tuple[tuple[str, str], ...]
 """A swatch (SVG) and a name for each series."""
 
@@ -82,8 +81,15 @@ def asked_labels(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
 
 
 def key_of(names: Sequence[str]) -> Key:
-    """The key of series drawn with `stroke(0)`, `stroke(1)`, ...; empty for a single series."""
-    return tuple((swatch(stroke(number)), name) for number, name in enumerate(names)) if len(names) > 1 else ()
+    """The key of series drawn with `strokes`; empty for a single series, and for more than can be told apart."""
+    told_apart = 1 < len(names) <= MANY
+    return tuple((swatch(stroke(number)), name) for number, name in enumerate(names)) if told_apart else ()
+
+
+def unnamed(count: int) -> str:
+    """A sentence for the caption of a figure whose series have no key; empty for few."""
+    left_out = f" With {count} lines or marks, names and intervals are left out; the table has them."
+    return left_out if count > MANY else ""
 
 
 def unit(comparison: Comparison, column: Column) -> str:

@@ -5,9 +5,19 @@ from typing import Any
 
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Column, Row
-from crescent.reporting.show.drawing import MUTED, PAPER, WIDE, WIDTH, draw, interval, label_rows, series
+from crescent.reporting.show.drawing import (
+    MANY_ROWS,
+    MUTED,
+    PAPER,
+    WIDE,
+    WIDTH,
+    draw,
+    interval,
+    label_rows,
+    rows_height,
+    series,
+)
 from crescent.reporting.show.figures.figure import (
-    ROW_HEIGHT,
     Figure,
     column_labels,
     difference_unit,
@@ -29,10 +39,14 @@ def differences(comparison: Comparison) -> list[Figure]:
         panels, parts = panels_of(known, lambda column: _of_several(comparison, column))
     caption = (
         f"Differences to {comparison.reference.label}, with 95 % intervals. Filled: significant after correction for "
-        f"all {comparison.differences} differences of whole tasks, and for all {comparison.part_differences} of parts. "
+        f"all {comparison.differences} differences of whole tasks{_of_parts(comparison)}. "
         "An interval that crosses the line is compatible with no difference."
     )
     return [Figure("Differences", caption, panels, parts=parts)] if panels else []
+
+
+def _of_parts(comparison: Comparison) -> str:
+    return f", and for all {comparison.part_differences} of parts" if comparison.part_differences else ""
 
 
 def _of_one(comparison: Comparison, row: Row) -> tuple[str, ...]:
@@ -54,22 +68,32 @@ def _compared(comparison: Comparison, column: Column) -> list[Row]:
 def _of_several(comparison: Comparison, column: Column) -> str:
     rows = _compared(comparison, column)
     lines = [(name, column, row) for name, row in zip(short_labels(comparison, rows), rows, strict=True)]
+    if len(lines) > MANY_ROWS:  # nameless rows: sorted, they show the spread
+        lines.sort(key=lambda line: -_value(line))
     return _forest(panel_title(column), lines, comparison, difference_unit(comparison, column))
+
+
+def _value(line: Line) -> float:
+    _, column, row = line
+    found = row.cells[column].difference
+    assert found is not None
+    return found.value
 
 
 def _forest(title: str, lines: Sequence[Line], comparison: Comparison, unit: str) -> str:
     """Draws one line per difference, labelled by name."""
 
     def paint(axes: Any) -> None:
-        label_rows(axes, [name for name, _, _ in lines])
+        label_rows(axes, [name for name, _, _ in lines], of="configurations, the largest difference on top")
         axes.axvline(0, color=MUTED, linewidth=1)
         for at, (_, column, row) in enumerate(lines):
             cell, factor = row.cells[column], scale(comparison, column)
             assert cell.difference is not None
-            interval(axes, cell.difference, at, factor, series(0), series(0) if cell.stars else PAPER)
+            face, size = series(0) if cell.stars else PAPER, 5.5 if len(lines) <= MANY_ROWS else 3.0
+            interval(axes, cell.difference, at, factor, series(0), face, size=size)
         axes.set_xlabel(unit)
         if title:
             axes.set_title(title)
 
     width = WIDTH if title else WIDE
-    return draw(f"Differences {title}".replace("\n", "").strip(), paint, 0.85 + ROW_HEIGHT * len(lines), width=width)
+    return draw(f"Differences {title}".replace("\n", "").strip(), paint, 0.85 + rows_height(len(lines)), width=width)

@@ -6,7 +6,7 @@ from typing import Any
 
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Column, Row, score_of
-from crescent.reporting.show.drawing import draw, stroke
+from crescent.reporting.show.drawing import MANY, draw, strokes
 from crescent.reporting.show.figures.figure import (
     Figure,
     base_of,
@@ -16,6 +16,7 @@ from crescent.reporting.show.figures.figure import (
     panels_of,
     short_labels,
     unit,
+    unnamed,
     values_of,
 )
 from crescent.reporting.show.tables import scale
@@ -34,14 +35,14 @@ def iterations(comparison: Comparison) -> list[Figure]:
         comparison.columns,
         lambda column: draw(f"{column.name} by iteration", lambda axes: _paint(axes, comparison, column, rows)),
     )
-    caption = (SEVERAL if any(len(row.runs) > 1 for row in rows) else ONE) + CAPTION
+    caption = (SEVERAL if any(len(row.runs) > 1 for row in rows) else ONE) + CAPTION + unnamed(len(rows))
     return [Figure("By iteration", caption, panels, key_of(short_labels(comparison, rows)), parts)]
 
 
 def _paint(axes: Any, comparison: Comparison, column: Column, rows: Sequence[Row]) -> None:
     factor, last = scale(comparison, column), max(row.iteration for row in rows)
-    for number, row in enumerate(rows):
-        own, shift = stroke(number), 0.06 * (number - (len(rows) - 1) / 2)
+    for number, (row, own) in enumerate(zip(rows, strokes(len(rows)), strict=True)):
+        shift = 0.06 * (number - (len(rows) - 1) / 2) if len(rows) <= MANY else 0.0
         xs, ys = [], []
         for at in range(row.iteration + 1):
             here = base_of(row) if at == 0 else replace(row, iteration=at)
@@ -49,10 +50,10 @@ def _paint(axes: Any, comparison: Comparison, column: Column, rows: Sequence[Row
             if middle is None:
                 continue
             low, high = _spread(comparison, here, column)
-            axes.plot([at + shift] * 2, [factor * low, factor * high], color=own.color, linewidth=1.3)
+            axes.plot([at + shift] * 2, [factor * low, factor * high], color=own.color, linewidth=own.width)
             xs.append(at + shift)
             ys.append(factor * middle)
-        axes.plot(xs, ys, color=own.color, linestyle=own.line, linewidth=1.3, marker=own.marker, ms=5)
+        axes.plot(xs, ys, color=own.color, linestyle=own.line, linewidth=own.width, marker=own.marker, ms=5)
     axes.set_xticks(range(last + 1))
     axes.set_xlabel("iteration")
     axes.set_ylabel(unit(comparison, column))

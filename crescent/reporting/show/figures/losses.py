@@ -5,8 +5,8 @@ from typing import Any
 from crescent.core.records import TrainStep
 from crescent.reporting.analyse.details import lines_of
 from crescent.reporting.analyse.results import Comparison
-from crescent.reporting.show.drawing import WIDE, draw, stroke
-from crescent.reporting.show.figures.figure import Figure, key_of, short_labels
+from crescent.reporting.show.drawing import MANY, WIDE, draw, strokes
+from crescent.reporting.show.figures.figure import Figure, key_of, short_labels, unnamed
 
 CAPTION = (
     "Training loss of each step over its own target tokens (the responses), first seed, last iteration. A "
@@ -25,14 +25,16 @@ def training(comparison: Comparison) -> list[Figure]:
         return []
 
     def paint(axes: Any) -> None:
-        for number, (_, steps) in enumerate(curves):
-            xs, ys, own = [step.step for step in steps], [step.loss for step in steps], stroke(number)
+        for number, ((_, steps), own) in enumerate(zip(curves, strokes(len(curves)), strict=True)):
+            xs, ys = [step.step for step in steps], [step.loss for step in steps]
             every = (number * len(xs) // (8 * len(curves)), max(1, len(xs) // 8))  # staggered: equal curves still show
-            marker = own.marker if len(curves) > 1 else None
-            axes.plot(xs, ys, linestyle=own.line, color=own.color, linewidth=1.2, marker=marker, markevery=every, ms=4)
+            marker = own.marker if 1 < len(curves) <= MANY else None
+            width = min(1.2, own.width)
+            axes.plot(xs, ys, own.line, color=own.color, linewidth=width, marker=marker, markevery=every, ms=4)
         axes.set_xlabel("optimiser step")
         axes.set_ylabel("nats per target token")
         axes.set_ylim(bottom=0)
 
     panel = draw("Training loss by step", paint, 2.5, width=WIDE)
-    return [Figure("Training", CAPTION, (panel,), key_of(short_labels(comparison, [row for row, _ in curves])))]
+    key = key_of(short_labels(comparison, [row for row, _ in curves]))
+    return [Figure("Training", CAPTION + unnamed(len(curves)), (panel,), key)]

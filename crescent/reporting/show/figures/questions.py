@@ -3,8 +3,8 @@
 from typing import Any
 
 from crescent.reporting.analyse.results import Comparison
-from crescent.reporting.show.drawing import MUTED, PAPER, draw, label_rows, legend_above, series
-from crescent.reporting.show.figures.figure import ROW_HEIGHT, Figure, info, short_labels
+from crescent.reporting.show.drawing import MUTED, PAPER, draw, label_rows, legend_above, rows_height, series
+from crescent.reporting.show.figures.figure import Figure, info, short_labels
 
 MEASURES = (
     ("nearest_mean", "mean cosine to the nearest other", "lower is more diverse"),
@@ -34,7 +34,7 @@ def diversity(comparison: Comparison) -> list[Figure]:
             axes.set_xlabel(f"{label}\n{direction}")
             legend_above(axes)
 
-        panels.append(draw(label, paint, 1.1 + ROW_HEIGHT * len(rows)))
+        panels.append(draw(label, paint, 1.1 + rows_height(len(rows))))
     caption = (
         "The first questions that the model asked, and as many that were kept: hollow before, filled after. Cosines "
         "are of sentence embeddings, so texts from one template are similar even if their numbers differ."

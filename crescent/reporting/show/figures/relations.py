@@ -5,8 +5,8 @@ from typing import Any
 
 from crescent.reporting.analyse.results import Comparison
 from crescent.reporting.analyse.rows import Column, Row
-from crescent.reporting.show.drawing import draw, few_ticks, interval_at, stroke
-from crescent.reporting.show.figures.figure import Figure, info, key_of, mean, short_labels, unit
+from crescent.reporting.show.drawing import draw, few_ticks, interval_at, strokes
+from crescent.reporting.show.figures.figure import Figure, info, key_of, mean, short_labels, unit, unnamed
 from crescent.reporting.show.tables import scale
 
 MIN_POINTS = 3
@@ -39,7 +39,7 @@ def explanations(comparison: Comparison) -> list[Figure]:
         for what, xs in measured
         if sum(x is not None for x in xs) >= MIN_POINTS
     )
-    caption = CAPTION.format(task=column.name)
+    caption = CAPTION.format(task=column.name) + unnamed(len(rows))
     return [Figure("What may explain it", caption, panels, key_of(short_labels(comparison, rows)))] if panels else []
 
 
@@ -53,9 +53,9 @@ def _paint(
     axes: Any, comparison: Comparison, column: Column, rows: Sequence[Row], xs: Sequence[float | None], what: str
 ) -> None:
     factor = scale(comparison, column)
-    for number, (row, x) in enumerate(zip(rows, xs, strict=True)):
+    for own, row, x in zip(strokes(len(rows)), rows, xs, strict=True):
         if x is not None:
-            interval_at(axes, row.cells[column].score, x, factor, stroke(number), size=6)
+            interval_at(axes, row.cells[column].score, x, factor, own, size=6)
     axes.margins(x=0.1)
     few_ticks(axes)
     axes.set_xlabel(what)

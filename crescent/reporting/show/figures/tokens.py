@@ -3,8 +3,8 @@
 from typing import Any
 
 from crescent.reporting.analyse.results import Comparison
-from crescent.reporting.show.drawing import draw, label_rows, legend_above, series
-from crescent.reporting.show.figures.figure import ROW_HEIGHT, Figure, short_labels, total
+from crescent.reporting.show.drawing import draw, label_rows, legend_above, rows_height, series
+from crescent.reporting.show.figures.figure import Figure, short_labels, total
 
 SPENT = (("elicit", "questions"), ("diversify", "rewrites"), ("answer", "answers"), ("finetune", "trained on"))
 
@@ -16,7 +16,7 @@ def cost(comparison: Comparison) -> list[Figure]:
         return []
     counts = [[total(row, "diversify", "records"), total(row, "vote", "records")] for row in rows]
     tokens = [[total(row, stage, "tokens") for stage, _ in SPENT] for row in rows]
-    names, height = short_labels(comparison, rows), 1.0 + ROW_HEIGHT * len(rows) * 1.4
+    names, height = short_labels(comparison, rows), 1.0 + rows_height(len(rows), 0.36)
 
     def paint_counts(axes: Any) -> None:
         label_rows(axes, names)
