@@ -77,7 +77,7 @@ class Behaviour:
     """What is answered to a prompt with such a text."""
     honours_seed: bool = True
     """Else each request brings the samples of the one before."""
-    change: Callable[[dict[str, Any]], None] = field(default=lambda answer: None)
+    change: Callable[[dict[str, Any]], object] = field(default=lambda answer: None)
     """Done to each answer before it is sent."""
     seen: list[dict[str, Any]] = field(default_factory=list)
     busiest: int = 0

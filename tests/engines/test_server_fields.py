@@ -47,7 +47,7 @@ def test_values_of_other_types_are_read_or_count_as_missing(
 
 @pytest.mark.parametrize(
     "usage",
-    ["many", [1], True, *({"prompt_tokens": value, "completion_tokens": value} for value in ("x", -5, math.nan, 10**12))],
+    ["many", [1], True, *({"prompt_tokens": one, "completion_tokens": one} for one in ("x", -5, math.nan, 10**12))],
 )  # fmt: skip
 def test_counts_that_make_no_sense_are_made_up_for(usage: Any, serve: Start, tiny_llama: Any) -> None:
     behaviour = Behaviour(gives_logprobs=False, change=lambda answer: answer.update(usage=usage))
