@@ -61,7 +61,8 @@ class Behaviour:
     hollow: str | None = None
     """A prompt with this text is answered with no choice."""
     useless: list[Any] = field(default_factory=list)
-    """Answered with status 200, one by one, before it works: text as a web page, anything else as JSON."""
+    """Answered with status 200, one by one, before it works: text as a web page, bytes as they are, anything else as
+    JSON."""
     takes_logprobs: bool = True
     most_tokens: int | None = None
     context: int | None = None
@@ -76,7 +77,7 @@ class Behaviour:
     """What is answered to a prompt with such a text."""
     honours_seed: bool = True
     """Else each request brings the samples of the one before."""
-    change: Callable[[dict[str, Any]], None] = field(default=lambda answer: None)
+    change: Callable[[dict[str, Any]], object] = field(default=lambda answer: None)
     """Done to each answer before it is sent."""
     seen: list[dict[str, Any]] = field(default_factory=list)
     busiest: int = 0
@@ -165,8 +166,8 @@ def _handler(engine: TransformersEngine, behaviour: Behaviour) -> type[BaseHTTPR
                 with counting:
                     busy[0] -= 1
 
-        def _send(self, status: int, body: Mapping[str, Any], missing: int = 0) -> None:
-            data = json.dumps(body).encode()
+        def _send(self, status: int, body: Mapping[str, Any] | bytes, missing: int = 0) -> None:
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data) + missing))

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import openai
 from openai import AsyncOpenAI
@@ -26,9 +26,10 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between two attempts, doubling
 MOST_FAULTS = 8  # failures of one request, after which the server is asked something else
 MOST_MISSES = 4  # the same for 403 and 404; a server that has never answered is given up: its address may be wrong
 CONFIRMED = 2  # times that another prompt is answered and this one is not: the prompt is the cause
-_PASSING = (408, 409, 429)  # statuses below 500 after which a retry may succeed
+_PASSING = (408, 409, 425, 429)  # statuses below 500 after which a retry may succeed
 _BREAKDOWNS = (500, 502)
-_MISSES = (403, 404)  # some servers return these while a model reloads
+_MISSES = (403, 404, 451)  # some servers return these while a model reloads
+_NO_KEY = 401  # of a server that has answered before: its key is being renewed
 
 
 class Unusable(Exception):
@@ -43,8 +44,8 @@ class SetAside(Exception):
         self.url, self.is_refused = url, is_refused
 
 
-_FAULTS = (openai.APIError, Unusable, json.JSONDecodeError)
-_Fault = openai.APIError | Unusable | json.JSONDecodeError
+_Fault = openai.APIError | Unusable | json.JSONDecodeError | UnicodeDecodeError | RecursionError
+_FAULTS = get_args(_Fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Endpoints:
                     with suppress(*_FAULTS):
                         return await self._told_apart(send, other, chosen)
                 known = any(one is chosen for one in self.places)
-                if isinstance(error, openai.APIStatusError) and not _passes(error, known or misses < MOST_MISSES):
+                if isinstance(error, openai.APIStatusError) and not _passes(error, known, misses):
                     raise UserError(
                         f"{chosen.url} refuses: {reason(error)}. Check engine.urls, engine.model, and OPENAI_API_KEY "
                         "if the server needs a key."
@@ -177,8 +178,12 @@ def reason(error: BaseException) -> str:
     return text.splitlines()[0][:200].rstrip(".")
 
 
-def _passes(error: openai.APIStatusError, may_miss: bool) -> bool:
-    return error.status_code >= 500 or error.status_code in _PASSING or (may_miss and _is_miss(error))
+def _passes(error: openai.APIStatusError, known: bool, misses: int) -> bool:
+    """True if a retry may succeed. `known`: the server has answered before; `misses`: 403 and 404 answers so far."""
+    status = error.status_code
+    if status in _MISSES:
+        return known or misses < MOST_MISSES
+    return status >= 500 or status in _PASSING or (known and status == _NO_KEY)
 
 
 def _is_miss(error: _Fault) -> bool:

@@ -21,7 +21,9 @@ _IN_THOUGHTS = (*_TEXT_FIELDS, *_THOUGHT_FIELDS, "summary")
 
 def said(message: Any) -> tuple[str, str]:
     """(thought, answer) of a message; "" for a missing one."""
-    pieces = list(_pieces(message.content))
+    if isinstance(message, str):
+        return "", message
+    pieces = list(_pieces(getattr(message, "content", None)))
     thought = next((text for field in _THOUGHT_FIELDS if (text := all_text(getattr(message, field, None)))), "")
     return thought or _joined(pieces, True), _joined(pieces, False)
 
@@ -37,8 +39,8 @@ def _joined(pieces: list[tuple[bool, str]], thoughts: bool) -> str:
 
 def _pieces(content: Any, in_thought: bool = False) -> Iterator[tuple[bool, str]]:
     """Yields (True if thought, text) in order; skips parts without text (refusals, encrypted thoughts)."""
-    if isinstance(content, str):
-        yield in_thought, content
+    if isinstance(content, str | int | float):
+        yield in_thought, str(content)
     elif isinstance(content, list):
         for part in content:
             yield from _pieces(part, in_thought)

@@ -18,6 +18,7 @@ from crescent.engines import Completion, Prompt, Sampling
 from crescent.engines.encoding import encode
 from crescent.engines.server.capabilities import Request
 from crescent.engines.server.endpoints import Unusable
+from crescent.engines.server.fields import choices_of, count, finish_of, logprobs_of
 from crescent.engines.server.message import all_text, said
 from crescent.engines.server.terms import Terms
 from crescent.engines.spelling import spelled_apart, spells_control
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Tell = Callable[[str, str], None]
-_ALSO_STOPS = ("eos_token", "stop_sequence")  # older versions of TGI name a stop by its cause
-_LONGEST_REASON = 40  # characters of a finish reason that are kept
 _SLACK, _SHARE = 16, 0.9  # a served chat template may be shorter than the model's by this much
+EMPTY = (
+    "a server returns no text, although it counts new tokens: it may take a whole answer for a thought, or for a tool "
+    "call, and hide it. Such completions are no answers; see the server's reasoning and tool parsers"
+)
 HIDDEN = (
     "a server's answer has no thought, although the model thinks. The tags around its thoughts are special tokens: if "
     "a server strips them, thoughts are read as answers. Start it with a reasoning parser (vLLM, SGLang: "
@@ -108,7 +111,7 @@ class Reader:
         """
         usage = answer.usage
         own = self.prompt_tokens(request.prompt)
-        read = getattr(usage, "prompt_tokens", None) or own or 0
+        read = count(getattr(usage, "prompt_tokens", None)) or own or 0
         if own is not None and read < _SHARE * own - _SLACK:
             raise UserError(
                 f"the server read {read} tokens of a prompt of {own}: it silently truncates long prompts. Start it "
@@ -120,16 +123,18 @@ class Reader:
                 "model or another chat template than the one trained here"
             ))  # fmt: skip
         made = []
-        for choice in sorted(answer.choices, key=lambda choice: choice.index or 0)[: len(request.indices)]:
-            text = self._written(choice, request.prompt)
-            finish = _finish(choice.finish_reason)
+        for choice in choices_of(answer, len(request.indices)):
+            text = self._written(choice, request.prompt).encode("utf-8", "replace").decode("utf-8")
+            finish = finish_of(choice)
             if finish not in ("stop", "length"):
                 tell(f"finish {finish}", (
                     f"a server ended a completion with finish_reason {finish}: such completions are not used as "
                     "answers or questions, and are counted"
                 ))  # fmt: skip
-            logprobs = _logprobs(choice)
+            logprobs = logprobs_of(choice)
             tokens = len(logprobs) or self._new_tokens(text, sampling, finish, usage, len(answer.choices))
+            if not text and finish == "stop" and tokens > 1:
+                tell("empty", EMPTY)
             full = self.context is not None and read + tokens >= self.context - 1
             if finish == "length" and limited and not full and 0 < tokens < sampling.max_new_tokens:
                 tell("cut", (
@@ -177,7 +182,7 @@ class Reader:
         Our count is approximate: sampled text does not always split into the tokens it was sampled as. It never exceeds
         the limit.
         """
-        total = getattr(usage, "completion_tokens", None) or 0
+        total = count(getattr(usage, "completion_tokens", None)) or 0
         if total and choices == 1:
             return total
         if self._tokenizer is not None:
@@ -197,25 +202,9 @@ def checked(answer: Any) -> BaseModel:
         raise Unusable(f"no JSON: {str(answer).strip()[:60]!r}")
     choices = getattr(answer, "choices", None)
     if not choices or any(_is_hollow(choice) for choice in choices):
-        raise Unusable(f"an answer without choices: {answer.model_dump_json(exclude_none=True)[:60]}")
+        raise Unusable(f"an answer without choices: {answer.model_dump_json(exclude_none=True, warnings=False)[:60]}")
     return answer
 
 
 def _is_hollow(choice: Any) -> bool:
     return getattr(choice, "message", None) is None and not isinstance(getattr(choice, "text", None), str)
-
-
-def _finish(reason: str | None) -> str:
-    """How a completion ended: "stop", "length", or the server's own word for something else."""
-    if reason in _ALSO_STOPS:
-        return "stop"
-    return str(reason or "null")[:_LONGEST_REASON]
-
-
-def _logprobs(choice: Any) -> list[float]:
-    """Nats of each new token; empty if the server reports none, or not for every token."""
-    given: Any = getattr(choice, "logprobs", None)
-    values = getattr(given, "token_logprobs", None)
-    if values is None:
-        values = [getattr(token, "logprob", None) for token in getattr(given, "content", None) or ()]
-    return [] if None in values[1:] else [value for value in values if value is not None]
