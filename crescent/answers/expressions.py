@@ -79,6 +79,10 @@ _WHERE = re.compile(
 _NO_GAP = re.compile(r"(?<=[\d,}])\\!\s?(?=\d)")  # 11,\! 111
 _SPACING = re.compile(r"(?<!\\)~|\\(?:[,;:! ]|quad|qquad|left(?![a-z])|right(?![a-z])|displaystyle)")
 _SENTENCE = re.compile(r"\W*(?:[A-Za-z']{1,20},? ){2,}[^=]*$")
+# "5, 7" and "(11, 111)" are no decimals or groups; "1,250" and "0,5" are numbers
+_LIST = re.compile(r"-?\d[\d.]*(?:\s*,\s*-?\d[\d.]*)+")
+_ONE_NUMBER = re.compile(r"-?(?:0,\d+|[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|[1-9]\d?(?:,\d\d)+,\d{3})")
+_SET = re.compile(r"\\?\{.*,.*\}", re.DOTALL)
 _DELIMITERS = re.compile(r"\\?\$+|\\[()\[\]]")
 _SPACE = re.compile(r"\s+")
 _LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")  # a space that does not separate two words or numbers
@@ -139,7 +143,10 @@ def _tidy(span: str) -> str | None:
     if counted and counted[2].split()[0] not in _MEASURES:
         span = counted[1]  # 12 apples, $12 per day
     span = _DELIMITERS.sub(" ", span).strip().strip("*_`\"' ").rstrip(".,;")
-    number = whole_number(plain(span).strip())
+    items = _LIST.fullmatch(span)
+    if items and not _ONE_NUMBER.fullmatch(span):
+        return ", ".join(item.strip() for item in span.split(","))
+    number = None if _SET.fullmatch(span) else whole_number(plain(span).strip())
     if number:
         return number
     span = re.sub(r"\\[dtc]frac(?![a-z])", r"\\frac", _SPACING.sub(" ", span))

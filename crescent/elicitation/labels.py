@@ -29,7 +29,7 @@ _ALONE = (
     | words.ORIGINAL - {"given", "initial", "previous", "source", "earlier"}
     | (words.MODIFIED - {"different", "modification", "rewrite", "revision", "edited"})
 )
-_LIKE_PROBLEM = words.PROBLEM | words.BESIDE | words.ORIGINAL | words.MODIFIED | words.NEXT
+_LIKE_PROBLEM = words.PROBLEM | words.SET_UP | words.BESIDE | words.ORIGINAL | words.MODIFIED | words.NEXT
 _LIKE_ANSWER = (
     words.ANSWER
     | words.SOLUTION
@@ -134,7 +134,7 @@ def _kind(found: frozenset[str]) -> Kind | None:
 
 
 def _kind_of_problem(found: frozenset[str]) -> Kind | None:
-    if not found <= _LIKE_PROBLEM or not (found & words.PROBLEM or found & _ALONE):
+    if not found <= _LIKE_PROBLEM or not (found & (words.PROBLEM | words.SET_UP) or found & _ALONE):
         return None
     if found & words.ORIGINAL:
         return "original"

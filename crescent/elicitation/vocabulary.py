@@ -18,7 +18,7 @@ def stem(word: str) -> str:
 
 # Names of the whole: "problem" in "Here is a problem:" and in "Problem 2:".
 PROBLEM = words_of(
-    "background situation setup set-up context problem problems question questions puzzle puzzles riddle riddles"
+    "problem problems question questions puzzle puzzles riddle riddles"
     " challenge challenges scenario exercise exercises"
     " brainteaser brainteasers teaser task tasks assignment version variation variant q"
     " aufgabe textaufgabe rechenaufgabe matheaufgabe frage rätsel"  # German
@@ -29,6 +29,8 @@ PROBLEM = words_of(
     " 问题 题目 問題 題目 题 应用题 数学题 문제 質問"
     " vraag opgave vraagstuk zadanie pytanie soru problemi"  # Dutch, Polish, Turkish
 )
+# Labels of a problem's facts, above its question: "Background:"
+SET_UP = words_of("background situation setup set-up context")
 # Substrings to search for in scripts without spaces.
 PROBLEM_PARTS = ("题目", "问题", "題目", "問題", "应用题", "数学题", "文章题", "一道题", "一题", "문제", "题")
 # May accompany those words in a label: "A unique math word problem:", "Your Challenge:".
