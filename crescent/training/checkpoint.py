@@ -34,10 +34,11 @@ def save(folder: Path, module: TrainingModule, team: Team = ALONE) -> None:
     }
     state = {
         "trained": {name: _gathered(value, team) for name, value in module.trained_parameters().items()},
-        "best": module.best,
         "optimizer": {**found, "state": entries},
         "curve": [asdict(step) for step in module.curve],
     }
+    if module.best is not None:
+        state["best"] = module.best
     if team.rank == 0:
         _replace(folder / FILE, state)
 
