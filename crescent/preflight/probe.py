@@ -192,7 +192,9 @@ def _timed_step(experiment: Experiment, examples: Sequence[Any], pad: int, setti
     from crescent.training.loop import train
 
     weights, quiet, ends = experiment.distill.student, Console(quiet=True), list[float]()
-    once = replace(settings.resolved(weights), batch_size=len(examples), epochs=NEVER, checkpoint_every=NEVER)
+    once = replace(
+        settings.resolved(weights), batch_size=len(examples), epochs=NEVER, checkpoint_every=NEVER, stop="never"
+    )
     once = fitted(once, weights, examples, quiet)
 
     def curve(_metrics: Mapping[str, float], _step: int) -> None:

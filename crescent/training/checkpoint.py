@@ -1,4 +1,5 @@
-"""Checkpoints for resuming a killed run: one file with the trained parameters, the optimiser and the curve so far.
+"""Checkpoints for resuming a killed run: one file with the trained parameters, the optimiser, the curve so
+far, and with train.stop=plateau the best parameters so far.
 
 In: a `TrainingModule` between two steps. Out: the file, or the module restored from it. Frozen weights are not saved:
 they are loaded as for a new run. Nothing else is needed, because the learning rate is a function of the step, dropout
@@ -17,7 +18,7 @@ import torch
 
 from crescent.core.records import TrainStep, decode
 from crescent.training.module import TrainingModule
-from crescent.training.team import ALONE, Team, full_tensor
+from crescent.training.team import ALONE, Team
 
 FILE = "checkpoint.pt"
 
@@ -36,6 +37,8 @@ def save(folder: Path, module: TrainingModule, team: Team = ALONE) -> None:
         "optimizer": {**found, "state": entries},
         "curve": [asdict(step) for step in module.curve],
     }
+    if module.best is not None:
+        state["best"] = module.best
     if team.rank == 0:
         _replace(folder / FILE, state)
 
@@ -48,7 +51,7 @@ def restore(folder: Path, module: TrainingModule) -> str | None:
     try:
         state = _load(path)
         curve = [decode(TrainStep, row) for row in state["curve"]]
-        trained, optimizer = state["trained"], state["optimizer"]
+        trained, optimizer, best = state["trained"], state["optimizer"], state.get("best")
     except Exception as error:  # torch raises many kinds for a truncated file; the run can always restart
         return f"it cannot be read ({str(error).strip().splitlines()[0]})"
     parameters = module.trained_parameters()
@@ -57,6 +60,7 @@ def restore(folder: Path, module: TrainingModule) -> str | None:
         return "it contains other parameters than those trained now"
     _copy(trained, parameters)
     module.curve, module.optimizer_state = curve, optimizer
+    module.best = None if best is None else {name: value.clone() for name, value in best.items()}
     return None
 
 
@@ -64,16 +68,24 @@ def load_result(folder: Path, model: Any) -> list[TrainStep]:
     """Loads the result of a team's processes: parameters into `model`, which must have the same ones trainable. Returns
     the curve."""
     state = _load(folder / FILE)
-    _copy(state["trained"], {name: value for name, value in model.named_parameters() if value.requires_grad})
+    _copy(
+        state.get("best") or state["trained"],
+        {name: value for name, value in model.named_parameters() if value.requires_grad},
+    )
     return [decode(TrainStep, row) for row in state["curve"]]
+
+
+def keep_best(module: TrainingModule) -> None:
+    """Gives the model of a single process its best parameters, if any were kept."""
+    if module.best is not None:
+        _copy(module.best, module.trained_parameters())
 
 
 def _gathered(value: Any, team: Team) -> Any:
     """A whole tensor on the CPU of the first process; None in the others, which only help to gather it."""
     if not isinstance(value, torch.Tensor):
         return value
-    together = full_tensor(value)
-    return together.cpu() if team.rank == 0 else None
+    return team.gather(value)
 
 
 def _load(path: Path) -> dict[str, Any]:

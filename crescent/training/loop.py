@@ -30,6 +30,7 @@ from crescent.training.data import Example
 from crescent.training.kernels import apply_kernels
 from crescent.training.methods import autocast_adapters
 from crescent.training.module import Batch, Batches, TrainingModule
+from crescent.training.plateau import best_step, held_out_loss, hold_out, is_plateau
 from crescent.training.settings import TrainSettings
 from crescent.training.team import ALONE, Team
 from crescent.training.wrapped import base_of
@@ -54,9 +55,13 @@ def train(
     Raises ValueError or MemoryError with a suggested fix; signals end the run.
     """
     say = say or console.say
+    held_out: Sequence[Example] = ()
+    if settings.stop == "plateau":
+        examples, held_out = hold_out(examples, settings.held_out, settings.seed)
     lengths = [example.tokens for example in examples]
     steps = plan_steps(lengths, settings.batch_size, settings.epochs, settings.seed, settings.batching.pool_batches)
     module = TrainingModule(model, settings, len(steps), pad_id, say, team)
+    module.held_out = held_out
     fault = checkpoint.restore(folder, module)
     if fault is not None:
         say(f"the checkpoint of an earlier attempt is not used: {fault}. Training restarts.")
@@ -64,15 +69,29 @@ def train(
     if done:
         say(f"training resumes after step {done} of {len(steps)}")
     replay(module.curve, curve)
-    if done == len(steps):
+    if done == len(steps) or is_plateau(module.curve, settings.patience):
+        checkpoint.keep_best(module)
         return module.curve
     apply_kernels(settings.kernels, model)
     with console.progress("finetune", len(steps) - done, "steps") as tally, _quiet(), team.forked_rng():
-        watch = Watch(tally, curve, folder, settings.checkpoint_every, len(steps), team)
+        watch = Watch(tally, curve, folder, settings, len(steps), team)
         layout, lean = module.layout.prepare(model), _checkpointing(model, settings.gradient_checkpointing)
         with _honest_signals(), layout, lean, autocast_adapters(model, settings.precision):
             _fit(_trainer(settings, folder, watch, team), module, Batches(steps[done:], examples))
+        if module.curve[-1].step < len(steps):
+            tally.settle(f"{len(steps) - module.curve[-1].step} steps were not needed")
+    if team.size == 1:
+        checkpoint.keep_best(module)
+    _say_best(module, len(steps), say)
     return module.curve
+
+
+def _say_best(module: TrainingModule, steps: int, say: Callable[[str], None]) -> None:
+    if (best := best_step(module.curve)) is not None:
+        say(
+            f"held-out loss lowest after step {best.step} of {steps} ({held_out_loss(best):.4f}): these parameters are "
+            f"kept; training ended after step {module.curve[-1].step}"
+        )
 
 
 def _fit(trainer: pl.Trainer, module: TrainingModule, batches: Batches) -> None:
@@ -100,9 +119,9 @@ class Watch(pl.Callback):
     """After each step: updates the progress bar and the curve, and regularly saves a checkpoint."""
 
     def __init__(
-        self, tally: Tally, curve: Curve | None, folder: Path, every: int, steps: int, team: Team = ALONE
+        self, tally: Tally, curve: Curve | None, folder: Path, settings: TrainSettings, steps: int, team: Team = ALONE
     ) -> None:
-        self._tally, self._curve, self._folder, self._every, self._steps = tally, curve, folder, every, steps
+        self._tally, self._curve, self._folder, self._settings, self._steps = tally, curve, folder, settings, steps
         self._team = team
         self._last = 0.0
 
@@ -122,10 +141,11 @@ class Watch(pl.Callback):
             metrics = {"grad_norm": pl_module.grad_norm, "target_tokens_per_second": rate}
             self._curve({**_metrics(step), **metrics}, step.step)
         self._tally.advance(1, note=f"loss {step.loss:.3f}")
-        last = step.step == self._steps
+        last = step.step == self._steps or is_plateau(pl_module.curve, self._settings.patience)
         # the last checkpoint carries a team's result out of its processes, and a run interrupted now resumes from it
-        if step.step % self._every == 0 or last or pl_module.stopping:
+        if step.step % self._settings.checkpoint_every == 0 or last or pl_module.stopping:
             checkpoint.save(self._folder, pl_module, self._team)
+        trainer.should_stop = last
         if pl_module.stopping and not last:
             raise Stopped
         self._last = time.monotonic()

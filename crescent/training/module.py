@@ -12,6 +12,7 @@ processes once per step, after the last micro-batch, so each process may split i
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -22,11 +23,13 @@ from crescent.core.records import TrainStep
 from crescent.engines.memory import is_out_of_memory
 from crescent.training.batch_schedule import Step
 from crescent.training.data import Example
+from crescent.training.plateau import HELD_OUT_LOSS, best_step, is_measured
 from crescent.training.schedule import rate_factor
 from crescent.training.settings import TrainSettings
 from crescent.training.sharding import shard
 from crescent.training.step_loss import Sizes, StepLoss
 from crescent.training.team import ALONE, Team, full_tensor, shard_like
+from crescent.training.wrapped import without_dropout
 
 
 class Batch:
@@ -57,7 +60,9 @@ class TrainingModule(pl.LightningModule):
     prints one line.
 
     `curve` contains the completed steps. `optimizer_state` is the state from an earlier attempt, or None. `stopping`: a
-    process of the team was asked to stop; after each step it is the same in all processes.
+    process of the team was asked to stop; after each step it is the same in all processes. `held_out`: examples on
+    which the loss is measured (`plateau.py`); `best` are the parameters at its minimum, whole and on the CPU, in the
+    first process.
     """
 
     def __init__(
@@ -72,6 +77,8 @@ class TrainingModule(pl.LightningModule):
         self.optimizer_state: dict[str, Any] | None = None
         self.micro_batch_tokens = settings.micro_batch_tokens
         self.stopping = False
+        self.held_out: Sequence[Example] = ()
+        self.best: dict[str, Any] | None = None
         self.layout = settings.batching.layout()
         self._loss = StepLoss(settings.objective, settings.retain.weight, self.layout, pad_id)
         self._settings, self._steps, self._pad_id, self._say, self._team = settings, steps, pad_id, say, team
@@ -125,6 +132,19 @@ class TrainingModule(pl.LightningModule):
         targets = sum(one.target_tokens for example in batch.examples for one in example.sequences)
         figures = {name: round(value, 6) for name, value in zip(self._loss.names, metrics, strict=True)} or None
         self.curve.append(TrainStep(batch.number, batch.epoch, round(loss, 6), round(rate, 12), targets, figures))
+        if self.held_out and is_measured(batch.number, self._steps, settings.stop_every):
+            self._measure()
+
+    def _measure(self) -> None:
+        """Adds the held-out loss to the last step, and keeps the parameters if it is a new minimum."""
+        last, sizes = self.curve[-1], self._loss.sizes(self.held_out)
+        with torch.no_grad(), without_dropout(self.model):
+            held = self._groups(self.held_out, self._team.share(self.held_out))
+            shares = sum((self._shares_of(group, sizes)[0] for group in held), torch.zeros((), device=self.device))
+        loss = float(self._team.add_up(shares.double()))
+        self.curve[-1] = replace(last, metrics={**(last.metrics or {}), HELD_OUT_LOSS: round(loss, 6)})
+        if best_step(self.curve) == self.curve[-1]:
+            self.best = self._team.gathered(self.trained_parameters())
 
     def _gradients(self, batch: Batch) -> list[float]:
         """Computes the step's gradients; returns its loss and metrics. All are summed over the team."""
@@ -144,18 +164,19 @@ class TrainingModule(pl.LightningModule):
             # dropout depends only on the step and the process
             torch.manual_seed(self._settings.seed * 1_000_003 + batch.number + 1_000_000_007 * self._team.rank)
             try:
-                return self._accumulate(self._groups(batch, examples), sizes)
+                return self._accumulate(self._groups(batch.examples, examples), sizes)
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
                 tokens = self._smaller(examples, error)
             self._shrink(tokens)  # outside of `except`: the error held the tensors of the failed attempt
 
-    def _groups(self, batch: Batch, examples: list[Example]) -> list[list[Example]]:
-        """The micro-batches of this process. With sharded weights, every process must have the same number."""
+    def _groups(self, whole: Sequence[Example], examples: list[Example]) -> list[list[Example]]:
+        """The micro-batches of this process, for its share of the `whole`. With sharded weights, every process must
+        have the same number."""
         groups = self.layout.groups(examples, self.micro_batch_tokens)
         if self._team.shards_weights:
-            shares = [self._team.share(batch.examples, rank) for rank in range(self._team.size)]
+            shares = [self._team.share(whole, rank) for rank in range(self._team.size)]
             most = max(len(self.layout.groups(share, self.micro_batch_tokens)) for share in shares)
             groups += [[] for _ in range(most - len(groups))]
         return groups

@@ -4,7 +4,7 @@ In: keyword arguments. Out: checked, frozen settings, or a one-line UserError th
 Loads neither torch nor a model library.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from crescent.core.errors import UserError
@@ -24,8 +24,12 @@ from crescent.training.team import Strategy, check_team
 
 MAX_DEVICES = 1024  # each one is a process
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
+_OF_PLATEAU = ("held_out", "stop_every", "patience")  # settings that matter only with stop=plateau
 Overlong = Literal["drop", "cut"]
 """What to do with a pair of more than `max_length` tokens: drop and count it, or train on it without its end."""
+
+Stop = Literal["never", "plateau"]
+"""When training ends before its last step: never, or once the loss on held-out pairs no longer falls."""
 
 Reasoning = Literal["strip", "keep"]
 """Which part of a thinking model's response is the target: only its answer, or also the thoughts before it."""
@@ -40,6 +44,10 @@ class TrainSettings:
     depend on it, or on `devices`, beyond float noise (with dropout above 0 it also affects the dropout masks).
     `warmup_ratio` is a share of all steps. `learning_rate` "auto" is the usual rate of the method (or the
     objective) for the model's size.
+
+    With `stop` "plateau", the share `held_out` of the pairs is not trained on; the loss on them is measured every
+    `stop_every` steps, training ends after `patience` measurements without a new minimum, and the parameters at the
+    minimum are the result.
     """
 
     method: Lora | QLora | Full
@@ -63,13 +71,18 @@ class TrainSettings:
     gradient_checkpointing: bool = not_in_key(default=False)
     devices: int = not_in_key(default=1)
     strategy: Strategy = not_in_key(default="ddp")
+    stop: Stop = omit_from_key_at("never")
+    held_out: float = omit_from_key_at(0.1)
+    stop_every: int = omit_from_key_at(10)
+    patience: int = omit_from_key_at(3)
     objective: Objective = omit_from_key_at(SFT, internal=True)
     retain: Retention = omit_from_key_at(NONE, internal=True)
 
     def __post_init__(self) -> None:
         wanted = "a node whose _target_ is a training method, as in conf/train"
         require(isinstance(self.method, Lora | QLora | Full), "method", self.method, wanted)
-        for key in ("epochs", "batch_size", "micro_batch_tokens", "checkpoint_every", "devices"):
+        whole = ("epochs", "batch_size", "micro_batch_tokens", "checkpoint_every", "devices", "stop_every", "patience")
+        for key in whole:
             value = getattr(self, key)
             require(is_whole(value) and value >= 1, key, value, "a whole number from 1")
         require(self.devices <= MAX_DEVICES, "devices", self.devices, f"up to {MAX_DEVICES}")
@@ -85,6 +98,9 @@ class TrainSettings:
         require(self.schedule in SCHEDULES, "schedule", self.schedule, ", ".join(SCHEDULES))
         require(self.overlong in get_args(Overlong), "overlong", self.overlong, ", ".join(get_args(Overlong)))
         require(self.reasoning in get_args(Reasoning), "reasoning", self.reasoning, ", ".join(get_args(Reasoning)))
+        require(self.stop in get_args(Stop), "stop", self.stop, ", ".join(get_args(Stop)))
+        held = is_real(self.held_out) and 0 < self.held_out < 1
+        require(held, "held_out", self.held_out, "a share of the pairs, above 0 and below 1")
         require(self.precision in PRECISIONS, "precision", self.precision, ", ".join(PRECISIONS))
         if self.needs_reference and isinstance(self.method, Full):
             choice = f"objective={self.objective.name}" if self.objective.contrasts else f"retain={self.retain.name}"
@@ -106,6 +122,8 @@ class TrainSettings:
         """Resolves `precision` and `learning_rate` for this machine and these weights. Keys need the resolved values
         because they change results."""
         settings = replace(self, learning_rate=self.usual_rate(weights)[0].learning_rate) if self._is_auto else self
+        if self.stop == "never":
+            settings = replace(settings, **{one.name: one.default for one in fields(self) if one.name in _OF_PLATEAU})
         if self.precision != "auto":
             return settings
         import torch  # imported here so that composing a run stays fast

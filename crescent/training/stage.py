@@ -16,6 +16,7 @@ from crescent.core.errors import UserError
 from crescent.core.records import QAPair, TrainStep
 from crescent.core.store import Artifact, Key, Outcome
 from crescent.engines.weights import Weights
+from crescent.training.plateau import best_step, held_out_loss
 from crescent.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def _build(
         "learning_rate": settings.learning_rate,
         "final_loss": round(_final_loss(steps), 4),
     }
+    if (best := best_step(steps)) is not None:
+        info |= {"best_step": best.step, "held_out_loss": held_out_loss(best)}
     if settings.retain.share > 0:
         info["with_shots"] = encoded.with_shots
     del model

@@ -4,7 +4,7 @@ In: `train.devices` and `train.strategy`. Out: a `Team`, its Lightning strategy,
 knows the whole plan, so the number of target tokens in a step needs no communication.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -83,6 +83,15 @@ class Team:
                 bucket = []
             bucket.append(parameter.grad)
         self._add_up_bucket(bucket)
+
+    def gathered(self, values: "Mapping[str, torch.Tensor]") -> "dict[str, Any]":
+        """Copies of whole tensors on the CPU of the first process; None in the others, which only help to gather."""
+        return {name: self.gather(value) for name, value in values.items()}
+
+    def gather(self, value: "torch.Tensor") -> "torch.Tensor | None":
+        """One of them."""
+        together = full_tensor(value)
+        return together.to("cpu", copy=True) if self.rank == 0 else None
 
     def _add_up_bucket(self, gradients: "list[torch.Tensor]") -> None:
         import torch

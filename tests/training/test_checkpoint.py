@@ -34,7 +34,7 @@ def module(spread: Spread) -> Any:
     entries = {index: {"exp_avg": spread.tensor(), "exp_avg_sq": spread.tensor()} for index in range(3)}
     optimizer = SimpleNamespace(state_dict=lambda: {"state": entries, "param_groups": []})
     trained = {str(index): spread.tensor() for index in range(3)}
-    return SimpleNamespace(optimizers=lambda: optimizer, trained_parameters=lambda: trained, curve=[])
+    return SimpleNamespace(optimizers=lambda: optimizer, trained_parameters=lambda: trained, curve=[], best=None)
 
 
 def test_the_first_process_writes_whole_tensors(tmp_path: Path) -> None:
