@@ -10,17 +10,20 @@ from crescent.core.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """All draws of a list of questions: `solutions[i][d]` is draw d of question i. `key` is the ledger's."""
+    """All draws of a list of questions: `solutions[i][d]` is draw d of question i. `key` is the ledger's, `counts` (if
+    known) the number of draws of each question.
+    """
 
     key: str
-    solutions: list[list[Solution]]
+    solutions: Sequence[Sequence[Solution]]
     reused_records: int
     generated_tokens: int
+    counts: Sequence[int] | None = None
 
     @property
     def records(self) -> int:
         """Total number of draws."""
-        return sum(map(len, self.solutions))
+        return sum(map(len, self.solutions) if self.counts is None else self.counts)
 
     @property
     def tokens(self) -> int:
