@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from crescent.core.console import Console
 from crescent.core.context import EngineHandle, Stage, StageContext
 from crescent.core.events import Events, Subscribers
-from crescent.core.records import Question
+from crescent.core.records import BALLOTS, Ballot, Question
 from crescent.core.store import Artifact, Store, make_key
 from crescent.engines import Engine, LazyEngine
 from crescent.engines.choice import EngineSettings
@@ -33,7 +33,6 @@ from crescent.similarity import EmbedderSettings
 from crescent.sources.context import SourceContext
 from crescent.training.stage import Learner
 from crescent.voting.calibration import calibrate
-from crescent.voting.draws import read_ballots
 
 
 class Scoring(Protocol):
@@ -186,7 +185,8 @@ class Runner:
     def collapses(self, questions: Artifact, training: Artifact) -> bool:
         """Measures the iteration. True if its figures end the run."""
         iteration, made = self._context.iteration, self._monitor.made
-        labels = calibrate(questions.read(Question), read_ballots(made["vote"]), self.experiment.oracle)
+        ballots = made["vote"].stream(Ballot, BALLOTS)
+        labels = calibrate(questions.stream(Question), ballots, self.experiment.oracle)
         if labels is not None:
             self._events.labels_measured(labels, iteration)
         known = labels.info if labels else None

@@ -189,7 +189,7 @@ def test_more_draws_generate_only_what_is_missing(store: Store, engine: LazyEngi
     report = seen.report("answer")
     assert (report.records, report.reused_records) == (45, 30)
     assert (report.tokens, report.new_tokens) == (more.tokens, more.generated_tokens)
-    assert [draws[:2] for draws in more.solutions] == first.solutions
+    assert [draws[:2] for draws in more.solutions] == list(first.solutions)
 
 
 def test_adaptive_voting_draws_less_and_extends_the_same_ledger(store: Store, engine: LazyEngine) -> None:

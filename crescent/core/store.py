@@ -20,7 +20,7 @@ import math
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -117,13 +117,19 @@ class Artifact:
     reused: bool
 
     def read(self, kind: type[R]) -> list[R]:
-        with open(self.path / RECORDS, encoding="utf-8") as lines:
-            return list(decode_lines(kind, lines))
+        return list(self.stream(kind))
+
+    def stream(self, kind: type[R], file: str = RECORDS) -> Iterator[R]:
+        """The records of one of its files, one by one."""
+        with open(self.path / file, encoding="utf-8") as lines:
+            yield from decode_lines(kind, lines)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a builder returns: records, counters that describe them, and files to move into the artifact."""
+    """What a builder returns: records, counters that describe them, and files to move into the artifact. `records` may
+    be made one by one as they are written, and fill `info` and `files` meanwhile.
+    """
 
     records: Iterable[Record] = ()
     info: Mapping[str, Any] = field(default_factory=dict)

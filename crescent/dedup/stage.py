@@ -25,7 +25,7 @@ from crescent.domain import fill
 from crescent.elicitation import Cleaned, clean_question
 from crescent.engines import Completion, Finished, Sampling, unfinished
 from crescent.engines.ledger import Ask, Ledger
-from crescent.similarity.diversity import measure
+from crescent.similarity.diversity import measure, measured
 
 log = logging.getLogger(__name__)
 DECISIONS = "decisions.jsonl"
@@ -221,9 +221,11 @@ class _RoundLoop:
         return clean_question(text, finish_reason, self._stage.min_chars, self._stage.max_chars)
 
     def diversity(self) -> dict[str, float]:
-        """Diversity of the kept questions (after), and of as many valid ones as the model first asked (before)."""
-        kept = [question.text for question in self.kept]
-        asked = self._asked[: len(kept)]
+        """Diversity of the kept questions (after), and of as many valid ones as the model first asked (before); of
+        very many, a part is measured.
+        """
+        kept = measured([question.text for question in self.kept])
+        asked = measured(self._asked[: len(self.kept)])
         before, after = measure(asked, self._embed(asked)), measure(kept, self._embed(kept))
         return {**before.named("before"), **after.named("after")}
 

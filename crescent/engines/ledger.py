@@ -13,7 +13,8 @@ their common questions. Answers are not stored: they are extracted when voting.
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from crescent.engines.journal import Journal
 log = logging.getLogger(__name__)
 VERSION = 2
 ROWS = "rows.jsonl"
+TELL_EVERY = 1000  # reused rows between two steps of the progress
 COMMIT_EVERY = 512  # completions between two commits, unless the engine has a larger preferred_batch
 
 
@@ -60,14 +62,18 @@ class Drawn:
 
 @dataclass(slots=True)
 class Ledger:
-    """One ledger of a store. `template` identifies the prompt template that questions are inserted into."""
+    """One ledger of a store. `template` identifies the prompt template that questions are inserted into.
+
+    In memory is only where each row is: for each id and draw, the byte at which it begins (-1 if there is none) and its
+    new tokens, about 300 bytes for an id with three draws.
+    """
 
     store: Store
     engine: EngineHandle
     template: str
     sampling: Sampling
     key: str = field(init=False)
-    _rows: dict[tuple[str, int], Solution] = field(init=False, default_factory=dict)
+    _places: dict[str, "array[int]"] = field(init=False, default_factory=dict)
     _read_bytes: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -79,27 +85,71 @@ class Ledger:
         return self.store.root / "ledgers" / self.key
 
     def complete(self, asks: Sequence[Ask], tally: Tally | None = None) -> Drawn:
-        """Returns a solution for every ask, in order; missing ones are generated and committed chunk by chunk.
+        """Returns a solution for every ask, in order; see `draw`."""
+        reused, tokens = self.draw(asks, tally)
+        return Drawn(list(self.rows((ask.id, ask.draw) for ask in asks)), reused, tokens)
+
+    def draw(self, asks: Iterable[Ask], tally: Tally | None = None) -> tuple[int, int]:
+        """Generates what is missing and commits it chunk by chunk. Returns how many of the asks were in the ledger, and
+        the tokens that were generated. `asks` may be made as they are read: one chunk is in memory at a time.
 
         The lock is taken again for each chunk, so parallel runs take turns and never generate a row twice. Rows are
         written in the order of the asks, so the chunk size changes no byte.
         """
         self._refresh()
-        missing = [ask for ask in asks if (ask.id, ask.draw) not in self._rows]
-        reused, tokens = len(asks) - len(missing), 0
-        if tally is not None and reused:
-            tally.advance(reused)
-        size = max(COMMIT_EVERY, self.engine.preferred_batch)
-        for start in range(0, len(missing), size):
-            chunk = missing[start : start + size]
+        reused = tokens = 0
+        for found, chunk in self._missing(asks):
+            reused += found
+            if tally is not None and found:
+                tally.advance(found)
+            if not chunk:
+                continue
             with self.store.lock(f"ledger-{self.key}"):
                 self._refresh(repair=True)
-                mine = [ask for ask in chunk if (ask.id, ask.draw) not in self._rows]
+                mine = [ask for ask in chunk if not self._has(ask)]
                 reused += len(chunk) - len(mine)
                 if tally is not None and len(mine) < len(chunk):
                     tally.advance(len(chunk) - len(mine))
                 tokens += self._generate(mine, tally)
-        return Drawn([self._rows[ask.id, ask.draw] for ask in asks], reused, tokens)
+        return reused, tokens
+
+    def rows(self, asked: Iterable[tuple[str, int]]) -> Iterator[Solution]:
+        """The rows of (id, draw), in order; they must have been drawn. They are read from disk one by one."""
+        if not self._places:
+            return
+        with open(self.folder / "rows.jsonl", "rb") as file:
+            for name, draw in asked:
+                file.seek(self._places[name][2 * draw])
+                yield decode(Solution, json.loads(file.readline()))
+
+    def tokens(self, name: str, draws: int) -> int:
+        """New tokens of the first `draws` draws of an id."""
+        return sum(self._places[name][1 : 2 * draws : 2]) if draws else 0
+
+    def _missing(self, asks: Iterable[Ask]) -> Iterator[tuple[int, list[Ask]]]:
+        """Yields (how many asks are in the ledger, a chunk of asks that are not)."""
+        size = max(COMMIT_EVERY, self.engine.preferred_batch)
+        found, chunk = 0, list[Ask]()
+        for ask in asks:
+            if self._has(ask):
+                found += 1
+            else:
+                chunk.append(ask)
+            if len(chunk) == size or found == TELL_EVERY:
+                full = len(chunk) == size
+                yield found, chunk if full else []
+                found, chunk = 0, [] if full else chunk
+        yield found, chunk
+
+    def _has(self, ask: Ask) -> bool:
+        places = self._places.get(ask.id)
+        return places is not None and len(places) > 2 * ask.draw and places[2 * ask.draw] >= 0
+
+    def _put(self, row: Solution, place: int) -> None:
+        places = self._places.setdefault(row.question_id, array("q"))
+        while len(places) <= 2 * row.draw:
+            places.extend((-1, 0))
+        places[2 * row.draw], places[2 * row.draw + 1] = place, row.new_tokens
 
     def _about(self) -> dict[str, Any]:
         return _about(self.template, self.sampling)
@@ -129,13 +179,14 @@ class Ledger:
         if not (self.folder / "about.json").exists():
             about = {**self._about(), "engine": self.engine.identity, "version": VERSION}
             write_atomic(self.folder / "about.json", json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-        data = "".join(encode(row) + "\n" for row in rows).encode("utf-8", "surrogatepass")
+        lines = [(encode(row) + "\n").encode("utf-8", "surrogatepass") for row in rows]
         with open(self.folder / ROWS, "ab") as file:
-            file.write(data)
+            file.writelines(lines)
             file.flush()
             os.fsync(file.fileno())
-        self._rows.update({(row.question_id, row.draw): row for row in rows})
-        self._read_bytes += len(data)
+        for row, line in zip(rows, lines, strict=True):
+            self._put(row, self._read_bytes)
+            self._read_bytes += len(line)
 
     def _refresh(self, repair: bool = False) -> None:
         """Reads rows appended since the last call. `repair` truncates a torn last line (of a killed writer).
@@ -145,22 +196,21 @@ class Ledger:
         path = self.folder / ROWS
         if not path.exists():
             return
+        start = self._read_bytes
         with open(path, "rb") as file:
-            file.seek(self._read_bytes)
-            data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        for number, line in enumerate(whole.splitlines()):
-            try:
-                row = decode(Solution, json.loads(line))
-            except (ValueError, AttributeError):
-                log.warning(
-                    "%s: line %d after byte %d is damaged; its draw is generated again", path, number, self._read_bytes
-                )
-                continue
-            self._rows[row.question_id, row.draw] = row
-        self._read_bytes += len(whole)
-        if repair and len(whole) < len(data):
-            os.truncate(path, self._read_bytes)
+            file.seek(start)
+            for number, line in enumerate(file):
+                if not line.endswith(b"\n"):
+                    if repair:
+                        os.truncate(path, self._read_bytes)
+                    break
+                try:
+                    self._put(decode(Solution, json.loads(line)), self._read_bytes)
+                except (ValueError, AttributeError, TypeError, LookupError, OverflowError):
+                    log.warning(
+                        "%s: line %d after byte %d is damaged; its draw is generated again", path, number, start
+                    )
+                self._read_bytes += len(line)
 
 
 def stored_rows(folder: Path) -> Iterator[Solution]:

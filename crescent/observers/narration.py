@@ -13,7 +13,7 @@ from crescent.core.console import Console, counted
 from crescent.core.context import StageOutput
 from crescent.core.events import Events, StageReport, counts_of
 from crescent.core.number_format import AUTO, slow_because
-from crescent.core.records import Decision, QAPair, Question, decode_lines
+from crescent.core.records import BALLOTS, Ballot, Decision, QAPair, Question
 from crescent.core.stages import stage_info
 from crescent.core.store import Artifact
 from crescent.dedup.stage import DECISIONS
@@ -22,7 +22,6 @@ from crescent.engines.weights import Weights, why_it_thinks
 from crescent.training.room import why_short
 from crescent.training.settings import TrainSettings
 from crescent.voting.calibration import Labels
-from crescent.voting.draws import read_ballots
 
 log = logging.getLogger(__name__)
 
@@ -144,16 +143,13 @@ def _diversified(console: Console, questions: Artifact) -> None:
         f"{info['before/vendi']:.1f} and {info['after/vendi']:.1f}; largest cluster "
         f"{info['before/largest_cluster']:.0%} and {info['after/largest_cluster']:.0%}"
     )
-    kept = questions.read(Question)
-    console.example("a question the model asked", kept[0].text)
-    with open(questions.path / DECISIONS, encoding="utf-8") as lines:
-        decisions = list(decode_lines(Decision, lines))
-    texts = {question.id: question.text for question in kept}
-    for decision in decisions:
+    console.example("a question the model asked", next(questions.stream(Question)).text)
+    for decision in questions.stream(Decision, DECISIONS):
         if decision.verdict == "rewritten" and decision.nearest_id is not None:
+            text = next(one.text for one in questions.stream(Question) if one.id == decision.question_id)
             rewrites = counted(decision.rewrites, "rewrite")
             after = f"kept instead, after {rewrites}, cosine {decision.cosine:.2f} to its neighbour:"
-            body = f"rejected, too similar to a kept one:\n{decision.text}\n\n{after}\n{texts[decision.question_id]}"
+            body = f"rejected, too similar to a kept one:\n{decision.text}\n\n{after}\n{text}"
             console.example("a rejection and its rewrite", body)
             return
 
@@ -186,10 +182,9 @@ def _voted(console: Console, pairs: Artifact) -> None:
         f"{pairs_made} from {counted(info['questions'], 'question')} ({lost}); "
         f"{info['mean_draws']:.1f} draws each, mean agreement {info['mean_agreement']:.0%}{ended}"
     )
-    kept = {pair.question_id: pair for pair in pairs.read(QAPair)}
-    for ballot in read_ballots(pairs):
-        pair = kept.get(ballot.question_id)
-        if pair is not None and ballot.votes < ballot.draws:
+    for ballot in pairs.stream(Ballot, BALLOTS):
+        if ballot.chosen is not None and ballot.votes < ballot.draws:
+            pair = next(one for one in pairs.stream(QAPair) if one.question_id == ballot.question_id)
             votes = Counter(ballot.answers).most_common()
             counts = ", ".join(f"{answer or 'no answer'}: {count}" for answer, count in votes)
             body = f"{pair.question}\n\nvotes of {counted(ballot.draws, 'draw')}: {counts}\n\nkept:\n{pair.response}"

@@ -1,9 +1,9 @@
 """Nearest neighbours in pools too large for exact search: inverted lists over unit vectors (FAISS, IVF-Flat).
 
 In: float32 unit rows. Out: ids and cosines of neighbours that are almost always the nearest: cosines are exact, but
-only the lists nearest to a query are searched. Memory: 4 bytes x dimensions + 8 per vector, 1.55 GB per million at 384,
-and up to half as much again while lists grow (2.3 GB measured). Source: Jegou et al., "Product quantization for nearest
-neighbor search", section IV (without codes).
+only the lists nearest to a query are searched. Memory: 4 bytes x dimensions + 8 per vector, 1.55 GB per million at 384.
+Lists that grow take up to twice that, so only the newest vectors are in such lists. Source: Jegou et al., "Product
+quantization for nearest neighbor search", section IV (without codes).
 """
 
 import hashlib
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 PROBES = 32  # lists searched per query
 _MOST_LISTS = 4096
 _PER_LIST = 40  # training vectors per list: FAISS asks for 39
+_PART = 2**16  # vectors in lists that grow, or the whole / _MOST_PARTS
+_MOST_PARTS = 16
 _EQUALS = 8  # neighbours fetched, to find the lowest id among equal cosines
 
 
@@ -30,25 +32,59 @@ class InvertedLists:
     """
 
     def __init__(self, vectors: NDArray[np.float32], folder: Path | None = None) -> None:
-        self._index = _opened(vectors, folder)
-        self._index.nprobe = PROBES
+        self._trained = _opened(vectors, folder)
+        self._quantizer = self._trained.quantizer
+        self._full: list[Any] = []  # parts without room to grow; their ids are those of the whole
+        self._open = self._part()
         self.add(vectors)
 
     def __len__(self) -> int:
-        return self._index.ntotal
+        return sum(part.ntotal for part in self._full) + self._open.ntotal
 
     def add(self, vectors: NDArray[np.float32]) -> None:
         """Adds vectors; ids continue from the last."""
-        self._index.add(np.ascontiguousarray(vectors))
+        while len(vectors):
+            room = max(_PART, len(self) // _MOST_PARTS) - self._open.ntotal
+            if room <= 0:
+                self._close()
+                continue
+            self._open.add(np.ascontiguousarray(vectors[:room]))
+            vectors = vectors[room:]
 
     def nearest(self, vectors: NDArray[np.float32], decimals: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(ids, cosines rounded to `decimals`); -1 and 0.0 if all searched lists are empty."""
-        cosines, ids = self._index.search(np.ascontiguousarray(vectors), _EQUALS)
+        cosines, ids = self._search(np.ascontiguousarray(vectors))
         cosines = np.where(ids < 0, -np.inf, np.round(cosines, decimals)).astype(np.float32)
         best = cosines.max(axis=1, initial=-np.inf)
         first = np.where(cosines == best[:, None], ids, np.iinfo(np.int64).max).min(axis=1)
         found = np.isfinite(best)
         return np.where(found, first, -1), np.where(found, best, 0).astype(np.float32)
+
+    def _search(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """(cosines, ids) of the `_EQUALS` nearest in all parts."""
+        near, lists = self._quantizer.search(vectors, self._open.nprobe)
+        parts = [part.search_preassigned(vectors, _EQUALS, lists, near) for part in (*self._full, self._open)]
+        start = len(self) - self._open.ntotal
+        cosines, ids = (np.concatenate(found, axis=1) for found in zip(*parts, strict=True))
+        ids[:, -_EQUALS:][ids[:, -_EQUALS:] >= 0] += start
+        cosines[ids < 0] = -np.inf
+        most = np.argsort(-cosines, axis=1, kind="stable")[:, :_EQUALS]
+        return np.take_along_axis(cosines, most, axis=1), np.take_along_axis(ids, most, axis=1)
+
+    def _close(self) -> None:
+        """Moves the open part's vectors into lists of just their size."""
+        full = self._part()
+        full.merge_from(self._open, len(self) - self._open.ntotal)
+        self._full.append(full)
+        self._open = self._part()
+
+    def _part(self) -> Any:
+        import faiss
+
+        trained = self._trained
+        part = faiss.IndexIVFFlat(self._quantizer, trained.d, trained.nlist, faiss.METRIC_INNER_PRODUCT)
+        part.nprobe = min(PROBES, trained.nlist)
+        return part
 
 
 def _opened(vectors: NDArray[np.float32], folder: Path | None) -> Any:
@@ -57,7 +93,7 @@ def _opened(vectors: NDArray[np.float32], folder: Path | None) -> Any:
 
     if folder is None:
         return _trained(vectors)
-    path = folder / f"lists-{hashlib.sha256(vectors.tobytes()).hexdigest()[:16]}.faiss"
+    path = folder / f"lists-{hashlib.sha256(np.ascontiguousarray(vectors).data).hexdigest()[:16]}.faiss"
     if path.exists():
         try:
             index = faiss.read_index(str(path))

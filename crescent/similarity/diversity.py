@@ -14,6 +14,7 @@ from crescent.similarity.pool import Pool
 from crescent.similarity.words import words_of
 
 CLUSTER_COSINE = 0.8
+MOST = 100_000  # texts that are measured: see `measured`
 _BLOCK = 2048
 
 
@@ -41,6 +42,11 @@ class Diversity:
     def named(self, prefix: str) -> dict[str, float]:
         """{prefix/measure: value}, for logging."""
         return {f"{prefix}/{name}": value for name, value in asdict(self).items()}
+
+
+def measured(texts: Sequence[str]) -> Sequence[str]:
+    """The texts to measure: all, or `MOST` of them, evenly spaced, because time is quadratic in their number."""
+    return texts if len(texts) <= MOST else [texts[place * len(texts) // MOST] for place in range(MOST)]
 
 
 def measure(texts: Sequence[str], vectors: NDArray[np.float32]) -> Diversity:

@@ -5,6 +5,7 @@ In: artifacts of QAPairs. Out: one artifact of them; the input artifact if nothi
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -47,7 +48,7 @@ class Gather(Stage):
             return pairs
 
         def build(_work: Path) -> Outcome:
-            return Outcome(pairs.read(QAPair)[:wanted], {"pairs": wanted, "of": pairs.records})
+            return Outcome(islice(pairs.stream(QAPair), wanted), {"pairs": wanted, "of": pairs.records})
 
         return context.store.build(context.key(self, pairs), build)
 

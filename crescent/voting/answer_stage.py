@@ -4,9 +4,11 @@ In: Questions, and a rule for how many draws each needs. Out: the draws; those i
 are generated and committed to it. Answers are not extracted here: see `vote`.
 """
 
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from itertools import islice
+from typing import Any, ClassVar
 
 from crescent.core.console import counted
 from crescent.core.context import ModelKeys, Stage, StageContext
@@ -44,33 +46,58 @@ class Answer(Stage):
         """
         asked, wanted = questions.read(Question), until.wanted(context.store)
         ledger = Ledger(context.store, context.engine, self.solve, self.sampling)
-        prompts = [fill(self.solve, question=question.text) for question in asked]
-        solutions: list[list[Solution]] = [[] for _ in asked]
+        solutions = _Solutions(ledger, asked)
         reused = tokens = 0
         limit = self.sampling.max_new_tokens
         with context.console.progress("answers drawn", until.draws * len(asked), "draws", limit) as tally:
-            while asks := _asks(asked, prompts, solutions, wanted):
-                drawn = ledger.complete([ask for _, ask in asks], tally)
-                for (index, _), row in zip(asks, drawn.rows, strict=True):
-                    solutions[index].append(row)
-                reused, tokens = reused + drawn.reused, tokens + drawn.generated_tokens
-            made = sum(map(len, solutions))
-            if made < tally.total:
-                tally.settle(f"{tally.total - made:,} draws were not needed")
-        draws = Draws(ledger.key, solutions, reused, tokens)
-        context.costs(tokens=draws.tokens, new_tokens=tokens)
+            more = True
+            while more:
+                before = sum(solutions.counts)
+                found, made = ledger.draw(self._asks(solutions, until.draws, wanted), tally)
+                reused, tokens, more = reused + found, tokens + made, sum(solutions.counts) > before
+            if (drawn := sum(solutions.counts)) < tally.total:
+                tally.settle(f"{tally.total - drawn:,} draws were not needed")
+        draws = Draws(ledger.key, solutions, reused, tokens, solutions.counts)
+        context.costs(tokens=solutions.tokens, new_tokens=tokens)
         return draws
 
+    def _asks(self, solutions: "_Solutions", most: int, wanted: Callable[[Sequence[Solution]], int]) -> Iterator[Ask]:
+        """Asks of the next round, question by question, and counts them."""
+        for index, question in enumerate(solutions.asked):
+            made = solutions.counts[index]
+            count = wanted(solutions[index]) if made < most else 0
+            prompt = fill(self.solve, question=question.text) if count else ""
+            solutions.counts[index] += count
+            for draw in range(made, made + count):
+                yield Ask(question.id, draw, prompt)
 
-def _asks(
-    questions: Sequence[Question],
-    prompts: Sequence[str],
-    solutions: Sequence[Sequence[Solution]],
-    wanted: Callable[[Sequence[Solution]], int],
-) -> list[tuple[int, Ask]]:
-    """(index of the question, ask) for the next round, question by question."""
-    return [
-        (index, Ask(question.id, len(draws) + draw, prompts[index]))
-        for index, (question, draws) in enumerate(zip(questions, solutions, strict=True))
-        for draw in range(wanted(draws))
-    ]
+
+class _Solutions(Sequence[list[Solution]]):
+    """The draws of each question, read from the ledger when they are looked at. `counts[i]` is their number."""
+
+    def __init__(self, ledger: Ledger, asked: Sequence[Question]) -> None:
+        self._ledger, self.asked = ledger, asked
+        self.counts = array("q", bytes(8 * len(asked)))
+
+    @property
+    def tokens(self) -> int:
+        """New tokens of all draws, including reused ones."""
+        return sum(self._ledger.tokens(one.id, made) for one, made in zip(self.asked, self.counts, strict=True))
+
+    def __len__(self) -> int:
+        return len(self.asked)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if not self.counts[index]:
+            return []
+        name = self.asked[index].id
+        return list(self._ledger.rows((name, draw) for draw in range(self.counts[index])))
+
+    def __iter__(self) -> Iterator[list[Solution]]:
+        rows = self._ledger.rows(
+            (one.id, draw) for one, made in zip(self.asked, self.counts, strict=True) for draw in range(made)
+        )
+        for made in self.counts:
+            yield list(islice(rows, made))

@@ -5,7 +5,7 @@ the share of right winners. The oracle is used only to measure: no stage sees it
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,10 +73,13 @@ class Labels:
         }
 
 
-def calibrate(questions: Sequence[Question], ballots: Sequence[Ballot], oracle: Oracle) -> Labels | None:
-    """Returns None if the oracle knows none of the questions. `ballots[i]` is the vote on `questions[i]`."""
-    truths = [oracle.truth(question.text) for question in questions]
-    known = [(ballot, truth) for ballot, truth in zip(ballots, truths, strict=True) if truth is not None]
+def calibrate(questions: Iterable[Question], ballots: Iterable[Ballot], oracle: Oracle) -> Labels | None:
+    """Returns None if the oracle knows none of the questions. The i-th ballot is the vote on the i-th question."""
+    asked, known = 0, list[tuple[Ballot, str]]()
+    for question, ballot in zip(questions, ballots, strict=True):
+        asked += 1
+        if (truth := oracle.truth(question.text)) is not None:
+            known.append((ballot, truth))
     if not known:
         return None
     first = [equivalent(ballot.answers[0] or "", truth) for ballot, truth in known]
@@ -87,7 +90,7 @@ def calibrate(questions: Sequence[Question], ballots: Sequence[Ballot], oracle: 
     ]
     bins = _bins(kept)
     return Labels(
-        questions=len(questions),
+        questions=asked,
         known=len(known),
         one_draw=_share(sum(first), len(first)),
         pairs=len(kept),

@@ -5,16 +5,16 @@ order, with `rejected` and `margin` where a draw lost. Nothing is generated.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from crescent.answers import equivalent
 from crescent.core.context import ModelKeys, Stage, StageContext
-from crescent.core.records import Ballot, QAPair, Solution
+from crescent.core.records import BALLOTS, Ballot, QAPair, Solution
 from crescent.core.store import Artifact, Key, Outcome
-from crescent.voting.draws import Draws, read_ballots
+from crescent.voting.draws import Draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +41,35 @@ class Contrast(Stage):
         """Returns the pairs with what lost to them."""
 
         def build(_work: Path) -> Outcome:
-            drawn = {draws[0].question_id: draws for draws in answered.solutions if draws}
-            ballots = {ballot.question_id: ballot for ballot in read_ballots(pairs)}
+            info: dict[str, object] = {}
+            return Outcome(made(info), info)
+
+        def made(info: dict[str, object]) -> Iterator[QAPair]:
+            """Reads the draws of a question only if some of them disagree."""
+            ballots = {ballot.question_id: ballot for ballot in pairs.stream(Ballot, BALLOTS) if _is_split(ballot)}
+            places = _places(answered, ballots)
             seen: Counter[str] = Counter()
-            made: list[QAPair] = []
-            for pair in pairs.read(QAPair):
+            count, losers, margins = 0, 0, 0.0
+            for pair in pairs.stream(QAPair):
                 name = pair.question_id
-                made.append(contrasted(pair, ballots[name], drawn.get(name, ()), seen[name]))
-                seen[name] += 1
-            margins = [pair.margin for pair in made if pair.rejected is not None]
-            mean = round(sum(margins) / max(1, len(margins)), 4)
-            return Outcome(made, {"pairs": len(made), "with_a_loser": len(margins), "mean_margin": mean})
+                if name in ballots:
+                    pair = contrasted(pair, ballots[name], answered.solutions[places[name]], seen[name])
+                    seen[name] += 1
+                count, losers, margins = count + 1, losers + (pair.rejected is not None), margins + pair.margin
+                yield pair
+            info.update(pairs=count, with_a_loser=losers, mean_margin=round(margins / max(1, losers), 4))
 
         return context.store.build(context.key(self, pairs, answered), build)
+
+
+def _is_split(ballot: Ballot) -> bool:
+    return len({answer for answer in ballot.answers if answer is not None}) > 1
+
+
+def _places(answered: Draws, wanted: Container[str]) -> dict[str, int]:
+    """Where the draws of each wanted question are."""
+    names = ((place, draws[0].question_id) for place, draws in enumerate(answered.solutions) if draws)
+    return {name: place for place, name in names if name in wanted}
 
 
 def contrasted(pair: QAPair, ballot: Ballot, draws: Sequence[Solution], turn: int = 0) -> QAPair:

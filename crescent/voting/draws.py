@@ -4,23 +4,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from crescent.core.records import BALLOTS, Ballot, Solution, decode_lines
-from crescent.core.store import Artifact, Store
+from crescent.core.records import Solution
+from crescent.core.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """All draws of a list of questions: `solutions[i][d]` is draw d of question i. `key` is the ledger's."""
+    """All draws of a list of questions: `solutions[i][d]` is draw d of question i. `key` is the ledger's, `counts` (if
+    known) the number of draws of each question.
+    """
 
     key: str
-    solutions: list[list[Solution]]
+    solutions: Sequence[Sequence[Solution]]
     reused_records: int
     generated_tokens: int
+    counts: Sequence[int] | None = None
 
     @property
     def records(self) -> int:
         """Total number of draws."""
-        return sum(map(len, self.solutions))
+        return sum(map(len, self.solutions) if self.counts is None else self.counts)
 
     @property
     def tokens(self) -> int:
@@ -58,9 +61,3 @@ class FixedDraws:
     def wanted(self, store: Store) -> Callable[[Sequence[Solution]], int]:
         """The number still missing."""
         return lambda solutions: self.draws - len(solutions)
-
-
-def read_ballots(pairs: Artifact) -> list[Ballot]:
-    """The vote on each question, in the order of the questions."""
-    with open(pairs.path / BALLOTS, encoding="utf-8") as lines:
-        return list(decode_lines(Ballot, lines))

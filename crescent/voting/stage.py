@@ -7,8 +7,8 @@ whole text: training decides which of its thoughts are targets. The rules are in
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -58,19 +58,24 @@ class Vote(Stage):
         same = self._same(context.store)
 
         def build(work: Path) -> Outcome:
-            pairs, ballots, ended = [], [], list[str]()
-            for question, draws in zip(questions.read(Question), answered.solutions, strict=True):
-                answers = same(self._answers(draws))
-                count = draws_consumed(self.rule, draws, answers)
-                draws, answers = draws[:count], answers[:count]
-                ended += [ending(draw.text, draw.finish_reason) for draw in draws]
-                verdict = self.rule.decide(draws, answers)
-                ballots.append(_ballot(question, answers, verdict))
-                if verdict.chosen is not None:
-                    pairs.append(_pair(question, draws[verdict.chosen], ballots[-1]))
-            with open(work / BALLOTS, "w", encoding="utf-8") as file:
-                file.writelines(encode(ballot) + "\n" for ballot in ballots)
-            return Outcome(pairs, _info(ballots, ended), {BALLOTS: work / BALLOTS})
+            info: dict[str, object] = {}
+            return Outcome(pairs(work / BALLOTS, info), info, {BALLOTS: work / BALLOTS})
+
+        def pairs(ballots: Path, info: dict[str, object]) -> Iterator[QAPair]:
+            """Votes question by question: neither draws nor ballots of all questions are in memory."""
+            totals = _Totals()
+            with open(ballots, "w", encoding="utf-8") as file:
+                for question, draws in zip(questions.stream(Question), answered.solutions, strict=True):
+                    answers = same(self._answers(draws))
+                    count = draws_consumed(self.rule, draws, answers)
+                    draws, answers = draws[:count], answers[:count]
+                    verdict = self.rule.decide(draws, answers)
+                    ballot = _ballot(question, answers, verdict)
+                    totals.add(ballot, [ending(draw.text, draw.finish_reason) for draw in draws])
+                    file.write(encode(ballot) + "\n")
+                    if verdict.chosen is not None:
+                        yield _pair(question, draws[verdict.chosen], ballot)
+            info.update(totals.info())
 
         return context.store.build(context.key(self, questions, answered), build)
 
@@ -96,16 +101,38 @@ def _pair(question: Question, solution: Solution, ballot: Ballot) -> QAPair:
     return QAPair(question.id, question.text, text, ballot.answer, ballot.votes, ballot.draws, ballot.agreement)
 
 
-def _info(ballots: Sequence[Ballot], ended: Sequence[str]) -> dict[str, object]:
-    """`ended`: how each draw ended."""
-    kept = [ballot for ballot in ballots if ballot.chosen is not None]
-    return {
-        "questions": len(ballots),
-        "pairs": len(kept),
-        "without_pair": dict(sorted(Counter(ballot.reason for ballot in ballots if ballot.chosen is None).items())),
-        "mean_agreement": round(sum(ballot.agreement for ballot in kept) / max(1, len(kept)), 4),
-        "draws": sum(ballot.draws for ballot in ballots),
-        "mean_draws": round(sum(ballot.draws for ballot in ballots) / max(1, len(ballots)), 4),
-        "draws_without_answer": sum(ballot.answers.count(None) for ballot in ballots),
-        "draws_unfinished": unfinished(ended),
-    }
+@dataclass(slots=True)
+class _Totals:
+    """The counters of a vote."""
+
+    questions: int = 0
+    draws: int = 0
+    without_answer: int = 0
+    agreements: float = 0.0  # of the pairs
+    pairs: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    ended: Counter[str] = field(default_factory=Counter)
+
+    def add(self, ballot: Ballot, ended: Sequence[str]) -> None:
+        """`ended`: how each draw ended."""
+        self.questions += 1
+        self.draws += ballot.draws
+        self.without_answer += ballot.answers.count(None)
+        self.ended.update(ended)
+        if ballot.chosen is None:
+            self.lost[ballot.reason] += 1
+        else:
+            self.pairs += 1
+            self.agreements += ballot.agreement
+
+    def info(self) -> dict[str, object]:
+        return {
+            "questions": self.questions,
+            "pairs": self.pairs,
+            "without_pair": dict(sorted(self.lost.items())),
+            "mean_agreement": round(self.agreements / max(1, self.pairs), 4),
+            "draws": self.draws,
+            "mean_draws": round(self.draws / max(1, self.questions), 4),
+            "draws_without_answer": self.without_answer,
+            "draws_unfinished": unfinished(self.ended.elements()),
+        }

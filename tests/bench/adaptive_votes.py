@@ -55,7 +55,7 @@ class Bench:
         known = [(question, truth) for question, truth in truths.items() if truth is not None][:wanted]
         self.questions, self.truths = [question for question, _ in known], [truth for _, truth in known]
 
-    def answer(self, rule: Rule, store: Store, questions: Sequence[Question]) -> list[list[Solution]]:
+    def answer(self, rule: Rule, store: Store, questions: Sequence[Question]) -> Sequence[Sequence[Solution]]:
         """Solutions of each question, drawn as far as the rule wants them."""
         about = Key("bench", 1, [question.id for question in questions])
         asked = store.build(about, lambda _work: Outcome(questions))

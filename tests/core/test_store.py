@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -208,3 +209,22 @@ def test_a_renamed_class_and_field_keep_their_key() -> None:
 
     assert make_key("vote", 1, Renamed()) == make_key("vote", 1, Own())
     assert canonical(Masking())["numbers"] == "masked"
+
+
+def test_records_made_as_they_are_written_may_fill_the_counters_and_files_meanwhile(store: Store) -> None:
+    def build(work: Path) -> Outcome:
+        info: dict[str, int] = {}
+
+        def records() -> Iterator[Question]:
+            with open(work / "notes.txt", "w") as notes:
+                for name in "abc":
+                    notes.write(name)
+                    info["made"] = info.get("made", 0) + 1
+                    yield Question(name, name, 0)
+
+        return Outcome(records(), info, {"notes.txt": work / "notes.txt"})
+
+    made = store.build(Key("x", 1, {}), build)
+    assert made.info == {"made": 3} and (made.path / "notes.txt").read_text() == "abc"
+    assert [one.id for one in made.stream(Question)] == ["a", "b", "c"]
+    assert store.build(Key("x", 1, {}), build).info == {"made": 3}

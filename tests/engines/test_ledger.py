@@ -1,6 +1,6 @@
 """The draw ledger: what is there is never generated again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -110,3 +110,21 @@ def test_an_engine_is_not_loaded_for_what_is_there(store: Store) -> None:
         Ledger(store, LazyEngine("echo", never), "solve {question}", SAMPLING).complete(asks("ab", range(2))).reused
         == 4
     )
+
+
+def test_asks_are_taken_chunk_by_chunk_and_rows_read_one_by_one(store: Store) -> None:
+    engine, taken = Echo(), list[int]()
+
+    def many() -> Iterator[Ask]:
+        for number in range(1300):
+            taken.append(len(engine.asked))  # what was generated when this ask was made
+            yield Ask(str(number), 0, f"solve {number}")
+
+    book = ledger(store, engine)
+    assert book.draw(many()) == (0, 2600)
+    assert taken[511] == 0 and taken[512] == 512 and taken[-1] == 1024
+    again = ledger(store, Echo(fail_after=0))
+    assert again.draw(many()) == (1300, 0)
+    rows = again.rows((str(number), 0) for number in (1299, 0))
+    assert [next(rows).text, next(rows).text] == ["solve 1299 0", "solve 0 0"]
+    assert again.tokens("7", 1) == 2 and again.tokens("7", 0) == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crescent.similarity import unit_rows
-from crescent.similarity.diversity import distinct, largest_cluster, measure, nearest_other, vendi
+from crescent.similarity.diversity import distinct, largest_cluster, measure, measured, nearest_other, vendi
 from crescent.similarity.words import words_of
 
 
@@ -57,3 +57,9 @@ def test_all_measures_have_a_name_for_the_logs() -> None:
     assert named["after/vendi"] == 2.0 and named["after/texts"] == 2 and named["after/distinct_1"] == 1.0
     with pytest.raises(ValueError, match="at least one text"):
         measure([], np.empty((0, 2), np.float32))
+
+
+def test_of_very_many_texts_an_evenly_spaced_part_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crescent.similarity.diversity.MOST", 4)
+    assert measured("abcd") == "abcd"
+    assert list(measured("abcdefghij")) == ["a", "c", "f", "h"]

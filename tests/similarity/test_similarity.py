@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
-from crescent.similarity import Embedder, EmbedderSettings, Pool, mask_numbers, unit_rows
+from crescent.similarity import Embedder, EmbedderSettings, Pool, approximate, mask_numbers, unit_rows
 from crescent.similarity import pool as pool_module
 from crescent.similarity.kept import KeptVectors
 from crescent.similarity.windows import windows
@@ -223,6 +223,22 @@ def test_a_large_pool_searches_lists_and_decides_almost_always_as_an_exact_one()
     assert np.mean(one.admitted == other.admitted) >= 0.995
     both = ~one.admitted & ~other.admitted
     assert np.allclose(one.cosine[both], other.cosine[both], atol=0.02)
+
+
+def test_in_parts_a_large_pool_finds_the_same_neighbours(monkeypatch: pytest.MonkeyPatch):
+    vectors = np.concatenate([clustered(5000), clustered(5000)[:40]])  # the last 40 equal ones of the first part
+    whole = Pool(16, exact_up_to=1000)
+    for start in range(0, len(vectors), 700):  # the lists are made of the first 1400
+        whole.add(vectors[start : start + 700])
+    monkeypatch.setattr(approximate, "_PART", 300)
+    parts = Pool(16, exact_up_to=1000)
+    for start in range(0, len(vectors), 700):
+        parts.add(vectors[start : start + 700])
+    queries = np.concatenate([vectors[-40:], clustered(500, seed=3)])
+    assert len(parts) == len(whole) == 5040
+    for found, wanted in zip(parts.nearest(queries), whole.nearest(queries), strict=True):
+        assert np.array_equal(found, wanted)
+    assert parts.nearest(queries[:40])[0].tolist() == list(range(40))
 
 
 def test_a_large_pool_opened_again_decides_as_before(tmp_path: Path):
