@@ -1,8 +1,8 @@
-"""Where generation and embedding run: in this process, or in the workers of a Ray cluster.
+"""Where generation, scoring and embedding run: in this process, or in the workers of a Ray cluster.
 
-In: the `runtime` choice. Out: a `Backend` that builds engines and embedders. Their results do not depend on the
-backend, nor do keys. Training and evaluation always run in the process of the run. Ray is imported when the first
-worker is needed: `runtime=local` needs no Ray.
+In: the `runtime` choice. Out: a `Backend` that builds engines (those that score, too) and embedders. Their results do
+not depend on the backend, nor do keys. Training is no matter of the backend. Ray is imported when the first worker is
+needed: `runtime=local` needs no Ray.
 """
 
 import importlib.util

@@ -7,9 +7,9 @@ and nothing arrives twice. A shard's completions are handed out as soon as it is
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from crescent.core.errors import UserError
 from crescent.core.progress import TOKENS
 from crescent.engines import Completion, Engine, Finished, Prompt, Sampling
-from crescent.engines.weights import Weights
+from crescent.engines.weights import Weights, load_config, load_tokenizer
 from crescent.runtime.cluster import Cluster, ClusterSettings, Lost, Tool
 from crescent.similarity import EmbedderSettings
 from crescent.similarity.embedding import LocalEncoder
@@ -51,14 +51,15 @@ class Workers:
         if self._cluster is None:
             self._cluster = Cluster(self._settings)
         cluster, waiting, losses = self._cluster, list(range(len(shards)))[::-1], [0] * len(shards)
+        call = object()
         while waiting or cluster.busy:
             while waiting and cluster.idle:
-                cluster.submit(waiting[-1], tool, shards[waiting[-1]])
+                cluster.submit((call, waiting[-1]), tool, shards[waiting[-1]])
                 waiting.pop()
             back = cluster.next()
-            if back is None:
+            if back is None or back[0][0] is not call:  # what an interrupted call left in the workers is nobody's
                 continue
-            index, result = back
+            (_, index), result = back
             if not isinstance(result, Lost):
                 yield index, result
                 continue
@@ -87,7 +88,7 @@ class RemoteEngine:
     """See `crescent.engines.Engine`."""
 
     def __init__(self, workers: Workers, settings: EngineBuilder, weights: Weights, identity: str) -> None:
-        self.identity, self._workers = identity, workers
+        self.identity, self._workers, self._weights = identity, workers, weights
         build = partial(settings.build, _anywhere(weights), identity)
         self._tool = Tool(f"engine-{identity}", build, _complete, _close)
         asking = replace(self._tool, use=_is_deterministic)  # also loads the model in all workers at once
@@ -107,6 +108,20 @@ class RemoteEngine:
                 if finished is not None:
                     finished(place, completion)
         return [completion for completion in completions if completion is not None]
+
+    def on_workers(self, use: Callable[[Any, Any], Any], shards: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """Yields (index, `use(engine, shard)`) of every shard, run on the engines of the workers."""
+        return self._workers.each(replace(self._tool, use=use), shards)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer, loaded in this process."""
+        return load_tokenizer(self._weights)
+
+    @cached_property
+    def config(self) -> Any:
+        """The model's configuration."""
+        return load_config(self._weights)
 
     def close(self) -> None:
         """Unloads the workers' models."""
