@@ -216,7 +216,7 @@ def lazy_engine(
 ) -> LazyEngine:
     """The engine of these weights on `backend`, loaded on first use. `choices`: see `LazyEngine`."""
     key = engine_key(settings, settings.identity(weights, store.root / "weights.json"))
-    preferred_batch = max(backend.preferred_batch, settings.preferred_batch)
+    preferred_batch = backend.preferred_batch(settings.preferred_batch)
 
     def build() -> Engine:
         with console.working(f"loading {weights.name}"):

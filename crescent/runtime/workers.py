@@ -26,22 +26,35 @@ from crescent.similarity.embedding import LocalEncoder
 
 log = logging.getLogger(__name__)
 TEXTS_IN_A_SHARD = 512
+LEAST_SHARD = 128
 Rows = tuple[list[int], NDArray[np.float32]]
 
 
 class EngineBuilder(Protocol):
     """What a worker needs from the `engine` choice: cheap settings that build an engine late."""
 
+    @property
+    def preferred_batch(self) -> int: ...
+
     def build(self, weights: Weights, identity: str) -> Engine: ...
 
 
 class Workers:
-    """Worker processes, started when first needed. A shard contains `shard` completions."""
+    """Worker processes, started when first needed. A shard contains `shard` completions; None: see `shard_of`."""
 
-    def __init__(self, settings: ClusterSettings, shard: int, max_losses: int) -> None:
+    def __init__(self, settings: ClusterSettings, shard: int | None, max_losses: int) -> None:
         self.count, self.shard = settings.workers, shard
         self._settings, self._max_losses = settings, max_losses
         self._cluster: Cluster | None = None
+
+    def shard_of(self, preferred: int) -> int:
+        """Completions in a shard for an engine that prefers `preferred`. A shard is drained before the next one begins,
+        so a GPU gets as many as keep it busy; a CPU, where a large one would take hours, gets few, because those of a
+        lost shard are lost.
+        """
+        if self.shard is not None:
+            return self.shard
+        return max(LEAST_SHARD, preferred) if self._settings.gpus_per_worker else LEAST_SHARD
 
     def each(self, tool: Tool, shards: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Yields (index, result) of every shard, in order of completion.
@@ -89,6 +102,7 @@ class RemoteEngine:
 
     def __init__(self, workers: Workers, settings: EngineBuilder, weights: Weights, identity: str) -> None:
         self.identity, self._workers, self._weights = identity, workers, weights
+        self._preferred = settings.preferred_batch
         build = partial(settings.build, _anywhere(weights), identity)
         self._tool = Tool(f"engine-{identity}", build, _complete, _close)
         asking = replace(self._tool, use=_is_deterministic)  # also loads the model in all workers at once
@@ -98,7 +112,7 @@ class RemoteEngine:
         self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
     ) -> list[Completion]:
         """See `crescent.engines.Engine.generate`."""
-        parts = _parts(len(prompts), self._workers.count, self._workers.shard)
+        parts = _parts(len(prompts), self._workers.count, self._workers.shard_of(self._preferred))
         shards = [(list(prompts[part.start : part.stop]), sampling) for part in parts]
         completions: list[Completion | None] = [None] * len(prompts)
         for index, made in self._workers.each(self._tool, shards):

@@ -9,7 +9,8 @@ template. Generates nothing.
 """
 
 import sys
-from os.path import commonprefix
+from collections.abc import Sequence
+from itertools import pairwise, takewhile
 from typing import Any
 
 from crescent.config.composing import composed
@@ -44,12 +45,17 @@ def main() -> None:
             texts = {str(one.args[0]) for one in task.instances}
             prompts = sorted(tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)
             total += sum(map(len, prompts))
-            shared += sum(len(commonprefix(pair)) for pair in zip(prompts, prompts[1:], strict=False))
+            shared += sum(_common(one, other) for one, other in pairwise(prompts))
             count += len(prompts)
         print(
             f"{source.name:20} {shots}-shot {count:6,} prompts of {total / count:7.1f} tokens; "
             f"{shared / total:6.1%} begin as another one"
         )
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """The number of tokens that both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 if __name__ == "__main__":
