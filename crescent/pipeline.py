@@ -28,7 +28,7 @@ from crescent.experiment import Experiment
 from crescent.iteration import Monitor, figures
 from crescent.observers.narration import Narrator
 from crescent.prompting.baselines import Baseline, Plain
-from crescent.runtime.local import Backend, LocalBackend
+from crescent.runtime.local import Backend
 from crescent.similarity import EmbedderSettings
 from crescent.sources.context import SourceContext
 from crescent.training.stage import Learner
@@ -171,7 +171,7 @@ class Runner:
 
     def scorer(self, weights: Weights) -> LazyEngine:
         """The engine that scores."""
-        return scorer(self.experiment, weights, self._store, self._console)
+        return scorer(self.experiment, weights, self._store, self._backend, self._console)
 
     def learner(self, weights: Weights) -> Learner:
         """The weights and their identity."""
@@ -198,12 +198,12 @@ class Runner:
         return self._monitor.measured_scores()
 
 
-def scorer(experiment: Experiment, weights: Weights, store: Store, console: Console) -> LazyEngine:
-    """The engine that scores; likelihoods are computed in this process."""
-    choices = lazy_engine(experiment.engine.in_process, weights, store, LocalBackend(), console)
+def scorer(experiment: Experiment, weights: Weights, store: Store, backend: Backend, console: Console) -> LazyEngine:
+    """The engine that scores on `backend`; what computes likelihoods may be another one."""
+    choices = lazy_engine(experiment.engine.in_process, weights, store, backend, console)
     if experiment.scoring == experiment.engine.in_process:
         return choices
-    return lazy_engine(experiment.scoring, weights, store, LocalBackend(), console, choices)
+    return lazy_engine(experiment.scoring, weights, store, backend, console, choices)
 
 
 def lazy_engine(
@@ -216,7 +216,7 @@ def lazy_engine(
 ) -> LazyEngine:
     """The engine of these weights on `backend`, loaded on first use. `choices`: see `LazyEngine`."""
     key = engine_key(settings, settings.identity(weights, store.root / "weights.json"))
-    preferred_batch = max(backend.preferred_batch, settings.preferred_batch)
+    preferred_batch = backend.preferred_batch(settings.preferred_batch)
 
     def build() -> Engine:
         with console.working(f"loading {weights.name}"):

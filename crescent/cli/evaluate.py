@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from crescent.core.store import Store
     from crescent.engines.weights import Weights
     from crescent.experiment import Experiment
+    from crescent.runtime.local import Backend
 
 PROGRAM = "crescent-eval"
 SETTINGS = ("eval", "prompting", "runtime")
@@ -90,7 +91,8 @@ def _run(asked: argparse.Namespace) -> None:
     tracked = job.tracking.resume(_as_recorded(folder), summary["config"], *_names(folder, experiment.name))
     with full_disk_named(place, folder), console.working("at work"), tracked as tracker:
         context = _context(Store(place), console, run.last_trained, (Narrator(console), later, tracker))
-        evaluate(experiment, _Scoring(experiment, context), trained, first=True)
+        with experiment.runtime.start() as backend:
+            evaluate(experiment, _Scoring(experiment, context, backend), trained, first=True)
         _report(folder, tracker)
 
 
@@ -170,6 +172,7 @@ class _Scoring:
 
     experiment: "Experiment"
     context: "StageContext"
+    backend: "Backend"
 
     def do(self, stage: "Stage", *inputs: Any, engine: "EngineHandle | None" = None, **options: Any) -> Any:
         return self.context.run(stage, *inputs, engine=engine, **options)
@@ -177,7 +180,7 @@ class _Scoring:
     def scorer(self, weights: "Weights") -> "EngineHandle":
         from crescent.pipeline import scorer
 
-        return scorer(self.experiment, weights, self.context.store, self.context.console)
+        return scorer(self.experiment, weights, self.context.store, self.backend, self.context.console)
 
 
 def _context(store: "Store", console: Console, iteration: int, subscribers: Sequence[Any]) -> "StageContext":

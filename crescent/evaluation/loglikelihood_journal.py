@@ -7,7 +7,7 @@ own bar for each slice and passes no options on.) One JSON object per line:
     {"key": "0f…", "scored": [[-12.25, false], [-3.5, true]]}
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,18 @@ class Slices:
 
     path: Path
 
-    def scored(
-        self, method: str, requests: Sequence[Instance], score: Callable[[list[Instance]], Scored | None]
-    ) -> Scored | None:
-        """The results in the file for these requests, else those of `score`; None from `score` is not stored."""
-        asked = {"method": method, "requests": [list(request.args) for request in requests]}
-        key = make_key("loglikelihoods", 1, asked)
-        kept = read_rows(self.path).get(key, {}).get("scored")
+    def find(self, method: str, requests: Sequence[Instance]) -> Scored | None:
+        """The results in the file for these requests; None if it has none."""
+        kept = read_rows(self.path).get(_key(method, requests), {}).get("scored")
         if isinstance(kept, list) and len(kept) == len(requests):
             return [tuple(one) if isinstance(one, list) else one for one in kept]
-        made = score(list(requests))
-        if made is not None:
-            with RowWriter(self.path) as writer:
-                writer.append(key, {"scored": made})
-        return made
+        return None
+
+    def keep(self, method: str, requests: Sequence[Instance], made: Scored) -> None:
+        """Appends the results of these requests."""
+        with RowWriter(self.path) as writer:
+            writer.append(_key(method, requests), {"scored": made})
+
+
+def _key(method: str, requests: Sequence[Instance]) -> str:
+    return make_key("loglikelihoods", 1, {"method": method, "requests": [list(request.args) for request in requests]})

@@ -6,31 +6,27 @@ the harness's own `HFLM` around the same loaded model. Greedy texts equal those 
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Protocol, cast, runtime_checkable
 
 from jinja2 import TemplateError
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
-from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import normalize_gen_kwargs, resolve_max_length
 
 from crescent.answers.thoughts import split_thoughts
 from crescent.core.console import Console
 from crescent.core.errors import UserError
 from crescent.engines import Completion, Engine, Prompt, Sampling
-from crescent.engines.memory import halve_batch, is_out_of_memory
 from crescent.engines.stops import spells_special
 from crescent.engines.thoughts import why_thinking
 from crescent.evaluation.choices import CLOSED, UNTHOUGHT, as_answers
-from crescent.evaluation.context_length import count_cut
+from crescent.evaluation.likelihoods import likelihoods_of
 from crescent.evaluation.loglikelihood_journal import Slices
 
 log = logging.getLogger(__name__)
 REQUESTS_BETWEEN_MARKS = 1024
-HINT = "Use a smaller model or model.dtype=bfloat16, or stop other processes that use the memory."
 DRAWN = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 KNOWN_ARGUMENTS = {"until", "max_gen_toks", "do_sample", *DRAWN}
 GREEDY = Sampling(temperature=0.0)
@@ -40,7 +36,7 @@ NO_SCORES = "this engine cannot score: choose engine=transformers, eval.engine=t
 @runtime_checkable
 class ScoringEngine(Protocol):
     """What evaluation needs from an engine apart from `generate`. An engine that computes likelihoods also has the
-    loaded `model`.
+    loaded `model`, or `on_workers` (`crescent.evaluation.likelihoods`).
     """
 
     @property
@@ -191,37 +187,12 @@ class HarnessModel(LM):
         """Log-probability in nats of each whole text."""
         return self._delegated(requests, "loglikelihood_rolling")
 
-    def _model(self) -> Any:
-        model = getattr(self._engine, "model", None)
-        if model is None:
-            raise UserError(NO_SCORES)
-        return model
-
-    def _inner(self, on_rows: Callable[[int], None]) -> HFLM:
-        """HFLM; `on_rows` is called with the number of prompts of each batch that the model has read."""
-        build: Any = HFLM  # its decorator hides its parameters from type checkers
-        inner = build(
-            pretrained=self._model(),
-            tokenizer=self.tokenizer,
-            backend="causal",
-            batch_size=self._loglikelihood_batch,
-            max_length=self._max_length,
-        )
-        call = inner._model_call
-
-        def counted_call(rows: Any, *given: Any, **named: Any) -> Any:
-            logits = call(rows, *given, **named)
-            on_rows(len(rows))
-            return logits
-
-        inner._model_call = counted_call
-        return inner
-
     def _delegated(self, requests: Sequence[Instance], method: str) -> list[Any]:
-        """Scores with HFLM in slices, so that progress can be shown; a slice almost always keeps an item's choices
-        together. After an out-of-memory error a slice is scored again with half the batch size.
+        """Scores with HFLM in slices, so that progress can be shown and a killed run resumes; a slice almost always
+        keeps an item's choices together.
         """
-        scored: list[Any] = []
+        slices = [requests[at : at + REQUESTS_BETWEEN_MARKS] for at in range(0, len(requests), REQUESTS_BETWEEN_MARKS)]
+        scored = [self._slices.find(method, one) if self._slices else None for one in slices]
         read = 0
         with self._console.progress(self._title, len(requests), "choices") as tally:
 
@@ -230,21 +201,18 @@ class HarnessModel(LM):
                 read += count
                 tally.advance(0, f"{read:,} prompts read")  # a slice takes minutes with a large model
 
-            inner = self._inner(on_rows)
+            inner = likelihoods_of(self._engine, self._loglikelihood_batch, on_rows)
             if method == "loglikelihood":  # rolling requests lose nothing: the harness reads a text in windows
-                self._tell_cut(*count_cut(inner, requests, self._title))
-            while len(scored) < len(requests):
-                part = list(requests[len(scored) : len(scored) + REQUESTS_BETWEEN_MARKS])
-                score = partial(_unless_out_of_memory, getattr(inner, method))
-                made = self._slices.scored(method, part, score) if self._slices else score(part)
-                if made is None:
-                    size = min(self._loglikelihood_batch, len(part))
-                    self._loglikelihood_batch = halve_batch(size, "choices", HINT, self._model().device)
-                    inner = self._inner(on_rows)
-                    continue
-                scored += made
-                tally.advance(len(part))
-        return scored
+                self._tell_cut(*inner.count_cut(requests, self._title))
+            missing = [at for at, made in enumerate(scored) if made is None]
+            tally.advance(sum(len(made) for made in scored if made is not None))
+            for index, made in inner.each(method, [slices[at] for at in missing]):
+                at = missing[index]
+                if self._slices:
+                    self._slices.keep(method, slices[at], made)
+                scored[at] = made
+                tally.advance(len(made))
+        return [one for made in scored if made is not None for one in made]
 
     def _tell_cut(self, cut: int, count: int) -> None:
         if cut:
@@ -293,16 +261,6 @@ class HarnessModel(LM):
                 break
             keep -= 1
         return text
-
-
-def _unless_out_of_memory(score: Any, part: list[Instance]) -> list[Any] | None:
-    """The harness model's results for the requests; None after an out-of-memory error."""
-    try:
-        return score(part, disable_tqdm=True)
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return None
 
 
 def _added_bos(tokenizer: Any) -> str:

@@ -5,6 +5,7 @@ fix before anything long begins. Sizes are read from files; no weights are loade
 run takes.
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from crescent.core.console import Console
 from crescent.core.errors import UserError
 from crescent.core.records import QAPair
+from crescent.engines.device import best_device
 from crescent.engines.identity import is_date_read
 from crescent.engines.memory import Need, free_bytes, gigabytes
 from crescent.engines.model_files import download_need, local_folder, number_count
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 LONG = 500_000_000  # parameters; a run of a larger model is checked without being asked
 LONG_WORK = 10**14  # the same for parameters times new tokens: an hour or more on a CPU
+NEEDS_GPU = 3_000_000_000  # parameters; on a CPU a run of such a model would take weeks
 BYTES_PER_TOKEN = 12  # of a row on disk, including its other fields
 VECTOR_BYTES = 1600  # of a question's vector on disk
 CHECKPOINT_BYTES = 12  # per trained parameter: the parameter and two moments
@@ -61,6 +64,7 @@ def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
     _demand([need for model in models if (need := download_need(model)) is not None], console)
     from crescent.training.data import encode_pairs  # imported late: a run that reuses its artifacts loads no torch
 
+    check_gpu(experiment)
     experiment.check_tokens()  # again, for models that were just downloaded
     for weights in sorted(models, key=lambda one: one.name):
         tokenizer = _tokenizer_of(weights, experiment)
@@ -75,6 +79,25 @@ def preflight(experiment: Experiment, folder: Path, console: Console) -> None:
     training = training_estimate(experiment)
     disk = disk_needs(experiment, training.trained, folder)
     _demand([*generation, training_need(experiment, training.total), *disk], console)
+
+
+def check_gpu(experiment: Experiment) -> None:
+    """Raises UserError for a large model that would run on a CPU because there is no GPU. The student is trained here;
+    the teacher may run on GPUs of Ray workers.
+    """
+    if best_device() != "cpu" or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):  # hidden on purpose
+        return
+    elsewhere = {experiment.model} if getattr(experiment.runtime, "gpus_per_worker", 0) else set()
+    for weights in sorted(
+        {*experiment.models_here} - elsewhere | {experiment.distill.student}, key=lambda one: one.name
+    ):
+        size = number_count(local_folder(weights))
+        if size >= NEEDS_GPU:
+            raise UserError(
+                f"{weights.name} has {size / 1e9:.1f} billion parameters, and torch finds no GPU here: a run would "
+                "take weeks. Run it where there is one (on Slurm hydra.launcher.gpus_per_node=1), choose a smaller "
+                "model, or run it nevertheless with check=false"
+            )
 
 
 def _tokenizer_of(weights: Weights, experiment: Experiment) -> "PreTrainedTokenizerBase":

@@ -89,19 +89,19 @@ class Cluster:
         self._ray = _connect(settings)
         self._check_room()
         self.idle: deque[Any] = deque()
-        self.busy: dict[Any, tuple[Any, int]] = {}
+        self.busy: dict[Any, tuple[Any, Any]] = {}
         self._starting: dict[Any, Any] = {}
         self._failed_starts = 0
         self._all: list[Any] = []
         for _ in range(settings.workers):
             self._start()
 
-    def submit(self, index: int, tool: Tool, shard: Any) -> None:
-        """Gives an idle worker a shard, identified by `index`."""
+    def submit(self, index: Any, tool: Tool, shard: Any) -> None:
+        """Gives an idle worker a shard, identified by `index`, anything."""
         worker = self.idle.popleft()
         self.busy[worker.use.remote(tool, shard)] = worker, index
 
-    def next(self) -> tuple[int, Any] | None:
+    def next(self) -> tuple[Any, Any] | None:
         """(index, result) of the next finished shard, or (index, Lost); None if a worker has become idle instead.
         Raises what the tool raised, and UserError if workers cannot start or cannot read their work.
         """

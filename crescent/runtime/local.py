@@ -1,8 +1,8 @@
-"""Where generation and embedding run: in this process, or in the workers of a Ray cluster.
+"""Where generation, scoring and embedding run: in this process, or in the workers of a Ray cluster.
 
-In: the `runtime` choice. Out: a `Backend` that builds engines and embedders. Their results do not depend on the
-backend, nor do keys. Training and evaluation always run in the process of the run. Ray is imported when the first
-worker is needed: `runtime=local` needs no Ray.
+In: the `runtime` choice. Out: a `Backend` that builds engines (those that score, too) and embedders. Their results do
+not depend on the backend, nor do keys. Training is no matter of the backend. Ray is imported when the first worker is
+needed: `runtime=local` needs no Ray.
 """
 
 import importlib.util
@@ -25,9 +25,11 @@ SHARDS_AHEAD = 4  # per worker: few workers are idle while the last shards of a 
 
 
 class Backend(Protocol):
-    """A running backend. The engine batch is the larger of its `preferred_batch` and the engine's: see `LazyEngine`."""
+    """A running backend."""
 
-    preferred_batch: int
+    def preferred_batch(self, engine: int) -> int:
+        """The number of prompts that keeps all engines busy, if one prefers `engine`: see `LazyEngine`."""
+        ...
 
     def engine(self, settings: EngineBuilder, weights: Weights, identity: str) -> Engine: ...
 
@@ -37,7 +39,9 @@ class Backend(Protocol):
 class LocalBackend:
     """Runs everything in this process."""
 
-    preferred_batch = 0
+    def preferred_batch(self, engine: int) -> int:
+        """That of the one engine."""
+        return engine
 
     def engine(self, settings: EngineBuilder, weights: Weights, identity: str) -> Engine:
         """Builds the engine in this process."""
@@ -83,12 +87,12 @@ class RayRuntime:
     workers: int = 2
     cpus_per_worker: float = 1
     gpus_per_worker: float = 0
-    shard: int = 128
+    shard: int | None = None
     max_losses: int = 3
 
     def __post_init__(self) -> None:
         for key in ("workers", "shard", "max_losses"):
-            if getattr(self, key) < 1:
+            if getattr(self, key) is not None and getattr(self, key) < 1:
                 raise UserError(f"runtime.{key} is {getattr(self, key)}; it must be at least 1")
         for key in ("cpus_per_worker", "gpus_per_worker"):
             if getattr(self, key) < 0:
@@ -108,7 +112,7 @@ class RayRuntime:
         settings = ClusterSettings(self.address, self.workers, self.cpus_per_worker, self.gpus_per_worker)
         workers = Workers(settings, self.shard, self.max_losses)
         try:
-            yield RayBackend(workers, self.workers * self.shard * SHARDS_AHEAD)
+            yield RayBackend(workers)
         finally:
             workers.close()
 
@@ -116,8 +120,12 @@ class RayRuntime:
 class RayBackend:
     """Runs engines and embedders in the workers of a cluster."""
 
-    def __init__(self, workers: Workers, preferred_batch: int) -> None:
-        self._workers, self.preferred_batch = workers, preferred_batch
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    def preferred_batch(self, engine: int) -> int:
+        """Several shards for each worker; no fewer than one engine's."""
+        return max(engine, self._workers.count * self._workers.shard_of(engine) * SHARDS_AHEAD)
 
     def engine(self, settings: EngineBuilder, weights: Weights, identity: str) -> Engine:
         """An engine that distributes prompts over the workers."""

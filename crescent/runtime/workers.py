@@ -7,9 +7,9 @@ and nothing arrives twice. A shard's completions are handed out as soon as it is
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,29 +19,42 @@ from numpy.typing import NDArray
 from crescent.core.errors import UserError
 from crescent.core.progress import TOKENS
 from crescent.engines import Completion, Engine, Finished, Prompt, Sampling
-from crescent.engines.weights import Weights
+from crescent.engines.weights import Weights, load_config, load_tokenizer
 from crescent.runtime.cluster import Cluster, ClusterSettings, Lost, Tool
 from crescent.similarity import EmbedderSettings
 from crescent.similarity.embedding import LocalEncoder
 
 log = logging.getLogger(__name__)
 TEXTS_IN_A_SHARD = 512
+LEAST_SHARD = 128
 Rows = tuple[list[int], NDArray[np.float32]]
 
 
 class EngineBuilder(Protocol):
     """What a worker needs from the `engine` choice: cheap settings that build an engine late."""
 
+    @property
+    def preferred_batch(self) -> int: ...
+
     def build(self, weights: Weights, identity: str) -> Engine: ...
 
 
 class Workers:
-    """Worker processes, started when first needed. A shard contains `shard` completions."""
+    """Worker processes, started when first needed. A shard contains `shard` completions; None: see `shard_of`."""
 
-    def __init__(self, settings: ClusterSettings, shard: int, max_losses: int) -> None:
+    def __init__(self, settings: ClusterSettings, shard: int | None, max_losses: int) -> None:
         self.count, self.shard = settings.workers, shard
         self._settings, self._max_losses = settings, max_losses
         self._cluster: Cluster | None = None
+
+    def shard_of(self, preferred: int) -> int:
+        """Completions in a shard for an engine that prefers `preferred`. A shard is drained before the next one begins,
+        so a GPU gets as many as keep it busy; a CPU, where a large one would take hours, gets few, because those of a
+        lost shard are lost.
+        """
+        if self.shard is not None:
+            return self.shard
+        return max(LEAST_SHARD, preferred) if self._settings.gpus_per_worker else LEAST_SHARD
 
     def each(self, tool: Tool, shards: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Yields (index, result) of every shard, in order of completion.
@@ -51,14 +64,15 @@ class Workers:
         if self._cluster is None:
             self._cluster = Cluster(self._settings)
         cluster, waiting, losses = self._cluster, list(range(len(shards)))[::-1], [0] * len(shards)
+        call = object()
         while waiting or cluster.busy:
             while waiting and cluster.idle:
-                cluster.submit(waiting[-1], tool, shards[waiting[-1]])
+                cluster.submit((call, waiting[-1]), tool, shards[waiting[-1]])
                 waiting.pop()
             back = cluster.next()
-            if back is None:
+            if back is None or back[0][0] is not call:  # what an interrupted call left in the workers is nobody's
                 continue
-            index, result = back
+            (_, index), result = back
             if not isinstance(result, Lost):
                 yield index, result
                 continue
@@ -87,7 +101,8 @@ class RemoteEngine:
     """See `crescent.engines.Engine`."""
 
     def __init__(self, workers: Workers, settings: EngineBuilder, weights: Weights, identity: str) -> None:
-        self.identity, self._workers = identity, workers
+        self.identity, self._workers, self._weights = identity, workers, weights
+        self._preferred = settings.preferred_batch
         build = partial(settings.build, _anywhere(weights), identity)
         self._tool = Tool(f"engine-{identity}", build, _complete, _close)
         asking = replace(self._tool, use=_is_deterministic)  # also loads the model in all workers at once
@@ -97,7 +112,7 @@ class RemoteEngine:
         self, prompts: Sequence[Prompt | str], sampling: Sampling, finished: Finished | None = None
     ) -> list[Completion]:
         """See `crescent.engines.Engine.generate`."""
-        parts = _parts(len(prompts), self._workers.count, self._workers.shard)
+        parts = _parts(len(prompts), self._workers.count, self._workers.shard_of(self._preferred))
         shards = [(list(prompts[part.start : part.stop]), sampling) for part in parts]
         completions: list[Completion | None] = [None] * len(prompts)
         for index, made in self._workers.each(self._tool, shards):
@@ -107,6 +122,20 @@ class RemoteEngine:
                 if finished is not None:
                     finished(place, completion)
         return [completion for completion in completions if completion is not None]
+
+    def on_workers(self, use: Callable[[Any, Any], Any], shards: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """Yields (index, `use(engine, shard)`) of every shard, run on the engines of the workers."""
+        return self._workers.each(replace(self._tool, use=use), shards)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer, loaded in this process."""
+        return load_tokenizer(self._weights)
+
+    @cached_property
+    def config(self) -> Any:
+        """The model's configuration."""
+        return load_config(self._weights)
 
     def close(self) -> None:
         """Unloads the workers' models."""

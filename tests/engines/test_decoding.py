@@ -12,7 +12,7 @@ from transformers import DynamicCache, LlamaConfig, MambaConfig, MambaForCausalL
 
 from crescent.engines import Completion, Prompt, Sampling, memory
 from crescent.engines.memory import cache_bytes_per_token, free_bytes
-from crescent.engines.transformers import batch
+from crescent.engines.transformers import batch, continuous
 from crescent.engines.transformers.cache import can_grow, exchange, growing_cache
 from crescent.engines.transformers.continuous import ContinuousBatchingError, ContinuousDecoder, why_not
 from crescent.engines.transformers.engine import TransformersEngine
@@ -104,6 +104,31 @@ def test_continuous_batching_ends_at_a_stop_string(llama: tuple[Any, Any]) -> No
     stopping = Sampling(temperature=0, max_new_tokens=16, stop=(free[3:5],))
     made = TransformersEngine(*llama, "w", 8, "continuous").generate(["How many?"], stopping)[0]
     assert made == TransformersEngine(*llama, "w").generate(["How many?"], stopping)[0] and made.finish_reason == "stop"
+
+
+@pytest.mark.parametrize(("rows", "few", "streams"), [(64, 0.02, True), (4, 1.0, False), (4, 0.02, True)])
+def test_tokens_are_streamed_only_while_rows_end_at_stop_strings_and_texts_are_the_same(
+    rows: int, few: float, streams: bool, llama: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that ran past their stop string are cut as if they had been streamed."""
+    monkeypatch.setattr(continuous, "STREAMED", rows)
+    monkeypatch.setattr(continuous, "FEW", few)
+    plain = TransformersEngine(*llama, "w", 8)
+    stopping = Sampling(temperature=0, max_new_tokens=16, stop=(plain.generate(["How many?"], GREEDY)[0].text[3:5],))
+    engine, asked = TransformersEngine(*llama, "w", 8, "continuous"), []
+    streamed = ContinuousDecoder._streams
+
+    def noted(self: ContinuousDecoder, work: Any) -> bool:
+        asked.append(streamed(self, work))
+        return asked[-1]
+
+    monkeypatch.setattr(ContinuousDecoder, "_streams", noted)
+    prompts = ["How many?", *(prompt.text for prompt in MIXED[:5])]
+    expected = plain.generate(prompts, stopping)
+    assert expected[0].finish_reason == "stop" and expected[0].new_tokens < 16
+    for _ in range(2):
+        assert engine.generate(prompts, stopping) == expected
+    assert asked == [True, streams]
 
 
 BROKEN = [ImportError("no such name"), TypeError("unexpected argument"), RuntimeError("no kernel"), KeyError()]

@@ -20,10 +20,10 @@ from crescent.engines import Completion, Prompt, Sampling, memory
 from crescent.engines.model_files import number_count
 from crescent.engines.transformers.engine import TransformersEngine
 from crescent.engines.weights import Weights
-from crescent.preflight import probe
+from crescent.preflight import probe, requirements
 from crescent.preflight.forecast import Forecast, forecast
 from crescent.preflight.probe import Probe, Step, Written, train_step, write
-from crescent.preflight.requirements import disk_needs, is_long, preflight, training_need
+from crescent.preflight.requirements import check_gpu, disk_needs, is_long, preflight, training_need
 from crescent.training import launch
 
 SMALL = ("num_questions=40", "elicit.samples_per_round=20", "vote.draws=2", "eval.limit=20", "tracking=none")
@@ -84,6 +84,36 @@ def test_too_little_memory_is_told_before_weights_are_read(
     monkeypatch.setattr(memory, "CGROUP", tmp_path)
     with pytest.raises(ValueError, match=r"memory to generate with organism in float32 on cpu: \d+ MB needed, 1"):
         preflight(experiment(f"store={tmp_path}"), tmp_path, console)
+
+
+@pytest.mark.parametrize(
+    ("device", "hidden", "overrides", "refused"),
+    [
+        ("cpu", None, (), True),
+        ("cuda", None, (), False),
+        ("cpu", "", (), False),  # hidden on purpose
+        ("cpu", None, ("runtime=ray", "runtime.gpus_per_worker=1"), True),  # it is trained here
+    ],
+)
+def test_a_large_model_without_a_gpu_is_refused_with_the_way_round(
+    device: str, hidden: str | None, overrides: tuple[str, ...], refused: bool, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(requirements, "number_count", lambda folder: 8_030_000_000)
+    monkeypatch.setattr(requirements, "best_device", lambda: device)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if hidden is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    large = experiment(f"store={tmp_path}", *overrides)
+    if not refused:
+        check_gpu(large)
+        return
+    with pytest.raises(ValueError, match=r"8\.0 billion parameters, and torch finds no GPU here.*check=false"):
+        check_gpu(large)
+
+
+def test_a_small_model_needs_no_gpu(tmp_path: Path) -> None:
+    check_gpu(experiment(f"store={tmp_path}"))
 
 
 def test_too_little_disk_is_told_with_the_key_that_moves_the_store(tmp_path: Path, console: Console) -> None:

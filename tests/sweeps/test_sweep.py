@@ -35,12 +35,13 @@ def statuses(folder: Path) -> list[str]:
     return [json.loads((job / "status.json").read_text())["state"] for job in jobs(folder)]
 
 
-def test_the_slurm_preset_queues_jobs_again() -> None:
+def test_the_slurm_preset_asks_for_a_gpu_and_queues_jobs_again() -> None:
     register_resolvers()
     with initialize_config_dir(str(assets() / "conf"), version_base="1.3"):
         config = compose("config", overrides=["hydra/launcher=slurm"], return_hydra_config=True)
     launcher = config.hydra.launcher
     assert launcher._target_.endswith("SlurmLauncher") and launcher.max_num_timeout == 100
+    assert launcher.gpus_per_node == 1
 
 
 def test_every_failed_job_is_named_at_the_end_with_a_fix(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from crescent.engines.transformers import TransformersSettings
 from crescent.engines.vllm import VllmSettings
 from crescent.engines.weights import Weights
 from crescent.pipeline import lazy_engine
+from crescent.runtime.cluster import ClusterSettings
 from crescent.runtime.local import LocalBackend, RayBackend
+from crescent.runtime.workers import Workers
 from crescent.voting.answer_stage import Answer
 from crescent.voting.draws import FixedDraws
 
@@ -69,4 +71,7 @@ def test_an_engine_is_asked_for_several_batches_at_a_time(settings: Transformers
 def test_the_larger_preferred_batch_of_engine_and_backend_counts(store: Store, console: Console) -> None:
     weights = Weights("tiny", "nowhere")
     assert lazy_engine(SERVED, weights, store, LocalBackend(), console).preferred_batch == 32
-    assert lazy_engine(SERVED, weights, store, RayBackend(None, 999), console).preferred_batch == 999  # type: ignore[arg-type]
+    for gpus, shard, wanted in ((0, None, 3 * 4 * 128), (0, 10, 3 * 10 * 4), (1, None, 3 * 4 * 128), (0, 2, 32)):
+        workers = Workers(ClusterSettings(None, 3, 1, gpus), shard, 1)
+        assert lazy_engine(SERVED, weights, store, RayBackend(workers), console).preferred_batch == wanted
+    assert [Workers(ClusterSettings(None, 3, 1, gpus), None, 1).shard_of(2048) for gpus in (0, 1)] == [128, 2048]

@@ -25,6 +25,8 @@ PAGE_TOKENS = {"cpu": 32, "cuda": 256}  # read by flash attention at once; small
 CACHE_SHARE = {"cpu": 0.25, "cuda": 0.8}  # of free memory; the library's default on a CPU took 7.5 GB
 PASS_TOKENS = {"cpu": 1024, "cuda": 8192}  # tokens of prompts and answers in one pass
 HINT = "Use a smaller model, dtype bfloat16, or fewer max_new_tokens."
+STREAMED = 64  # rows that show whether completions end at stop strings
+FEW = 1 / 50  # share of such rows up to which tokens are not streamed: these rows are decoded to their end, then cut
 POLL = 1.0  # seconds after which a dead decoder is noticed
 
 
@@ -65,6 +67,7 @@ class ContinuousDecoder:
 
     def __init__(self, model: PreTrainedModel, pad_id: int, ends: Sequence[int], max_rows: int) -> None:
         self._model, self._pad_id, self._ends, self._max_rows = model, pad_id, list(ends), max_rows
+        self._seen: dict[tuple[str, ...], tuple[int, int]] = {}  # by stop strings: rows, and those that ended at one
 
     def run(self, rows: Sequence[Row], work: Work) -> None:
         """Completes all rows. Raises ContinuousBatchingError if the library fails, OutOfMemory if a single row does not
@@ -93,13 +96,13 @@ class ContinuousDecoder:
     def _results(self, waiting: Mapping[str, Row], work: Work) -> Generator[Any, None, None]:
         """Yields the library's results until no row is `waiting`. Only errors of the library become
         ContinuousBatchingError: errors of the caller, which consumes the results, do not pass through here."""
-        rows = list(waiting.values())
+        rows, streaming = list(waiting.values()), self._streams(work)
         logging.getLogger("ContinuousBatchingLogger").setLevel(logging.CRITICAL)  # errors are raised here
         try:
             with _own_attention(self._model), self._manager(rows, work.sampling) as manager:
                 # shared prefixes together
                 for name, row in sorted(waiting.items(), key=lambda item: item[1].prompt_ids):
-                    manager.add_request(list(row.prompt_ids), name, row.limit, streaming=work.has_stops)
+                    manager.add_request(list(row.prompt_ids), name, row.limit, streaming=streaming)
                 while waiting:
                     made = manager.get_result(timeout=POLL)
                     if made is None:
@@ -132,20 +135,35 @@ class ContinuousDecoder:
             workload_hints=hints,
         )  # fmt: skip
 
+    def _streams(self, work: Work) -> bool:
+        """True if tokens are read one by one, because many completions end at a stop string. Each token read costs this
+        process time that the model waits for, so otherwise finished rows are cut.
+        """
+        rows, stopped = self._seen.get(work.sampling.stop, (0, 0))
+        return work.has_stops and (rows < STREAMED or stopped > FEW * rows)
+
     def _take(self, row: Row, made: Any, work: Work) -> bool:
-        """Updates a row with its tokens so far. If the row ends there, hands it out and returns True."""
-        written = len(row.tokens)
-        row.tokens = list(made.generated_tokens)
-        TOKENS.add(max(0, len(row.tokens) - written))
+        """Updates a row with its new tokens, up to a stop string. If the row ends there, hands it out and returns
+        True."""
+        new = list(made.generated_tokens)[len(row.tokens) :]
+        TOKENS.add(len(new))
+        stopped = False
+        for token in new:
+            row.tokens.append(token)
+            if stopped := token not in self._ends and work.stops_at(row):
+                break
         if not row.tokens:
             return False
-        if row.tokens[-1] in self._ends or work.stops_at(row):
+        if row.tokens[-1] in self._ends or stopped:
             row.finish = "stop"
         elif made.is_finished():
             row.finish = "length"
         else:
             return False
-        work.hand_out(row, sum(made.logprobs) / len(row.tokens) if made.logprobs else 0.0)
+        rows, others = self._seen.get(work.sampling.stop, (0, 0))
+        self._seen[work.sampling.stop] = rows + 1, others + stopped
+        count = len(row.tokens)
+        work.hand_out(row, sum(made.logprobs[:count]) / count if made.logprobs else 0.0)
         return True
 
     def _generation(self, sampling: Sampling) -> GenerationConfig:
