@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console as RichConsole
 
 from crescent.cli.arguments import a_folder, a_path, new_file
+from crescent.cli.next_steps import after_comparison
 from crescent.core.console import Console
 from crescent.core.errors import UserError
 from crescent.reporting.analyse.reference import BASE
@@ -65,6 +66,7 @@ def _run(asked: argparse.Namespace) -> None:
         folder = page.parent if page else Path("outputs")
         for line in publish(comparison, page, asked.project, asked.entity, folder.absolute()):
             console.say(line)
+    console.say(after_comparison(asked.paths, page))
 
 
 def _sheets(asked: argparse.Namespace) -> list[tuple[Callable[[Comparison], Sheet], bool]]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from crescent.cli.arguments import a_folder
+from crescent.cli.next_steps import after_data
 from crescent.config.composing import composed
 from crescent.config.typed import ConfigError, build
 from crescent.core.console import counted
@@ -72,6 +73,7 @@ def _run(settings: EvaluationSettings, data: Path | None, target: Path | None, o
     print("\n".join(describe(found, folder, named is not None)))
     groups = by_group(found).values()
     if all(state(parts, named is not None) == "there" for parts in groups):
+        print(after_data(overrides, data))
         return 0
     print("".join(_advice(found, named, folder, overrides)), end="")
     return 1

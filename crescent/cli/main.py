@@ -22,6 +22,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from crescent.cli.errors import failure_of, full_disk_named
+from crescent.cli.next_steps import after_check, after_run
 from crescent.config.resolvers import assets, register_resolvers
 from crescent.config.typed import ConfigError
 from crescent.core.console import Console
@@ -81,7 +82,7 @@ def _job(config: DictConfig) -> None:
     end.
     """
     job = HydraConfig.get()
-    if job.mode is not None and job.mode.name == "MULTIRUN":
+    if _is_of_sweep(job):
         with recorded(Path(job.runtime.output_dir), job.job.num, job.overrides.task, failure_of):
             run_job(config)
     else:
@@ -163,6 +164,7 @@ def run_job(config: DictConfig) -> None:
         if (slow := warning(Look.now().others_since(before))) is not None:
             console.say(slow)
         if not _fit_to_run(experiment, configured.check, folder, console):
+            console.say(after_check(sys.argv[1:]))
             return
     _link_latest(folder)
     summary = Summary(experiment.name, experiment.seed, list(job.overrides.task), node, folder)
@@ -180,6 +182,8 @@ def run_job(config: DictConfig) -> None:
     print_table(summary.scores, report.differences, summary.iterations)
     paths = {"report": report.page} if report.page else {}
     print_paths({**paths, "summary": folder / "summary.json", "adapter": summary.artifacts["adapter"], "W&B": tracked})
+    if not _is_of_sweep(job):  # a sweep has a last line of its own
+        print(after_run(folder, report.page))
 
 
 def _introduce(experiment: "Experiment", job: Any, console: Console) -> None:
@@ -231,9 +235,13 @@ def tracked_as(job: Any, experiment: str) -> tuple[str, str]:
     """The W&B group (the sweep, or the experiment) and the job's name in it. `job` is Hydra's configuration, also as
     it was saved.
     """
-    if getattr(job.mode, "name", job.mode) == "MULTIRUN":
+    if _is_of_sweep(job):
         return Path(job.sweep.dir).name, job.job.override_dirname or f"job {job.job.num}"
     return experiment, job.job.override_dirname or experiment
+
+
+def _is_of_sweep(job: Any) -> bool:
+    return getattr(job.mode, "name", job.mode) == "MULTIRUN"
 
 
 def _link_latest(folder: Path) -> None:

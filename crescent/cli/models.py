@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
+from crescent.cli.next_steps import after_models
 from crescent.core.cache import models_folder
 from crescent.core.errors import UserError
 
@@ -51,6 +52,7 @@ def main() -> None:
     try:
         for model in MODELS:
             print(f"{fetch(model, folder)} ({model.terms})", flush=True)
+        print(after_models())
     except (ValueError, OSError) as error:
         print(f"crescent.cli.models: {error}", file=sys.stderr)
         raise SystemExit(1) from None

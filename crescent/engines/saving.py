@@ -39,7 +39,7 @@ def save_like_base(model: Any, base: Path, folder: Path, template: str | Mapping
     ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     if generation:
         _write(folder / GENERATION, generation if ends is None else {**generation, "eos_token_id": ends})
-    _save_tokenizer(base, folder, template)
+    save_tokenizer(base, folder, template)
 
 
 def with_older_names(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def with_older_names(config: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _save_tokenizer(base: Path, folder: Path, template: str | Mapping[str, str] | None) -> None:
+def save_tokenizer(base: Path, folder: Path, template: str | Mapping[str, str] | None) -> None:
     for name in _TOKENIZER_FILES:
         if (base / name).exists() and base.resolve() != folder.resolve():
             shutil.copyfile(base / name, folder / name)

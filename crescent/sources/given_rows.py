@@ -186,6 +186,12 @@ def _text(row: Row, field: str, role: str, place: str) -> str:
     text = _turn(value, field, role, place) if isinstance(value, list) else value
     if not isinstance(text, str):
         raise UserError(f"{place}: {field} is {type(text).__name__}, not text")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{place}: {field} has half a character ({text[error.start]!r}); fix or remove the row"
+        ) from None
     if not text.strip():
         raise UserError(f"{place}: {field} is empty; fix or remove the row")
     return text.strip()

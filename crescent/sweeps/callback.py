@@ -122,6 +122,15 @@ def _received() -> SweepPlan:
     return SweepPlan()
 
 
+def next_step(folder: Path) -> str:
+    """The last line of a sweep whose jobs have all finished."""
+    summaries = [json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*/summary.json")]
+    if not any(summary.get("scores") for summary in summaries):
+        return "next: the same command with a suite, such as eval=math, scores the jobs; finished work is reused"
+    place = shlex.quote(str(folder))
+    return f"next: crescent-compare {place} --html {place}/report.html compares the jobs"
+
+
 @contextmanager
 def recorded(
     folder: Path, number: int, overrides: Sequence[str], explain: Callable[[Exception], Failure | None]
@@ -170,6 +179,8 @@ def reported(console: Console, command: str) -> Iterator[None]:
             console.say(f"the launcher ended with: {fault}")
         console.say(f"Fix the failures and rerun the same command; finished work is reused: {command}")
         raise SystemExit(1)
+    if _running:
+        console.say(next_step(_running[0].plan.folder))
 
 
 def _report(plan: Plan, console: Console) -> bool:

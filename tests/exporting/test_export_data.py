@@ -1,8 +1,6 @@
 """Pairs as files for other tools: what is in them, what the card says, and what is refused."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -141,5 +139,5 @@ def test_the_last_line_loads_the_export(run: Path, tmp_path: Path, capsys: pytes
     main(["data", str(run), str(tmp_path / "out")])
     last = capsys.readouterr().out.splitlines()[-1]
     code = last.removeprefix('next: python -c "').removesuffix('"')
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "num_rows: 3" in shown.stdout, shown.stderr
+    exec(code)  # the command would take seconds to import
+    assert "num_rows: 3" in capsys.readouterr().out

@@ -4,18 +4,22 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import CHATML, save_tiny_model
-from peft import LoraConfig, PeftModel, get_peft_model
+from huggingface_hub import ModelCard
+from peft import AutoPeftModelForCausalLM, LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from unlisted import END, LISTED, save_unlisted
 
+from crescent.core.records import Score
 from crescent.exporting.finished import open_run
-from crescent.exporting.model import export_model
+from crescent.exporting.model import Form, export_model
 
 
 def adapted_run(folder: Path, base: Path, dtype: str = "float32") -> Path:
@@ -31,10 +35,17 @@ def adapted_run(folder: Path, base: Path, dtype: str = "float32") -> Path:
     return write_summary(folder / "run", {"adapter": str(artifact)}, student)
 
 
-def write_summary(run: Path, artifacts: dict[str, str], student: dict[str, Any]) -> Path:
+def write_summary(run: Path, artifacts: dict[str, str], student: dict[str, Any], scores: Sequence[Score] = ()) -> Path:
     run.mkdir(parents=True)
     config = {"distill": {"name": "self", "student": student}}
-    content = {"experiment": "tiny", "seed": 0, "scores": [], "stages": [], "artifacts": artifacts, "config": config}
+    content = {
+        "experiment": "tiny",
+        "seed": 0,
+        "scores": [*map(asdict, scores)],
+        "stages": [],
+        "artifacts": artifacts,
+        "config": config,
+    }
     (run / "summary.json").write_text(json.dumps(content))
     return run
 
@@ -136,3 +147,57 @@ def test_an_exported_student_is_asked_with_the_arguments_it_was_trained_with(tmp
     for options, end in (({}, "<think></think>"), ({"enable_thinking": True}, "")):  # a server may still ask otherwise
         text = saved.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **options)
         assert text == f"<s><|user|>\nHow many?<|end|>\n<|assistant|>\n{end}"
+
+
+def test_the_adapter_alone_belongs_to_its_base(tiny_llama: Path, tmp_path: Path) -> None:
+    run = adapted_run(tmp_path, tiny_llama)
+    export_model(open_run(run), tmp_path / "merged")
+    export_model(open_run(run), tmp_path / "adapter", form=Form(adapter=True))
+    assert not list((tmp_path / "adapter").glob("model*")) and AutoTokenizer.from_pretrained(tmp_path / "adapter")
+    with torch.no_grad():
+        beside = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "adapter")
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    torch.testing.assert_close(logits(beside), logits(merged), rtol=1e-4, atol=1e-4)
+
+
+def test_what_there_is_not_is_refused(tiny_llama: Path, tmp_path: Path) -> None:
+    save_tiny_model(tmp_path / "artifact" / "model")
+    student = {"name": "tiny", "path": str(tiny_llama), "dtype": "float32"}
+    run = open_run(write_summary(tmp_path / "run", {"adapter": str(tmp_path / "artifact")}, student))
+    with pytest.raises(ValueError, match=r"trained every weight \(train=full\), so there is no adapter"):
+        export_model(run, tmp_path / "out", form=Form(adapter=True))
+    with pytest.raises(ValueError, match=r"--converter .*/nothing is not a program"):
+        export_model(run, tmp_path / "out", form=Form(gguf="f16", converter=tmp_path / "nothing"))
+    failing = tmp_path / "failing"
+    failing.write_text("#!/bin/sh\necho 'NotImplementedError: BPE pre-tokenizer was not recognized' >&2; exit 1\n")
+    failing.chmod(0o755)
+    with pytest.raises(ValueError, match=r"could not convert the model: .*llama.cpp does not know this model's tok"):
+        export_model(run, tmp_path / "out", form=Form(gguf="f16", converter=failing))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_card_has_every_score_with_its_interval(tiny_llama: Path, tmp_path: Path) -> None:
+    def score(model: str, shots: int, value: float, is_primary: bool = True) -> Score:
+        metric = ("exact_match", "flexible-extract") if is_primary else ("exact_match", "strict-match")
+        iteration = int(model == "student")
+        return Score(model, iteration, "none", "gsm8k", shots, *metric, is_primary, value, 0.02, 400)
+
+    scores = [
+        score("base", 0, 0.4), score("student", 0, 0.5), score("student", 0, 0.1, False), score("base", 5, 0.55),
+        score("student", 5, 0.6),
+    ]  # fmt: skip
+    adapted_run(tmp_path, tiny_llama)
+    student = {"name": "tiny", "path": str(tiny_llama), "dtype": "float32"}
+    artifacts = {"adapter": str(tmp_path / "store" / "artifacts" / "finetune" / "abc")}
+    run = write_summary(tmp_path / "scored", artifacts, student, scores)
+    export_model(open_run(run), tmp_path / "out", "apache-2.0")
+    card = ModelCard.load(tmp_path / "out" / "README.md", ignore_metadata_errors=False)
+    about: Any = card.data
+    found = {one.dataset_config: one for one in about.eval_results}
+    assert {shots: (one.dataset_type, one.metric_value) for shots, one in found.items()} == {
+        "0-shot": ("gsm8k", 0.5), "5-shot": ("gsm8k", 0.6),
+    }  # fmt: skip
+    low, high = found["0-shot"].metric_args["confidence_interval_95"]
+    assert 0.45 < low < 0.5 < high < 0.55 and about.license == "apache-2.0" and about.library_name == "transformers"
+    assert "base_model" not in about.to_dict()  # a path of this machine is not a model of the hub
+    assert "| gsm8k | 0 | 400 | 40.0 (36.1 to 43.9) | 50.0 (46.1 to 53.9) | +10.0" in card.text

@@ -80,6 +80,7 @@ FAULTS = [
     ('{"text": "a?"}', r"mine.jsonl:2 has no question; its fields are: text. .* source.question_field=text"),
     ('{"question": "a?"}', r"mine.jsonl:2 has no response; its fields are: question. .*source.response_field="),
     ('{"question": "a?", "answer": " "}', r"mine.jsonl:2: answer is empty; fix or remove the row"),
+    ('{"question": "a?", "answer": "\\ud83d"}', r"mine.jsonl:2: answer has half a character .*; fix or remove the row"),
     ('{"question": "a?", "answer": 7}', r"mine.jsonl:2: answer is int, not text"),
     ('{"messages": [{"role": "system", "content": "x"}, {"role": "user", "content": "y"}]}',
      r"mine.jsonl:2: messages has the turns system, user; it may have one of user and one of assistant"),
