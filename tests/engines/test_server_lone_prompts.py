@@ -51,6 +51,19 @@ def test_a_prompt_that_always_fails_while_others_do_not_is_set_aside(
     assert url in told and why in told and "\n" not in told
 
 
+@pytest.mark.parametrize(
+    ("status", "words"), [(403, "blocked, ray {}"), (400, "flagged (request {})"), (400, "not this one: {}")]
+)
+def test_reasons_that_differ_in_an_identifier_are_told_once(
+    status: int, words: str, serve: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = {3: "8f3a2c", 5: "req-71", 7: "91e0"}
+    refused = {f"Question {n}?": (status, {"error": {"message": words.format(name)}}) for n, name in names.items()}
+    made = engine(serve(Behaviour(refuses_prompts=refused))).generate(ASKED, DRAWN)
+    assert [n for n, one in enumerate(made) if not one.new_tokens] == [*names]
+    assert caplog.text.count("counted under that reason") == 1
+
+
 def test_a_server_whose_shortest_prompt_is_forbidden_is_probed_with_another(serve: Start) -> None:
     url = serve(Behaviour(honours_n=False, refuses_prompts={"Q?": (403, {})}))
     made = engine(url).generate(["Q?", *ASKED], DRAWN)

@@ -88,17 +88,18 @@ def test_a_killed_evaluation_goes_on_with_the_next_unscored_task(
     assert [artifact.reused for artifact in artifacts] == [True, True, False, False]
 
 
+@pytest.mark.parametrize("sampled", [{}, {"samples": 3, "temperature": 0.8}])
 def test_a_killed_task_goes_on_with_its_next_item_and_ends_with_the_same_bytes(
-    settings: EvaluationSettings, store: Store, tmp_path: Path, tiny_llama: Path
+    sampled: dict[str, Any], settings: EvaluationSettings, store: Store, tmp_path: Path, tiny_llama: Path
 ) -> None:
-    one = Evaluate(replace(settings, tasks=("sums",), shots=(0,)))
+    one = Evaluate(replace(settings, tasks=("sums",), shots=(0,), **sampled))
     engine = lazy(tiny_llama).get()
     with pytest.raises(KeyboardInterrupt):
         evaluate(one, store, LazyEngine("weights-1", lambda: Interrupted(engine, 4)))
     again = Interrupted(engine)
     [resumed] = evaluate(one, store, LazyEngine("weights-1", lambda: again))
     [plain] = evaluate(one, Store(tmp_path / "plain"), lazy(tiny_llama))
-    assert again.finished == 2
+    assert again.finished == 6 * sampled.get("samples", 1) - 4
     for file in ("records.jsonl", "samples.jsonl", "meta.json"):
         assert (resumed.path / file).read_bytes() == (plain.path / file).read_bytes()
 

@@ -4,6 +4,7 @@ In: a `Request`. Out: its completions (for a refused prompt, empty ones with a f
 UserError. A prompt that a server keeps failing on counts as refused. What is learned about a server is in its `Terms`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -79,7 +80,9 @@ class Requester:
                 options["max_tokens"] = room
             return None if asked is not None else "length"
         if kind == "content":
-            tell(f"content {refused}", f"{refused.url} refuses a prompt for its content ({refused}): {SET_ASIDE}")
+            tell(
+                f"content {_alike(refused)}", f"{refused.url} refuses a prompt for its content ({refused}): {SET_ASIDE}"
+            )
             return "content_filter"
         if kind == "unknown":
             return await self._unexplained(refused, request, options, place, sampling)
@@ -110,7 +113,7 @@ class Requester:
                 "why; finished work is kept."
             )
         how = "refuses a prompt" if aside.is_refused else "keeps failing on a prompt but answers others"
-        self._endpoints.tell(f"aside {aside}", f"{aside.url} {how} ({aside}): {SET_ASIDE}")
+        self._endpoints.tell(f"aside {_alike(aside)}", f"{aside.url} {how} ({aside}): {SET_ASIDE}")
         return "refused" if aside.is_refused else "error"
 
     async def _unexplained(
@@ -121,7 +124,9 @@ class Requester:
         where = place or next(one for one in self._endpoints.places if one.url == refused.url)
         neutral = Prompt(NEUTRAL, rendered=request.prompt.rendered)
         if request.prompt.text != NEUTRAL and await self._is_taken(where, neutral, options, sampling):
-            self._endpoints.tell(f"refused {refused}", f"{refused.url} refuses a prompt ({refused}): {SET_ASIDE}")
+            self._endpoints.tell(
+                f"refused {_alike(refused)}", f"{refused.url} refuses a prompt ({refused}): {SET_ASIDE}"
+            )
             return "refused"
         names = [name for name in refused.sent if name not in ("temperature", *LIMITS)] if place else []
         for some in (*([name] for name in names), names):
@@ -172,3 +177,8 @@ class Requester:
                 raise Refused(place.url, sent, error) from None
             raise
         return checked(answer)
+
+
+def _alike(reason: Exception) -> str:
+    """A reason without its numbers and identifiers, so that one which differs in nothing else is told once."""
+    return re.sub(r"[\w-]*\d[\w-]*", "#", str(reason))
