@@ -18,7 +18,8 @@ number (no solution, a pair, \\sqrt{2}) gives None for kind number; a list with 
     thoughts, plain      text without thoughts, in plain notation
     commitments          marks and the spans they point to; corrections: which of them counts
     tokens, quantities   a small grammar of numerals, fractions, powers, number words, with exact values
-    choosing             which quantity of a sentence is the answer
+    choosing             which quantity of a sentence is the answer; asides: which only describe or restate
+    unmarked             what a response without a mark states
 """
 
 from collections.abc import Callable

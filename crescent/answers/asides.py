@@ -38,6 +38,8 @@ def _restates(span: Span, one: Quantity, other: Quantity, between: Sequence[str]
         return False
     if between[-2:] == [",", "or"] and span.text(other.end) == "of":
         return True  # "$24, or 1/3 of $72"
+    if span.text(other.end) in ("per", "each", "apiece"):
+        return True  # "$58, or $14.50 per person"
     units = span.unit(one.end), span.unit(other.end)
     percent = span.text(other.end - 1) == "%" and span.text(one.end - 1) != "%"
     return percent or (units[0] != units[1] and all(units) and UNITS[units[0]] == UNITS[units[1]])

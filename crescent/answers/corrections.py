@@ -60,9 +60,17 @@ _CHECK_LINE = re.compile(
 _CLOSING_CHECK = re.compile(
     r"(?:(?:^|\n)[ *_#>(✅✓-]{0,12}(?:(?:let's|let’s|let us|let me|we can|we|i|you can|to|now,?|as a|quick|sanity"
     r"|double)[ -]){0,3}"
-    r"|[.!] [(*]{0,3})(?:double[ -]?)?(?:check|verif|proof|confirm)(?:ing|y|ication)?"
+    r"|[.!] [(*]{0,3})(?:(?:double[ -]?)?(?:check|verif|proof|confirm)(?:ing|y|ication)?"
     r"(?:[ *_]{0,4}[:,]|[*_]{0,3}\n| (?:this|that|it|our|your|my|by|if|with|whether|the (?:answer|result|solution"
-    r"|calculation))\b)",
+    r"|calculation))\b)"
+    r"|(?:this|it|that) (?:makes sense|is (?:right|correct))\b|indeed,"
+    r"|(?P<puts>(?:plug|substitut|insert)\w*\b[^.\n]{0,24}\bback\b|(?:we can )?see that\b))",
+    re.IGNORECASE,
+)
+_CONFIRMS = re.compile(
+    r"[✓✔✅]|\b(?:correct|match\w*|holds|true|works|as (?:required|expected|given|stated)|the given|satisf\w+"
+    r"|checks out"
+    r"|make sure)\b",
     re.IGNORECASE,
 )
 _BOUND = re.compile(
@@ -83,11 +91,13 @@ def unchecked(text: str, start: int) -> int:
     """Where a closing check begins ("Verification: 30 + 36 = 66. ✅") behind a statement with a number; else the"
     " end."""
     for check in _CLOSING_CHECK.finditer(text, start):
-        said = text[start : check.start()]
+        said, rest = text[start : check.start()], text[check.start() :]
+        doubtful = check["puts"] and not _CONFIRMS.search(rest)  # "Substituting back: y = 12" goes on
         if (
             any(map(str.isdigit, said))
             and not said.rstrip().endswith(":")
-            and not _RETRACTS.search(text, check.start())
+            and not doubtful
+            and not _RETRACTS.search(rest)
         ):
             return check.start()
     return len(text)

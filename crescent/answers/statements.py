@@ -115,6 +115,7 @@ def _last_stated(span: Span, found: Sequence[Quantity]) -> Quantity | None:
         if (
             behind
             and behind[0] not in RESULTS
+            and "total" not in between
             and not describes
             and (behind[0] in PREPOSITIONS | TRAILING or behind[0].endswith("ing"))
         ):

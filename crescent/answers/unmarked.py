@@ -32,6 +32,7 @@ _PLANS = re.compile(
     rf"|to {_TO_DO}[^.!?\n]{{0,160}}\bwe\b|to do (?:this|that|so)\b)",
     re.IGNORECASE,
 )
+_BRACKETED = re.compile(r"[\s*]*\([^()\n]{1,120}\)?[\s.*]*")  # "It takes 6 hours. (6 × 45 = 270)"
 # "The total is 56. This includes the 8 extra chairs."
 _ADDS = re.compile(
     r"\W{0,8}(?:this|that|these|which) (?:includes?|means|accounts|covers|leaves|matches|uses|assumes"
@@ -122,7 +123,9 @@ def _of_line(text: str, start: int, end: int) -> str | None:
         stop = min(end, sentence_end(text, at))
         while stop < end and text[stop].isalnum():  # do not split a long number
             stop += 1
-        adds = sentence is not None and _ADDS.match(text, at, stop)
+        adds = sentence is not None and (
+            _ADDS.match(text, at, stop) or _BRACKETED.fullmatch(text, at, min(end, stop + 2))
+        )
         if _DIGIT.search(text, at, stop) and not adds and not _FAREWELL.match(text, at, stop):
             sentence = at, stop
         at = stop + 1
