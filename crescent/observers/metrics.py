@@ -21,7 +21,13 @@ class Metric:
 
 METRICS = (
     Metric("train/step", "optimiser steps", "within one iteration's training"),
-    Metric("train/loss", "nats per target token", "training loss of a step", "train/step"),
+    Metric("train/loss", "nats per target token", "training loss of a step (objective=dpo: mean over questions)",
+           "train/step"),
+    Metric("train/rewards/*", "nats, share", "objective=dpo: beta times log-ratios to the reference, and how often the "
+           "winning response has the larger one", "train/step"),
+    Metric("train/kl", "nats per target token", "retain=anchor: divergence from the model before training",
+           "train/step"),
+    Metric("train/held_out_loss", "as train/loss", "train.stop=plateau: loss on held-out pairs", "train/step"),
     Metric("train/learning_rate", "1", "learning rate of a step", "train/step", "max"),
     Metric("train/grad_norm", "1", "gradient norm before clipping", "train/step", "max"),
     Metric("train/target_tokens_per_second", "tokens/s", "training speed", "train/step", "mean"),

@@ -209,10 +209,11 @@ def _selected(console: Console, pairs: Artifact) -> None:
 def _trained(console: Console, adapter: Artifact) -> None:
     """Prints the result of training."""
     info = adapter.info
+    unit = "" if "contrasted" in info else " nats/token"
     console.say(
         f"{counted(info['steps'], 'step')} on {counted(info['pairs'] - info['dropped'], 'pair')}, "
         f"{counted(info['target_tokens'], 'target token')}, "
-        f"final loss {info['final_loss']:.3f} nats/token{_reused(adapter)}"
+        f"final loss {info['final_loss']:.3f}{unit}{_reused(adapter)}"
     )
 
 

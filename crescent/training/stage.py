@@ -132,6 +132,8 @@ def _build(
         "learning_rate": settings.learning_rate,
         "final_loss": round(_final_loss(steps), 4),
     }
+    if settings.objective.contrasts:
+        info["contrasted"] = sum(example.rejected is not None for example in encoded.examples)
     if (best := best_step(steps)) is not None:
         info |= {"best_step": best.step, "held_out_loss": held_out_loss(best)}
     if settings.retain.share > 0:

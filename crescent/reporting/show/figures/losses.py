@@ -9,7 +9,8 @@ from crescent.reporting.show.drawing import MANY, WIDE, draw, strokes
 from crescent.reporting.show.figures.figure import Figure, key_of, short_labels, unnamed
 
 CAPTION = (
-    "Training loss of each step over its own target tokens (the responses), first seed, last iteration. A "
+    "Training loss of each step over its own target tokens (the responses; with objective=dpo over its questions, in "
+    "nats per question), first seed, last iteration. A "
     "loss near zero from the start means that the student already writes such responses: there is little to learn from "
     "them."
 )
@@ -32,7 +33,7 @@ def training(comparison: Comparison) -> list[Figure]:
             width = min(1.2, own.width)
             axes.plot(xs, ys, own.line, color=own.color, linewidth=width, marker=marker, markevery=every, ms=4)
         axes.set_xlabel("optimiser step")
-        axes.set_ylabel("nats per target token")
+        axes.set_ylabel("nats per target token (dpo: per question)")
         axes.set_ylim(bottom=0)
 
     panel = draw("Training loss by step", paint, 2.5, width=WIDE)
