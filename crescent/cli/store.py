@@ -75,7 +75,8 @@ def _ls(options: argparse.Namespace) -> None:
     varied = _varied(items)
     for stage in _in_order({item.stage for item, _ in rows}):
         for item, by in sorted((row for row in rows if row[0].stage == stage), key=lambda row: -row[0].bytes):
-            told = item.state or ", ".join(f"{_end(name)}={value}" for name, value in sorted(varied[id(item)], key=_length))
+            differ = sorted(varied[id(item)], key=_length)
+            told = item.state or ", ".join(f"{_end(name)}={value}" for name, value in differ)
             print(
                 f"{stage:<13} {item.key[:SHOWN]}  {_size(item.bytes):>9}  {item.records:>9,} records  "
                 f"{_by(by):<11} {_cut(told, SETTINGS)}".rstrip()
