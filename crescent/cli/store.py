@@ -10,6 +10,7 @@ In: a store (--store, CRESCENT_STORE, or outputs/store), and folders of runs. Ou
 import argparse
 import json
 import os
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -74,7 +75,8 @@ def _ls(options: argparse.Namespace) -> None:
     varied = _varied(items)
     for stage in _in_order({item.stage for item, _ in rows}):
         for item, by in sorted((row for row in rows if row[0].stage == stage), key=lambda row: -row[0].bytes):
-            told = item.state or ", ".join(f"{name}={value}" for name, value in varied[id(item)])
+            differ = sorted(varied[id(item)], key=_length)
+            told = item.state or ", ".join(f"{_end(name)}={value}" for name, value in differ)
             print(
                 f"{stage:<13} {item.key[:SHOWN]}  {_size(item.bytes):>9}  {item.records:>9,} records  "
                 f"{_by(by):<11} {_cut(told, SETTINGS)}".rstrip()
@@ -155,16 +157,26 @@ def _look(options: argparse.Namespace) -> tuple[list[Item], Needed]:
 
 
 def _varied(items: Sequence[Item]) -> dict[int, list[tuple[str, Any]]]:
-    """For each item, by id, the settings that differ among the items of its stage."""
+    """For each item, by id, the settings that differ among the items of its stage. Hashes tell a reader nothing."""
     flat = {id(item): dict(_flatten(item.settings)) for item in items}
     found = {}
     for item in items:
         others = [flat[id(one)] for one in items if one.stage == item.stage and not one.state]
         mine = flat[id(item)]
         found[id(item)] = [
-            (name, value) for name, value in mine.items() if any(one.get(name) != value for one in others)
+            (name, value)
+            for name, value in mine.items()
+            if not re.search("[0-9a-f]{32}", str(value)) and any(one.get(name) != value for one in others)
         ]
     return found
+
+
+def _end(name: str) -> str:
+    return ".".join(name.split(".")[-2:])
+
+
+def _length(setting: tuple[str, Any]) -> int:
+    return len(str(setting[1]))
 
 
 def _flatten(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:

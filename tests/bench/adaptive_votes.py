@@ -60,7 +60,7 @@ class Bench:
         about = Key("bench", 1, [question.id for question in questions])
         asked = store.build(about, lambda _work: Outcome(questions))
         context = replace(self.context, store=store)
-        return self.setup.stages().answer.run(context, asked, until=Vote(rule, "number")).solutions
+        return list(map(list, self.setup.stages().answer.run(context, asked, until=Vote(rule, "number")).solutions))
 
 
 def pattern(answers: Sequence[str | None]) -> tuple[int, ...]:
