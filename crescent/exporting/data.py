@@ -31,7 +31,7 @@ def _card(run: FinishedRun, form: str, data_file: str, count: int, licence: str 
     chosen = FORMATS[form]
     domain, teacher = str(run.run.settings.get("domain.name")), run.teacher()
     title = f"{run.run.experiment}: {domain} pairs of {teacher.name}"
-    source: dict[str, Any] = {"source_datasets": ["original"]} if _is_own(run) else {}
+    source: dict[str, Any] = {"source_datasets": ["original"]} if facts.writes_questions(run) else {}
     front = DatasetCardData(
         license=licence,
         pretty_name=title,
@@ -57,19 +57,17 @@ def _card(run: FinishedRun, form: str, data_file: str, count: int, licence: str 
     )  # fmt: skip
 
 
-def _is_own(run: FinishedRun) -> bool:
-    return run.run.settings.get("source.name", "crescent") == "crescent"
-
-
 def _about(run: FinishedRun, count: int, form: str) -> str:
     teacher = facts.named(run.teacher())
     what = counted(count, "preference" if form == "preference" else "question-and-answer pair")
-    if _is_own(run):
+    if facts.writes_questions(run):
         return (
             f"{what}. {teacher} wrote the questions without seed data, answered each several times, and the most "
             f"frequent answer won ({facts.PAPER}). No person and no other model has checked them: some "
             "answers are wrong."
         )
+    if run.run.settings.get("source.name") == "pairs":
+        return f"{what} from data that were given to a run of Crescent (`source=pairs`). The terms of those data apply."
     return (
         f"{what} that Crescent made with `source={run.run.settings.get('source.name')}` and {teacher} from data given "
         "to it. The terms of those data apply as well as the licence of this card."

@@ -69,13 +69,20 @@ def made_with(run: FinishedRun) -> list[str]:
     rows = [("teacher", f"{named(teacher)}{revision}")]
     if base != teacher:
         rows.append(("student", named(base)))
-    for group in ("domain", "source", "elicit", "dedup", "verify", "vote", "train"):
+    own = ("elicit", "dedup") if writes_questions(run) else ()
+    for group in ("domain", "source", *own, "verify", *(("vote",) if run.was_voted else ()), "train"):
         if name := settings.get(f"{group}.name"):
-            rows.append((group, f"`{name}`" + (f", {settings['vote.draws']} draws" if group == "vote" else "")))
+            draws = settings.get("vote.draws") if group == "vote" else None
+            rows.append((group, f"`{name}`" + (f", {draws} draws" if draws else "")))
     rows += [("seed", str(run.run.seed)), ("iterations", str(run.run.asked_iterations))]
     rows.append(("commit of Crescent", run.run.git or "unknown (installed from a wheel)"))
     rows.append(("versions", ", ".join(f"{name} {version}" for name, version in run.run.versions.items())))
     return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
+
+
+def writes_questions(run: FinishedRun) -> bool:
+    """True if the teacher wrote the questions itself, without data."""
+    return run.run.settings.get("source.name", "crescent") == "crescent"
 
 
 def counts(run: FinishedRun) -> list[str]:

@@ -47,13 +47,19 @@ class FinishedRun:
         keeps = self.config.get("train", {}).get("reasoning") == "keep"
         return response if keeps else without_thoughts(response).strip()
 
+    @property
+    def was_voted(self) -> bool:
+        """True if a vote rule chose the pairs, and not a known answer or the user's file."""
+        folder = self.run.stage_folder("vote")
+        return folder is not None and _meta(folder)["settings"].get("class") == "Vote"
+
     def votes(self) -> Iterator[tuple[list[Ballot], str]]:
         """The ballots of each iteration, first to last, with the key of the ledger that has their draws. Pairs without
         a vote (source=pairs, source=seed_gold) have none."""
         for report in self.run.stages:
             if report["stage"] != "vote" or (folder := self.run.artifact("vote", str(report["key"]))) is None:
                 continue
-            inputs = json.loads((folder / META).read_text(encoding="utf-8"))["inputs"]
+            inputs = _meta(folder)["inputs"]
             ledger = str(inputs[-1]).partition("/")[0]
             if (folder / BALLOTS).exists() and len(inputs) > 1 and ledger != "none":
                 with open(folder / BALLOTS, encoding="utf-8") as lines:
@@ -102,6 +108,10 @@ class FinishedRun:
                 "else run the same command again to rebuild it"
             )
         return found
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / META).read_text(encoding="utf-8"))
 
 
 def open_run(folder: Path, store: Path | None = None) -> FinishedRun:

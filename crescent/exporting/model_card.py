@@ -105,11 +105,10 @@ def _percent(cell: Cell | None) -> str:
 def _about(run: FinishedRun, kind: str) -> str:
     base, teacher = run.base(), run.teacher()
     who = "itself" if base == teacher else facts.named(teacher)
-    source = run.run.settings.get("source.name", "crescent")
     how = (
         f"on pairs that {who} wrote: questions without seed data, each answered several times, the most frequent "
         f"answer kept ({facts.PAPER})"
-        if source == "crescent"
-        else f"on pairs of `source={source}`"
+        if facts.writes_questions(run)
+        else f"on pairs of `source={run.run.settings.get('source.name')}`"
     )
     return f"{facts.named(base)}, fine-tuned with Crescent {how}. This is {kind}."

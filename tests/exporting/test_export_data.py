@@ -135,9 +135,12 @@ def test_what_cannot_be_exported_is_told_in_one_line(tmp_path: Path, capsys: pyt
     assert "no question reached an answer" in capsys.readouterr().err
 
 
-def test_the_last_line_loads_the_export(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_the_last_line_loads_the_export(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     main(["data", str(run), str(tmp_path / "out")])
     last = capsys.readouterr().out.splitlines()[-1]
     code = last.removeprefix('next: python -c "').removesuffix('"')
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     exec(code)  # the command would take seconds to import
     assert "num_rows: 3" in capsys.readouterr().out

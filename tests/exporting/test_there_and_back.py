@@ -22,8 +22,13 @@ def test_what_one_run_answers_another_is_trained_on(tmp_path: Path) -> None:
     assert made and {pair.question for pair in made} <= set(ASKED)
     assert first.stdout.splitlines()[-1].startswith("next: ")
     main(["data", str(tmp_path / "first"), str(tmp_path / "out")])
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| source | `questions` |" in card and "| vote | `majority`, 5 draws |" in card and "| elicit" not in card
     second = crescent(tmp_path, "source=pairs", "source.data=out", "hydra.run.dir=second", *for_both)
     assert second.returncode == 0, second.stderr
+    main(["data", str(tmp_path / "second"), str(tmp_path / "again")])
+    card = (tmp_path / "again" / "README.md").read_text()
+    assert "| source | `pairs` |" in card and "| vote |" not in card
     trained = open_run(tmp_path / "second").pairs()
     assert {(one.question, one.response, one.answer) for one in trained} == {
         (one.question, one.response, one.answer) for one in made
