@@ -97,7 +97,8 @@ class FakeEncoder:
 
 
 class FakeBackend:
-    preferred_batch = 4096
+    def preferred_batch(self, engine: int) -> int:
+        return 4096
 
     def engine(self, settings: EngineBuilder, weights: Weights, identity: str) -> Engine:
         return FakeEngine()
