@@ -78,12 +78,12 @@ def _preferred(run: FinishedRun, pairs: Sequence[QAPair]) -> list[Row]:
             "prompt": _user(one.pair.question),
             "chosen": _assistant(one.pair.response),
             "rejected": _assistant(one.rejected),
-            "margin": one.margin,
+            "margin": one.loser.margin,
             "question_id": one.pair.question_id,
             "chosen_answer": one.pair.answer,
-            "rejected_answer": one.rejected_answer,
+            "rejected_answer": one.loser.answer,
             "chosen_votes": one.pair.votes,
-            "rejected_votes": one.rejected_votes,
+            "rejected_votes": one.loser.votes,
             "draws": one.pair.draws,
         }
         for one in preferences(run, pairs)
@@ -164,7 +164,7 @@ FORMATS: Mapping[str, Format] = {
         {
             **_MESSAGES,
             "chosen": "the response that won the vote",
-            "rejected": "a response with another answer: of the losing answers, the one with the most votes",
+            "rejected": "a response with another answer: of the losing answers, the one with the fewest votes",
             "margin": "(chosen_votes - rejected_votes) / draws",
             "question_id": "hash of the question's text",
             "chosen_answer": "the answer that won, in canonical form",

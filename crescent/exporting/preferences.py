@@ -1,30 +1,27 @@
 """Preference pairs from votes: of one question, the response that won and one that lost.
 
-In: a run's pairs, ballots and draws. Out: `Preference`s. A draw loses if it committed to another answer than the
-winning one; a draw without an answer (cut off, or no number in it) does not count as a loser. Of several losers the one
-whose answer has the most votes is used, the most plausible mistake; of these the first draw.
+In: a run's pairs, ballots and draws. Out: `Preference`s, with the losing draw that objective=dpo would take
+(`crescent.voting.contrast_stage`): the first one of the answer with the fewest votes.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crescent.answers import equivalent
 from crescent.core.errors import UserError
 from crescent.core.records import Ballot, QAPair
 from crescent.engines.ledger import stored_rows
 from crescent.exporting.finished import FinishedRun
+from crescent.voting.contrast_stage import Loser, losing_draws
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """`margin` is the share of the draws by which the winning answer leads: (votes - rejected_votes) / draws."""
+    """`rejected` is the text of `loser`."""
 
     pair: QAPair
     rejected: str
-    rejected_answer: str
-    rejected_votes: int
-    margin: float
+    loser: Loser
 
 
 def preferences(run: FinishedRun, pairs: Sequence[QAPair]) -> list[Preference]:
@@ -34,10 +31,14 @@ def preferences(run: FinishedRun, pairs: Sequence[QAPair]) -> list[Preference]:
     for voted, ledger in run.votes():
         place = run.ledger(ledger)
         ballots.update({ballot.question_id: (ballot, place) for ballot in voted})  # the last iteration's count
-    losers = {pair.question_id: loser for pair in pairs if (loser := _loser(pair, ballots)) is not None}
-    texts = _texts({question: (ballots[question][1], draw) for question, draw in losers.items()})
+    losers = {
+        pair.question_id: lost[0]
+        for pair in pairs
+        if pair.question_id in ballots and (lost := losing_draws(pair, ballots[pair.question_id][0]))
+    }
+    texts = _texts({question: (ballots[question][1], loser.draw) for question, loser in losers.items()})
     made = [
-        _preference(pair, ballots[pair.question_id][0], losers[pair.question_id], run.learned(texts[pair.question_id]))
+        Preference(pair, run.learned(texts[pair.question_id]).strip(), losers[pair.question_id])
         for pair in pairs
         if pair.question_id in texts
     ]
@@ -50,15 +51,6 @@ def preferences(run: FinishedRun, pairs: Sequence[QAPair]) -> list[Preference]:
     return made
 
 
-def _loser(pair: QAPair, ballots: Mapping[str, tuple[Ballot, Path]]) -> int | None:
-    """The draw that lost to this pair's."""
-    if pair.question_id not in ballots:
-        return None
-    answers = ballots[pair.question_id][0].answers
-    lost = [draw for draw, answer in enumerate(answers) if answer is not None and not equivalent(answer, pair.answer)]
-    return max(lost, key=lambda draw: (answers.count(answers[draw]), -draw), default=None)
-
-
 def _texts(losers: Mapping[str, tuple[Path, int]]) -> dict[str, str]:
     """The texts of the losing draws (ledger, draw), by question."""
     return {
@@ -67,10 +59,3 @@ def _texts(losers: Mapping[str, tuple[Path, int]]) -> dict[str, str]:
         for row in stored_rows(ledger)
         if losers.get(row.question_id) == (ledger, row.draw)
     }
-
-
-def _preference(pair: QAPair, ballot: Ballot, loser: int, text: str) -> Preference:
-    answer = ballot.answers[loser]
-    assert answer is not None, "a loser has an answer"
-    votes = ballot.answers.count(answer)
-    return Preference(pair, text.strip(), answer, votes, round((pair.votes - votes) / max(1, pair.draws), 4))

@@ -101,7 +101,7 @@ class Dpo:
     and that of a step the mean over its questions. With w = 1 and alpha = 0 it is DPO (Rafailov et al., arXiv
     2305.18290, equation 7). The reference is the model without its adapter.
 
-    `undisputed`: what becomes of questions without a losing response. In the paper their margin is 0, so they are left
+    `undisputed`: what becomes of questions without a losing response. Their margin would be 0, so they are left
     out (`drop`); `sft` trains on their winning response with w = 1 and the second term alone.
     """
 

@@ -12,12 +12,16 @@ from crescent.engines.spelling import chat_ids
 from crescent.engines.weights import Weights, tokenizer_if_here
 from crescent.training.settings import TrainSettings
 
+PLENTY = 512
+"""Tokens that the shortest pairs never take in a chat template; so no tokenizer needs to be loaded to check that."""
 _SHORTEST = ("a", "a")
 _SHORT = ("What is 1 + 1?", "1 + 1 = 2. The answer is 2.")
 
 
 def check_length(settings: TrainSettings, weights: Weights) -> None:
     """Raises UserError if even a pair of one letter each is too long for `train.max_length`."""
+    if settings.max_length >= PLENTY:
+        return
     least, _ = _lengths_if_here(weights)
     if least - (settings.overlong == "cut") > settings.max_length:
         raise UserError(
@@ -28,6 +32,8 @@ def check_length(settings: TrainSettings, weights: Weights) -> None:
 
 def why_short(settings: TrainSettings, weights: Weights) -> str | None:
     """A warning if `train.max_length` leaves out all but the shortest pairs; None if not, or if it cannot be known."""
+    if settings.max_length >= PLENTY:
+        return None
     _, short = _lengths_if_here(weights)
     if short <= settings.max_length:
         return None

@@ -74,14 +74,29 @@ def _places(answered: Draws, wanted: Container[str]) -> dict[str, int]:
 
 def contrasted(pair: QAPair, ballot: Ballot, draws: Sequence[Solution], turn: int = 0) -> QAPair:
     """The pair with the `turn`-th of the draws that lost to it; unchanged if none did."""
+    lost = losing_draws(pair, ballot)
+    if not lost:
+        return pair
+    loser = lost[turn % len(lost)]
+    return replace(pair, rejected=draws[loser.draw].text.strip(), margin=loser.margin)
+
+
+@dataclass(frozen=True, slots=True)
+class Loser:
+    """A draw that lost, the votes of its answer, and by what share of the draws that lost."""
+
+    draw: int
+    answer: str
+    votes: int
+    margin: float
+
+
+def losing_draws(pair: QAPair, ballot: Ballot) -> list[Loser]:
+    """The draws that lost to a pair's response: those of the answer with the fewest votes first, then by draw."""
     counts = Counter(answer for answer in ballot.answers if answer is not None)
     lost = [
-        (counts[answer], draw)
+        Loser(draw, answer, counts[answer], round((pair.votes - counts[answer]) / ballot.draws, 4))
         for draw, answer in enumerate(ballot.answers)
         if answer is not None and counts[answer] < pair.votes and not equivalent(answer, pair.answer)
     ]
-    if not lost:
-        return pair
-    votes, draw = sorted(lost)[turn % len(lost)]
-    margin = round((pair.votes - votes) / ballot.draws, 4)
-    return replace(pair, rejected=draws[draw].text.strip(), margin=margin)
+    return sorted(lost, key=lambda loser: (loser.votes, loser.draw))

@@ -42,7 +42,7 @@ class Scripted:
     name, deterministic, identity = "scripted", True, "scripted"
 
     def __init__(self, engine: TransformersEngine, responses: Sequence[str]) -> None:
-        self.model, self.tokenizer = engine.model, engine.tokenizer
+        self.model, self.tokenizer, self.config = engine.model, engine.tokenizer, engine.config
         self._responses = responses
         self.limits: list[int] = []
 

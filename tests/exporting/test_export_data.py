@@ -75,12 +75,12 @@ def test_a_preference_is_what_won_and_what_lost(run: Path, tmp_path: Path) -> No
     assert [(row["margin"], row["rejected_votes"], row["draws"]) for row in rows] == [(0.3333, 1, 3)] * 2
 
 
-def test_the_most_frequent_mistake_is_rejected_and_a_draw_without_answer_never(tmp_path: Path) -> None:
+def test_the_least_frequent_answer_is_rejected_and_a_draw_without_answer_never(tmp_path: Path) -> None:
     said = ("#### 7", "no answer", "#### 8", "first\n#### 9", "second\n#### 9", "#### 7", "#### 7")
     found = open_run(voted_run(tmp_path, {"q?": said, "Which?": ("#### 9", "nothing", "#### 9", *["#### 9"] * 4)}, 7))
     [only] = preferences(found, found.pairs())
-    assert (only.pair.question, only.rejected, only.rejected_votes) == ("q?", "first\n#### 9", 2)
-    assert only.margin == round((3 - 2) / 7, 4)
+    assert (only.pair.question, only.rejected, only.loser.votes) == ("q?", "#### 8", 1)
+    assert only.loser.margin == round((3 - 1) / 7, 4)
 
 
 def test_the_card_says_what_the_pairs_are(run: Path, tmp_path: Path) -> None:
