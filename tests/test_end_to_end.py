@@ -130,6 +130,7 @@ def test_a_finished_run_is_scored_on_another_suite(run: tuple[Path, str]) -> Non
     assert "score/student/organism_asdiv/0" in json.dumps(logged_records_of(log))
 
 
+@pytest.mark.slow
 def test_runs_of_a_sweep_share_work_and_group_by_their_axes(run: tuple[Path, str]) -> None:
     folder, _ = run
     crescent(folder, "-m", "dedup=none,rejection", "vote.draws=1,2", "eval=none")
@@ -152,6 +153,7 @@ def test_a_weaker_student_is_taught_and_the_teacher_is_scored_too(run: tuple[Pat
     assert next(s for s in seen["stages"] if s["stage"] == "answer")["new_tokens"] == 0
 
 
+@pytest.mark.slow
 def test_a_failing_job_still_finishes_its_tracked_run(run: tuple[Path, str]) -> None:
     folder, _ = run
     done = subprocess.run(
@@ -207,12 +209,11 @@ def test_a_number_format_left_open_is_said_kept_and_keyed_as_what_it_means_here(
     assert all(s["reused_records"] == s["records"] for s in summary(run[0] / "outputs" / "latest")["stages"])
 
 
-SLOWER = ("crescent", "seed_gold", "teacher_answers", "answer_augmentation", "rephrase")
+SOURCES = ("crescent", "seed_gold", "teacher_answers", "answer_augmentation", "rephrase", "metamath")
 
 
-@pytest.mark.parametrize(
-    "source", ["metamath", *(pytest.param(source, marks=pytest.mark.slow) for source in SLOWER)]
-)  # the first has every stage of the others
+@pytest.mark.slow
+@pytest.mark.parametrize("source", SOURCES)
 def test_every_source_ends_with_as_many_pairs_as_asked_or_says_how_many(source: str, run: tuple[Path, str]) -> None:
     few = ["source.num_pairs=8", "source.max_seeds=12", "eval=none", "contamination=off"]
     mine = [one for one in few if source != "crescent" or "max_seeds" not in one]

@@ -30,9 +30,8 @@ def unlisted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_unlisted(tmp_path_factory.mktemp("unlisted") / "model", taught)
 
 
-@pytest.mark.parametrize(
-    ("train", "place"), [("lora", "adapter"), pytest.param("full", "model", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("train", "place"), [("lora", "adapter"), ("full", "model")])
 def test_draws_of_a_model_that_does_not_list_its_end_of_turn_vote(
     train: str, place: str, unlisted: Path, tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def test_a_machine_with_room_for_too_few_workers_is_refused(monkeypatch: pytest.
         Cluster(ClusterSettings(None, 2, 1, 1))
 
 
+@pytest.mark.slow
 def test_a_joined_cluster_with_room_for_fewer_workers_does_all_the_work(caplog: pytest.LogCaptureFixture) -> None:
     from ray.cluster_utils import Cluster as RayCluster
 
