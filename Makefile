@@ -1,6 +1,6 @@
 # `make` lists the targets. Every target installs what it needs; only Python has to be there.
 PYTHON ?= python3
-TEST_JOBS ?= 2
+TEST_JOBS ?= 3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
@@ -27,7 +27,7 @@ setup: $(READY) ## create the environment and install
 demo: $(READY) ## a model improves itself, each step explained (minutes, on a CPU, no network)
 	@$(BIN)/crescent
 
-# Test files run in parallel, with one thread each; `make test TEST_JOBS=0` runs them one after another.
+# Test files run in parallel with one thread each, three at a time, as some wait for servers; `make test TEST_JOBS=0` runs them in order.
 test: $(READY) ## run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
