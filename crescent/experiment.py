@@ -130,6 +130,11 @@ class Experiment:
             raise ConfigError(f"eval.{reason}")
         if isinstance(self.select, Agreement) and self.source.elicits:  # other sources do not vote by this rule
             self.select.check(self.vote)
+        if isinstance(self.select, Agreement) and getattr(self.source, "has_votes", True) is False:
+            raise ConfigError(
+                f"select=agreement selects by votes, and source={self.source.name} has none: choose select=all or "
+                "select=diverse"
+            )
         self._check_objective()
         if self.prompting.baselines and "base" not in self.roles:
             raise ConfigError(
@@ -153,9 +158,13 @@ class Experiment:
             )
         if judged_by == "vote" and self.vote.draws < 2:
             raise ConfigError(
-                f"{learns}, and vote.draws={self.vote.draws} makes one draw of each question: choose vote=majority, "
-                "or objective=sft"
+                f"{learns}, and vote={self.vote.name} makes one draw of each question: choose vote=majority with "
+                "vote.draws above 1, or objective=sft"
             )
+        if judged_by == "vote" and getattr(self.vote, "min_agreement", 0) >= 1:
+            raise ConfigError(f"{learns}, and vote.min_agreement=1 keeps only votes without one: lower it")
+        if isinstance(self.select, Agreement) and self.select.min >= 1:
+            raise ConfigError(f"{learns}, and select.min=1 keeps only votes without one: lower it")
 
     @classmethod
     def from_node(cls, node: Mapping[str, Any]) -> "Experiment":

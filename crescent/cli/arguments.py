@@ -25,3 +25,11 @@ def a_folder(text: str) -> Path:
     if path.exists() and not path.is_dir():
         raise ArgumentTypeError(f"{text} is a file; name a folder")
     return path
+
+
+def a_store(text: str) -> Path:
+    """The folder of a store that is there."""
+    path = a_folder(text)
+    if not path.exists():
+        raise ArgumentTypeError(f"there is no store at {text}; name the folder that store= named in the run")
+    return path

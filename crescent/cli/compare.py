@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console as RichConsole
 
-from crescent.cli.arguments import a_folder, a_path, new_file
+from crescent.cli.arguments import a_path, a_store, new_file
 from crescent.cli.next_steps import after_comparison
 from crescent.core.console import Console
 from crescent.core.errors import UserError
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--interval", choices=("analytic", "bootstrap"), default="analytic", help="of differences")
     parser.add_argument("--format", choices=("rich", *tables.FORMATS), default="rich", help="of the table on stdout")
     parser.add_argument("--html", type=new_file, metavar="FILE", help="write the report as one self-contained page")
-    parser.add_argument("--store", type=a_folder, help="the store's folder, if it was moved")
+    parser.add_argument("--store", type=a_store, help="the store's folder, if it was moved")
     parser.add_argument("--wandb", action="store_true", help="log table and report to W&B, and create a W&B report")
     parser.add_argument("--project", help="the W&B project (default: that of the runs)")
     parser.add_argument("--entity", help="the W&B entity (default: that of the runs, else yours)")

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from crescent.cli.arguments import a_folder, a_path
+from crescent.cli.arguments import a_path, a_store
 from crescent.cli.errors import full_disk_named
 from crescent.cli.main import LOG, log_to, messages, quiet_libraries, tracked_as
+from crescent.cli.next_steps import after_run
 from crescent.config.composing import composed
 from crescent.config.typed import ConfigError
 from crescent.core.console import Console
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         "overrides", nargs="+", metavar="eval=SUITE",
         help="as for crescent: eval=general, eval.limit=500, eval.models=[student], prompting=zero_shot_cot",
     )  # fmt: skip
-    parser.add_argument("--store", type=a_folder, help="the store's folder, if it was moved")
+    parser.add_argument("--store", type=a_store, help="the store's folder, if it was moved")
     parser.add_argument("--cfg", choices=("job",), help="only print the settings")
     return parser
 
@@ -205,6 +206,7 @@ def _report(folder: Path, tracker: Any) -> None:
     print_table(run.scores, report.differences, run.iterations)
     paths = {"report": report.page} if report.page else {}
     print_paths({**paths, "summary": folder / SUMMARY, "W&B": tracker.place})
+    print(after_run(folder, report.page))
 
 
 def _hydra(folder: Path) -> Any:

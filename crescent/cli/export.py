@@ -17,7 +17,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from crescent.cli.arguments import a_folder, a_path
+from crescent.cli.arguments import a_path, a_store
 from crescent.core.console import counted
 from crescent.exporting.data import export_data
 from crescent.exporting.facts import licence_of
@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("run", type=a_path, metavar="RUN", help="the folder of a run, such as outputs/latest")
         one.add_argument("destination", type=a_path, metavar="DIR", help="a new or empty folder")
         one.add_argument("--license", metavar="ID", help="for the card (default: what the model's own files state)")
-        one.add_argument("--store", type=a_folder, help="the store's folder, if it was moved")
+        one.add_argument("--store", type=a_store, help="the store's folder, if it was moved")
         one.add_argument("--push", metavar="ME/NAME", help="also upload it to the Hugging Face hub, private by default")
         one.add_argument("--public", action="store_true", help="make a new repository on the hub public")
     return parser

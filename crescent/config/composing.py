@@ -17,12 +17,14 @@ from omegaconf import OmegaConf
 from crescent.config.resolvers import assets, register_resolvers
 from crescent.config.typed import ConfigError
 
+NULL_GROUP = "Config group override must be a string or a list"
+
 
 def composed(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The resolved configuration with these overrides. Raises ConfigError if it does not compose."""
     try:
         return _compose(overrides, resolve=True)
-    except HydraException as error:
+    except (HydraException, ValueError) as error:
         raise ConfigError(composition_message(error)) from None
 
 
@@ -34,7 +36,12 @@ def composition_message(error: BaseException) -> str:
     several = re.search(r"Ambiguous value for argument '([^'=]+)=([^']*)'", text)
     if several:
         key, values = several.groups()
-        return f"{key}={values} is several values: add -m for a sweep, or write a list, {key}=[{values}]"
+        wants_one = bool(_choices(key)) and key != "prompting"
+        return f"{key}={values} is several values: add -m for a sweep" + (
+            ", or choose one" if wants_one else f", or write a list, {key}=[{values}]"
+        )
+    if NULL_GROUP in text:
+        return "a group is set to null; name one of its choices (README: the table of groups), such as select=all"
     there = re.search(r"Could not append to config\. An item is already at '([^']+)'", text)
     there = there or re.search(r"Multiple values for ([^\s.]+)\. To override", text)
     if there:

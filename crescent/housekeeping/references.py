@@ -104,10 +104,16 @@ def _may_be_of(item: Item, run: RunFolder) -> bool:
 
 def _run_folders(path: Path) -> Iterator[Path]:
     for folder, below, files in os.walk(path.parent if path.name == SUMMARY else path, followlinks=True):
-        if SUMMARY in files or HYDRA in below:
+        if SUMMARY in files or (HYDRA in below and not _is_check(Path(folder))):
             yield Path(folder)
             below.clear()
         below[:] = sorted(name for name in below if name not in PASSED_BY and not (Path(folder) / name).is_symlink())
+
+
+def _is_check(folder: Path) -> bool:
+    """True for check=true, which runs nothing."""
+    file = folder / HYDRA / "config.yaml"
+    return file.is_file() and "check: true" in file.read_text(encoding="utf-8").splitlines()
 
 
 def _read(folder: Path) -> RunFolder:

@@ -192,6 +192,15 @@ def _voted(console: Console, pairs: Artifact) -> None:
             return
 
 
+def _contrasted(console: Console, pairs: Artifact) -> None:
+    """Prints how many pairs have a losing response."""
+    info = pairs.info
+    console.say(
+        f"{info['with_a_loser']:,} of {counted(info['pairs'], 'pair')} with a response that lost the vote, by "
+        f"{info['mean_margin']:.0%} of the draws on average{_reused(pairs)}"
+    )
+
+
 def _selected(console: Console, pairs: Artifact) -> None:
     """Prints counts, why the others were left out, and the figures of the rule."""
     info = pairs.info
@@ -209,10 +218,10 @@ def _selected(console: Console, pairs: Artifact) -> None:
 def _trained(console: Console, adapter: Artifact) -> None:
     """Prints the result of training."""
     info = adapter.info
-    unit = "" if "contrasted" in info else " nats/token"
+    unit, held_out = "" if "contrasted" in info else " nats/token", info.get("held_out", 0)
     console.say(
-        f"{counted(info['steps'], 'step')} on {counted(info['pairs'] - info['dropped'], 'pair')}, "
-        f"{counted(info['target_tokens'], 'target token')}, "
+        f"{counted(info['steps'], 'step')} on {counted(info['pairs'] - info['dropped'] - held_out, 'pair')}"
+        f"{f' ({held_out:,} held out)' if held_out else ''}, {counted(info['target_tokens'], 'target token')}, "
         f"final loss {info['final_loss']:.3f}{unit}{_reused(adapter)}"
     )
 
@@ -228,6 +237,7 @@ TOLD: Mapping[str, Callable[[Console, Artifact], None]] = {
     "rewrite": _silent,
     "decontaminate": _decontaminated,
     "vote": _voted,
+    "contrast": _contrasted,
     "select": _selected,
     "gather": _silent,
     "finetune": _trained,

@@ -5,6 +5,7 @@ full fine-tuning the whole model, `model/`) and one `TrainStep` per optimiser st
 """
 
 import gc
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,14 @@ from crescent.core.errors import UserError
 from crescent.core.records import QAPair, TrainStep
 from crescent.core.store import Artifact, Key, Outcome
 from crescent.engines.weights import Weights
-from crescent.training.plateau import best_step, held_out_loss
+from crescent.training.plateau import best_step, held_out_loss, hold_out
 from crescent.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from crescent.training.data import Encoded
     from crescent.training.loop import Curve
 
+log = logging.getLogger(__name__)
 NAMED = 5
 """Maximum number of question ids in a message."""
 
@@ -135,7 +137,8 @@ def _build(
     if settings.objective.contrasts:
         info["contrasted"] = sum(example.rejected is not None for example in encoded.examples)
     if (best := best_step(steps)) is not None:
-        info |= {"best_step": best.step, "held_out_loss": held_out_loss(best)}
+        _, held_out = hold_out(encoded.examples, settings.held_out, settings.seed)
+        info |= {"best_step": best.step, "held_out_loss": held_out_loss(best), "held_out": len(held_out)}
     if settings.retain.share > 0:
         info["with_shots"] = encoded.with_shots
     del model
@@ -176,6 +179,12 @@ def _say_counts(encoded: "Encoded", settings: TrainSettings, console: Console) -
         )
     if settings.retain.share > 0:
         console.say(f"{counted(encoded.with_shots, 'pair')} behind up to {settings.retain.shots} others (retain=shots)")
+    if settings.retain.share > 0 and encoded.examples and not encoded.with_shots:
+        log.warning(
+            "retain=shots changes nothing here: no pair has room for another one before it. Raise %s, or "
+            "retain.share, or train on more pairs",
+            limit,
+        )
     if not encoded.examples:
         raise UserError(
             f"none of the {encoded.dropped} pairs can be trained on: {len(encoded.too_long)} are longer than {limit} "

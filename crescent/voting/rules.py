@@ -146,13 +146,15 @@ class Adaptive:
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """`vote=single`: the first draw is the answer (the ablation without consensus)."""
+    """`vote=single`: the first draw is the answer (the ablation without consensus). It makes one draw, whatever `draws`
+    says: a preset may set it for other rules."""
 
     name: str = "single"
     draws: int = 1
 
     def __post_init__(self) -> None:
         _check_draws(self.draws)
+        object.__setattr__(self, "draws", 1)
 
     def wanted(self, solutions: Sequence[Solution], answers: Answers) -> int:
         return max(0, self.draws - len(solutions))

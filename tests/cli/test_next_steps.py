@@ -4,10 +4,11 @@ import json
 import os
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from crescent.cli import data
+from crescent.cli import compare, data, evaluate, export
 from crescent.cli.next_steps import after_check, after_comparison, after_data, after_run
 from crescent.sweeps.callback import next_step
 
@@ -49,3 +50,17 @@ def test_a_sweep_is_compared_if_it_was_scored(tmp_path: Path) -> None:
         (tmp_path / job / "summary.json").write_text(json.dumps({"scores": scores}))
         line = next_step(tmp_path)
         assert line.startswith("next: crescent-compare " if scores else "next: the same command with a suite")
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [(compare, ["run"]), (export, ["data", "run", "there"]), (evaluate, ["run"])],
+    ids=["compare", "export", "eval"],
+)
+def test_a_store_that_is_not_there_is_refused(
+    command: Any, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["command", *arguments, "--store", "/nowhere"])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "there is no store at /nowhere" in capsys.readouterr().err

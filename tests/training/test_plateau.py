@@ -95,6 +95,7 @@ def test_the_best_parameters_are_kept_also_by_a_run_that_was_killed(tiny_llama: 
     measured = {step.step: (step.metrics or {}).get("held_out_loss") for step in steps}
     best, last = whole.info["best_step"], steps[-1].step
     assert best < last < 36 and last == best + 4 and measured[best] == whole.info["held_out_loss"]
+    assert 0 < whole.info["held_out"] < whole.info["pairs"]
     assert held_out_loss(tiny_llama, whole) == pytest.approx(measured[best], abs=1e-4)
     assert held_out_loss(tiny_llama, whole) < (measured[last] or 0)
     killed_at = best + 3
