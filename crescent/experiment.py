@@ -130,11 +130,6 @@ class Experiment:
             raise ConfigError(f"eval.{reason}")
         if isinstance(self.select, Agreement) and self.source.elicits:  # other sources do not vote by this rule
             self.select.check(self.vote)
-        if isinstance(self.select, Agreement) and getattr(self.source, "has_votes", True) is False:
-            raise ConfigError(
-                f"select=agreement selects by votes, and source={self.source.name} has none: choose select=all or "
-                "select=diverse"
-            )
         self._check_objective()
         if self.prompting.baselines and "base" not in self.roles:
             raise ConfigError(

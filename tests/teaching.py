@@ -12,3 +12,13 @@ def fit(model: Any, ids: torch.Tensor, labels: torch.Tensor, steps: int, rate: f
         optimizer.zero_grad()
         model(input_ids=ids, labels=labels).loss.backward()
         optimizer.step()
+
+
+def with_random_adapter(model: Any) -> Any:
+    """The model with its adapter drawn at random, always the same, so that it says something else than its base."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if "lora_" in name:
+                value.normal_(0, 0.2)
+    return model

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from crescent.config.composing import NULL_GROUP, composition_message
+from crescent.config.composing import composition_message, is_composition_error
 from crescent.config.typed import ConfigError
 from crescent.core.errors import OutOfMemory, RunError, UserError
 from crescent.engines.memory import is_out_of_memory
@@ -30,7 +29,7 @@ def failure_of(error: Exception) -> Failure | None:
     """The failure to report if the error is the user's or the machine's; None if it is a bug of ours."""
     if isinstance(error, ConfigError):
         return Failure("config", str(error), 2)
-    if isinstance(error, HydraException) or (isinstance(error, ValueError) and NULL_GROUP in str(error)):
+    if is_composition_error(error):
         return Failure("config", composition_message(error), 2)
     if isinstance(error, OmegaConfBaseException) and (
         missing := re.search(r"Missing mandatory value: (\S+)", str(error))

@@ -17,15 +17,22 @@ from omegaconf import OmegaConf
 from crescent.config.resolvers import assets, register_resolvers
 from crescent.config.typed import ConfigError
 
-NULL_GROUP = "Config group override must be a string or a list"
+_NULL_GROUP = "Config group override must be a string or a list"
 
 
 def composed(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The resolved configuration with these overrides. Raises ConfigError if it does not compose."""
     try:
         return _compose(overrides, resolve=True)
-    except (HydraException, ValueError) as error:
+    except Exception as error:
+        if not is_composition_error(error):
+            raise
         raise ConfigError(composition_message(error)) from None
+
+
+def is_composition_error(error: BaseException) -> bool:
+    """True for what Hydra raises if a configuration does not compose; a group set to null is a plain ValueError."""
+    return isinstance(error, HydraException) or (isinstance(error, ValueError) and _NULL_GROUP in str(error))
 
 
 def composition_message(error: BaseException) -> str:
@@ -40,7 +47,7 @@ def composition_message(error: BaseException) -> str:
         return f"{key}={values} is several values: add -m for a sweep" + (
             ", or choose one" if wants_one else f", or write a list, {key}=[{values}]"
         )
-    if NULL_GROUP in text:
+    if _NULL_GROUP in text:
         return "a group is set to null; name one of its choices (README: the table of groups), such as select=all"
     there = re.search(r"Could not append to config\. An item is already at '([^']+)'", text)
     there = there or re.search(r"Multiple values for ([^\s.]+)\. To override", text)

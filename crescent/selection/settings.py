@@ -93,7 +93,7 @@ class Agreement:
             raise UserError(
                 f"select=agreement keeps none of the {len(pairs):,} pairs: no vote has an agreement from {self.min:g} "
                 f"to {self.max:g} ({len(low):,} are below, {len(high):,} above). They lie between {min(found):g} and "
-                f"{max(found):g}: widen select.min and select.max, or draw more often (vote.draws)"
+                f"{max(found):g}: widen select.min and select.max, or choose select=all"
             )
         return Chosen(kept, {f"agreement below {self.min:g}": low, f"agreement above {self.max:g}": high})
 

@@ -58,7 +58,6 @@ class GivenPairs:
     `seed` decides."""
 
     judged_by: ClassVar[Loses] = None
-    has_votes: ClassVar[bool] = False
 
     name: str
     data: str

@@ -125,8 +125,18 @@ def _build(
     else:
         steps = train(model, encoded.examples, _pad_id(tokenizer), settings, work, console, curve)
     files = settings.method.save(model, tokenizer, weights, work)
-    info = {
-        "pairs": len(learned),
+    info = _info(len(learned), encoded, steps, settings)
+    del model
+    gc.collect()  # Lightning's trainer and the module refer to each other
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return Outcome(records=steps, info=info, files=files)
+
+
+def _info(learned: int, encoded: "Encoded", steps: Sequence[TrainStep], settings: TrainSettings) -> dict[str, Any]:
+    """The counters of a training. `learned`: the pairs that the objective can learn from."""
+    info: dict[str, Any] = {
+        "pairs": learned,
         "steps": len(steps),
         "target_tokens": sum(step.target_tokens for step in steps),
         "truncated": len(encoded.truncated),
@@ -141,11 +151,7 @@ def _build(
         info |= {"best_step": best.step, "held_out_loss": held_out_loss(best), "held_out": len(held_out)}
     if settings.retain.share > 0:
         info["with_shots"] = encoded.with_shots
-    del model
-    gc.collect()  # Lightning's trainer and the module refer to each other
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return Outcome(records=steps, info=info, files=files)
+    return info
 
 
 def _say_selected(

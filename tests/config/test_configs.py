@@ -263,7 +263,6 @@ def test_every_setting_is_in_the_printed_configuration(choice: str) -> None:
         (["objective=dpo", "vote=single", "vote.draws=3"], "vote=single makes one draw of each question"),
         (["objective=dpo", "vote.min_agreement=1"], "vote.min_agreement=1 keeps only votes without one"),
         (["objective=dpo", "select=agreement", "select.min=1", "select.max=1"], "select.min=1 keeps only votes"),
-        (["source=pairs", "source.data=x.jsonl", "select=agreement"], "source=pairs has none: choose select=all"),
     ],
 )
 def test_what_needs_votes_that_disagree_is_refused_without_them(overrides: list[str], message: str) -> None:
@@ -277,3 +276,7 @@ def test_what_needs_votes_that_disagree_is_refused_without_them(overrides: list[
 def test_a_group_without_exactly_one_choice_is_named_with_a_fix(override: str, hint: str) -> None:
     with pytest.raises(ConfigError, match=hint):
         composing.composed([override])
+
+
+def test_a_file_with_several_responses_of_a_question_can_be_selected_by_their_agreement() -> None:
+    assert experiment("source=pairs", "source.data=x.jsonl", "select=agreement").select.name == "agreement"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from teaching import with_random_adapter
 from test_objective import PAIRS, SETTINGS
 
 from crescent.engines.weights import Weights, load, load_tokenizer
@@ -24,15 +25,6 @@ def disputed(folder: Path) -> list[Example]:
     """Examples with a losing response, all of weight 1."""
     pairs = [replace(pair, margin=1.0) for pair in PAIRS if pair.rejected is not None]
     return encode_pairs(pairs, load_tokenizer(Weights("tiny", str(folder))), 128, contrasts=True).examples
-
-
-def with_random_adapter(model: Any) -> Any:
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for name, value in model.named_parameters():
-            if "lora_" in name:
-                value.normal_(0, 0.2)
-    return model
 
 
 def gradients_of(model: Any) -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from stage_context import Steps, stage_context
+from teaching import with_random_adapter
 
 from crescent.core.records import QAPair, TrainStep
 from crescent.core.store import Artifact, Key, Outcome, Store
@@ -48,13 +49,7 @@ def examples(folder: Path) -> list[Example]:
 
 def trained_a_little(folder: Path) -> Any:
     """A model whose adapter changes what it says, so that the reference differs from it."""
-    model = SETTINGS.method.load(Weights("tiny", str(folder)))[0]
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for name, value in model.named_parameters():
-            if "lora_" in name:
-                value.normal_(0, 0.2)
-    return model
+    return with_random_adapter(SETTINGS.method.load(Weights("tiny", str(folder)))[0])
 
 
 def gradients(folder: Path, settings: TrainSettings) -> tuple[list[float], dict[str, torch.Tensor]]:
